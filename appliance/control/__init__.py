@@ -1,0 +1,1 @@
+"""policyd, applyd and the thin clients through which they touch the kernel and the disk."""

@@ -1,0 +1,1 @@
+"""The event record, its durable spool, and the readers of it."""

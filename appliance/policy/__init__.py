@@ -1,0 +1,1 @@
+"""Pure: policy text -> model -> proof -> artefacts. Nothing in this folder does I/O."""

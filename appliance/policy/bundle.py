@@ -1,0 +1,91 @@
+"""A bundle: everything one generation needs, compiled, sealed by one digest and one signature.
+
+`policyd` builds it, `keyd` signs its digest, `applyd` and the other consumers read it. It is the only
+thing that crosses from the side that parses policy to the side that holds privilege.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from appliance.policy.model import Dynamic, InterfaceAddress, LogPhase, Route
+from appliance.policy.ruleset import Ruleset
+
+# The conntrack mark: rule number (18 bits), generation (10 bits), flags (4 bits).
+MARK_RULE = 0x0003FFFF
+MARK_GENERATION = 0x0FFC0000
+MARK_GENERATION_SHIFT = 18
+MARK_FLAGS = 0xF0000000
+MAX_RULE_NUMBER = MARK_RULE
+
+
+def generation_mark(generation: int) -> int:
+    """The generation's bits of the conntrack mark: 1..1023, so that 0 always means "never decided"."""
+    return ((generation % 1023) + 1) << MARK_GENERATION_SHIFT
+
+
+class RuleInfo(msgspec.Struct, frozen=True):
+    """What readers of counters, marks and logs need to know of a rule, without parsing policy."""
+
+    id: str
+    number: int
+    action: str
+    log: LogPhase = "none"
+    owner: str = ""
+    why: str = ""
+    expires_at: int = 0
+    said: str = ""  # one line in the policy's own words: "lan -> internet web"
+
+
+class ZoneInfo(msgspec.Struct, frozen=True):
+    name: str
+    interfaces: tuple[str, ...]
+    antispoofing: bool = True
+
+
+class Bundle(msgspec.Struct, frozen=True):
+    """One generation, compiled. `format` rises when a reader must refuse what it does not know."""
+
+    site: str
+    generation: int
+    parent: int  # the generation it was edited from; 0 for none
+    author: str
+    reason: str
+    created: float  # seconds since the epoch, UTC
+    text: str  # the canonical policy text of the site
+    inherited: dict[str, str]  # name -> text of every baseline it was compiled with
+    ruleset: Ruleset
+    rules: tuple[RuleInfo, ...] = ()
+    zones: tuple[ZoneInfo, ...] = ()
+    dynamics: tuple[Dynamic, ...] = ()
+    addresses: tuple[InterfaceAddress, ...] = ()
+    routes: tuple[Route, ...] = ()
+    sysctls: dict[str, str] = {}
+    objects: dict[str, tuple[str, ...]] = {}  # name -> CIDRs/ranges, so that logs can say names
+    drift: Literal["report", "repair"] = "repair"
+    confirm_within: int = 120
+    nameservers: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()  # kernel capabilities it uses, e.g. "queue", "flowtable"
+    omitted: tuple[str, ...] = ()  # what the text asks and this kernel lacks, in words
+    format: int = 1
+
+
+def encode(bundle: Bundle) -> bytes:
+    """The bundle's canonical bytes: JSON with sorted keys, so that equal bundles have equal digests."""
+    return msgspec.json.encode(bundle, order="deterministic")
+
+
+def decode(data: bytes) -> Bundle:
+    """Raises `msgspec.ValidationError` for anything that is not a bundle of this format."""
+    bundle = msgspec.json.decode(data, type=Bundle)
+    if bundle.format != 1:
+        raise msgspec.ValidationError(f"bundle format {bundle.format} is not known here; this reads format 1")
+    return bundle
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 of the encoded bundle, in hexadecimal: what is signed and what the history names."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,326 @@
+"""The normalised policy: what a site's text means, with every default filled in.
+
+The text (`text.py`, `document.py`) and this model are different types on purpose: the text keeps what a
+person wrote, the model keeps what it means. Values here are parsed and checked; references between
+parts are by name and are known to resolve. Everything is immutable and compares by value.
+
+Addresses are closed integer intervals, so that compiler, prover and the model's own `decide` share
+one arithmetic for IPv4 and IPv6.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+# The zone that is the box itself: `to: gateway` is nftables' input hook, `from: gateway` its output hook.
+GATEWAY = "gateway"
+ANY = "any"
+
+Action = Literal["allow", "deny", "reject"]
+LogPhase = Literal["none", "start", "end", "both"]
+
+
+class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where something was written. `line` and `column` count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class Range(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True):
+    """A closed interval of IP addresses of one family (`version` 4 or 6, `first` <= `last`)."""
+
+    version: int
+    first: int
+    last: int
+
+
+class AddressSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an object or an endpoint stands for.
+
+    `ranges` are disjoint, sorted, not adjacent. `dynamic` names the kernel sets that are filled while
+    the generation runs (`Dynamic.name`). A packet matches when its address lies in `ranges` or in one
+    of `dynamic`. With both empty, nothing matches.
+    """
+
+    ranges: tuple[Range, ...] = ()
+    dynamic: tuple[str, ...] = ()
+
+
+EVERYTHING = AddressSet(
+    ranges=(Range(4, 0, 2**32 - 1), Range(6, 0, 2**128 - 1)),
+)
+
+
+class Dynamic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A named set that changes between generations: DNS names, people, bans, pinholes.
+
+    `name` is the stem of the kernel sets (`<name>_v4`, `<name>_v6`). For `kind` "dns" the `names` are
+    resolved again when their TTL ends (bounded by `refresh`, seconds); more than `cap` addresses are
+    refused and the last good answer stays. For "person" and "group" `names` are the members' ids.
+    """
+
+    name: str
+    kind: Literal["dns", "person", "group"]
+    names: tuple[str, ...]
+    cap: int = 256
+    refresh: int = 300
+
+
+class Object(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A named piece of the world: addresses with an owner-facing name and a classification."""
+
+    name: str
+    addresses: AddressSet
+    classification: str = ""
+    description: str = ""
+    span: Span | None = None
+
+
+class Zone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A set of interfaces and networks of one trust.
+
+    With `antispoofing` a packet that enters through `interfaces` is dropped when the route back to its
+    source leaves through another interface; where `networks` is not empty, its source must also lie in
+    them (link-local and DHCP/ND bootstrap addresses excepted).
+    """
+
+    name: str
+    interfaces: tuple[str, ...] = ()
+    networks: tuple[Range, ...] = ()
+    addresses: tuple[InterfaceAddress, ...] = ()
+    antispoofing: bool = True
+    description: str = ""
+    span: Span | None = None
+
+
+class InterfaceAddress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An address the gateway itself has, e.g. interface "lan0", address "10.20.0.1/16"."""
+
+    interface: str
+    address: str
+
+
+class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One external line and who answers for it (R2)."""
+
+    interface: str
+    provider: str
+    officer: str
+    phone: str = ""
+    span: Span | None = None
+
+
+class ServiceEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One protocol of a service.
+
+    `protocol` is the IANA number, or None for every protocol. `ports` and `source_ports` are closed
+    intervals for tcp, udp, sctp, dccp and udplite; `icmp` is a closed interval of types, with `code` None for
+    every code. ICMP (1) matches IPv4 only and ICMPv6 (58) IPv6 only.
+    """
+
+    protocol: int | None
+    ports: tuple[int, int] = (0, 65535)
+    source_ports: tuple[int, int] = (0, 65535)
+    icmp: tuple[int, int] = (0, 255)
+    code: int | None = None
+
+
+class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    entries: tuple[ServiceEntry, ...]
+    span: Span | None = None
+
+
+class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Weekly times in a zone of the IANA time zone database.
+
+    Each entry of `spans` is (first minute, end minute) of the week, Monday 00:00 = 0, half open, at most
+    10080; local wall-clock time of `timezone`. `first`/`last` (ISO dates, inclusive) bound it where given.
+    """
+
+    name: str
+    timezone: str
+    spans: tuple[tuple[int, int], ...]
+    first: str = ""
+    last: str = ""
+    span: Span | None = None
+
+
+class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A person; `id` is what rules and logs name, e.g. "h.officer"."""
+
+    id: str
+    name: str = ""
+    email: str = ""
+    span: Span | None = None
+
+
+class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    members: tuple[str, ...]
+    span: Span | None = None
+
+
+class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`amount` new connections per `seconds`, `burst` more at once; counted per source, destination or rule."""
+
+    amount: int
+    seconds: int
+    burst: int = 5
+    per: Literal["rule", "source", "destination"] = "rule"
+
+
+class Connections(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """At most `limit` connections at a time, counted per source, destination or rule."""
+
+    limit: int
+    per: Literal["rule", "source", "destination"] = "source"
+
+
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An inspection profile. `unavailable` says what happens to its flows while inspectd is away."""
+
+    name: str
+    unavailable: Literal["fail-open", "fail-closed"] = "fail-closed"
+    description: str = ""
+    span: Span | None = None
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One filter rule. Order matters only inside one zone pair; `Policy.rules` is in evaluation order.
+
+    `number` is small, permanent for `id` on this gateway and carried in the conntrack mark; 0 means not
+    yet given (the generation store gives it). `expires` and `review` are ISO dates or minutes
+    ("2027-03-31" means the end of that day, "2027-03-31T17:00") in the site's time zone; `expires_at` is
+    the same as seconds since the epoch (UTC), 0 for never. `origin` says which text it came from.
+    """
+
+    id: str
+    sources: tuple[str, ...]  # zone names, or (ANY,)
+    destinations: tuple[str, ...]
+    source: AddressSet = EVERYTHING
+    destination: AddressSet = EVERYTHING
+    services: tuple[ServiceEntry, ...] = (ServiceEntry(None),)
+    action: Action = "deny"
+    log: LogPhase = "none"
+    people: tuple[str, ...] = ()  # names of Dynamic sets of kind person/group; matched as the source
+    when: str = ""  # name of a schedule
+    rate: Rate | None = None
+    connections: Connections | None = None
+    inspect: str = ""  # name of a profile
+    expires: str = ""
+    expires_at: int = 0
+    review: str = ""
+    owner: str = ""
+    why: str = ""
+    ticket: str = ""
+    enabled: bool = True
+    origin: Literal["site", "baseline-first", "baseline-last", "inherited"] = "site"
+    number: int = 0
+    # The words of the text, for plans and answers: object and service names as written.
+    said_source: tuple[str, ...] = ()
+    said_destination: tuple[str, ...] = ()
+    said_service: tuple[str, ...] = ()
+    span: Span | None = None
+
+
+class SourceNat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Packets of these flows leave with another source. `to` None is masquerade (the interface's own address)."""
+
+    id: str
+    out: str  # the zone they leave through
+    source: AddressSet = EVERYTHING
+    destination: AddressSet = EVERYTHING
+    services: tuple[ServiceEntry, ...] = (ServiceEntry(None),)
+    to: Range | None = None
+    ports: tuple[int, int] | None = None
+    exempt: bool = False  # these flows keep their source
+    owner: str = ""
+    why: str = ""
+    number: int = 0
+    span: Span | None = None
+
+
+class DestinationNat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Flows that enter from `sources` for `destination` go to `to` instead.
+
+    A published service is this plus the rule that allows it and, with `hairpin`, the same for hosts of
+    the inner zones that use the outer address (their source becomes the gateway's on the way).
+    """
+
+    id: str
+    sources: tuple[str, ...]
+    destination: AddressSet
+    services: tuple[ServiceEntry, ...]
+    to: Range
+    to_ports: tuple[int, int] | None = None
+    source: AddressSet = EVERYTHING
+    hairpin: bool = False
+    hairpin_zones: tuple[str, ...] = ()
+    owner: str = ""
+    why: str = ""
+    number: int = 0
+    span: Span | None = None
+
+
+class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A static route. `destination` is a CIDR; `via` an address or ""; `interface` a name or ""."""
+
+    destination: str
+    via: str = ""
+    interface: str = ""
+    metric: int = 0
+    blackhole: bool = False
+    span: Span | None = None
+
+
+class Invariant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A statement about all packets that every generation must satisfy: `never: a -> b`, but for `excepted` rules."""
+
+    id: str
+    sources: tuple[str, ...]  # zone or object names, or (ANY,)
+    destinations: tuple[str, ...]
+    services: tuple[ServiceEntry, ...] = (ServiceEntry(None),)
+    excepted: tuple[str, ...] = ()
+    why: str = ""
+    span: Span | None = None
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Values that are not rules. The baseline may lock any of them (R9)."""
+
+    drift: Literal["report", "repair"] = "repair"
+    log_default: bool = True  # log what no rule matched
+    confirm_within: int = 120  # seconds; what `reef apply` uses when nothing is said
+    timezone: str = "UTC"
+    history: int = 500  # generations kept besides the running and the confirmed one
+    nameservers: tuple[str, ...] = ()
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything one site's text means. Dict keys are the names used in the text."""
+
+    site: str
+    zones: dict[str, Zone] = {}
+    connections: dict[str, Connection] = {}
+    objects: dict[str, Object] = {}
+    services: dict[str, Service] = {}
+    schedules: dict[str, Schedule] = {}
+    people: dict[str, Person] = {}
+    groups: dict[str, Group] = {}
+    profiles: dict[str, Profile] = {}
+    dynamics: dict[str, Dynamic] = {}
+    rules: tuple[Rule, ...] = ()
+    source_nat: tuple[SourceNat, ...] = ()
+    destination_nat: tuple[DestinationNat, ...] = ()
+    routes: tuple[Route, ...] = ()
+    invariants: tuple[Invariant, ...] = ()
+    settings: Settings = Settings()
+    description: str = ""

@@ -1,0 +1,1 @@
+"""The border: the only folder that loads native code."""

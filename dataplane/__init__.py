@@ -1,0 +1,1 @@
+"""The packet-inspection core (C) and the Python that drives it."""
