@@ -11,10 +11,6 @@ from typing import Literal
 import msgspec
 
 
-class Message(msgspec.Struct, frozen=True, tag=True, tag_field="type"):
-    pass
-
-
 class Finding(msgspec.Struct, frozen=True):
     """A `Problem`, flat: what the command line prints and the console underlines."""
 
@@ -26,7 +22,7 @@ class Finding(msgspec.Struct, frozen=True):
     severity: str = "error"
 
 
-class Refused(Message):
+class Refused(msgspec.Struct, frozen=True, tag=True):
     """The request was refused and nothing changed. `code` is stable, `message` is for people."""
 
     code: str
@@ -61,24 +57,24 @@ class Change(msgspec.Struct, frozen=True):
 # --- to policyd -------------------------------------------------------------------------------------
 
 
-class Check(Message):
+class Check(msgspec.Struct, frozen=True, tag=True):
     text: str
     file: str = "policy.yaml"
 
 
-class Checked(Message):
+class Checked(msgspec.Struct, frozen=True, tag=True):
     findings: tuple[Finding, ...]
     rules: int
     site: str
     ok: bool
 
 
-class Plan(Message):
+class Plan(msgspec.Struct, frozen=True, tag=True):
     text: str
     file: str = "policy.yaml"
 
 
-class Planned(Message):
+class Planned(msgspec.Struct, frozen=True, tag=True):
     """What an apply would change against generation `base`, in words; nothing was changed."""
 
     base: int
@@ -88,7 +84,7 @@ class Planned(Message):
     omitted: tuple[str, ...] = ()
 
 
-class Apply(Message):
+class Apply(msgspec.Struct, frozen=True, tag=True):
     """`base` is the generation the editor started from; if another runs now, the apply is refused and told why.
 
     `confirm_within` seconds; None is the policy's own setting, 0 asks for no confirm.
@@ -103,7 +99,7 @@ class Apply(Message):
     session: str = ""
 
 
-class Applied(Message):
+class Applied(msgspec.Struct, frozen=True, tag=True):
     generation: int
     digest: str
     changes: tuple[Change, ...]
@@ -113,15 +109,15 @@ class Applied(Message):
     omitted: tuple[str, ...] = ()
 
 
-class Confirm(Message):
+class Confirm(msgspec.Struct, frozen=True, tag=True):
     session: str = ""
 
 
-class Confirmed(Message):
+class Confirmed(msgspec.Struct, frozen=True, tag=True):
     generation: int
 
 
-class Rollback(Message):
+class Rollback(msgspec.Struct, frozen=True, tag=True):
     """Back to `generation`; None is the one before the running one."""
 
     generation: int | None = None
@@ -129,27 +125,27 @@ class Rollback(Message):
     session: str = ""
 
 
-class History(Message):
+class History(msgspec.Struct, frozen=True, tag=True):
     limit: int = 50
 
 
-class HistoryList(Message):
+class HistoryList(msgspec.Struct, frozen=True, tag=True):
     generations: tuple[GenerationSummary, ...]
 
 
-class Show(Message):
+class Show(msgspec.Struct, frozen=True, tag=True):
     """The text and summary of one generation; None is the running one."""
 
     generation: int | None = None
 
 
-class Shown(Message):
+class Shown(msgspec.Struct, frozen=True, tag=True):
     summary: GenerationSummary
     text: str
     inherited: dict[str, str]
 
 
-class Status(Message):
+class Status(msgspec.Struct, frozen=True, tag=True):
     pass
 
 
@@ -159,7 +155,7 @@ class ProcessHealth(msgspec.Struct, frozen=True):
     words: str = ""
 
 
-class StatusReport(Message):
+class StatusReport(msgspec.Struct, frozen=True, tag=True):
     site: str
     running: int
     confirmed: int
@@ -169,7 +165,7 @@ class StatusReport(Message):
     processes: tuple[ProcessHealth, ...] = ()
 
 
-class RuleCounters(Message):
+class RuleCounters(msgspec.Struct, frozen=True, tag=True):
     pass
 
 
@@ -179,12 +175,12 @@ class RuleCounter(msgspec.Struct, frozen=True):
     bytes: int
 
 
-class RuleCounterList(Message):
+class RuleCounterList(msgspec.Struct, frozen=True, tag=True):
     generation: int
     counters: tuple[RuleCounter, ...]
 
 
-class Doctor(Message):
+class Doctor(msgspec.Struct, frozen=True, tag=True):
     pass
 
 
@@ -197,7 +193,7 @@ class Capability(msgspec.Struct, frozen=True):
     needed_by: tuple[str, ...] = ()
 
 
-class DoctorReport(Message):
+class DoctorReport(msgspec.Struct, frozen=True, tag=True):
     kernel: str
     capabilities: tuple[Capability, ...]
     findings: tuple[str, ...] = ()
@@ -206,7 +202,7 @@ class DoctorReport(Message):
 # --- policyd (and the resolver) to applyd -----------------------------------------------------------
 
 
-class Load(Message):
+class Load(msgspec.Struct, frozen=True, tag=True):
     """Load a sealed bundle. `bundle` is its canonical bytes, `signature` keyd's Ed25519 signature of them."""
 
     bundle: bytes
@@ -216,14 +212,14 @@ class Load(Message):
     dry_run: bool = False
 
 
-class Loaded(Message):
+class Loaded(msgspec.Struct, frozen=True, tag=True):
     generation: int
     statements: int
     confirm_by: float
     seconds: float
 
 
-class SetUpdate(Message):
+class SetUpdate(msgspec.Struct, frozen=True, tag=True):
     """Add to and remove from a live set. Elements are addresses or CIDRs in text."""
 
     name: str
@@ -232,7 +228,7 @@ class SetUpdate(Message):
     replace: bool = False  # the set shall hold exactly `add`
 
 
-class SetUpdated(Message):
+class SetUpdated(msgspec.Struct, frozen=True, tag=True):
     name: str
     added: int
     removed: int
