@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from appliance.policy.bundle import RuleInfo, ZoneInfo
+
 
 class Finding(msgspec.Struct, frozen=True):
     """A `Problem`, flat: what the command line prints and the console underlines."""
@@ -199,6 +201,111 @@ class DoctorReport(msgspec.Struct, frozen=True, tag=True):
     findings: tuple[str, ...] = ()
 
 
+class Names(msgspec.Struct, frozen=True, tag=True):
+    """What the running generation calls things, so that logs and flows can be said in the policy's words."""
+
+
+class NameBook(msgspec.Struct, frozen=True, tag=True):
+    """`objects` name -> CIDRs or ranges; `services` name -> entries ("tcp/443"); `networks` zone -> CIDRs."""
+
+    generation: int
+    site: str
+    zones: tuple[ZoneInfo, ...]
+    rules: tuple[RuleInfo, ...]
+    objects: dict[str, tuple[str, ...]] = {}
+    services: dict[str, tuple[str, ...]] = {}
+    networks: dict[str, tuple[str, ...]] = {}
+
+
+class Flows(msgspec.Struct, frozen=True, tag=True):
+    """The connections that the kernel knows; `rule` and `host` narrow them where given."""
+
+    limit: int = 1000
+    rule: str = ""
+    host: str = ""
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """One connection. `source`/`destination` as the first packet had them; `reply_*` as answers have them (NAT).
+
+    `rule` is the id of the rule that decided it, "" while none did; `age` in seconds, -1 where the kernel keeps no
+    time stamps; `timeout` seconds until it is forgotten.
+    """
+
+    protocol: str
+    source: str
+    source_port: int
+    destination: str
+    destination_port: int
+    reply_source: str
+    reply_source_port: int
+    reply_destination: str
+    reply_destination_port: int
+    state: str
+    rule: str
+    packets: tuple[int, int]  # original, reply
+    bytes: tuple[int, int]
+    age: int
+    timeout: int
+
+
+class FlowList(msgspec.Struct, frozen=True, tag=True):
+    generation: int
+    total: int
+    flows: tuple[Flow, ...]
+
+
+class Sets(msgspec.Struct, frozen=True, tag=True):
+    """The live sets of the running generation; `name` gives the elements of one, "" only their sizes."""
+
+    name: str = ""
+    limit: int = 1000
+
+
+class LiveSet(msgspec.Struct, frozen=True):
+    """`kind` dns, person, group, ban or pinhole; `names` what fills it; `error` why the last filling failed."""
+
+    name: str
+    kind: str
+    names: tuple[str, ...]
+    size: int
+    elements: tuple[str, ...] = ()
+    filled_at: float = 0.0
+    error: str = ""
+
+
+class SetList(msgspec.Struct, frozen=True, tag=True):
+    sets: tuple[LiveSet, ...]
+
+
+class Ban(msgspec.Struct, frozen=True, tag=True):
+    """Drop everything from and to these addresses or CIDRs, for `seconds` (0: until it is taken back)."""
+
+    addresses: tuple[str, ...]
+    seconds: int = 0
+    reason: str = ""
+
+
+class Unban(msgspec.Struct, frozen=True, tag=True):
+    addresses: tuple[str, ...]
+
+
+class Bans(msgspec.Struct, frozen=True, tag=True):
+    pass
+
+
+class BanEntry(msgspec.Struct, frozen=True):
+    address: str
+    by: str
+    reason: str
+    since: float
+    until: float  # 0 for no end
+
+
+class BanList(msgspec.Struct, frozen=True, tag=True):
+    bans: tuple[BanEntry, ...]
+
+
 # --- policyd (and the resolver) to applyd -----------------------------------------------------------
 
 
@@ -235,7 +342,24 @@ class SetUpdated(msgspec.Struct, frozen=True, tag=True):
 
 
 Request = (
-    Check | Plan | Apply | Confirm | Rollback | History | Show | Status | RuleCounters | Doctor | Load | SetUpdate
+    Check
+    | Plan
+    | Apply
+    | Confirm
+    | Rollback
+    | History
+    | Show
+    | Status
+    | RuleCounters
+    | Doctor
+    | Load
+    | SetUpdate
+    | Names
+    | Flows
+    | Sets
+    | Ban
+    | Unban
+    | Bans
 )
 Reply = (
     Refused
@@ -250,4 +374,8 @@ Reply = (
     | DoctorReport
     | Loaded
     | SetUpdated
+    | NameBook
+    | FlowList
+    | SetList
+    | BanList
 )
