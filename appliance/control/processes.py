@@ -1,0 +1,240 @@
+"""The process table: what runs, as whom, with which privilege, and who may talk to it.
+
+One row per process of the appliance. The supervisor starts the rows, `units.py` writes them as systemd
+units, `sandbox.py` takes from each process what its row does not list, and `ipc` asks it who may connect.
+What is not in a row, the process cannot do.
+
+An `Instance` is one running set of the table: the appliance itself, or one gateway of a lab. It says
+where the directories are and which numbers the users have.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+# Which system calls a process may make; `sandbox.py` holds the lists.
+Seccomp = Literal["keys", "policy", "apply", "inspect", "names"]
+
+DEFAULT_INSTANCE = Path("/etc/reef/instance.json")
+INSTANCE_VARIABLE = "REEF_INSTANCE"
+
+ROOT = "root"
+OPERATORS = "@operators"
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Resource limits: open files, address space in MiB. Core files are always off."""
+
+    files: int = 256
+    memory: int = 1024
+
+
+class Restart(msgspec.Struct, frozen=True):
+    """Seconds before a dead process is started again: `first`, doubled each time up to `most`.
+
+    A process that stayed up for `steady` seconds starts again from `first`.
+    """
+
+    first: float = 0.2
+    most: float = 30.0
+    steady: float = 60.0
+
+
+class Process(msgspec.Struct, frozen=True):
+    """One row.
+
+    `opens` are the capabilities it has until it entered its sandbox, `keeps` those it has afterwards.
+    `peers` may connect to its socket: names of processes, ROOT, OPERATORS; with none it has no socket.
+    `calls` are the processes whose sockets it connects to; those are started before it.
+    `spool` says that it writes events.
+    """
+
+    name: str
+    module: str
+    does: str
+    seccomp: Seccomp
+    opens: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
+    spool: bool = False
+    limits: Limits = Limits()
+    restart: Restart = Restart()
+
+    @property
+    def user(self) -> str:
+        return f"reef-{self.name}"
+
+
+PROCESSES: tuple[Process, ...] = (
+    Process(
+        "keyd",
+        "crypto.keyd",
+        "the only holder of the signing keys",
+        seccomp="keys",
+        peers=("policyd", "applyd", ROOT),
+        limits=Limits(files=64, memory=512),
+    ),
+    Process(
+        "applyd",
+        "appliance.control.applyd",
+        "checks and applies a signed bundle in one transaction, confirms it or restores",
+        seccomp="apply",
+        # Loads rulesets, addresses, routes and the network's sysctls, for as long as it lives.
+        opens=("CAP_NET_ADMIN",),
+        keeps=("CAP_NET_ADMIN",),
+        peers=("policyd", "namesd", "inspectd", ROOT),
+        calls=("keyd",),
+        spool=True,
+        limits=Limits(files=256, memory=4096),
+    ),
+    Process(
+        "policyd",
+        "appliance.control.policyd",
+        "candidate, check, plan, compile; keeps every generation",
+        seccomp="policy",
+        peers=(ROOT, OPERATORS),
+        calls=("keyd", "applyd"),
+        spool=True,
+        limits=Limits(files=256, memory=4096),
+    ),
+    Process(
+        "namesd",
+        "appliance.control.namesd",
+        "resolves the policy's DNS names and fills their sets",
+        seccomp="names",
+        calls=("applyd",),
+        spool=True,
+        limits=Limits(files=256, memory=512),
+    ),
+    Process(
+        "inspectd",
+        "dataplane.inspectd",
+        "drives the C engine over the packets that the ruleset sends it",
+        seccomp="inspect",
+        # To bind its NFLOG group and to open packet sockets; it needs neither once they are open.
+        opens=("CAP_NET_ADMIN", "CAP_NET_RAW"),
+        calls=("applyd",),
+        spool=True,
+        limits=Limits(files=256, memory=2048),
+    ),
+)
+
+
+def process(name: str) -> Process:
+    """The row of that name. Raises KeyError."""
+    for row in PROCESSES:
+        if row.name == name:
+            return row
+    raise KeyError(name)
+
+
+def start_order(rows: Iterable[Process]) -> tuple[Process, ...]:
+    """The rows so that each comes after those it calls. Raises ValueError when they call in a circle."""
+    waiting = list(rows)
+    present = {row.name for row in waiting}
+    ordered: list[Process] = []
+    done: set[str] = set()
+    while waiting:
+        ready = [row for row in waiting if all(name in done or name not in present for name in row.calls)]
+        if not ready:
+            raise ValueError("these processes call each other in a circle: " + ", ".join(row.name for row in waiting))
+        for row in ready:
+            waiting.remove(row)
+            ordered.append(row)
+            done.add(row.name)
+    return tuple(ordered)
+
+
+class Identity(msgspec.Struct, frozen=True):
+    uid: int
+    gid: int
+
+
+class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One running set of the processes.
+
+    Directories are absolute paths: `run` for sockets, `state` for what must survive, `config` for the
+    baselines. `identities` maps process names to the numbers of their users. `operators` is the group
+    whose members may use policyd's socket and read the spools.
+    """
+
+    name: str
+    run: str
+    state: str
+    config: str
+    identities: dict[str, Identity]
+    operators: int
+
+    def identity(self, name: str) -> Identity:
+        return self.identities[name]
+
+    def run_of(self, name: str) -> Path:
+        """The directory of the process's sockets, writable by it alone."""
+        return Path(self.run) / name
+
+    def socket(self, name: str) -> Path:
+        return self.run_of(name) / f"{name}.sock"
+
+    def state_of(self, name: str) -> Path:
+        """The process's own directory; nobody else can read it."""
+        return Path(self.state) / name
+
+    def events_of(self, name: str) -> Path:
+        """The process's spool of events; the operators' group can read it."""
+        return Path(self.state) / "events" / name
+
+    @property
+    def events(self) -> Path:
+        return Path(self.state) / "events"
+
+    @property
+    def baselines(self) -> Path:
+        """Where the texts lie that policies inherit, one `<name>.yaml` each."""
+        return Path(self.config) / "baselines"
+
+    def allows(self, name: str, uid: int, gids: Iterable[int] = ()) -> bool:
+        """May a peer with these credentials talk to the process's socket?"""
+        for peer in process(name).peers:
+            if peer == ROOT:
+                if uid == 0:
+                    return True
+            elif peer == OPERATORS:
+                if self.operators in set(gids):
+                    return True
+            elif self.identities[peer].uid == uid:
+                return True
+        return False
+
+
+class InstanceError(Exception):
+    """The instance file cannot be used; the text says why and what would be right."""
+
+
+def instance_path() -> Path:
+    """Which instance a client talks to: the file that REEF_INSTANCE names, else the appliance's own."""
+    return Path(os.environ.get(INSTANCE_VARIABLE) or DEFAULT_INSTANCE)
+
+
+def load_instance(path: Path) -> Instance:
+    """Read an instance file. Raises `InstanceError`."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InstanceError(
+            f"{path}: {error.strerror}; is a gateway running here? "
+            f"`reef --lab <id>` talks to a lab, {INSTANCE_VARIABLE} names another instance file"
+        ) from error
+    try:
+        return msgspec.json.decode(data, type=Instance)
+    except msgspec.DecodeError as error:
+        raise InstanceError(f"{path}: not an instance file: {error}") from error
+
+
+def encode_instance(instance: Instance) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(instance), indent=2)
