@@ -1,0 +1,49 @@
+/* Every bound of the dataplane. A number that limits something stands here and nowhere else. */
+#ifndef REEF_LIMITS_H
+#define REEF_LIMITS_H
+
+/* Packets and decoding. */
+#define REEF_FRAME_MAX 262144u        /* longest frame a capture may hand over (libpcap's MAXIMUM_SNAPLEN) */
+#define REEF_LAYERS_MAX 16            /* headers walked in one packet: link, tags, tunnels, extension headers */
+#define REEF_VLAN_MAX 3               /* VLAN tags kept; a further one is the event vlan.too_many_layers */
+#define REEF_IPV6_EXTENSIONS_MAX 8    /* extension headers walked before the packet is called malformed */
+#define REEF_DECODE_EVENTS_MAX 16     /* events kept of one packet; the first ones are the telling ones */
+
+/* Flows. */
+#define REEF_FLOWS_DEFAULT 131072u
+#define REEF_FLOWS_MAX 16777216u
+#define REEF_WHEEL_SLOTS 1024u        /* seconds the timer wheel spans; longer timeouts go round again */
+#define REEF_CLOCK_BACK_MAX 60u       /* seconds packet time may run behind before the wheel is set anew */
+
+/* First bytes of streams, kept while a parser asks for more. */
+#define REEF_HEAD_BYTES 8192u         /* most bytes of one direction that are held */
+#define REEF_HEADS_DEFAULT 2048u      /* buffers of that size in one worker */
+
+/* Application layer. */
+#define REEF_DNS_NAME_MAX 256         /* RFC 1035 3.1: 255 octets and the end */
+#define REEF_DNS_JUMPS_MAX 32         /* compression pointers followed in one name */
+#define REEF_DNS_RECORDS_MAX 32       /* records of one message that are reported */
+#define REEF_TLS_ALPN_MAX 8
+#define REEF_HTTP_FIELD_MAX 2048      /* bytes of one value that are reported */
+#define REEF_APP_TRANSACTIONS_MAX 1024 /* transactions reported of one flow */
+
+/* Events. */
+#define REEF_EVENTS_DEFAULT 32768u
+#define REEF_EVENTS_MAX 4194304u
+#define REEF_PAYLOAD_DEFAULT (16u << 20) /* bytes of the ring that carries the events' texts */
+#define REEF_EVENT_TEXT_MAX 16384u       /* bytes of text one event may carry */
+#define REEF_EVE_LINE_MAX 32768u         /* one line of EVE JSON, with its newline */
+
+/* Names given to numbers when events are written. */
+#define REEF_NAME_MAX 128
+#define REEF_INTERFACES_MAX 4096
+#define REEF_RULES_MAX 262144         /* 18 bits of the conntrack mark */
+#define REEF_PREFIX_MAX 128           /* nft's log prefix: NF_LOG_PREFIXLEN */
+#define REEF_PREFIXES_MAX 65536
+
+/* Capture. */
+#define REEF_PCAPNG_INTERFACES_MAX 256
+#define REEF_BATCH_MAX 256            /* frames handed to a worker at once */
+#define REEF_NETLINK_BUFFER 131072
+
+#endif
