@@ -1,0 +1,150 @@
+"""Who may import whom: the rules of docs/architecture.md, held by reading every import statement."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = ("appliance", "crypto", "ctypes_ext", "dataplane", "mail_relay", "voip_policy", "firmware")
+
+# Only these folders may import these modules (whole top-level names).
+ONLY_IN = {
+    "cffi": "ctypes_ext",
+    "ctypes": "ctypes_ext",
+    "_cffi_backend": "ctypes_ext",
+    "ssl": "crypto",
+    "cryptography": "crypto",
+}
+
+# Folders beside the control plane may import these of ours besides themselves, and never each other.
+BORDER = ("appliance.policy.model", "appliance.events", "appliance.control.ipc", "crypto")
+BESIDE = {
+    "mail_relay": BORDER,
+    "voip_policy": BORDER,
+    "firmware": BORDER,
+    # the decoder is native code, rule names come with the bundle, and inspectd is sandboxed as every process is
+    "dataplane": (
+        *BORDER,
+        "ctypes_ext",
+        "appliance.policy.bundle",
+        "appliance.control.messages",
+        "appliance.control.sandbox",
+    ),
+    "ctypes_ext": (),
+    "crypto": ("appliance.control.ipc", "appliance.control.messages", "appliance.control.sandbox"),
+}
+
+# Modules that decide do no I/O: values in, values out.
+PURE = ("appliance/policy",)
+IO = {
+    "asyncio", "fcntl", "io", "os", "pathlib", "pyroute2", "select", "selectors", "shutil", "signal", "socket",
+    "subprocess", "tempfile", "threading", "multiprocessing", "urllib", "http",
+}  # fmt: skip
+
+# A process file is imported by nobody; the supervisor's table names it as text.
+PROCESSES = (
+    "appliance.control.policyd",
+    "appliance.control.applyd",
+    "appliance.control.resolverd",
+    "crypto.keyd",
+    "dataplane.inspectd",
+)
+
+
+class Import(NamedTuple):
+    file: str  # path below the checkout
+    line: int
+    module: str  # what is imported, absolute; for `from a import b` both a and a.b are given
+
+
+def imports_of(source: str, file: str) -> Iterator[Import]:
+    """Every import of a source text, at any depth of the code, as absolute module names."""
+    package = list(Path(file).with_suffix("").parts[:-1])
+    for node in ast.walk(ast.parse(source, file)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(file, node.lineno, alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*start, *(node.module or "").split(".")]).strip(".")
+            yield Import(file, node.lineno, module)
+            for alias in node.names:
+                yield Import(file, node.lineno, f"{module}.{alias.name}")
+
+
+def sources() -> Iterator[tuple[str, str]]:
+    for folder in OURS:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()
+
+
+def within(module: str, allowed: tuple[str, ...]) -> bool:
+    return any(module == name or module.startswith(f"{name}.") or name.startswith(f"{module}.") for name in allowed)
+
+
+def faults(found: Import) -> Iterator[str]:
+    """What one import breaks, in words."""
+    folder = found.file.split("/", 1)[0]
+    top = found.module.split(".", 1)[0]
+    importer = found.file.removesuffix(".py").replace("/", ".")
+    where = f"{found.file}:{found.line}: imports {found.module}"
+    if top in ONLY_IN and folder != ONLY_IN[top]:
+        yield f"{where}; only {ONLY_IN[top]}/ may import {top}"
+    if top in OURS and top != folder and folder in BESIDE and not within(found.module, BESIDE[folder]):
+        yield f"{where}; {folder}/ may import of ours only {', '.join(BESIDE[folder]) or 'nothing'}"
+    if found.file.startswith(PURE):
+        if top in IO:
+            yield f"{where}; {found.file.rsplit('/', 1)[0]}/ is pure: values in, values out"
+        if top in OURS and not within(found.module, ("appliance.policy", "ctypes_ext")):
+            yield f"{where}; appliance/policy/ may import of ours only ctypes_ext"
+    if found.module in PROCESSES and found.module != importer:
+        yield f"{where}; a process file is imported by nobody, the table of processes names it"
+
+
+def all_faults(source: str, file: str) -> list[str]:
+    return sorted({fault for found in imports_of(source, file) for fault in faults(found)})
+
+
+def test_every_import_goes_the_way_the_map_says() -> None:
+    found = [fault for source, file in sources() for fault in all_faults(source, file)]
+    assert not found, "\n".join(["imports against the map:", *found])
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "said"),
+    [
+        ("appliance/policy/compile.py", "import os", "is pure"),
+        ("appliance/policy/compile.py", "def f():\n    from pathlib import Path", "is pure"),
+        ("appliance/policy/compile.py", "from appliance.control import ipc", "only ctypes_ext"),
+        ("appliance/policy/compile.py", "from ..control import ipc", "only ctypes_ext"),
+        ("appliance/control/nft.py", "import ctypes", "only ctypes_ext/"),
+        ("appliance/control/nft.py", "from ssl import SSLContext", "only crypto/"),
+        ("mail_relay/smtpd.py", "from voip_policy import sdp", "may import of ours only"),
+        ("ctypes_ext/engine.py", "from appliance.policy import model", "may import of ours only nothing"),
+        ("appliance/lab/site.py", "from appliance.control import policyd", "imported by nobody"),
+    ],
+)
+def test_a_forbidden_import_is_named(file: str, source: str, said: str) -> None:
+    found = all_faults(source, file)
+    assert found, f"{source!r} in {file} went unnoticed"
+    assert said in found[0]
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("appliance/policy/compile.py", "import ipaddress\nfrom appliance.policy.model import Policy"),
+        ("appliance/policy/compile.py", "from . import model\nfrom ctypes_ext import boxes"),
+        ("mail_relay/checks.py", "from appliance.policy.model import Rule\nimport crypto"),
+        ("mail_relay/checks.py", "from appliance.policy import model"),
+        ("ctypes_ext/engine_build.py", "import cffi"),
+        ("appliance/control/policyd.py", "import os, socket"),
+    ],
+)
+def test_an_allowed_import_passes(file: str, source: str) -> None:
+    assert all_faults(source, file) == []

@@ -1,0 +1,69 @@
+#!/bin/sh
+# Install the Debian packages of tools/packages.txt that are missing, and say which.
+# usage: tools/deps.sh run|test     (run: what `make run` needs; test: everything)
+set -eu
+
+tier=${1:-test}
+case $tier in run | test) ;; *) echo "usage: tools/deps.sh run|test" >&2; exit 2 ;; esac
+list=$(dirname "$0")/packages.txt
+
+if ! [ -r /etc/debian_version ] || ! command -v apt-get >/dev/null; then
+    echo "deps: this needs Debian 12 or 13 (no apt-get here); install by hand what $list names" >&2
+    exit 1
+fi
+# shellcheck source=/dev/null
+release=$(. /etc/os-release && echo "${VERSION_ID:-}")
+case $release in
+    12 | 13) ;;
+    *) echo "deps: this is written for Debian 12 and 13, here is '${release:-unknown}'; trying the names of 13" >&2
+       release=13 ;;
+esac
+
+wanted=$(awk -v release="$release" -v tier="$tier" \
+    '$1 !~ /^#/ && NF && ($2 == "*" || $2 == release) && (tier == "test" || $3 == "run") { print $1 }' "$list")
+missing=""
+for package in $wanted; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$state" = installed ] || missing="$missing $package"
+done
+if [ -z "$missing" ]; then
+    echo "deps: every Debian package is here ($(echo "$wanted" | wc -l))"
+    exit 0
+fi
+if [ "$(id -u)" != 0 ]; then
+    echo "deps: these Debian packages are missing and only root can install them:$missing" >&2
+    exit 1
+fi
+
+echo "deps: installing these Debian packages:"
+for package in $missing; do
+    awk -v package="$package" '$1 == package { $1 = $2 = $3 = ""; sub(/^ +/, ""); printf "  %-18s %s\n", package, $0 }' "$list"
+done
+
+# Servers are wanted as programs, not as running services of this machine: nothing is started.
+policy=/usr/sbin/policy-rc.d
+if ! [ -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod 755 $policy
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT INT TERM
+fi
+new_services=""
+for service in nginx ssh; do
+    [ -e /lib/systemd/system/$service.service ] || new_services="$new_services $service"
+done
+
+log=$(mktemp)
+export DEBIAN_FRONTEND=noninteractive
+if ! { apt-get update -q && apt-get install -y -q --no-install-recommends $missing; } >"$log" 2>&1; then
+    cat "$log" >&2
+    echo "deps: apt-get failed, see above; nothing of it was changed by this project" >&2
+    rm -f "$log"
+    exit 1
+fi
+rm -f "$log"
+for service in $new_services; do
+    if [ -d /run/systemd/system ] && [ -e /lib/systemd/system/$service.service ]; then
+        systemctl -q disable $service.service
+    fi
+done
+echo "deps: installed"
