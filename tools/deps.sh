@@ -49,11 +49,12 @@ if ! [ -e $policy ]; then
 fi
 new_services=""
 for service in nginx ssh; do
-    [ -e /lib/systemd/system/$service.service ] || new_services="$new_services $service"
+    [ -e "/lib/systemd/system/$service.service" ] || new_services="$new_services $service"
 done
 
 log=$(mktemp)
 export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086  # a list of words
 if ! { apt-get update -q && apt-get install -y -q --no-install-recommends $missing; } >"$log" 2>&1; then
     cat "$log" >&2
     echo "deps: apt-get failed, see above; nothing of it was changed by this project" >&2
@@ -62,8 +63,8 @@ if ! { apt-get update -q && apt-get install -y -q --no-install-recommends $missi
 fi
 rm -f "$log"
 for service in $new_services; do
-    if [ -d /run/systemd/system ] && [ -e /lib/systemd/system/$service.service ]; then
-        systemctl -q disable $service.service
+    if [ -d /run/systemd/system ] && [ -e "/lib/systemd/system/$service.service" ]; then
+        systemctl -q disable "$service.service"
     fi
 done
 echo "deps: installed"
