@@ -1,4 +1,4 @@
-"""Tell whoever started this process that it is ready or stopping: sd_notify(3), for systemd and the supervisor alike."""
+"""Tell whoever started this process that it is ready: sd_notify(3), for systemd and the supervisor alike."""
 
 from __future__ import annotations
 
