@@ -1,0 +1,309 @@
+"""The `reef` command: the tree of its verbs.
+
+Only argparse is imported here. The file of a verb is loaded when the verb runs, so that `reef --version`, help and
+completion answer at once. Arguments never pass through a shell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+_ABOUT = """\
+Reef, the gateway between this site and every other network.
+
+A site is one policy text. Check it, see what it would change, apply it, confirm it; or let the old
+generation come back by itself. Every verb explains itself: reef VERB --help."""
+
+_EXITS = """\
+exit codes: 0 done; 1 refused or bad input; 2 wrong usage; 3 the gateway's daemon does not answer;
+4 not permitted; 5 the world changed meanwhile (another generation runs, or the old one came back);
+130 interrupted"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with the words of this project: a wrong verb is answered with the nearest right one."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("allow_abbrev", False)
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(**options)
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.choices is not None and value not in action.choices:
+            near = difflib.get_close_matches(str(value), [str(choice) for choice in action.choices], 1)
+            hint = f"did you mean {near[0]}?" if near else "known are " + ", ".join(map(str, action.choices))
+            raise argparse.ArgumentError(None, f"{str(value)!r} is not known here; {hint}")
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\nsee: {self.prog} --help\n")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from appliance import __version__
+
+        parser.exit(0, f"reef {__version__}\n")
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _seconds(text: str) -> int:
+    from appliance.commands.words import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _everywhere(defaults: bool) -> Parser:
+    """The options that may stand before or after the verb."""
+    # A sub-parser's default would overwrite what stood before the verb, hence none there.
+    parent = Parser(add_help=False, argument_default=None if defaults else argparse.SUPPRESS)
+    group = parent.add_argument_group("which gateway, and how to print")
+    group.add_argument(
+        "--json",
+        action="store_true",
+        default=False if defaults else argparse.SUPPRESS,
+        help="print data for programs",
+    )
+    group.add_argument("--lab", metavar="ID", help="the gateway of that running lab (reef lab list names them)")
+    group.add_argument("--instance", metavar="FILE", help="the gateway of that instance file (or $REEF_INSTANCE)")
+    group.add_argument("--gateway", metavar="USER@HOST", help="run the verb on that gateway, over SSH")
+    return parent
+
+
+class _Tree:
+    """Adds verbs to a parser, each with the module and function that run it."""
+
+    def __init__(self, parser: Parser, common: Parser, metavar: str, title: str) -> None:
+        self.common = common
+        self.verbs = parser.add_subparsers(metavar=metavar, title=title, parser_class=Parser)
+
+    def verb(self, name: str, runs: str, words: str, more: str = "") -> Parser:
+        parser = self.verbs.add_parser(
+            name, parents=[self.common], help=words, description=f"{words}.\n\n{more}".strip()
+        )
+        assert isinstance(parser, Parser)
+        parser.set_defaults(runs=runs)
+        return parser
+
+
+def build_parser() -> Parser:
+    """The whole tree, as completion and the documentation test read it."""
+    top = Parser(prog="reef", description=_ABOUT, epilog=_EXITS, parents=[_everywhere(True)])
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    tree = _Tree(top, _everywhere(False), "VERB", "verbs")
+    _text_verbs(tree)
+    _change_verbs(tree)
+    _look_verbs(tree)
+    _other_verbs(tree)
+    return top
+
+
+def _text_verbs(tree: _Tree) -> None:
+    check = tree.verb(
+        "check",
+        "text:check",
+        "Check policy texts; every problem at once, nothing changes",
+        "Each problem is printed as file:line:column, what is wrong, and what would be right.",
+    )
+    check.add_argument("files", nargs="+", metavar="FILE", help="a policy text; - for standard input")
+    check.add_argument("--all", action="store_true", help="print all problems, not only the first 50")
+    check.add_argument(
+        "--baselines",
+        metavar="DIR",
+        action="append",
+        help="where inherited texts lie (default: beside FILE, in baselines/ beside it, and the gateway's own)",
+    )
+    fmt = tree.verb("fmt", "text:fmt", "Write policy texts in their canonical form; comments and order stay")
+    fmt.add_argument(
+        "files", nargs="+", metavar="FILE", help="a policy text; - for standard input to standard output"
+    )
+    how = fmt.add_mutually_exclusive_group()
+    how.add_argument("--check", action="store_true", help="change nothing; exit 1 if a file is not in canonical form")
+    how.add_argument("--diff", action="store_true", help="change nothing; print what would change")
+    tree.verb(
+        "schema",
+        "text:schema",
+        "Print the JSON Schema of the policy text",
+        "For editors that complete and check YAML: reef schema > reef.schema.json",
+    )
+
+
+def _change_verbs(tree: _Tree) -> None:
+    plan = tree.verb("plan", "change:plan", "Say in words what applying a text would change; nothing changes")
+    plan.add_argument("file", metavar="FILE", help="a policy text; - for standard input")
+    plan.add_argument("--all", action="store_true", help="print all problems, not only the first 50")
+    apply = tree.verb(
+        "apply",
+        "change:apply",
+        "Check, plan, ask, and apply a text as a new generation",
+        "The new generation must be confirmed (reef confirm) from a session that came in through it; otherwise\n"
+        "the old one comes back by itself, also after a crash or a power cut.",
+    )
+    apply.add_argument("file", metavar="FILE", help="a policy text; - for standard input (needs --yes)")
+    apply.add_argument(
+        "--confirm-within",
+        type=_seconds,
+        metavar="TIME",
+        help="time to confirm in, like 120 or 5m; 0: no confirm needed (default: what the policy says)",
+    )
+    apply.add_argument("--reason", default="", metavar="WORDS", help="why, for the history")
+    apply.add_argument("--yes", action="store_true", help="do not ask")
+    apply.add_argument(
+        "--base",
+        type=_positive,
+        metavar="N",
+        help="the generation the text was edited from; refused if another one runs",
+    )
+    apply.add_argument(
+        "--wait",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="stay until it is confirmed or the old one is back (default: on a terminal)",
+    )
+    apply.add_argument("--all", action="store_true", help="print all problems, not only the first 50")
+    tree.verb("confirm", "change:confirm", "Keep the generation that runs unconfirmed")
+    rollback = tree.verb("rollback", "change:rollback", "Go back to an earlier generation")
+    rollback.add_argument("generation", nargs="?", type=_positive, help="its number (default: the one before)")
+    rollback.add_argument("--reason", default="", metavar="WORDS", help="why, for the history")
+    rollback.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _look_verbs(tree: _Tree) -> None:
+    history = tree.verb("history", "past:history", "List the generations: who, when, why")
+    history.add_argument("--limit", type=_positive, default=50, metavar="N", help="how many (default 50)")
+    show = tree.verb("show", "live:status", "Show what runs: status, rules, counters, flows and more")
+    kinds = _Tree(show, tree.common, "WHAT", "what (default: status)")
+    kinds.verb("status", "live:status", "What runs, whether it is confirmed, and how its daemons are")
+    generation = kinds.verb("generation", "past:generation", "The text of one generation, with who, when, why")
+    generation.add_argument("generation", nargs="?", type=_positive, help="its number (default: the running one)")
+    rules = kinds.verb("rules", "live:rules", "The rules in their order, with what they matched")
+    rules.add_argument("--unused", action="store_true", help="only rules that matched nothing yet")
+    kinds.verb("counters", "live:counters", "Packets and bytes of every rule, most first")
+    kinds.verb("zones", "live:zones", "Zones, their interfaces and networks")
+    kinds.verb("connections", "live:connections", "The register of external lines and who answers for them")
+    flows = kinds.verb("flows", "flows:flows", "The connections that pass now: who, whom, rule, bytes")
+    flows.add_argument("--rule", default="", metavar="ID", help="only those that this rule decided")
+    flows.add_argument("--host", default="", metavar="ADDRESS", help="only those of this address")
+    flows.add_argument("--limit", type=_positive, default=1000, metavar="N", help="how many (default 1000)")
+    sets = kinds.verb("sets", "live:sets", "The sets that change while a generation runs: DNS names, people, bans")
+    sets.add_argument("name", nargs="?", default="", help="one of them, with its addresses")
+    diff = tree.verb("diff", "past:diff", "Compare two generations or texts: lines, then what it means in words")
+    diff.add_argument("old", metavar="A", help="a generation number or a file")
+    diff.add_argument("new", metavar="B", help="a generation number or a file")
+    diff.add_argument("--baselines", action="append", metavar="DIR", help="where inherited texts lie")
+    log = tree.verb("log", "log:log", "Print what the gateway decided and saw, one line per event")
+    log.add_argument("--follow", "-f", action="store_true", help="go on with what comes")
+    log.add_argument("--since", metavar="TIME", help="from then on: 15m, 2h, 17:05 or 2027-03-31T17:05")
+    log.add_argument("--until", metavar="TIME", help="until then, written likewise")
+    log.add_argument("--rule", action="append", default=[], metavar="ID", help="only events of this rule")
+    log.add_argument("--zone", action="append", default=[], metavar="ZONE", help="only events from or to this zone")
+    log.add_argument(
+        "--host",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="only events of this address, network or object",
+    )
+    log.add_argument(
+        "--action", action="append", default=[], choices=["allow", "deny", "reject"], help="only these verdicts"
+    )
+    log.add_argument(
+        "--type",
+        action="append",
+        default=[],
+        metavar="TYPE",
+        help="only these events: drop, flow, dns, tls, http, anomaly …",
+    )
+    log.add_argument("--limit", type=_positive, metavar="N", help="only the last N")
+
+
+def _other_verbs(tree: _Tree) -> None:
+    tree.verb(
+        "doctor",
+        "health:doctor",
+        "Examine kernel, daemons, disk and clock, and say what to mend",
+        "Exit code 0: all is well; 1: something needs a person; 3: the daemon does not answer.",
+    )
+    ban = tree.verb("ban", "ban:listing", "Drop everything from and to an address, at once")
+    bans = _Tree(ban, tree.common, "WHAT", "what (default: list)")
+    add = bans.verb("add", "ban:add", "Ban addresses or networks")
+    add.add_argument("addresses", nargs="+", metavar="ADDRESS", help="an address or a network like 203.0.113.0/24")
+    add.add_argument(
+        "--for",
+        dest="seconds",
+        type=_seconds,
+        default=0,
+        metavar="TIME",
+        help="how long, like 15m or 7d (default: until it is taken back)",
+    )
+    add.add_argument("--reason", default="", metavar="WORDS", help="why")
+    remove = bans.verb("remove", "ban:remove", "Take bans back")
+    remove.add_argument("addresses", nargs="+", metavar="ADDRESS", help="what was banned")
+    bans.verb("list", "ban:listing", "List the bans")
+    lab = tree.verb("lab", "lab:lab", "Start and use the lab: a ministry's site made of network namespaces")
+    lab.add_argument("arguments", nargs=argparse.REMAINDER, metavar="…", help="see reef lab --help")
+    completion = tree.verb(
+        "completion",
+        "completion:script",
+        "Print the completion script of a shell",
+        'bash: eval "$(reef completion bash)"; zsh likewise; fish: reef completion fish | source',
+    )
+    completion.add_argument("shell", choices=["bash", "zsh", "fish"])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `reef` with `arguments` (default: those of the process) and return its exit code."""
+    parser = build_parser()
+    if "_ARGCOMPLETE" in os.environ:
+        importlib.import_module("appliance.commands.completion").complete(parser)
+    options = parser.parse_args(arguments)
+    if not hasattr(options, "runs"):
+        parser.print_help()
+        return 2
+    return run(options, list(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(options: argparse.Namespace, arguments: list[str]) -> int:
+    """Load the verb's file and run it; turn its `Failure`, Ctrl-C and a closed pipe into an exit code."""
+    from appliance.commands.failure import INTERRUPTED, Failure
+    from appliance.commands.terminal import Terminal
+
+    terminal = Terminal(json=options.json)
+    module, function = options.runs.split(":")
+    try:
+        if options.gateway:
+            module, function = "remote", "verb"
+            options.arguments = arguments
+        verb: Callable[[argparse.Namespace, Terminal], int]
+        verb = getattr(importlib.import_module(f"appliance.commands.{module}"), function)
+        code = verb(options, terminal)
+        sys.stdout.flush()
+    except Failure as failure:
+        from appliance.commands.problems import show_failure
+
+        show_failure(terminal, failure, everything=getattr(options, "all", False))
+        return failure.code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (`reef log | head`): quiet, and nothing left to flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""`reef ban`: drop everything from and to an address at once, without a new generation."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import time
+from collections.abc import Sequence
+
+from appliance.commands.failure import OK, Failure
+from appliance.commands.gateway import Gateway
+from appliance.commands.terminal import Terminal
+from appliance.commands.words import count, duration, local_time
+from appliance.control import messages
+
+
+def add(options: argparse.Namespace, terminal: Terminal) -> int:
+    request = messages.Ban(_addresses(options.addresses), options.seconds, options.reason)
+    bans = Gateway(options).ask(request, messages.BanList)
+    how_long = f"for {duration(options.seconds)}" if options.seconds else "until it is taken back"
+    _say(bans, f"banned {', '.join(request.addresses)} {how_long}", terminal)
+    return OK
+
+
+def remove(options: argparse.Namespace, terminal: Terminal) -> int:
+    request = messages.Unban(_addresses(options.addresses))
+    bans = Gateway(options).ask(request, messages.BanList)
+    _say(bans, f"no longer banned: {', '.join(request.addresses)}", terminal)
+    return OK
+
+
+def listing(options: argparse.Namespace, terminal: Terminal) -> int:
+    bans = Gateway(options).ask(messages.Bans(), messages.BanList)
+    if terminal.json:
+        terminal.data(bans)
+        return OK
+    now = time.time()
+    rows = [
+        (
+            ban.address,
+            duration(ban.until - now) if ban.until else "no end",
+            local_time(ban.since),
+            ban.by,
+            ban.reason,
+        )
+        for ban in bans.bans
+    ]
+    terminal.table(("address", "left", "since", "who", "why"), rows, right={1}, empty="nothing is banned")
+    return OK
+
+
+def _say(bans: messages.BanList, words: str, terminal: Terminal) -> None:
+    if terminal.json:
+        terminal.data(bans)
+    else:
+        terminal.line(f"{words} ({count(len(bans.bans), 'ban')} now)", "green")
+
+
+def _addresses(words: Sequence[str]) -> tuple[str, ...]:
+    """Canonical addresses and CIDRs. Raises `Failure` for all that are none."""
+    found, wrong = [], []
+    for word in words:
+        try:
+            network = ipaddress.ip_network(word, strict=True)
+        except ValueError as error:
+            wrong.append(f"{word}: {_why(word, error)}")
+            continue
+        if network.prefixlen == 0:
+            wrong.append(f"{word}: this is everybody; name a smaller network")
+        found.append(str(network.network_address) if network.num_addresses == 1 else str(network))
+    if wrong:
+        raise Failure("\n".join(wrong), name="bad-address")
+    return tuple(dict.fromkeys(found))
+
+
+def _why(word: str, error: ValueError) -> str:
+    if "host bits" in str(error):
+        return f"not a network; did you mean {ipaddress.ip_network(word, strict=False)}?"
+    return "not an address; write one like 203.0.113.9, 203.0.113.0/24 or 2001:db8::9"

@@ -1,0 +1,172 @@
+"""`reef plan`, `apply`, `confirm`, `rollback`: the verbs that change what runs, or say what would change."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from appliance.commands.failure import AWAY, CONFLICT, OK, USAGE, Failure
+from appliance.commands.files import STDIN, read_text, shown_name
+from appliance.commands.gateway import Gateway
+from appliance.commands.problems import show_findings, summary
+from appliance.commands.terminal import Terminal, cells, escape
+from appliance.commands.words import count, duration, local_time, took
+from appliance.control import messages
+
+_MARKS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow"), "moved": (">", "cyan")}
+_STAGES = ("parse", "check", "compile", "sign", "load")
+# How often a waiting `reef apply` asks whether the generation was confirmed.
+_POLL = 0.5
+
+
+def session() -> str:
+    """The SSH connection of this session, which says through which rules the person came in."""
+    return os.environ.get("SSH_CONNECTION", "")
+
+
+def plan(options: argparse.Namespace, terminal: Terminal) -> int:
+    text, name = read_text(options.file), shown_name(options.file)
+    planned = _planned(Gateway(options), text, name)
+    if terminal.json:
+        terminal.data(planned)
+        return OK
+    show_findings(terminal, planned.findings, {name: text}, everything=options.all)
+    _show_plan(planned, terminal)
+    return OK
+
+
+def _planned(gateway: Gateway, text: str, name: str) -> messages.Planned:
+    return gateway.ask(messages.Plan(text, name), messages.Planned, texts={name: text})
+
+
+def _show_plan(planned: messages.Planned, terminal: Terminal) -> None:
+    against = f"against generation {planned.base}" if planned.base else "for the first generation"
+    if not planned.changes:
+        terminal.line(f"Plan {against}: nothing changes.", "bold")
+    else:
+        terminal.line(f"Plan {against}:", "bold")
+        show_changes(planned.changes, terminal)
+        changes, statements = count(len(planned.changes), "change"), count(planned.statements, "nftables statement")
+        terminal.line(f"{changes}, one transaction of {statements}.")
+    _show_omitted(planned.omitted, terminal)
+
+
+def show_changes(changes: Sequence[messages.Change], terminal: Terminal) -> None:
+    """One line per change: its mark, what, and the words."""
+    room = min(32, max((cells(change.what) for change in changes), default=0))
+    for change in changes:
+        mark, style = _MARKS[change.kind]
+        terminal.line(f"  {mark} {escape(change.what):<{room}}  {escape(change.words)}".rstrip(), style)
+
+
+def _show_omitted(omitted: Sequence[str], terminal: Terminal) -> None:
+    for words in omitted:
+        terminal.note(f"this kernel cannot: {escape(words)}", "yellow")
+
+
+def apply(options: argparse.Namespace, terminal: Terminal) -> int:
+    text, name = read_text(options.file), shown_name(options.file)
+    gateway = Gateway(options)
+    planned = _planned(gateway, text, name)
+    base = options.base or planned.base
+    if not terminal.json:
+        show_findings(terminal, planned.findings, {name: text}, everything=options.all)
+        _show_plan(planned, terminal)
+    if not options.yes:
+        if options.file == STDIN or not sys.stdin.isatty():
+            raise Failure(
+                "nobody to ask: standard input is not a terminal", "say --yes to apply without a question", code=USAGE
+            )
+        if not terminal.ask("Apply this?"):
+            raise Failure("not applied, nothing changed", name="declined")
+    request = messages.Apply(text, base, options.reason, name, options.confirm_within, session())
+    applied = gateway.ask(request, messages.Applied, texts={name: text})
+    if terminal.json:
+        terminal.data(applied)
+    else:
+        _say_applied(applied, base, gateway, terminal)
+    wait = terminal.tty and not terminal.json if options.wait is None else options.wait
+    if wait and applied.confirm_by:
+        return _wait(gateway, applied, base, terminal)
+    return OK
+
+
+def _say_applied(applied: messages.Applied, base: int, gateway: Gateway, terminal: Terminal) -> None:
+    stages = [stage for stage in _STAGES if stage in applied.seconds]
+    stages += [stage for stage in applied.seconds if stage not in stages]
+    times = ", ".join(f"{stage} {took(applied.seconds[stage])}" for stage in stages)
+    total = took(sum(applied.seconds.values()))
+    terminal.line(f"Generation {applied.generation} runs after {total} ({times}).", "green bold")
+    _show_omitted(applied.omitted, terminal)
+    if applied.confirm_by:
+        left = duration(applied.confirm_by - time.time())
+        back = f"generation {base} comes back" if base else "the gateway goes back to denying everything"
+        terminal.line(
+            f"Run `{gateway.command('confirm')}` within {left} from a new session, or {back}.", "yellow bold"
+        )
+    else:
+        terminal.line("It is confirmed; `reef rollback` takes it back.")
+
+
+def _wait(gateway: Gateway, applied: messages.Applied, base: int, terminal: Terminal) -> int:
+    """Stay until the generation is confirmed (0) or the old one came back (5), counting down on a terminal."""
+    generation, end = applied.generation, applied.confirm_by
+    live = terminal.err.isatty() and not terminal.json
+    try:
+        while True:
+            try:
+                report = gateway.ask(messages.Status(), messages.StatusReport)
+            except Failure as failure:
+                # The daemon may be starting again; the clock of the confirm runs on without it.
+                if failure.code != AWAY or time.time() > end + 30:
+                    raise
+                report = None
+            if report is not None and (report.running != generation or report.confirmed == generation):
+                break
+            if live:
+                print(
+                    f"\r\x1b[Kwaiting for the confirm: {duration(end - time.time())} left", end="", file=terminal.err
+                )
+                terminal.err.flush()
+            time.sleep(_POLL)
+    except KeyboardInterrupt:
+        terminal.note(f"\nNo longer waiting; the confirm is open until {local_time(end)}.")
+        raise
+    finally:
+        if live:
+            print("\r\x1b[K", end="", file=terminal.err, flush=True)
+    if report.confirmed == generation:
+        terminal.note(f"Generation {generation} is confirmed.", "green")
+        return OK
+    terminal.note(f"Generation {report.running} runs again: generation {generation} was not confirmed.", "red bold")
+    return CONFLICT
+
+
+def confirm(options: argparse.Namespace, terminal: Terminal) -> int:
+    confirmed = Gateway(options).ask(messages.Confirm(session()), messages.Confirmed)
+    if terminal.json:
+        terminal.data(confirmed)
+    else:
+        terminal.line(f"Generation {confirmed.generation} is confirmed; it is what this gateway boots.", "green")
+    return OK
+
+
+def rollback(options: argparse.Namespace, terminal: Terminal) -> int:
+    gateway = Gateway(options)
+    if not options.yes and sys.stdin.isatty() and not terminal.json:
+        target = f"generation {options.generation}" if options.generation else "the generation before"
+        if not terminal.ask(f"Go back to {target}?"):
+            raise Failure("not rolled back, nothing changed", name="declined")
+    request = messages.Rollback(options.generation, options.reason, session())
+    applied = gateway.ask(request, messages.Applied)
+    if terminal.json:
+        terminal.data(applied)
+        return OK
+    show_changes(applied.changes, terminal)
+    if applied.findings:
+        terminal.note(summary(applied.findings))
+    _say_applied(applied, 0, gateway, terminal)
+    return OK

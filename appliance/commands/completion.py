@@ -1,0 +1,79 @@
+"""Completion on TAB: the scripts of the shells, and the answers to what they ask."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Callable, Iterable
+
+import argcomplete
+from argcomplete.shell_integration import shellcode
+
+from appliance.commands.failure import OK, Failure
+from appliance.commands.gateway import Gateway
+from appliance.commands.terminal import Terminal
+from appliance.control import messages
+
+
+def script(options: argparse.Namespace, terminal: Terminal) -> int:
+    terminal.line(shellcode(["reef"], shell=options.shell))
+    return OK
+
+
+def complete(parser: argparse.ArgumentParser) -> None:
+    """Answer the shell (argcomplete's protocol) and end the process."""
+    _attach(parser)
+    argcomplete.autocomplete(parser)
+
+
+# What is known only to the running gateway. TAB must never fail, so a gateway that is away completes nothing.
+def _generations(gateway: Gateway) -> Iterable[str]:
+    listed = gateway.ask(messages.History(), messages.HistoryList).generations
+    return [str(one.generation) for one in listed]
+
+
+def _rules(gateway: Gateway) -> Iterable[str]:
+    return [rule.id for rule in gateway.ask(messages.Names(), messages.NameBook).rules]
+
+
+def _zones(gateway: Gateway) -> Iterable[str]:
+    return [zone.name for zone in gateway.ask(messages.Names(), messages.NameBook).zones]
+
+
+def _sets(gateway: Gateway) -> Iterable[str]:
+    return [one.name for one in gateway.ask(messages.Sets(), messages.SetList).sets]
+
+
+def _bans(gateway: Gateway) -> Iterable[str]:
+    return [one.address for one in gateway.ask(messages.Bans(), messages.BanList).bans]
+
+
+_ASKED = {
+    ("rollback", "generation"): _generations,
+    ("generation", "generation"): _generations,
+    ("diff", "old"): _generations,
+    ("diff", "new"): _generations,
+    ("flows", "rule"): _rules,
+    ("log", "rule"): _rules,
+    ("log", "zone"): _zones,
+    ("sets", "name"): _sets,
+    ("remove", "addresses"): _bans,
+}
+
+
+def _attach(parser: argparse.ArgumentParser, verb: str = "") -> None:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, child in action.choices.items():
+                _attach(child, name)
+        elif (verb, action.dest) in _ASKED:
+            setattr(action, "completer", _completer(_ASKED[verb, action.dest]))  # noqa: B010  # argcomplete's own way
+
+
+def _completer(ask: Callable[[Gateway], Iterable[str]]) -> Callable[..., list[str]]:
+    def complete_one(parsed_args: argparse.Namespace, **_: object) -> list[str]:
+        with contextlib.suppress(Failure):
+            return list(ask(Gateway(parsed_args, patience=1.0)))
+        return []
+
+    return complete_one

@@ -1,0 +1,79 @@
+"""`reef show flows`: the connections that pass now, in the policy's words."""
+
+from __future__ import annotations
+
+import argparse
+
+import msgspec
+
+from appliance.commands.failure import OK
+from appliance.commands.gateway import Gateway
+from appliance.commands.names import Names
+from appliance.commands.terminal import Terminal
+from appliance.commands.words import duration, size
+from appliance.control import messages
+
+
+class FlowLine(msgspec.Struct, frozen=True):
+    """One flow of `reef show flows --json`: the kernel's facts, and zones and names beside them."""
+
+    flow: messages.Flow
+    source_zone: str
+    destination_zone: str
+    source_name: str
+    destination_name: str
+
+
+def flows(options: argparse.Namespace, terminal: Terminal) -> int:
+    gateway = Gateway(options)
+    names = Names(gateway.ask(messages.Names(), messages.NameBook))
+    request = messages.Flows(options.limit, options.rule, options.host)
+    listed = gateway.ask(request, messages.FlowList)
+    if terminal.json:
+        lines = [
+            FlowLine(
+                flow,
+                names.zone_of_address(flow.source),
+                names.zone_of_address(inner(flow)[0]),
+                names.object_of(flow.source),
+                names.object_of(inner(flow)[0]),
+            )
+            for flow in listed.flows
+        ]
+        terminal.data({"generation": listed.generation, "total": listed.total, "flows": lines})
+        return OK
+    rows = [flow_row(flow, names) for flow in sorted(listed.flows, key=lambda flow: -sum(flow.bytes))]
+    heads = ("rule", "zones", "from", "to", "service", "state", "sent", "received", "age")
+    terminal.table(heads, rows, right={6, 7, 8}, empty="no flow passes now")
+    if listed.total > len(listed.flows):
+        terminal.note(f"{len(listed.flows)} of {listed.total} flows; --limit, --rule and --host choose others")
+    return OK
+
+
+def inner(flow: messages.Flow) -> tuple[str, int]:
+    """Where the flow ends behind destination NAT: what answers come from."""
+    return flow.reply_source, flow.reply_source_port
+
+
+def flow_row(flow: messages.Flow, names: Names) -> tuple[str, ...]:
+    address, port = inner(flow)
+    target = names.host(address)
+    if (address, port) != (flow.destination, flow.destination_port):
+        target += (
+            f" (as {flow.destination}:{flow.destination_port})"
+            if flow.destination_port
+            else f" (as {flow.destination})"
+        )
+    source = names.host(flow.source)
+    zones = f"{names.zone_of_address(flow.source) or '?'} → {names.zone_of_address(address) or '?'}"
+    return (
+        flow.rule or "-",
+        zones,
+        source,
+        target,
+        names.service(flow.protocol, port),
+        flow.state,
+        size(flow.bytes[0]),
+        size(flow.bytes[1]),
+        duration(flow.age) if flow.age >= 0 else "-",
+    )

@@ -1,0 +1,85 @@
+"""Which gateway a verb talks to (the appliance's own, a lab's, or an instance file's), and how it asks it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from appliance.commands.failure import AWAY, CONFLICT, FORBIDDEN, REFUSED, USAGE, Failure
+from appliance.control import messages
+from appliance.control.processes import Instance, InstanceError, instance_path, load_instance
+
+# A compile of a big policy on a slow box takes seconds; a daemon that says nothing for so long hangs.
+PATIENCE = 120.0
+
+Answer = TypeVar("Answer", bound=msgspec.Struct)
+
+_EXITS = {"conflict": CONFLICT, "stale": CONFLICT, "busy": CONFLICT, "forbidden": FORBIDDEN}
+
+
+class Gateway:
+    """The gateway that the options of a verb name. `patience` is how long one answer may take, in seconds."""
+
+    def __init__(self, options: argparse.Namespace, patience: float = PATIENCE) -> None:
+        if options.instance and options.lab:
+            raise Failure("--lab and --instance both name a gateway", "give one of them", code=USAGE, name="usage")
+        self._lab: str | None = options.lab
+        self._instance: str | None = options.instance
+        self._patience = patience
+
+    @cached_property
+    def instance(self) -> Instance:
+        """Where its sockets, state and baselines are. Raises `Failure` where there is no such gateway."""
+        try:
+            return load_instance(self._instance_file())
+        except InstanceError as error:
+            message, _, remedy = str(error).partition("; ")
+            raise Failure(message, remedy, code=AWAY, name="no-gateway") from error
+
+    def _instance_file(self) -> Path:
+        if self._instance:
+            return Path(self._instance)
+        if self._lab:
+            from appliance.commands.lab import lab_instance
+
+            return lab_instance(self._lab)
+        return instance_path()
+
+    def command(self, verb: str) -> str:
+        """How to type `verb` for this same gateway."""
+        if self._lab:
+            return f"reef --lab {self._lab} {verb}"
+        if self._instance:
+            return f"reef --instance {self._instance} {verb}"
+        return f"reef {verb}"
+
+    def ask(
+        self, request: messages.Request, expected: type[Answer], *, texts: Mapping[str, str] | None = None
+    ) -> Answer:
+        """`policyd`'s answer. Raises `Failure` when it refuses, is away, or may not be asked by this user.
+
+        `texts` are the texts that the findings of a refusal may point into, by file name.
+        """
+        from appliance.control import ipc
+
+        socket = self.instance.socket("policyd")
+        try:
+            reply = ipc.call(socket, request, timeout=self._patience)
+        except PermissionError as error:
+            remedy = "run it as root, or as a member of the operators' group"
+            raise Failure(f"{socket}: {error.strerror}", remedy, code=FORBIDDEN, name="forbidden") from error
+        except (OSError, ipc.IpcError) as error:
+            words = getattr(error, "strerror", None) or str(error)
+            remedy = "traffic goes on with the last confirmed generation; see the log of policyd"
+            raise Failure(f"policyd does not answer at {socket}: {words}", remedy, code=AWAY, name="away") from error
+        if isinstance(reply, messages.Refused):
+            code = _EXITS.get(reply.code, REFUSED)
+            raise Failure(reply.message, code=code, name=reply.code, findings=reply.findings, texts=texts)
+        if not isinstance(reply, expected):
+            raise Failure(f"policyd answered with {type(reply).__name__}", "are both of one version?", name="answer")
+        return reply

@@ -1,0 +1,129 @@
+"""`reef history`, `reef show generation`, `reef diff`: what ran, who wanted it, and what differs."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from pathlib import Path
+
+import msgspec
+
+from appliance.commands.change import show_changes
+from appliance.commands.failure import OK, REFUSED, Failure
+from appliance.commands.files import Baselines, baselines, read_text, shown_name
+from appliance.commands.gateway import Gateway
+from appliance.commands.terminal import Terminal, escape
+from appliance.commands.text import parse_text, show_lines
+from appliance.commands.words import count, local_time
+from appliance.control import messages
+from appliance.policy.model import Policy
+
+_STYLES = {"running": "yellow bold", "confirmed": "green", "rolled-back": "red", "failed": "red"}
+
+
+def history(options: argparse.Namespace, terminal: Terminal) -> int:
+    listed = Gateway(options).ask(messages.History(options.limit), messages.HistoryList)
+    if terminal.json:
+        terminal.data(listed)
+        return OK
+    rows = [
+        (
+            str(summary.generation),
+            _state(summary),
+            local_time(summary.created),
+            summary.author,
+            str(summary.rules),
+            "; ".join(words for words in (summary.reason, summary.note) if words),
+        )
+        for summary in listed.generations
+    ]
+    styles = [_STYLES.get(summary.state, "") for summary in listed.generations]
+    heads = ("generation", "state", "when", "who", "rules", "why")
+    terminal.table(heads, rows, right={0, 4}, styles=styles, empty="no generation was applied yet")
+    return OK
+
+
+def _state(summary: messages.GenerationSummary) -> str:
+    return "running, unconfirmed" if summary.state == "running" else summary.state
+
+
+def generation(options: argparse.Namespace, terminal: Terminal) -> int:
+    shown = Gateway(options).ask(messages.Show(options.generation), messages.Shown)
+    if terminal.json:
+        terminal.data(shown)
+        return OK
+    one = shown.summary
+    facts = [
+        f"generation {one.generation}, {_state(one)}, edited from {one.parent or 'nothing'}",
+        f"applied {local_time(one.created)} by {one.author}: {one.reason or '(no reason given)'}",
+        f"digest {one.digest}",
+    ]
+    if one.confirmed_at:
+        facts.append(f"confirmed {local_time(one.confirmed_at)} by {one.confirmed_by}")
+    facts += [f"inherits {name}" for name in shown.inherited]
+    facts += [one.note] if one.note else []
+    # The facts are comments of the text, so that the output is itself a policy text.
+    for fact in facts:
+        terminal.line(f"# {escape(fact)}", "dim")
+    for line in shown.text.rstrip("\n").split("\n"):
+        terminal.line(escape(line))
+    return OK
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """What `reef diff --json` prints: a unified diff, and what it means."""
+
+    old: str
+    new: str
+    lines: tuple[str, ...]
+    changes: tuple[messages.Change, ...]
+
+
+class _Side(msgspec.Struct, frozen=True):
+    name: str
+    text: str
+    policy: Policy
+
+
+def diff(options: argparse.Namespace, terminal: Terminal) -> int:
+    from appliance.policy.plan import plan
+
+    old, new = (_side(which, options) for which in (options.old, options.new))
+    lines = tuple(
+        difflib.unified_diff(old.text.split("\n"), new.text.split("\n"), old.name, new.name, lineterm="", n=3)
+    )
+    changes = tuple(
+        messages.Change(change.kind, change.what, change.words) for change in plan(old.policy, new.policy)
+    )
+    if terminal.json:
+        terminal.data(Difference(old.name, new.name, lines, changes))
+        return OK
+    show_lines(lines, terminal)
+    if lines:
+        terminal.line()
+    if changes:
+        terminal.line(f"In words, {count(len(changes), 'change')}:", "bold")
+        show_changes(changes, terminal)
+    else:
+        terminal.line("Nothing changes in what the gateway does.", "bold")
+    return OK
+
+
+def _side(which: str, options: argparse.Namespace) -> _Side:
+    """A generation by its number, or a file."""
+    if which.isascii() and which.isdigit() and not Path(which).exists():
+        shown = Gateway(options).ask(messages.Show(int(which)), messages.Shown)
+        name, text = f"generation {which}", shown.text
+        inherited = Baselines([])
+        inherited.read.update(shown.inherited)
+    else:
+        name, text = shown_name(which), read_text(which)
+        inherited = baselines(which, options.baselines)
+    try:
+        policy, _ = parse_text(text, name, inherited)
+    except Failure as failure:
+        raise Failure(
+            failure.message, "mend it first: a text that is refused means nothing",
+            code=REFUSED, findings=failure.findings, texts=failure.texts,
+        ) from failure  # fmt: skip
+    return _Side(name, text, policy)
