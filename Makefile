@@ -62,7 +62,7 @@ clean:  ## remove everything built (not .venv)
 
 .PHONY: .cache/ready-run .cache/ready-test native
 .cache/ready-run: $(STAMPS)/debian-run $(STAMPS)/python native
-.cache/ready-test: $(STAMPS)/debian-test $(STAMPS)/python native
+.cache/ready-test: $(STAMPS)/debian-test $(STAMPS)/python $(STAMPS)/kernel native
 
 $(STAMPS)/debian-run: tools/packages.txt tools/deps.sh
 	@mkdir -p $(STAMPS)
@@ -84,8 +84,14 @@ $(STAMPS)/python: requirements.lock pyproject.toml | $(STAMPS)/debian-run
 		--config-settings=wheel.cmake=false --config-settings=editable.mode=inplace --editable .
 	@touch $@
 
+# The vm tier boots a Debian kernel, which is downloaded, not installed.
+$(STAMPS)/kernel: tests/vm/kernel.py | $(STAMPS)/debian-test $(STAMPS)/python
+	@$(PYTHON) -m tests.vm.kernel
+	@touch $@
+
 # Ninja knows what changed; this costs a fraction of a second when nothing did.
 native: | $(STAMPS)/python
+	@[ -e build/py/build.ninja ] || echo "build: compiling the native modules into ctypes_ext/"
 	@[ -e build/py/build.ninja ] || cmake -S . -B build/py -G Ninja --log-level=WARNING \
 		-DREEF_INPLACE=ON -DPython_EXECUTABLE=$(CURDIR)/$(PYTHON)
-	@cmake --build build/py -- --quiet
+	@said=$$(cmake --build build/py 2>&1) || { echo "$$said"; exit 1; }
