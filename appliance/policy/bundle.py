@@ -19,6 +19,11 @@ MARK_RULE = 0x0003FFFF
 MARK_GENERATION = 0x0FFC0000
 MARK_GENERATION_SHIFT = 18
 MARK_FLAGS = 0xF0000000
+# Flags. Revisit: what was decided may end by itself (people, schedule, expiry), so the generation alone is not
+# enough. The queue flags: these packets go to inspection, and what happens to them while nobody inspects.
+FLAG_REVISIT = 0x10000000
+FLAG_QUEUE_OPEN = 0x20000000
+FLAG_QUEUE_CLOSED = 0x40000000
 MAX_RULE_NUMBER = MARK_RULE
 
 
