@@ -22,12 +22,22 @@ Action = Literal["allow", "deny", "reject"]
 LogPhase = Literal["none", "start", "end", "both"]
 
 
-class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where something was written. `line` and `column` count from 1."""
+class Span(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True):
+    """Where something was written. `line` and `column` count from 1.
+
+    Any two spans are equal: values of this model compare by what they mean, not by where they stand, so a
+    rule that only moved down a line is still the same rule.
+    """
 
     file: str
     line: int
     column: int
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Span)
+
+    def __hash__(self) -> int:
+        return 0
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
@@ -97,6 +107,8 @@ class Zone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     addresses: tuple[InterfaceAddress, ...] = ()
     antispoofing: bool = True
     description: str = ""
+    role: str = "internal"  # what it is to the country: internet, internal, dmz, partner, ...
+    external: bool = False  # its lines leave the house and are registered in `Policy.connections`
     span: Span | None = None
 
 
