@@ -341,6 +341,27 @@ class SetUpdated(msgspec.Struct, frozen=True, tag=True):
     removed: int
 
 
+# --- to keyd ----------------------------------------------------------------------------------------
+
+
+class Sign(msgspec.Struct, frozen=True, tag=True):
+    """Sign a generation by the digest of its bundle (SHA-256, hexadecimal)."""
+
+    digest: str
+
+
+class Signed(msgspec.Struct, frozen=True, tag=True):
+    signature: bytes  # Ed25519, 64 bytes
+
+
+class PublicKey(msgspec.Struct, frozen=True, tag=True):
+    pass
+
+
+class PublicKeyIs(msgspec.Struct, frozen=True, tag=True):
+    key: bytes  # Ed25519, raw 32 bytes
+
+
 Request = (
     Check
     | Plan
@@ -360,6 +381,8 @@ Request = (
     | Ban
     | Unban
     | Bans
+    | Sign
+    | PublicKey
 )
 Reply = (
     Refused
@@ -378,4 +401,6 @@ Reply = (
     | FlowList
     | SetList
     | BanList
+    | Signed
+    | PublicKeyIs
 )
