@@ -48,7 +48,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from appliance import __version__
 
-        parser.exit(0, f"reef {__version__}\n")
+        print(f"reef {__version__}")
+        parser.exit(0)
 
 
 def _positive(text: str) -> int:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from appliance.commands.failure import AWAY, CONFLICT, FORBIDDEN, REFUSED, USAGE, Failure
-from appliance.control import messages
+from appliance.control import ipc, messages
 from appliance.control.processes import Instance, InstanceError, instance_path, load_instance
 
 # A compile of a big policy on a slow box takes seconds; a daemon that says nothing for so long hangs.
@@ -19,7 +19,7 @@ PATIENCE = 120.0
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
 
-_EXITS = {"conflict": CONFLICT, "stale": CONFLICT, "busy": CONFLICT, "forbidden": FORBIDDEN}
+_EXITS = {"conflict": CONFLICT, "stale": CONFLICT, "busy": CONFLICT, "not-allowed": FORBIDDEN}
 
 
 class Gateway:
@@ -65,21 +65,14 @@ class Gateway:
 
         `texts` are the texts that the findings of a refusal may point into, by file name.
         """
-        from appliance.control import ipc
-
-        socket = self.instance.socket("policyd")
         try:
-            reply = ipc.call(socket, request, timeout=self._patience)
-        except PermissionError as error:
-            remedy = "run it as root, or as a member of the operators' group"
-            raise Failure(f"{socket}: {error.strerror}", remedy, code=FORBIDDEN, name="forbidden") from error
-        except (OSError, ipc.IpcError) as error:
-            words = getattr(error, "strerror", None) or str(error)
-            remedy = "traffic goes on with the last confirmed generation; see the log of policyd"
-            raise Failure(f"policyd does not answer at {socket}: {words}", remedy, code=AWAY, name="away") from error
-        if isinstance(reply, messages.Refused):
+            return ipc.call(self.instance.socket("policyd"), request, expected, timeout=self._patience)
+        except ipc.RefusedError as error:
+            reply = error.reply
             code = _EXITS.get(reply.code, REFUSED)
-            raise Failure(reply.message, code=code, name=reply.code, findings=reply.findings, texts=texts)
-        if not isinstance(reply, expected):
-            raise Failure(f"policyd answered with {type(reply).__name__}", "are both of one version?", name="answer")
-        return reply
+            raise Failure(reply.message, code=code, name=reply.code, findings=reply.findings, texts=texts) from error
+        except (ipc.DaemonAway, ipc.ProtocolError, TimeoutError) as error:
+            message, _, remedy = str(error).partition("; ")
+            forbidden = isinstance(error.__cause__, PermissionError)
+            code, name = (FORBIDDEN, "not-allowed") if forbidden else (AWAY, "away")
+            raise Failure(message, remedy, code=code, name=name) from error
