@@ -1,0 +1,321 @@
+"""Typed messages over Unix stream sockets: a length of four bytes, then one JSON message, both ways.
+
+The kernel names the peer (SO_PEERCRED), so a request is allowed or refused by who sent it. Every frame
+is bounded before it is read; a peer that stalls is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pwd
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from appliance.control.messages import Refused, Reply, Request
+
+MIB = 1 << 20
+LIMIT = 16 * MIB  # a policy text with room to spare
+BUNDLE_LIMIT = 64 * MIB  # applyd also takes bundles
+REPLY_LIMIT = 64 * MIB
+FRAME_SECONDS = 30.0  # a frame that has begun arrives within this time
+IDLE_SECONDS = 120.0
+CONNECTIONS = 64
+
+_LENGTH = struct.Struct("!I")
+_CREDENTIALS = struct.Struct("=iII")
+_SO_PEERGROUPS = 59
+_NOBODY_KNOWN = 4294967295  # loginuid of what no person started
+
+T = TypeVar("T")
+
+_encoder = msgspec.json.Encoder()
+_reply_decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """Who is at the other end, as the kernel says."""
+
+    pid: int
+    uid: int
+    gid: int
+    groups: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The person: the login user where there is one (root by su or sudo is still a person), else the user."""
+        uid = self.uid
+        with contextlib.suppress(OSError, ValueError):
+            login = int(Path(f"/proc/{self.pid}/loginuid").read_text())
+            uid = self.uid if login == _NOBODY_KNOWN else login
+        try:
+            return pwd.getpwuid(uid).pw_name
+        except KeyError:
+            return f"uid {uid}"
+
+
+class RefusedError(Exception):
+    """The daemon refused the request; nothing changed. `reply` is its answer, findings included."""
+
+    def __init__(self, reply: Refused) -> None:
+        super().__init__(reply.message)
+        self.reply = reply
+
+
+class DaemonAway(Exception):
+    """Nobody answers at the socket; the text says what to do."""
+
+
+class ProtocolError(Exception):
+    """The peer does not speak this protocol or broke off."""
+
+
+# --- client -----------------------------------------------------------------------------------------
+
+
+def call(path: Path, request: Request, reply: type[T], *, timeout: float = 60.0, limit: int = LIMIT) -> T:
+    """Send one request and return its reply. Raises `RefusedError`, `DaemonAway`, `ProtocolError`."""
+    data = _frame(request, limit)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
+        connection.settimeout(timeout)
+        try:
+            connection.connect(str(path))
+        except OSError as error:
+            raise _away(path, error) from error
+        # A daemon that refuses by the length alone answers before it has read the rest.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(data)
+        try:
+            size = _LENGTH.unpack(_receive(connection, _LENGTH.size))[0]
+            if size > REPLY_LIMIT:
+                raise ProtocolError(f"{path.stem} announces an answer of {size} bytes, more than {REPLY_LIMIT}")
+            body = _receive(connection, size)
+        except TimeoutError as error:
+            raise DaemonAway(
+                f"{path.stem} took the request but did not answer within {timeout:g} s; `reef doctor` says more"
+            ) from error
+        except ConnectionError as error:
+            raise ProtocolError(f"{path.stem} broke off at {path}; its log says why") from error
+    return _typed(body, reply, path)
+
+
+async def call_async(path: Path, request: Request, reply: type[T], *, timeout: float = 60.0, limit: int = LIMIT) -> T:
+    """`call` for daemons that must not block."""
+    data = _frame(request, limit)
+    try:
+        async with asyncio.timeout(timeout):
+            try:
+                reader, writer = await asyncio.open_unix_connection(str(path))
+            except OSError as error:
+                raise _away(path, error) from error
+            try:
+                writer.write(data)
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    await writer.drain()
+                body = await _read_frame(reader, REPLY_LIMIT)
+            finally:
+                writer.close()
+    except TimeoutError as error:
+        raise DaemonAway(f"{path.stem} did not answer within {timeout:g} s at {path}") from error
+    except (asyncio.IncompleteReadError, ConnectionError) as error:
+        raise ProtocolError(f"{path.stem} broke off at {path}; its log says why") from error
+    return _typed(body, reply, path)
+
+
+def _frame(message: object, limit: int) -> bytes:
+    body = _encoder.encode(message)
+    if len(body) > limit:
+        raise RefusedError(too_large(len(body), limit))
+    return _LENGTH.pack(len(body)) + body
+
+
+def too_large(size: int, limit: int) -> Refused:
+    return Refused(
+        "too-large",
+        f"the request is {size / MIB:.1f} MiB; at most {limit // MIB} MiB are taken. "
+        "Move long lists of addresses to list files and repeated rules to objects",
+    )
+
+
+def _receive(connection: socket.socket, size: int) -> bytes:
+    parts: list[bytes] = []
+    while size:
+        part = connection.recv(min(size, MIB))
+        if not part:
+            raise ConnectionResetError("the peer closed the connection")
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _typed(body: bytes, reply: type[T], path: Path) -> T:
+    try:
+        answer = _reply_decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise ProtocolError(f"{path.stem} answered what this version does not understand: {error}") from error
+    if isinstance(answer, Refused):
+        raise RefusedError(answer)
+    if not isinstance(answer, reply):
+        raise ProtocolError(f"{path.stem} answered {type(answer).__name__} where {reply.__name__} was due")
+    return answer
+
+
+def _away(path: Path, error: OSError) -> DaemonAway:
+    name = path.stem
+    if isinstance(error, PermissionError):
+        return DaemonAway(
+            f"{name} does not let you in at {path}: become root, or have root add you to the operators' group"
+        )
+    return DaemonAway(f"{name} does not answer at {path}: {error.strerror}; is the gateway running? `reef doctor`")
+
+
+# --- server -----------------------------------------------------------------------------------------
+
+Answer = Callable[[Request, Peer], Awaitable[Reply]]
+
+
+class Server:
+    """Answers requests on a Unix socket.
+
+    `permits` says for each request type whether that peer may make it; a type that is not there is
+    refused for everyone. `answer` gets what was permitted, one request of a connection at a time.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        permits: Mapping[type, Callable[[Peer], bool]],
+        answer: Answer,
+        *,
+        limit: int = LIMIT,
+        mode: int = 0o666,
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._path = path
+        self._permits = permits
+        self._answer = answer
+        self._limit = limit
+        self._mode = mode
+        self._report = report
+        self._decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+        self._open = 0
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def start(self) -> None:
+        """Bind the socket; one that a dead process left is replaced."""
+        self._path.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._connection, str(self._path), limit=MIB)
+        # Who may connect is decided by credentials, which cannot be forged, not by the file's mode.
+        self._path.chmod(self._mode)
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            for writer in list(self._writers):
+                writer.close()
+            self._path.unlink(missing_ok=True)
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open += 1
+        self._writers.add(writer)
+        try:
+            if self._open > CONNECTIONS:
+                await _reply(writer, Refused("busy", f"{CONNECTIONS} connections are open already; try again"))
+                return
+            peer = peer_of(writer.get_extra_info("socket"))
+            while await self._exchange(reader, writer, peer):
+                pass
+        except (TimeoutError, ConnectionError, asyncio.IncompleteReadError):
+            return  # the peer left or stalled: its own affair
+        finally:
+            self._open -= 1
+            self._writers.discard(writer)
+            writer.close()
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Peer) -> bool:
+        async with asyncio.timeout(IDLE_SECONDS):
+            size = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))[0]
+        if size > self._limit:
+            await _reply(writer, too_large(size, self._limit))
+            return False
+        async with asyncio.timeout(FRAME_SECONDS):
+            body = await reader.readexactly(size)
+        try:
+            request = self._decoder.decode(body)
+        except msgspec.DecodeError as error:
+            await _reply(writer, Refused("bad-request", f"not a request of this version: {error}"))
+            return False
+        del body
+        permit = self._permits.get(type(request))
+        if permit is None or not permit(peer):
+            self._report(f"refused {type(request).__name__} of uid {peer.uid} (pid {peer.pid}): not allowed")
+            await _reply(
+                writer,
+                Refused("not-allowed", f"{type(request).__name__} is not for {peer.name} (uid {peer.uid})"),
+            )
+            return True
+        await _reply(writer, await self._answer(request, peer))
+        return True
+
+
+async def _reply(writer: asyncio.StreamWriter, reply: Reply) -> None:
+    body = _encoder.encode(reply)
+    writer.write(_LENGTH.pack(len(body)) + body)
+    async with asyncio.timeout(FRAME_SECONDS):
+        await writer.drain()
+
+
+async def _read_frame(reader: asyncio.StreamReader, limit: int) -> bytes:
+    size = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))[0]
+    if size > limit:
+        raise ProtocolError(f"a frame of {size} bytes; at most {limit} are read")
+    return await reader.readexactly(size)
+
+
+def peer_of(connection: socket.socket) -> Peer:
+    """The credentials of the process that connected, as they were then."""
+    pid, uid, gid = _CREDENTIALS.unpack(
+        connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    )
+    return Peer(pid, uid, gid, _peer_groups(connection))
+
+
+def _peer_groups(connection: socket.socket) -> tuple[int, ...]:
+    with contextlib.suppress(OSError):
+        data = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4096)
+        return struct.unpack(f"={len(data) // 4}I", data)
+    return ()
+
+
+# --- who started a request ----------------------------------------------------------------------------
+
+
+def ancestors(pid: int, proc: Path = Path("/proc")) -> Iterable[tuple[int, str]]:
+    """(pid, command name) of a process and of each above it, as far as /proc shows them."""
+    for _ in range(64):
+        if pid <= 0:
+            return
+        try:
+            stat = (proc / str(pid) / "stat").read_text(errors="replace")
+        except OSError:
+            return
+        name = stat[stat.index("(") + 1 : stat.rindex(")")]
+        yield pid, name
+        pid = int(stat[stat.rindex(")") + 2 :].split()[1])
+
+
+def came_by_ssh(pid: int) -> bool:
+    """Whether an sshd is among the process's ancestors."""
+    return any(name.startswith("sshd") for _, name in ancestors(pid))
+
+
+def umask_private() -> None:
+    """Files of daemons are for their own user."""
+    os.umask(0o077)
