@@ -83,7 +83,8 @@ def main() -> int:
 
     if not options.names and not options.quick and not options.no_write:
         introduction = (
-            "# Performance\n\nWritten by `make bench`; do not edit. Every ratio compares two figures of one run on one machine.\n"
+            "# Performance\n\nWritten by `make bench`; do not edit.\n"
+            "Every ratio compares two figures of one run on one machine.\n"
             "What is held in CI is not time but instructions: `tests/bench/`, with a baseline file.\n"
         )
         DOCUMENT.write_text("\n".join([introduction, "\n".join(facts) + "\n", *sections]), encoding="utf-8")
