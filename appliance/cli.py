@@ -145,6 +145,7 @@ def _text_verbs(tree: _Tree) -> None:
 def _change_verbs(tree: _Tree) -> None:
     plan = tree.verb("plan", "change:plan", "Say in words what applying a text would change; nothing changes")
     plan.add_argument("file", metavar="FILE", help="a policy text; - for standard input")
+    plan.add_argument("--called", default="", help=argparse.SUPPRESS)
     plan.add_argument("--all", action="store_true", help="print all problems, not only the first 50")
     apply = tree.verb(
         "apply",
@@ -154,6 +155,7 @@ def _change_verbs(tree: _Tree) -> None:
         "the old one comes back by itself, also after a crash or a power cut.",
     )
     apply.add_argument("file", metavar="FILE", help="a policy text; - for standard input (needs --yes)")
+    apply.add_argument("--called", default="", help=argparse.SUPPRESS)
     apply.add_argument(
         "--confirm-within",
         type=_seconds,

@@ -28,7 +28,7 @@ def session() -> str:
 
 
 def plan(options: argparse.Namespace, terminal: Terminal) -> int:
-    text, name = read_text(options.file), shown_name(options.file)
+    text, name = read_text(options.file), options.called or shown_name(options.file)
     planned = _planned(Gateway(options), text, name)
     if terminal.json:
         terminal.data(planned)
@@ -68,7 +68,7 @@ def _show_omitted(omitted: Sequence[str], terminal: Terminal) -> None:
 
 
 def apply(options: argparse.Namespace, terminal: Terminal) -> int:
-    text, name = read_text(options.file), shown_name(options.file)
+    text, name = read_text(options.file), options.called or shown_name(options.file)
     gateway = Gateway(options)
     planned = _planned(gateway, text, name)
     base = options.base or planned.base
