@@ -56,15 +56,16 @@ def read_text(file: str) -> str:
 def write_text(file: str, text: str) -> None:
     """Replace a file's text in one step, keeping its mode and owner. Raises `Failure`; then the old text is whole."""
     path = Path(file).resolve()
+    data = text.encode()
     temporary = None
     try:
         status = path.stat()
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+        with os.fdopen(handle, "wb") as stream:
             os.fchmod(stream.fileno(), status.st_mode & 0o7777)
             if os.geteuid() == 0:
                 os.fchown(stream.fileno(), status.st_uid, status.st_gid)
-            stream.write(text)
+            stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         Path(temporary).replace(path)
