@@ -144,7 +144,7 @@ def test_intervals_are_read_and_nonsense_refused() -> None:
     assert interval("10.0.0.1 - 10.0.0.3") == (4, 167772161, 167772163)
     assert interval("::1") == (6, 1, 1)
     for wrong in ("10.0.0.9-10.0.0.1", "10.0.0.1-::1", "x"):
-        with pytest.raises(ValueError, match=r"range|version|address"):
+        with pytest.raises(ValueError, match=r"range|version|address|network"):
             interval(wrong)
 
 
