@@ -1,0 +1,329 @@
+"""The kinds of value a policy key can hold.
+
+Each kind says three things about itself: which words it accepts (`wrong`), how a JSON Schema says so
+(`schema`), and how the handbook says so (`words`). What a word *means* (does the zone exist, what are the
+addresses) is decided later, by `resolve.py`; a kind only knows how it may be written.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+
+from appliance.policy.limits import MAX_NAME, MAX_WORDS
+
+NAME = rf"[A-Za-z][A-Za-z0-9_.-]{{0,{MAX_NAME - 1}}}"
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """ "did you mean `lan`? " or "": the beginning of a remedy."""
+    if len(known) > 5_000:
+        known = [name for name in known if name[:1].lower() == word[:1].lower()][:5_000]
+    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`?" if close else ""
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A scalar: words that `pattern` (whole word) accepts."""
+
+    words: str
+    pattern: str
+    remedy: str
+    example: str = ""
+    longest: int = MAX_WORDS
+
+    def wrong(self, value: str) -> tuple[str, str] | None:
+        """None, or what is wrong with a value and what would be right."""
+        if len(value) > self.longest:
+            return f"{len(value)} characters", f"at most {self.longest}"
+        if _compiled(self.pattern).fullmatch(value) is None:
+            return f"`{shown(value)}` is not {self.words}", self.remedy
+        return None
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^(?:{self.pattern})$", "maxLength": self.longest}
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One of a few words."""
+
+    values: tuple[str, ...]
+    meanings: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        return " or ".join(f"`{value}`" for value in self.values)
+
+    def wrong(self, value: str) -> tuple[str, str] | None:
+        if value in self.values:
+            return None
+        guess = did_you_mean(value, list(self.values))
+        return f"`{shown(value)}` is not known here", " ".join(filter(None, (guess, f"write {self.words}")))
+
+    def schema(self) -> dict[str, Any]:
+        return {"enum": list(self.values)}
+
+
+class Number(msgspec.Struct, frozen=True):
+    """A whole number in decimal."""
+
+    lowest: int
+    highest: int
+    unit: str = ""
+
+    @property
+    def words(self) -> str:
+        return f"a number from {self.lowest} to {self.highest}" + (f" ({self.unit})" if self.unit else "")
+
+    def wrong(self, value: str) -> tuple[str, str] | None:
+        if re.fullmatch("[0-9]{1,12}", value) is None or not self.lowest <= int(value) <= self.highest:
+            return f"`{shown(value)}` is not {self.words}", f"write for example {self.lowest}"
+        return None
+
+    def schema(self) -> dict[str, Any]:
+        # Editors read an unquoted 120 as a number, a quoted one as a string; both mean the same here.
+        return {
+            "anyOf": [
+                {"type": "integer", "minimum": self.lowest, "maximum": self.highest},
+                {"type": "string", "pattern": "^[0-9]{1,12}$"},
+            ]
+        }
+
+
+class Flag(msgspec.Struct, frozen=True):
+    """`yes` or `no`."""
+
+    words: str = "`yes` or `no`"
+
+    def wrong(self, value: str) -> tuple[str, str] | None:
+        if value in ("yes", "no"):
+            return None
+        return f"`{shown(value)}` is neither `yes` nor `no`", "write `yes` or `no`"
+
+    def schema(self) -> dict[str, Any]:
+        # An editor with YAML 1.1 rules reads yes and no as booleans.
+        return {"enum": ["yes", "no", True, False]}
+
+
+Scalar = Kind | Choice | Number | Flag
+
+
+class Many(msgspec.Struct, frozen=True):
+    """One value, or a list of them."""
+
+    kind: Scalar
+
+    @property
+    def words(self) -> str:
+        return f"{self.kind.words}, or a list of them"
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A mapping with known keys. `shorthand` names the key that a plain value stands for."""
+
+    record: type[msgspec.Struct]
+    shorthand: str = ""
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """A list of mappings with known keys."""
+
+    record: type[msgspec.Struct]
+
+
+class Named(msgspec.Struct, frozen=True):
+    """A mapping from names that the author chooses to values of one kind."""
+
+    name: Kind
+    value: Many | Part | Scalar
+
+
+Shape = Scalar | Many | Part | Parts | Named
+
+_patterns: dict[str, re.Pattern[str]] = {}
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    found = _patterns.get(pattern)
+    if found is None:
+        found = _patterns[pattern] = re.compile(pattern)
+    return found
+
+
+def shown(value: str) -> str:
+    """A value as an error message quotes it: short, on one line."""
+    flat = value.replace("\n", " ")
+    return flat if len(flat) <= 60 else flat[:57] + "..."
+
+
+TEXT = Kind("a text", r"[\s\S]*\S[\s\S]*", "write a few words", "web access for staff")
+LONG_TEXT = Kind("a text", r"[\s\S]*\S[\s\S]*", "write a few words", longest=10_000)
+NAME_KIND = Kind(
+    "a name", NAME, f"letters, digits, `_`, `.` and `-`, a letter first, at most {MAX_NAME}", "lan", MAX_NAME
+)
+ID = Kind(
+    "an id",
+    r"[A-Za-z][A-Za-z0-9_.-]{0,47}",
+    "letters, digits, `_`, `.` and `-`, a letter first, at most 48, for example `R-7`",
+    "R-7",
+    48,
+)
+INTERFACE = Kind(
+    "the name of a network interface",
+    r"(?!\.{1,2}$)[A-Za-z0-9_.@-]{1,15}",
+    "at most 15 letters, digits, `_`, `.`, `-`, as `ip link` shows it",
+    "lan0",
+    15,
+)
+ZONE_WORD = Kind(
+    "a zone",
+    rf"{NAME}|role:[a-z]+",
+    "write a zone's name, `any`, `gateway`, or `role:<role>`",
+    "lan",
+    MAX_NAME + 8,
+)
+ADDRESS_WORD = Kind(
+    "an address, a network, a range or the name of an object",
+    r"(?:not )?[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}|(?:not )?::[0-9A-Fa-f:./-]{0,99}",
+    "write for example `10.20.0.5`, `2001:db8::/32`, `10.0.0.1-10.0.0.9`, an object's name, or `not <one of these>`",
+    "records",
+    104,
+)
+ADDRESS = Kind(
+    "an IP address", r"[0-9A-Fa-f.:]{2,45}", "write for example `10.20.0.5` or `2001:db8::5`", "10.20.0.5", 45
+)
+NETWORK = Kind(
+    "a network",
+    r"[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?",
+    "write for example `10.20.0.0/16` or `2001:db8::/32`",
+    "10.20.0.0/16",
+    49,
+)
+INTERFACE_ADDRESS = Kind(
+    "an address with its prefix length",
+    r"[0-9A-Fa-f.:]{2,45}/[0-9]{1,3}",
+    "write for example `10.20.0.1/16`",
+    "10.20.0.1/16",
+    49,
+)
+RANGE = Kind(
+    "a range of addresses",
+    r"[0-9A-Fa-f.:]{2,45} ?- ?[0-9A-Fa-f.:]{2,45}",
+    "write for example `10.0.0.10-10.0.0.20`",
+    "10.0.0.10-10.0.0.20",
+    100,
+)
+HOST_NAME = Kind(
+    "a DNS name",
+    r"(?=.{1,253}$)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?",
+    "write a full name, for example `updates.example.org`",
+    "updates.example.org",
+    253,
+)
+FILE_NAME = Kind(
+    "a file beside the policy",
+    r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*){0,4}",
+    "write a relative path without `..`, for example `lists/blocked.txt`",
+    "lists/blocked.txt",
+    200,
+)
+SERVICE_WORD = Kind(
+    "a service",
+    r"[A-Za-z0-9][A-Za-z0-9_./-]{0,63}(?: from [0-9]{1,5}(?:-[0-9]{1,5})?)?",
+    "write for example `tcp/443`, `udp/5060-5070`, `icmp/echo-request`, `esp`, or the name of a service",
+    "tcp/443",
+    84,
+)
+PORTS = Kind(
+    "a port or a range of ports",
+    r"[0-9]{1,5}(?:-[0-9]{1,5})?",
+    "write for example `8443` or `1024-65535`",
+    "8443",
+    11,
+)
+SCHEDULE_TIME = Kind(
+    "times of a week",
+    r"[A-Za-z0-9:,. -]{1,200}",
+    "write for example `mon-fri 07:30-17:00`, `sat,sun`, or `22:00-06:00`",
+    "mon-fri 07:30-17:00",
+    200,
+)
+TIMEZONE = Kind(
+    "a time zone",
+    r"[A-Za-z][A-Za-z0-9_+/-]{0,63}",
+    "write a name of the IANA database, for example `America/Belize`",
+    "America/Belize",
+    64,
+)
+DATE = Kind(
+    "a date", r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "write year-month-day, for example `2027-03-31`", "2027-03-31", 10
+)
+MOMENT = Kind(
+    "a date or a minute",
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2})?",
+    "write for example `2027-03-31` (the end of that day) or `2027-03-31T17:00`",
+    "2027-03-31",
+    16,
+)
+OFFICER = Kind(
+    "a person with a mail address",
+    r"[^<>\n]{1,100} <[^\s<>@]{1,64}@[^\s<>@]{1,253}>",
+    'write "Name <mail@example>"',
+    "H. Officer <noc@health.example>",
+    420,
+)
+MAIL = Kind(
+    "a mail address",
+    r"[^\s<>@]{1,64}@[^\s<>@]{1,253}",
+    "write for example `it@health.example`",
+    "it@health.example",
+    318,
+)
+PHONE = Kind(
+    "a telephone number", r"\+?[0-9][0-9 ()./-]{2,40}", 'write for example "+501 555 0100"', "+501 555 0100", 42
+)
+PERSON_ID = Kind(
+    "a person's id",
+    NAME,
+    "letters, digits, `_`, `.` and `-`, a letter first, for example `h.officer`",
+    "h.officer",
+    MAX_NAME,
+)
+PEOPLE_WORD = Kind(
+    "a person or a group",
+    rf"group:{NAME}|{NAME}",
+    "write a person's id, or `group:<name>`",
+    "group:staff",
+    MAX_NAME + 6,
+)
+RATE = Kind(
+    "a rate",
+    r"[0-9]{1,7}/(?:second|minute|hour|day)(?: burst [0-9]{1,7})?(?: per (?:source|destination|rule))?",
+    "write for example `100/second`, or `100/second burst 20 per source`",
+    "100/second burst 20 per source",
+    80,
+)
+CONNECTIONS = Kind(
+    "a bound on connections",
+    r"[0-9]{1,7}(?: per (?:source|destination|rule))?",
+    "write for example `50 per source`",
+    "50 per source",
+    40,
+)
+NEVER = Kind(
+    "a direction",
+    r"\S+(?: *, *\S+)* *-> *\S+(?: *, *\S+)*",
+    "write for example `internet -> lan`",
+    "internet -> lan",
+    400,
+)
+LOCK_PATH = Kind(
+    "a value that can be locked",
+    r"[A-Za-z_*][A-Za-z0-9_.*:-]{0,120}",
+    "write for example `settings.drift` or `zones.*.antispoofing`",
+    "zones.*.antispoofing",
+    128,
+)

@@ -1,0 +1,33 @@
+"""Every bound of the policy text, in one place.
+
+A text beyond a bound is refused before it costs time or memory. The bounds are far above what a site
+needs and far below what would hurt a small box.
+"""
+
+from __future__ import annotations
+
+MAX_TEXT_BYTES = 8 * 1024 * 1024
+MAX_LINE = 16_384  # characters; also keeps a position in 20 bits of column
+MAX_DEPTH = 16  # nested mappings and sequences
+MAX_NODES = 2_000_000  # scalars, mappings and sequences of one text
+MAX_PROBLEMS = 20_000  # after so many the reading stops: the rest would say nothing new
+
+MAX_NAME = 48  # characters of a name of a zone, object, service, ...
+MAX_INTERFACE = 15  # IFNAMSIZ - 1 (net/if.h)
+MAX_WORDS = 1_000  # characters of `why`, `description` and the like
+
+MAX_ZONES = 256
+MAX_OBJECTS = 100_000
+MAX_RULES = 100_000
+MAX_NESTING = 16  # objects in objects, services in services
+MAX_RANGES = 1_000_000  # intervals of one address set
+MAX_SERVICE_ENTRIES = 1_024  # protocols of one rule
+MAX_SCHEDULE_SPANS = 1_024
+MAX_BASELINES = 16
+
+MAX_LIST_FILE_BYTES = 64 * 1024 * 1024  # one list from a file
+MAX_DNS_CAP = 65_536  # addresses of one DNS object
+MAX_RATE = 1_000_000
+MAX_CONNECTIONS = 1_000_000
+MAX_CONFIRM_WITHIN = 86_400  # seconds
+MAX_HISTORY = 100_000
