@@ -62,6 +62,7 @@ class Change(msgspec.Struct, frozen=True):
 class Check(msgspec.Struct, frozen=True, tag=True):
     text: str
     file: str = "policy.yaml"
+    files: dict[str, str] = {}
 
 
 class Checked(msgspec.Struct, frozen=True, tag=True):
@@ -74,6 +75,7 @@ class Checked(msgspec.Struct, frozen=True, tag=True):
 class Plan(msgspec.Struct, frozen=True, tag=True):
     text: str
     file: str = "policy.yaml"
+    files: dict[str, str] = {}
 
 
 class Planned(msgspec.Struct, frozen=True, tag=True):
@@ -90,13 +92,15 @@ class Apply(msgspec.Struct, frozen=True, tag=True):
     """`base` is the generation the editor started from; if another runs now, the apply is refused and told why.
 
     `confirm_within` seconds; None is the policy's own setting, 0 asks for no confirm.
-    `session` is the SSH_CONNECTION of the caller where there is one.
+    `session` is the SSH_CONNECTION of the caller where there is one. `files` are the contents of the list
+    files that the text names, by the path as it is written there; the caller reads them.
     """
 
     text: str
     base: int
     reason: str
     file: str = "policy.yaml"
+    files: dict[str, str] = {}
     confirm_within: int | None = None
     session: str = ""
 
@@ -145,6 +149,7 @@ class Shown(msgspec.Struct, frozen=True, tag=True):
     summary: GenerationSummary
     text: str
     inherited: dict[str, str]
+    files: dict[str, str] = {}
 
 
 class Status(msgspec.Struct, frozen=True, tag=True):

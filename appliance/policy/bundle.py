@@ -75,6 +75,7 @@ class Bundle(msgspec.Struct, frozen=True):
     drift: Literal["report", "repair"] = "repair"
     confirm_within: int = 120
     nameservers: tuple[str, ...] = ()
+    files: dict[str, str] = {}  # path as written in the text -> contents of every list file
     requires: tuple[str, ...] = ()  # kernel capabilities it uses, e.g. "queue", "flowtable"
     omitted: tuple[str, ...] = ()  # what the text asks and this kernel lacks, in words
     format: int = 1
