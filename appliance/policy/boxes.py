@@ -1,0 +1,139 @@
+"""What a rule covers, as boxes: closed intervals of source, destination and a third key.
+
+The third key depends on the class of the packet:
+
+    tcp, udp   the destination port
+    icmp       type * 256 + code (ICMP on IPv4, ICMPv6 on IPv6)
+    other      the protocol number
+
+A rule's boxes are a superset of what it matches: what a box cannot hold (people, DNS names, source ports,
+ports of SCTP, time, limits) is a condition of its chain (`rulechain.py`). Boxes of one rule are disjoint.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from appliance.policy.model import AddressSet, Rule, ServiceEntry
+
+Version = Literal[4, 6]
+Family = Literal["tcp", "udp", "icmp", "other"]
+Interval = tuple[int, int]
+
+TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
+PORT_PROTOCOLS = frozenset({TCP, UDP, 33, 132, 136})  # DCCP, SCTP and UDP-Lite have ports too
+FULL_PORTS: Interval = (0, 65535)
+FULL_ADDRESS: dict[int, Interval] = {4: (0, 2**32 - 1), 6: (0, 2**128 - 1)}
+FULL_KEY: dict[str, Interval] = {"tcp": FULL_PORTS, "udp": FULL_PORTS, "icmp": (0, 65535), "other": (0, 255)}
+
+# More boxes than this from one rule, and the rule is matched by its own sets instead ("wide").
+MAX_BOXES = 256
+
+
+class Traffic(NamedTuple):
+    """A class of packets that has its own levels."""
+
+    version: int
+    family: str
+
+
+TRAFFIC: tuple[Traffic, ...] = tuple(
+    Traffic(version, family) for version in (4, 6) for family in ("tcp", "udp", "icmp", "other")
+)
+
+
+class Box(NamedTuple):
+    """A product of three closed intervals: source, destination, third key."""
+
+    source: Interval
+    destination: Interval
+    key: Interval
+
+
+class Area(NamedTuple):
+    """What a rule covers of one class: the product of its intervals; `wide` when it has too many boxes."""
+
+    sources: tuple[Interval, ...]
+    destinations: tuple[Interval, ...]
+    keys: tuple[Interval, ...]
+
+    @property
+    def wide(self) -> bool:
+        return len(self.sources) * len(self.destinations) * len(self.keys) > MAX_BOXES
+
+    def boxes(self) -> tuple[Box, ...]:
+        """Every box of the area; for a wide one the single box around all of it."""
+        if self.wide:
+            return (Box(hull(self.sources), hull(self.destinations), hull(self.keys)),)
+        return tuple(Box(s, d, k) for s in self.sources for d in self.destinations for k in self.keys)
+
+
+def hull(intervals: tuple[Interval, ...]) -> Interval:
+    return (min(first for first, _ in intervals), max(last for _, last in intervals))
+
+
+def merge(intervals: list[Interval]) -> tuple[Interval, ...]:
+    """Disjoint, sorted, not adjacent intervals of the same union."""
+    merged: list[Interval] = []
+    for first, last in sorted(intervals):
+        if merged and first <= merged[-1][1] + 1:
+            if last > merged[-1][1]:
+                merged[-1] = (merged[-1][0], last)
+        else:
+            merged.append((first, last))
+    return tuple(merged)
+
+
+def addresses(where: AddressSet, version: int) -> tuple[Interval, ...]:
+    """The intervals of one version; everything where a dynamic set may add addresses."""
+    if where.dynamic:
+        return (FULL_ADDRESS[version],)
+    return tuple((part.first, part.last) for part in where.ranges if part.version == version)
+
+
+def icmp_protocol(version: int) -> int:
+    return ICMP if version == 4 else ICMPV6
+
+
+def keys(entry: ServiceEntry, traffic: Traffic) -> list[Interval]:
+    """The intervals of the third key that an entry may match in `traffic`."""
+    version, family = traffic
+    protocol = entry.protocol
+    if protocol is None:
+        return [FULL_KEY[family]]
+    if family == "tcp":
+        return [entry.ports] if protocol == TCP else []
+    if family == "udp":
+        return [entry.ports] if protocol == UDP else []
+    if family == "icmp":
+        if protocol != icmp_protocol(version):
+            return []
+        first, last = entry.icmp
+        if entry.code is None:
+            return [(first * 256, last * 256 + 255)]
+        return [(kind * 256 + entry.code, kind * 256 + entry.code) for kind in range(first, last + 1)]
+    if protocol in (TCP, UDP, ICMP, ICMPV6):
+        # ICMP over IPv6 and ICMPv6 over IPv4 are nothing a service can name.
+        return []
+    return [(protocol, protocol)]
+
+
+def area(rule: Rule, traffic: Traffic) -> Area | None:
+    """What `rule` covers of `traffic`, or None for nothing."""
+    sources = addresses(rule.source, traffic.version)
+    destinations = addresses(rule.destination, traffic.version)
+    if not sources or not destinations:
+        return None
+    wanted = merge([part for entry in rule.services for part in keys(entry, traffic)])
+    if not wanted:
+        return None
+    return Area(sources, destinations, wanted)
+
+
+def needs_entries(entry: ServiceEntry) -> bool:
+    """Whether an entry says more than its key: source ports, or ports of a protocol whose key holds none."""
+    if entry.protocol not in PORT_PROTOCOLS:
+        return False
+    if entry.source_ports != FULL_PORTS:
+        return True
+    return entry.protocol not in (TCP, UDP) and entry.ports != FULL_PORTS
