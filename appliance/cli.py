@@ -125,7 +125,7 @@ def _text_verbs(tree: _Tree) -> None:
         "--baselines",
         metavar="DIR",
         action="append",
-        help="where inherited texts lie (default: beside FILE, in baselines/ beside it, and the gateway's own)",
+        help="where inherited texts lie (default: beside FILE, baselines/ beside or above it, the gateway's own)",
     )
     fmt = tree.verb("fmt", "text:fmt", "Write policy texts in their canonical form; comments and order stay")
     fmt.add_argument(

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from appliance.commands.failure import AWAY, CONFLICT, OK, USAGE, Failure
-from appliance.commands.files import STDIN, read_text, shown_name
+from appliance.commands.files import STDIN, list_files, read_text, shown_name
 from appliance.commands.gateway import Gateway
 from appliance.commands.problems import show_findings, summary
 from appliance.commands.terminal import Terminal, cells, escape
@@ -29,7 +29,7 @@ def session() -> str:
 
 def plan(options: argparse.Namespace, terminal: Terminal) -> int:
     text, name = read_text(options.file), options.called or shown_name(options.file)
-    planned = _planned(Gateway(options), text, name)
+    planned = _planned(Gateway(options), text, name, list_files(text, options.file))
     if terminal.json:
         terminal.data(planned)
         return OK
@@ -38,8 +38,8 @@ def plan(options: argparse.Namespace, terminal: Terminal) -> int:
     return OK
 
 
-def _planned(gateway: Gateway, text: str, name: str) -> messages.Planned:
-    return gateway.ask(messages.Plan(text, name), messages.Planned, texts={name: text})
+def _planned(gateway: Gateway, text: str, name: str, files: dict[str, str]) -> messages.Planned:
+    return gateway.ask(messages.Plan(text, name, files), messages.Planned, texts={name: text})
 
 
 def _show_plan(planned: messages.Planned, terminal: Terminal) -> None:
@@ -70,7 +70,8 @@ def _show_omitted(omitted: Sequence[str], terminal: Terminal) -> None:
 def apply(options: argparse.Namespace, terminal: Terminal) -> int:
     text, name = read_text(options.file), options.called or shown_name(options.file)
     gateway = Gateway(options)
-    planned = _planned(gateway, text, name)
+    files = list_files(text, options.file)
+    planned = _planned(gateway, text, name, files)
     base = options.base or planned.base
     if not terminal.json:
         show_findings(terminal, planned.findings, {name: text}, everything=options.all)
@@ -82,7 +83,7 @@ def apply(options: argparse.Namespace, terminal: Terminal) -> int:
             )
         if not terminal.ask("Apply this?"):
             raise Failure("not applied, nothing changed", name="declined")
-    request = messages.Apply(text, base, options.reason, name, options.confirm_within, session())
+    request = messages.Apply(text, base, options.reason, name, files, options.confirm_within, session())
     applied = gateway.ask(request, messages.Applied, texts={name: text})
     if terminal.json:
         terminal.data(applied)

@@ -113,7 +113,7 @@ class Baselines(Mapping[str, str]):
 
 
 def baselines(file: str, given: Sequence[str] | None, own: Path | None = None) -> Baselines:
-    """Where FILE's inherited texts lie: `given`, else beside it, in baselines/ beside it, and the gateway's `own`."""
+    """Where FILE's inherited texts lie: `given`, else beside it, in baselines/ beside or above it, and `own`."""
     if given:
         for folder in given:
             if not Path(folder).is_dir():
@@ -121,6 +121,55 @@ def baselines(file: str, given: Sequence[str] | None, own: Path | None = None) -
                     f"{folder}: not a directory", "--baselines names a directory of texts", name="unreadable"
                 )
         return Baselines([Path(folder) for folder in given])
-    beside = Path.cwd() if file == STDIN else Path(file).resolve().parent
-    folders = [beside, beside / "baselines", *([own] if own is not None else [])]
+    beside = folder_of(file)
+    folders = [beside, beside / "baselines", beside.parent / "baselines", *([own] if own is not None else [])]
     return Baselines(folders)
+
+
+def folder_of(file: str) -> Path:
+    """The directory that relative names in a text start from."""
+    return Path.cwd() if file == STDIN else Path(file).resolve().parent
+
+
+class ListFiles(Mapping[str, str]):
+    """The list files that a text names, read when they are asked for: those below the text's folder, no others."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.read: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self.read:
+            path = self._path(name)
+            if path is None:
+                raise KeyError(name)
+            self.read[name] = read_text(str(path))
+        return self.read[name]
+
+    def _path(self, name: str) -> Path | None:
+        # A text that somebody else wrote must not make root read /etc/shadow aloud.
+        if "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
+            return None
+        path = self.folder / name
+        return path if path.is_file() else None
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (name in self.read or self._path(name) is not None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.read)
+
+    def __len__(self) -> int:
+        return len(self.read)
+
+
+_FILE_KEY = re.compile(r"""\bfile:[ ]*["']?([^\s,}\]"'#]+)""")
+
+
+def list_files(text: str, file: str) -> dict[str, str]:
+    """The contents of every list file that the text names and that is there: what travels with it to the gateway.
+
+    The pattern may find more than the parser will; a file too many does no harm, and a big text is not parsed twice.
+    """
+    files = ListFiles(folder_of(file))
+    return {name: files[name] for name in dict.fromkeys(_FILE_KEY.findall(text)) if name in files}

@@ -45,9 +45,9 @@ class Gateway:
         if self._instance:
             return Path(self._instance)
         if self._lab:
-            from appliance.commands.lab import lab_instance
+            from appliance.lab.site import instance_file
 
-            return lab_instance(self._lab)
+            return instance_file(self._lab)
         return instance_path()
 
     def command(self, verb: str) -> str:
@@ -76,3 +76,13 @@ class Gateway:
             forbidden = isinstance(error.__cause__, PermissionError)
             code, name = (FORBIDDEN, "not-allowed") if forbidden else (AWAY, "away")
             raise Failure(message, remedy, code=code, name=name) from error
+
+
+def own_baselines(options: argparse.Namespace) -> Path | None:
+    """Where this machine's gateway keeps the texts that policies inherit; None where there is no gateway."""
+    try:
+        return Gateway(options).instance.baselines
+    except Failure:
+        if options.instance or options.lab:
+            raise
+        return None

@@ -146,7 +146,7 @@ def connections(options: argparse.Namespace, terminal: Terminal) -> int:
     shown = Gateway(options).ask(messages.Show(), messages.Shown)
     inherited = Baselines([])
     inherited.read.update(shown.inherited)
-    policy, _ = parse_text(shown.text, f"generation {shown.summary.generation}", inherited)
+    policy, _ = parse_text(shown.text, f"generation {shown.summary.generation}", inherited, shown.files)
     register: list[Connection] = [
         msgspec.structs.replace(connection, span=None) for connection in policy.connections.values()
     ]

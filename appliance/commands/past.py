@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from appliance.commands.change import show_changes
 from appliance.commands.failure import OK, REFUSED, Failure
-from appliance.commands.files import Baselines, baselines, read_text, shown_name
-from appliance.commands.gateway import Gateway
+from appliance.commands.files import Baselines, ListFiles, baselines, folder_of, read_text, shown_name
+from appliance.commands.gateway import Gateway, own_baselines
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.text import parse_text, show_lines
 from appliance.commands.words import count, local_time
@@ -116,11 +117,13 @@ def _side(which: str, options: argparse.Namespace) -> _Side:
         name, text = f"generation {which}", shown.text
         inherited = Baselines([])
         inherited.read.update(shown.inherited)
+        files: Mapping[str, str] = shown.files
     else:
         name, text = shown_name(which), read_text(which)
-        inherited = baselines(which, options.baselines)
+        inherited = baselines(which, options.baselines, own_baselines(options))
+        files = ListFiles(folder_of(which))
     try:
-        policy, _ = parse_text(text, name, inherited)
+        policy, _ = parse_text(text, name, inherited, files)
     except Failure as failure:
         raise Failure(
             failure.message, "mend it first: a text that is refused means nothing",

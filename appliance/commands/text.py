@@ -11,7 +11,17 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from appliance.commands.failure import OK, REFUSED, Failure
-from appliance.commands.files import STDIN, Baselines, baselines, read_text, shown_name, write_text
+from appliance.commands.files import (
+    STDIN,
+    Baselines,
+    ListFiles,
+    baselines,
+    folder_of,
+    read_text,
+    shown_name,
+    write_text,
+)
+from appliance.commands.gateway import own_baselines
 from appliance.commands.problems import show_findings, summary
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, took
@@ -37,12 +47,17 @@ def finding(problem: Problem) -> Finding:
     return Finding(span.file, span.line, span.column, problem.message, problem.remedy, problem.severity)
 
 
-def parse_text(text: str, name: str, inherited: Baselines) -> tuple[Policy, tuple[Finding, ...]]:
-    """The policy of a text and its warnings. Raises `Failure` with every problem, ready to be shown."""
+def parse_text(
+    text: str, name: str, inherited: Baselines, files: Mapping[str, str], now: float | None = None
+) -> tuple[Policy, tuple[Finding, ...]]:
+    """The policy of a text and its warnings. Raises `Failure` with every problem, ready to be shown.
+
+    With `now` (seconds since the epoch) rules that have expired or wait for a review are warned of.
+    """
     from appliance.policy.parse import parse
 
     try:
-        policy, warnings = parse(text, name, inherited=inherited)
+        policy, warnings = parse(text, name, inherited=inherited, files=files, now=now)
     except PolicyError as error:
         findings = [finding(problem) for problem in error.problems]
         raise Failure(
@@ -71,8 +86,8 @@ def _check_one(file: str, options: argparse.Namespace, terminal: Terminal) -> Ve
     findings: tuple[Finding, ...]
     try:
         text = read_text(file)
-        inherited = baselines(file, options.baselines)
-        policy, findings = parse_text(text, name, inherited)
+        inherited = baselines(file, options.baselines, own_baselines(options))
+        policy, findings = parse_text(text, name, inherited, ListFiles(folder_of(file)), time.time())
     except Failure as failure:
         findings = failure.findings or (
             Finding(name, 0, 0, failure.message.removeprefix(f"{name}: "), failure.remedy),
