@@ -54,6 +54,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="run the tests marked `soak`, whose length can be chosen, for about so long each",
     )
+    parser.addoption(
+        "--record-instructions",
+        action="store_true",
+        help="write the instruction counts of tests/bench into their baseline file instead of holding them to it",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
