@@ -1,6 +1,7 @@
 """Where a process runs: its network namespace, and a view of the disk in which it can read its own code.
 
-Used between fork and exec. A daemon gives up root soon after its start; a checkout below a directory that
+Used between fork and exec. A network namespace alone would still have the machine's accounts: a lab's
+gateway has its own. A daemon gives up root soon after its start; a checkout below a directory that
 only root may enter (a clone in /root) would then be closed to it. In a mount namespace of its own that
 directory is replaced by an empty one which holds nothing but the code.
 """
@@ -20,19 +21,30 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 class Placement(msgspec.Struct, frozen=True):
-    """`netns` is the file of a network namespace ("" for the one we are in); `roots` the code it must read."""
+    """`netns` is the file of a network namespace ("" for the one we are in); `roots` the code it must read.
+
+    `binds` are (what, where): files that the process sees in the place of others.
+    """
 
     netns: str = ""
     roots: tuple[str, ...] = ()
+    binds: tuple[tuple[str, str], ...] = ()
 
 
-def here(netns: Path | None = None) -> Placement:
-    """The placement for this code and this interpreter."""
+ACCOUNT_FILES = ("passwd", "group", "shadow")
+
+
+def here(netns: Path | None = None, accounts: Path | None = None) -> Placement:
+    """The placement for this code and this interpreter.
+
+    `accounts` is a folder with a passwd, group and shadow that the process takes for the machine's.
+    """
     prefix = Path(sys.prefix)
     roots = [PROJECT]
     if PROJECT not in prefix.parents and sys.prefix != sys.base_prefix:
         roots.append(prefix)
-    return Placement(str(netns) if netns else "", tuple(str(root) for root in roots))
+    binds = tuple((str(accounts / name), f"/etc/{name}") for name in ACCOUNT_FILES) if accounts else ()
+    return Placement(str(netns) if netns else "", tuple(str(root) for root in roots), binds)
 
 
 def closed_ancestor(path: Path) -> Path | None:
@@ -52,10 +64,12 @@ def enter_placement(placement: Placement) -> None:
         finally:
             os.close(fd)
     closed = {root: closed_ancestor(Path(root)) for root in placement.roots}
-    if not any(closed.values()):
+    if not any(closed.values()) and not placement.binds:
         return
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
+    for what, where in placement.binds:
+        kernel.mount(what, where, flags=kernel.MS_BIND)
     opened = {root: os.open(root, os.O_PATH | os.O_DIRECTORY) for root, ancestor in closed.items() if ancestor}
     for ancestor in sorted({str(ancestor) for ancestor in closed.values() if ancestor}):
         kernel.mount("reef", ancestor, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755,size=64k")

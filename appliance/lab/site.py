@@ -1,0 +1,329 @@
+"""One lab, from claim to removal: namespaces, hosts, the Reef gateway in the middle, its first policy, a way in.
+
+A lab is a directory below /run/reef-lab, named by the lab's id and locked by the process that owns it. When
+that process dies, however it dies, the lock is free; whoever starts a lab next finds that and cleans up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from appliance.control.placement import PROJECT
+from appliance.lab import netns
+from appliance.lab.gateway import EXAMPLES, GatewayError, LabGateway, free_block
+from appliance.lab.hosts import Plan
+from appliance.lab.ssh import Ssh
+from appliance.lab.topology import Topology, ministry
+from appliance.lab.traffic import Attempt
+from crypto.selfsigned import self_signed
+from ctypes_ext import sandbox as kernel
+
+ROOT = Path("/run/reef-lab")
+POLICY = EXAMPLES / "lab" / "ministry.yaml"
+ID = re.compile(r"[a-z0-9]{1,8}")
+PATIENCE = 20.0
+
+
+class LabError(Exception):
+    """The lab cannot be started; the text says what is wrong and what would be right."""
+
+
+def instance_file(lab: str, host: str = "gw") -> Path:
+    """The instance file of a running lab's gateway. Raises LabError when that lab does not run."""
+    file = ROOT / lab / host / "instance.json"
+    if not ID.fullmatch(lab) or not file.exists():
+        there = ", ".join(running()) or "none"
+        raise LabError(f"no lab {lab!r} runs here; running labs: {there}. `reef lab` starts one")
+    return file
+
+
+def running() -> tuple[str, ...]:
+    """The ids of the labs that run on this machine."""
+    return tuple(sorted(folder.name for folder in _folders() if not _free(folder)))
+
+
+def _folders() -> list[Path]:
+    return [folder for folder in ROOT.glob("*") if folder.is_dir()] if ROOT.is_dir() else []
+
+
+def _free(folder: Path) -> bool:
+    """Whether nobody holds the lab's lock."""
+    try:
+        fd = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+@contextlib.contextmanager
+def _turnstile() -> Iterator[None]:
+    """One process at a time claims and cleans labs."""
+    while True:
+        ROOT.mkdir(parents=True, exist_ok=True)
+        ROOT.chmod(0o755)
+        try:
+            fd = os.open(ROOT / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:  # the last lab went away in between
+            continue
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if os.fstat(fd).st_nlink:
+            break
+        os.close(fd)
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+def clean() -> list[str]:
+    """Remove what labs left that died without cleaning up. Returns the ids of those labs."""
+    with _turnstile():
+        return _clean()
+
+
+def _clean() -> list[str]:
+    cleaned = []
+    for folder in _folders():
+        if _free(folder):
+            netns.remove(folder.name)
+            shutil.rmtree(folder)
+            cleaned.append(folder.name)
+    return cleaned
+
+
+class Lab:
+    """A running lab. Use it as a context manager; `start` does the work, leaving it removes everything.
+
+    `lab` is its id (None: the lowest free number). `traffic`: the hosts live; without it they only serve.
+    `log` gets (who, line) of everything the processes print. `policy` None applies no policy.
+    """
+
+    def __init__(
+        self,
+        lab: str | None = None,
+        *,
+        traffic: bool = True,
+        policy: Path | None = POLICY,
+        log: Callable[[str, str], None] = lambda _who, _line: None,
+        stage: Callable[[str, float], None] = lambda _what, _seconds: None,
+    ) -> None:
+        if lab is not None and not ID.fullmatch(lab):
+            raise LabError(f"{lab!r} is no id for a lab; use one to eight small letters and digits")
+        self._wanted = lab
+        self._traffic = traffic
+        self._policy = policy
+        self._log = log
+        self._stage = stage
+        self._lock = -1
+        self._hosts: subprocess.Popen[bytes] | None = None
+        self._rest = b""
+        self.topology: Topology = ministry()
+        self.lab = ""
+        self.directory = ROOT
+
+    def __enter__(self) -> Lab:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # --- up -----------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Bring everything up. Raises LabError, NamespaceError or GatewayError; call `stop` then."""
+        with self._timed("claimed"):
+            block = self._claim()
+        with self._timed("namespaces wired"):
+            netns.create(self.lab, self.topology)
+        self.gateway = LabGateway(self.lab, "gw", self.directory / "gw", block, self._log)
+        self.ssh = Ssh(self.gateway.directory, ROOT, self.gateway.placement)
+        with self._timed("hosts and daemons up"):
+            self._start_hosts()
+            self.gateway.start()
+            self._await_hosts()
+            self.ssh.start()
+        if self._policy is not None:
+            with self._timed("policy applied"):
+                self.gateway.apply(self._policy.read_text(), "the lab's first policy")
+        if self._traffic:
+            self.live()
+
+    @contextlib.contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self._stage(what, time.monotonic() - started)
+
+    def _claim(self) -> int:
+        """Take an id and a block of user numbers; what dead labs left goes first."""
+        if os.geteuid() != 0:
+            raise LabError("a lab makes network namespaces and needs root: run it as root, for example with sudo")
+        with _turnstile():
+            for lab in _clean():
+                self._log("lab", f"removed what lab {lab} had left behind")
+            there = {folder.name for folder in _folders()}
+            if self._wanted is None:
+                self.lab = next(str(number) for number in range(1, 10_000) if str(number) not in there)
+            elif self._wanted in there:
+                raise LabError(f"lab {self._wanted} runs already; `reef lab` without an id takes a free one")
+            else:
+                self.lab = self._wanted
+            blocks = {int((folder / "block").read_text()) for folder in _folders()}
+            block = free_block(blocks)
+            self.directory = ROOT / self.lab
+            self.directory.mkdir()
+            (self.directory / "block").write_text(str(block))
+            self._lock = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            os.write(self._lock, f"{os.getpid()}\n".encode())
+        return block
+
+    def _start_hosts(self) -> None:
+        names = sorted(self.topology.names)
+        key, certificate = self_signed(names, datetime.datetime.now(datetime.UTC))
+        files = {"key.pem": key, "ca.pem": certificate, "names.json": msgspec.json.encode(self.topology.names)}
+        for name, content in files.items():
+            (self.directory / name).write_bytes(content)
+        plan = Plan(
+            self.lab,
+            self.topology,
+            names=str(self.names_file),
+            key=str(self.directory / "key.pem"),
+            certificate=str(self.certificate),
+        )
+        file = self.directory / "plan.json"
+        file.write_bytes(msgspec.json.encode(plan))
+        self._hosts = subprocess.Popen(
+            [sys.executable, "-m", "appliance.lab.hosts", str(file)],
+            cwd=PROJECT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            preexec_fn=lambda: kernel.parent_death_signal(signal.SIGKILL),
+            start_new_session=True,
+        )
+
+    def _await_hosts(self) -> None:
+        if self._hosts is None or self._hosts.stdout is None:
+            raise LabError("the hosts were not started")
+        if self._hosts.stdout.readline().strip() != b"ready":
+            raise LabError(f"the hosts' process ended with exit code {self._hosts.wait()}; its words are above")
+        os.set_blocking(self._hosts.stdout.fileno(), False)
+
+    def live(self) -> None:
+        """From now on the hosts do what their people do."""
+        if self._hosts and self._hosts.stdin:
+            self._hosts.stdin.write(b"live\n")
+
+    # --- while it runs ------------------------------------------------------------------------------
+
+    @property
+    def names_file(self) -> Path:
+        """What the DNS host answers, as JSON; replace it by rename to change the answers."""
+        return self.directory / "names.json"
+
+    @property
+    def certificate(self) -> Path:
+        """The certificate of every https host of the lab."""
+        return self.directory / "ca.pem"
+
+    def namespace(self, host: str) -> str:
+        return netns.name_of(self.lab, host)
+
+    def poll(self, timeout: float) -> list[Attempt]:
+        """Keep everything running for at most `timeout` seconds; returns what the hosts tried meanwhile."""
+        self.gateway.poll(timeout)
+        if self._hosts is None or self._hosts.stdout is None:
+            return []
+        if self._hosts.poll() is not None:
+            raise LabError(f"the hosts' process ended with exit code {self._hosts.returncode}")
+        data = self._hosts.stdout.read(65536) or b""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return [msgspec.json.decode(line, type=Attempt) for line in lines]
+
+    def run(
+        self, host: str, *command: str, timeout: float = 20.0, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command on a host, with the host's resolver, as `ip netns exec` does."""
+        return subprocess.run(
+            ["ip", "netns", "exec", self.namespace(host), *command],  # noqa: S607
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def ssh_command(self, *command: str, host: str = "lan1") -> list[str]:
+        """The command line that goes over ssh from a host to the gateway."""
+        options = (
+            "BatchMode=yes",
+            "ConnectTimeout=5",
+            f"UserKnownHostsFile={self.ssh.known_hosts}",
+            f"IdentityFile={self.ssh.key}",
+            "IdentitiesOnly=yes",
+        )
+        flags = [word for option in options for word in ("-o", option)]
+        return [
+            "ip",
+            "netns",
+            "exec",
+            self.namespace(host),
+            "ssh",
+            "-F",
+            "none",
+            *flags,
+            "officer@10.20.0.1",
+            *command,
+        ]
+
+    # --- down ---------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Remove everything; harmless when some of it was never there."""
+        if self._lock < 0:
+            return
+        for part in ("ssh", "gateway"):
+            if hasattr(self, part):
+                getattr(self, part).stop()
+        if self._hosts is not None:
+            self._hosts.terminate()
+            self._hosts.wait()
+            for pipe in (self._hosts.stdin, self._hosts.stdout):
+                if pipe:
+                    pipe.close()
+        with _turnstile():
+            netns.remove(self.lab)
+            shutil.rmtree(self.directory)
+            os.close(self._lock)
+            self._lock = -1
+            if not _folders():
+                (ROOT / ".lock").unlink()
+                ROOT.rmdir()
+
+
+__all__ = ["GatewayError", "Lab", "LabError", "clean", "instance_file", "running"]

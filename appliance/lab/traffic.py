@@ -1,0 +1,238 @@
+"""What the lab's hosts do by themselves: office work, a partner's visits, an attacker's attempts.
+
+Every attempt is one line of `Attempt`. Some must succeed and some must fail: `meant` says which, so that
+who reads the lines sees whether the gateway does what its policy says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import dns.exception
+import dns.message
+import dns.rdatatype
+import msgspec
+
+from appliance.lab.netns import inside
+from appliance.lab.topology import DMZ, DNS4, DNS6, GATEWAY4, GATEWAY6, LAN1, Habit
+from crypto.selfsigned import TlsContext
+
+PATIENCE = 2.0  # seconds until an attempt counts as failed
+PAUSE = 0.5  # seconds between the attempts of one host
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """`host` tried `what`; `reached` is what came of it, `meant` what should."""
+
+    host: str
+    what: str
+    meant: bool
+    reached: bool
+    words: str = ""
+
+
+class Person:
+    """Someone at a host: every socket is born in the host's namespace."""
+
+    def __init__(self, host: str, namespace: Path, trust: TlsContext) -> None:
+        self.host = host
+        self._namespace = namespace
+        self._trust = trust
+
+    def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        with inside(self._namespace):
+            made = socket.socket(family, kind, protocol)
+        made.setblocking(False)
+        return made
+
+    async def resolve(self, name: str, kind: str, server: str = DNS4) -> str:
+        """The first address of a name, asked of the server over UDP. Raises OSError when there is none."""
+        query = dns.message.make_query(name, kind)
+        with self.socket(_family(server), socket.SOCK_DGRAM) as sender:
+            loop = asyncio.get_running_loop()
+            sender.connect((server, 53))
+            await loop.sock_sendall(sender, query.to_wire())
+            try:
+                reply = dns.message.from_wire(await loop.sock_recv(sender, 4096))
+            except dns.exception.DNSException as error:
+                raise OSError(f"{name}: no DNS answer: {error}") from error
+        wanted = dns.rdatatype.from_text(kind)
+        for answer in reply.answer:
+            if answer.rdtype == wanted:
+                return str(answer[0].to_text())
+        raise OSError(f"{name} has no {kind}")
+
+    async def connect(self, address: str, port: int) -> str:
+        with self.socket(_family(address), socket.SOCK_STREAM) as stream:
+            await asyncio.get_running_loop().sock_connect(stream, (address, port))
+        return "connected"
+
+    async def get(self, address: str, port: int, name: str, *, tls: bool = False) -> str:
+        """An HTTP request; the first line of the page. Raises OSError."""
+        stream = self.socket(_family(address), socket.SOCK_STREAM)
+        try:
+            await asyncio.get_running_loop().sock_connect(stream, (address, port))
+            reader, writer = await asyncio.open_connection(
+                sock=stream, ssl=self._trust if tls else None, server_hostname=name if tls else None
+            )
+        except BaseException:
+            stream.close()
+            raise
+        try:
+            writer.write(f"GET / HTTP/1.1\r\nHost: {name}\r\nUser-Agent: lab\r\nConnection: close\r\n\r\n".encode())
+            page = await reader.read(65536)
+        finally:
+            writer.close()
+        return page.decode("utf-8", "replace").rstrip().rpartition("\n")[2]
+
+    async def browse(self, name: str, kind: str, *, tls: bool) -> str:
+        """Resolve and get, as a browser does."""
+        server = DNS6 if kind == "AAAA" else DNS4
+        return await self.get(await self.resolve(name, kind, server), 443 if tls else 80, name, tls=tls)
+
+    async def ping(self, address: str) -> str:
+        """One echo request over an unprivileged ICMP socket (ping(8) does the same)."""
+        v6 = ":" in address
+        with self.socket(
+            _family(address), socket.SOCK_DGRAM, socket.IPPROTO_ICMPV6 if v6 else socket.IPPROTO_ICMP
+        ) as sender:
+            loop = asyncio.get_running_loop()
+            sender.connect((address, 0))
+            await loop.sock_sendall(sender, struct.pack("!BBHHH", 128 if v6 else 8, 0, 0, 0, 1) + b"reef lab")
+            await loop.sock_recv(sender, 1500)
+        return "answered"
+
+    async def mail(self, address: str) -> str:
+        stream = self.socket(_family(address), socket.SOCK_STREAM)
+        try:
+            await asyncio.get_running_loop().sock_connect(stream, (address, 25))
+            reader, writer = await asyncio.open_connection(sock=stream)
+        except BaseException:
+            stream.close()
+            raise
+        try:
+            greeting = await reader.readline()
+            writer.write(b"QUIT\r\n")
+            await reader.read(100)
+        finally:
+            writer.close()
+        return greeting.decode("ascii", "replace").strip()
+
+    def spoof(self, source: str, destination: str, port: int) -> None:
+        """Send a TCP SYN whose source address is a lie."""
+        segment = _syn(source, destination, port)
+        if ":" in source:
+            with self.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender:
+                sender.setsockopt(socket.IPPROTO_IPV6, 36, 1)  # IPV6_HDRINCL, <linux/in6.h>
+                header = struct.pack("!IHBB", 6 << 28, len(segment), socket.IPPROTO_TCP, 64)
+                packed = [socket.inet_pton(socket.AF_INET6, text) for text in (source, destination)]
+                sender.sendto(header + b"".join(packed) + segment, (destination, 0))
+            return
+        with self.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender:
+            header = struct.pack(
+                "!BBHHHBBH4s4s",
+                0x45,
+                0,
+                20 + len(segment),
+                1,
+                0,
+                64,
+                socket.IPPROTO_TCP,
+                0,  # the kernel fills the checksum in
+                socket.inet_aton(source),
+                socket.inet_aton(destination),
+            )
+            sender.sendto(header + segment, (destination, 0))
+
+
+def _family(address: str) -> int:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _syn(source: str, destination: str, port: int) -> bytes:
+    """A TCP SYN with a right checksum (RFC 9293 3.1), so that nothing but the policy has a reason to drop it."""
+    family = _family(source)
+    header = struct.pack("!HHIIBBHHH", 40000, port, 1, 0, 5 << 4, 2, 64240, 0, 0)
+    pseudo = socket.inet_pton(family, source) + socket.inet_pton(family, destination)
+    pseudo += struct.pack("!II", len(header), socket.IPPROTO_TCP)
+    total = sum(struct.unpack(f"!{len(pseudo + header) // 2}H", pseudo + header))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return header[:16] + struct.pack("!H", ~total & 0xFFFF) + header[18:]
+
+
+Deed = tuple[str, bool, Callable[[], Awaitable[str]]]  # what, whether it is meant to succeed, how
+
+
+def office(person: Person) -> Sequence[Deed]:
+    return (
+        ("http to www.example.org", True, lambda: person.browse("www.example.org", "A", tls=False)),
+        ("https to www.example.org", True, lambda: person.browse("www.example.org", "A", tls=True)),
+        ("ping dns.example.org", True, lambda: person.ping(DNS4)),
+        ("https to www.example.org, IPv6", True, lambda: person.browse("www.example.org", "AAAA", tls=True)),
+        ("own web site by its outer address", True, lambda: person.get(GATEWAY4, 80, "www.health.example")),
+        ("mail straight to mail.example.org", False, lambda: person.mail("198.51.100.25")),
+        ("telnet to www.example.org", False, lambda: person.connect("198.51.100.80", 23)),
+    )
+
+
+def server(person: Person) -> Sequence[Deed]:
+    return (
+        ("updates over https", True, lambda: person.browse("updates.example.org", "A", tls=True)),
+        ("ssh into the LAN", False, lambda: person.connect(LAN1, 22)),
+    )
+
+
+def partner(person: Person) -> Sequence[Deed]:
+    return (
+        ("the ministry's web site", True, lambda: person.browse("www.health.example", "A", tls=False)),
+        ("the ministry's web site, IPv6", True, lambda: person.browse("www.health.example", "AAAA", tls=True)),
+        ("http to www.example.org", True, lambda: person.browse("www.example.org", "A", tls=False)),
+        ("ssh to the ministry's web site", False, lambda: person.connect(GATEWAY4, 2222)),
+    )
+
+
+def attacker(person: Person) -> Sequence[Deed]:
+    async def lie(source: str, destination: str) -> str:
+        person.spoof(source, destination, 80)
+        raise OSError("sent; no answer can come back")
+
+    return (
+        ("ssh to the gateway", False, lambda: person.connect(GATEWAY4, 22)),
+        ("a LAN host, straight through", False, lambda: person.connect(LAN1, 80)),
+        ("spoofed source from the LAN", False, lambda: lie("10.20.0.99", DMZ)),
+        ("database of the web server", False, lambda: person.connect(GATEWAY4, 5432)),
+        ("a LAN host over IPv6", False, lambda: person.connect("2001:db8:20:1::11", 80)),
+        ("spoofed source from the LAN, IPv6", False, lambda: lie("2001:db8:20:1::99", "2001:db8:20:2::10")),
+        ("telnet to the gateway, IPv6", False, lambda: person.connect(GATEWAY6, 23)),
+    )
+
+
+HABITS: dict[Habit, Callable[[Person], Sequence[Deed]]] = {
+    "office": office,
+    "server": server,
+    "partner": partner,
+    "attacker": attacker,
+}
+
+
+async def live(person: Person, habit: Habit, tell: Callable[[Attempt], None]) -> None:
+    """Go through the deeds of the habit again and again, until cancelled."""
+    for what, meant, how in itertools.cycle(HABITS[habit](person)):
+        tell(await attempt(person.host, what, meant, how))
+        await asyncio.sleep(PAUSE)
+
+
+async def attempt(host: str, what: str, meant: bool, how: Callable[[], Awaitable[str]]) -> Attempt:
+    try:
+        words = await asyncio.wait_for(how(), PATIENCE)
+    except TimeoutError:
+        return Attempt(host, what, meant, False, "no answer")
+    except OSError as error:
+        return Attempt(host, what, meant, False, error.strerror or str(error))
+    return Attempt(host, what, meant, True, words)
