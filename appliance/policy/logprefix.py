@@ -30,7 +30,7 @@ class LogPrefix(msgspec.Struct, frozen=True):
 
 
 def build(rule: str, action: str, sources: tuple[str, ...] = (), destinations: tuple[str, ...] = ()) -> str:
-    """The prefix for `rule`, which serves the zones `sources` and `destinations`. Raises ValueError if it cannot fit."""
+    """The prefix for `rule`, which serves `sources` and `destinations`. Raises ValueError if it cannot fit."""
     source = sources[0] if len(sources) == 1 else UNSAID
     destination = destinations[0] if len(destinations) == 1 else UNSAID
     for words in ((rule, action, source, destination), (rule, action, UNSAID, UNSAID)):
