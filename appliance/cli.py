@@ -256,8 +256,8 @@ def _other_verbs(tree: _Tree) -> None:
     remove = bans.verb("remove", "ban:remove", "Take bans back")
     remove.add_argument("addresses", nargs="+", metavar="ADDRESS", help="what was banned")
     bans.verb("list", "ban:listing", "List the bans")
-    lab = tree.verb("lab", "lab:lab", "Start and use the lab: a ministry's site made of network namespaces")
-    lab.add_argument("arguments", nargs=argparse.REMAINDER, metavar="…", help="see reef lab --help")
+    # Named here for help and completion; `main` hands it over before anything is parsed.
+    tree.verbs.add_parser("lab", help="Start and use the lab: a ministry's site made of network namespaces")
     completion = tree.verb(
         "completion",
         "completion:script",
@@ -269,14 +269,19 @@ def _other_verbs(tree: _Tree) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `reef` with `arguments` (default: those of the process) and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["lab"]:
+        # The lab has a command line of its own, help included.
+        start: Callable[[list[str]], int] = importlib.import_module("appliance.lab.demo").main
+        return start(words[1:])
     parser = build_parser()
     if "_ARGCOMPLETE" in os.environ:
         importlib.import_module("appliance.commands.completion").complete(parser)
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(words)
     if not hasattr(options, "runs"):
         parser.print_help()
         return 2
-    return run(options, list(sys.argv[1:] if arguments is None else arguments))
+    return run(options, words)
 
 
 def run(options: argparse.Namespace, arguments: list[str]) -> int:

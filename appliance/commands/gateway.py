@@ -45,9 +45,13 @@ class Gateway:
         if self._instance:
             return Path(self._instance)
         if self._lab:
-            from appliance.lab.site import instance_file
+            from appliance.lab.site import LabError, instance_file
 
-            return instance_file(self._lab)
+            try:
+                return instance_file(self._lab)
+            except LabError as error:
+                message, _, remedy = str(error).partition("; ")
+                raise Failure(message, remedy, code=AWAY, name="no-gateway") from error
         return instance_path()
 
     def command(self, verb: str) -> str:

@@ -35,6 +35,8 @@ def verbs(
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, child in action.choices.items():
+                if (*path, name) == ("lab",):
+                    continue  # it has a command line of its own
                 yield (*path, name), child
                 yield from verbs(child, (*path, name))
 
@@ -50,8 +52,6 @@ def test_every_verb_has_a_function_that_runs_it() -> None:
 
 def test_every_verb_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     for path, _ in verbs(build_parser()):
-        if path == ("lab",):
-            continue  # the lab has a command line of its own
         with pytest.raises(SystemExit) as ended:
             main([*path, "--help"])
         assert ended.value.code == 0
