@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from appliance.control.messages import ProcessHealth
 from appliance.control.placement import PROJECT, Placement, enter_placement
@@ -266,7 +267,7 @@ class Supervisor:
         data = child.running.stdout.read(LINE)
         if not data:
             if data == b"":
-                self._selector.unregister(child.running.stdout)
+                self._forget(child.running.stdout)
             return
         *lines, child.rest = (child.rest + data).split(b"\n")
         if len(child.rest) > LINE:
@@ -274,6 +275,11 @@ class Supervisor:
         for line in lines:
             child.said = line.decode("utf-8", "replace")
             self._log(child.row.name, child.said)
+
+    def _forget(self, stream: IO[bytes]) -> None:
+        """Stop listening to a pipe, if we still do: its end may have been read before."""
+        if stream in {key.fileobj for key in self._selector.get_map().values()}:
+            self._selector.unregister(stream)
 
     def _ended(self, child: Child, now: float) -> None:
         if child.running is None:
@@ -293,8 +299,7 @@ class Supervisor:
     def _close(self, child: Child) -> None:
         if child.running is None or child.running.stdout is None:
             return
-        if child.running.stdout in {key.fileobj for key in self._selector.get_map().values()}:
-            self._selector.unregister(child.running.stdout)
+        self._forget(child.running.stdout)
         child.running.stdout.close()
         if child.rest:
             self._log(child.row.name, child.rest.decode("utf-8", "replace"))

@@ -7,13 +7,13 @@ import os
 import pwd
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call
 from appliance.control.messages import Applied, Apply, ProcessHealth, Status, StatusReport
 from appliance.control.placement import PROJECT, here
-from appliance.control.processes import PROCESSES, Identity, Instance, encode_instance
+from appliance.control.processes import PROCESSES, Identity, Instance, Process, encode_instance
 from appliance.control.supervisor import Supervisor, SupervisorError
 from appliance.lab.netns import path_of
 
@@ -51,10 +51,22 @@ def _has_account(number: int) -> bool:
 
 
 class LabGateway:
-    """One gateway of a lab. `directory` is its own, made here; `block` its block of user numbers."""
+    """One gateway of a lab.
 
-    def __init__(self, lab: str, host: str, directory: Path, block: int, log: Callable[[str, str], None]) -> None:
+    `directory` is its own, made here; `block` its block of user numbers; `rows` the processes to start.
+    """
+
+    def __init__(
+        self,
+        lab: str,
+        host: str,
+        directory: Path,
+        block: int,
+        log: Callable[[str, str], None],
+        rows: Sequence[Process] = PROCESSES,
+    ) -> None:
         self.host = host
+        self._rows = rows
         self.directory = directory
         first = FIRST_NUMBER + block * BLOCK
         self.officer = Identity(first + BLOCK - 1, first + BLOCK - 1)
@@ -80,7 +92,7 @@ class LabGateway:
         self.file.write_bytes(encode_instance(self.instance))
         self._accounts()
         self._command()
-        self._supervisor = Supervisor(self.instance, self.file, PROCESSES, placement=self.placement, log=self._log)
+        self._supervisor = Supervisor(self.instance, self.file, self._rows, placement=self.placement, log=self._log)
         try:
             self._supervisor.start()
         except SupervisorError as error:

@@ -16,12 +16,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from appliance.control.placement import PROJECT
+from appliance.control.processes import PROCESSES, Process
 from appliance.lab import netns
 from appliance.lab.gateway import EXAMPLES, GatewayError, LabGateway, free_block
 from appliance.lab.hosts import Plan
@@ -114,7 +115,8 @@ class Lab:
     """A running lab. Use it as a context manager; `start` does the work, leaving it removes everything.
 
     `lab` is its id (None: the lowest free number). `traffic`: the hosts live; without it they only serve.
-    `log` gets (who, line) of everything the processes print. `policy` None applies no policy.
+    `log` gets (who, line) of everything the processes print. `policy` None applies no policy; `rows` are the
+    processes of the gateway.
     """
 
     def __init__(
@@ -123,6 +125,7 @@ class Lab:
         *,
         traffic: bool = True,
         policy: Path | None = POLICY,
+        rows: Sequence[Process] = PROCESSES,
         log: Callable[[str, str], None] = lambda _who, _line: None,
         stage: Callable[[str, float], None] = lambda _what, _seconds: None,
     ) -> None:
@@ -131,6 +134,7 @@ class Lab:
         self._wanted = lab
         self._traffic = traffic
         self._policy = policy
+        self._rows = rows
         self._log = log
         self._stage = stage
         self._lock = -1
@@ -159,7 +163,7 @@ class Lab:
             block = self._claim()
         with self._timed("namespaces wired"):
             netns.create(self.lab, self.topology)
-        self.gateway = LabGateway(self.lab, "gw", self.directory / "gw", block, self._log)
+        self.gateway = LabGateway(self.lab, "gw", self.directory / "gw", block, self._log, self._rows)
         self.ssh = Ssh(self.gateway.directory, ROOT, self.gateway.placement)
         with self._timed("hosts and daemons up"):
             self._start_hosts()
@@ -274,6 +278,7 @@ class Lab:
             input=stdin,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=timeout,
             check=False,
         )
