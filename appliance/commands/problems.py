@@ -48,7 +48,7 @@ def excerpt(finding: Finding, lines: Sequence[str] | None, width: int) -> list[t
     start = min(max(finding.column, 1) - 1, len(source))
     token = _TOKEN.match(source, start)
     marked = escape(token.group() if token else source[start : start + 1]) or " "
-    before, after = escape(source[:start].replace("\t", " ")), escape(source[start:].replace("\t", " "))
+    before, after = escape(source[:start]), escape(source[start:])
     room = max(20, width - 10)
     if cells(before) > room // 2:
         before = "…" + before[-(room // 2) :]

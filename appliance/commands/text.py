@@ -95,8 +95,8 @@ def _check_one(file: str, options: argparse.Namespace, terminal: Terminal) -> Ve
         if not terminal.json:
             show_findings(terminal, findings, failure.texts, everything=options.all)
             terminal.note(f"{escape(name)}: refused, {summary(findings)}", "bold red")
-        return Verdict(name, False, "", 0, 0, time.perf_counter() - started, findings)
-    seconds = time.perf_counter() - started
+        return Verdict(name, False, "", 0, 0, round(time.perf_counter() - started, 6), findings)
+    seconds = round(time.perf_counter() - started, 6)
     if not terminal.json:
         show_findings(terminal, findings, _texts(text, name, inherited.read), everything=options.all)
         also = f", {summary(findings)}" if findings else ""
