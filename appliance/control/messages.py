@@ -116,7 +116,10 @@ class Applied(msgspec.Struct, frozen=True, tag=True):
 
 
 class Confirm(msgspec.Struct, frozen=True, tag=True):
+    """`session` is the SSH_CONNECTION of the caller where there is one. policyd tells applyd in `by` who asked."""
+
     session: str = ""
+    by: str = ""
 
 
 class Confirmed(msgspec.Struct, frozen=True, tag=True):
@@ -129,6 +132,7 @@ class Rollback(msgspec.Struct, frozen=True, tag=True):
     generation: int | None = None
     reason: str = ""
     session: str = ""
+    by: str = ""
 
 
 class History(msgspec.Struct, frozen=True, tag=True):
@@ -338,6 +342,7 @@ class SetUpdate(msgspec.Struct, frozen=True, tag=True):
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
     replace: bool = False  # the set shall hold exactly `add`
+    error: str = ""  # nothing to change: why the set could not be filled anew
 
 
 class SetUpdated(msgspec.Struct, frozen=True, tag=True):
