@@ -1,0 +1,99 @@
+"""What the host's kernel may lack, with the real compiled ruleset: VLAN zones, nft queue, the flowtable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.vm.kernel import Kernel
+from tests.vm.machine import Machine
+from tests.vm.site import Site, rule
+
+HERE = Path(__file__).parent
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def site(vm_kernel: Kernel) -> Iterator[Site]:
+    with Machine(vm_kernel) as machine:
+        yield Site(machine)
+
+
+def test_vlan_interfaces_are_zones_of_their_own(site: Site) -> None:
+    site.load(rule("R-1", "staff", 80) + rule("R-2", "guest", 81))
+    assert [site.reaches("staff", port) for port in (80, 81)] == [True, False]
+    assert [site.reaches("guest", port) for port in (80, 81)] == [False, True]
+
+
+def test_a_source_of_the_other_vlan_is_spoofed(site: Site) -> None:
+    site.load(rule("R-1", "staff", 80) + rule("R-2", "guest", 80))
+    before = site.counter("spoof_guest")
+    site.machine.run("ip -n guest addr add 10.1.0.77/32 dev eth0")
+    site.run("guest", "timeout 2 nc -w1 -s 10.1.0.77 10.9.0.2 80 </dev/null")
+    assert site.counter("spoof_guest") > before
+
+
+def test_without_inspection_fail_open_flows_pass_and_fail_closed_ones_do_not(site: Site) -> None:
+    site.load(rule("R-open", "staff", 82, inspect="standard") + rule("R-closed", "staff", 83, inspect="strict"))
+    assert site.reaches("staff", 82), "fail-open: nobody listens on the queue, the flow must pass"
+    assert not site.reaches("staff", 83), "fail-closed: nobody listens on the queue, nothing may pass"
+
+
+def test_with_a_consumer_every_packet_of_an_inspected_flow_goes_through_its_queue(site: Site) -> None:
+    site.load(
+        rule("R-open", "staff", 82, inspect="standard")
+        + rule("R-closed", "staff", 83, inspect="strict")
+        + rule("R-free", "staff", 80)
+    )
+    consumer = f"exec ip netns exec gateway /usr/bin/python3 {HERE / 'queue_consumer.py'} 0-3 /run/queued"
+    running = site.machine.start(f"echo $$ >/run/consumer; {consumer}", timeout=300)
+    site.until(lambda: site.run("gateway", "cat /run/queued").status == 0, "the consumer has bound its queues")
+
+    def queued() -> int:
+        return int(site.run("gateway", "cat /run/queued").output)
+
+    assert site.reaches("staff", 80)
+    assert queued() == 0, "a flow without inspection went through the queue"
+    assert site.reaches("staff", 82)
+    after_open = queued()
+    assert after_open >= 6, "handshake, data and end of a fail-open flow go through the queue"
+    assert site.reaches("staff", 83)
+    assert queued() >= after_open + 6, "handshake, data and end of a fail-closed flow go through the queue"
+    site.machine.run("kill $(cat /run/consumer)")
+    site.machine.wait(running)
+    assert not site.reaches("staff", 83), "the consumer is gone: fail-closed flows stop again"
+    assert site.reaches("staff", 82), "the consumer is gone: fail-open flows pass again"
+
+
+def test_established_flows_take_the_flowtable_and_a_generation_that_forbids_them_cuts_them(site: Site) -> None:
+    site.load(rule("R-1", "staff", 80))
+    site.start("staff", f"/usr/bin/python3 {HERE / 'peer.py'} hold 10.9.0.2 80 /run/held")
+
+    def held() -> str:
+        return site.run("staff", "cat /run/held 2>/dev/null || true").output
+
+    def offloaded() -> bool:
+        listing = site.run("gateway", "conntrack -L -p tcp --dport 80 2>/dev/null").output
+        return any("[OFFLOAD]" in line for line in listing.splitlines())
+
+    site.until(lambda: held().isdigit(), "the connection is answered")
+    site.until(offloaded, "the connection is in the flowtable")
+    site.load(rule("R-1", "staff", 80) + rule("R-2", "staff", 81))
+    so_far = int(held())
+    site.until(lambda: held().isdigit() and int(held()) > so_far + 5, "the flow goes on under the next generation")
+    site.until(offloaded, "the flow is in the flowtable of the next generation")
+    site.load(rule("R-2", "staff", 81))
+    site.until(lambda: held() == "cut", "the flow that the new generation forbids is cut, though it was offloaded")
+
+
+def test_an_inspected_flow_is_never_offloaded(site: Site) -> None:
+    site.load(rule("R-open", "staff", 82, inspect="standard"))
+    site.start("staff", f"/usr/bin/python3 {HERE / 'peer.py'} hold 10.9.0.2 82 /run/inspected")
+    site.until(lambda: site.run("staff", "cat /run/inspected").output.isdigit(), "the connection is answered")
+    lines = int(site.run("staff", "cat /run/inspected").output)
+    site.until(lambda: int(site.run("staff", "cat /run/inspected").output) > lines + 20, "it goes on")
+    listing = site.run("gateway", "conntrack -L -p tcp --dport 82 2>/dev/null").output
+    assert "dport=82" in listing
+    assert "[OFFLOAD]" not in listing
