@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ctypes_ext._nftables import ffi, lib
 
 
@@ -12,27 +14,22 @@ class NftablesError(Exception):
 class Nftables:
     """One libnftables context. Not thread-safe: one per thread.
 
-    The first netlink socket is opened at the first command, in the network namespace of that moment.
+    The netlink socket is opened in the network namespace of the moment.
     """
 
     def __init__(self) -> None:
-        context = lib.nft_ctx_new(lib.NFT_CTX_DEFAULT)
-        if context == ffi.NULL:
-            raise NftablesError("libnftables gives no context: out of memory or no netlink socket")
-        self._context = ffi.gc(context, lib.nft_ctx_free)
-        if lib.nft_ctx_buffer_output(self._context) or lib.nft_ctx_buffer_error(self._context):
-            raise NftablesError("libnftables gives no output buffer: out of memory")
+        self._context = _context()
 
     def run(self, commands: str, *, dry_run: bool = False) -> str:
         """Run `commands` as one transaction and return what they print. With `dry_run` the kernel checks
         the whole batch and then forgets it. Raises `NftablesError`."""
-        return self._run(commands, lib.NFT_CTX_OUTPUT_NUMERIC_ALL, dry_run)
+        context = self._prepared(dry_run)
+        return _result(context, lib.nft_run_cmd_from_buffer(context, commands.encode()))
 
     def run_file(self, path: str, *, dry_run: bool = False) -> str:
         """As `run` for a file: slower to start, but a refusal says "path:line:columns"."""
-        lib.nft_ctx_output_set_flags(self._context, lib.NFT_CTX_OUTPUT_NUMERIC_ALL)
-        lib.nft_ctx_set_dry_run(self._context, dry_run)
-        return self._result(lib.nft_run_cmd_from_filename(self._context, path.encode()))
+        context = self._prepared(dry_run)
+        return _result(context, lib.nft_run_cmd_from_filename(context, path.encode()))
 
     def listing(self, command: str, *, json: bool = False, stateless: bool = True, terse: bool = False) -> str:
         """Output of a `list` command: nft syntax or JSON; `stateless` leaves counters out, `terse` set elements."""
@@ -40,16 +37,32 @@ class Nftables:
         flags |= lib.NFT_CTX_OUTPUT_JSON if json else 0
         flags |= lib.NFT_CTX_OUTPUT_STATELESS if stateless else 0
         flags |= lib.NFT_CTX_OUTPUT_TERSE if terse else 0
-        return self._run(command, flags, False)
-
-    def _run(self, commands: str, flags: int, dry_run: bool) -> str:
         lib.nft_ctx_output_set_flags(self._context, flags)
-        lib.nft_ctx_set_dry_run(self._context, dry_run)
-        return self._result(lib.nft_run_cmd_from_buffer(self._context, commands.encode()))
+        return _result(self._context, lib.nft_run_cmd_from_buffer(self._context, command.encode()))
 
-    def _result(self, failed: int) -> str:
-        output: str = ffi.string(lib.nft_ctx_get_output_buffer(self._context)).decode(errors="replace")
-        error: str = ffi.string(lib.nft_ctx_get_error_buffer(self._context)).decode(errors="replace")
-        if failed:
-            raise NftablesError(error.strip() or "nft refused the batch without a word")
-        return output
+    def _prepared(self, dry_run: bool) -> Any:
+        if not dry_run:
+            lib.nft_ctx_output_set_flags(self._context, lib.NFT_CTX_OUTPUT_NUMERIC_ALL)
+            return self._context
+        # A context remembers what it sent as if it were in the kernel, so a dry run gets one of its own.
+        context = _context()
+        lib.nft_ctx_set_dry_run(context, True)
+        return context
+
+
+def _context() -> Any:
+    context = lib.nft_ctx_new(lib.NFT_CTX_DEFAULT)
+    if context == ffi.NULL:
+        raise NftablesError("libnftables gives no context: out of memory or no netlink socket")
+    context = ffi.gc(context, lib.nft_ctx_free)
+    if lib.nft_ctx_buffer_output(context) or lib.nft_ctx_buffer_error(context):
+        raise NftablesError("libnftables gives no output buffer: out of memory")
+    return context
+
+
+def _result(context: Any, failed: int) -> str:
+    output: str = ffi.string(lib.nft_ctx_get_output_buffer(context)).decode(errors="replace")
+    error: str = ffi.string(lib.nft_ctx_get_error_buffer(context)).decode(errors="replace")
+    if failed:
+        raise NftablesError(error.strip() or "nft refused the batch without a word")
+    return output

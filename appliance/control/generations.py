@@ -187,6 +187,12 @@ class Store:
         self._write(small, zlib.compress(body, _COMPRESSION), durable=True)
         self.kept[generation] = small
 
+    def forget(self, generation: int) -> None:
+        """Take back a `keep` whose `record` failed."""
+        self._path(generation).unlink(missing_ok=True)
+        self.kept.pop(generation, None)
+        self._unsettled.discard(generation)
+
     def prune(self, keep: int, also: Iterable[int]) -> tuple[int, ...]:
         """Forget all but the newest `keep` generations, the confirmed and the pending one and `also`."""
         protected = {self.confirmed, self.pending, *also}

@@ -1,0 +1,169 @@
+"""The nftables consumer: checks and loads the difference between two generations as one transaction.
+
+Beside what the ruleset says, the table holds one empty chain `generation_<n>_<digest>`: it is changed in
+the same transaction, so it says which generation the kernel holds, whoever asks and whoever died.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from appliance.control.netlink import NetlinkError, attribute_map, string, text
+from appliance.control.nfnetlink import NFTABLES, Netfilter, body
+from appliance.control.nfsets import Sets, counters, format_element
+from appliance.policy.bundle import Bundle
+from appliance.policy.delta import delta, repair
+from ctypes_ext.nftables import Nftables, NftablesError
+
+TABLE = "reef"
+MSG_GETCHAIN = 4
+CHAIN_TABLE, CHAIN_NAME = 1, 3
+_ENOENT = 2
+
+_MARKER = re.compile(r"generation_(\d+)_([0-9a-f]{16})")
+_LOCATION = re.compile(r"^\S*?:(\d+):\d+-\d+: ", re.MULTILINE)
+_OWN_CHAIN = re.compile(r"\bchain (?:inet \S+ )?([^\s{]+)|\brule inet \S+ (\S+)")
+_RULE_CHAIN = re.compile(r"[a-z]_(.+)")
+_ADDRESS_KEYS = ("type ipv4_addr", "type ipv6_addr")
+_QUOTE = 160  # characters of a refused statement that are shown
+
+
+class KernelRefused(Exception):
+    """The kernel or nft refused the transaction; the old generation runs on, untouched.
+
+    `rule` is the id of the rule whose statement it was, "" when it belongs to none; `statement` the line.
+    """
+
+    def __init__(self, message: str, rule: str = "", statement: str = "") -> None:
+        self.rule = rule
+        self.statement = statement
+        owner = f"rule {rule}: " if rule else ""
+        shown = f" (in `{statement[:_QUOTE]}`)" if statement else ""
+        super().__init__(f"the kernel refuses the ruleset: {owner}{message}{shown}")
+
+
+class Marker(msgspec.Struct, frozen=True):
+    """Which generation the kernel holds."""
+
+    generation: int
+    digest: str
+
+    @property
+    def chain(self) -> str:
+        return f"generation_{self.generation}_{self.digest[:16]}"
+
+
+class Rules:
+    """The table of this gateway in the kernel."""
+
+    def __init__(self, netfilter: Netfilter, scratch: Path) -> None:
+        self._nftables = Nftables()
+        self._netfilter = netfilter
+        self._scratch = scratch
+
+    def transaction(self, old: Bundle | None, new: Bundle, held: Marker | None, marker: Marker) -> str:
+        """The batch that turns what is `held` (the ruleset of `old`) into `new`; with no `old`, from anything."""
+        if old is None or held is None:
+            return f"{delta(None, new.ruleset)}\nadd chain inet {TABLE} {marker.chain}\n"
+        changes = delta(old.ruleset, new.ruleset)
+        if held.chain == marker.chain:
+            return changes
+        return f"{changes}\ndelete chain inet {TABLE} {held.chain}\nadd chain inet {TABLE} {marker.chain}\n"
+
+    def rebuilt(self, new: Bundle, marker: Marker) -> str:
+        """The batch that puts `new` in place of whatever the table holds, with its counters and live sets kept."""
+        try:
+            counted = counters(self._netfilter, TABLE)
+            elements = self._live_elements(new)
+        except NetlinkError as error:
+            if error.errno != _ENOENT:
+                raise
+            counted, elements = {}, {}
+        batch = repair(new.ruleset, counters=counted, elements=elements)
+        return f"{batch}\nadd chain inet {TABLE} {marker.chain}\n"
+
+    def _live_elements(self, new: Bundle) -> dict[str, list[str]]:
+        sets = Sets(self._netfilter, TABLE)
+        return {
+            info.name: [format_element(element, info.key_length) for element in sets.elements(info)]
+            for info in sets.all()
+            if info.name in new.ruleset.sets
+            and new.ruleset.sets[info.name].live
+            and new.ruleset.sets[info.name].key in _ADDRESS_KEYS
+        }
+
+    def check(self, batch: str) -> None:
+        """Let the kernel check the transaction and forget it. Raises `KernelRefused`."""
+        self._run(batch, dry_run=True)
+
+    def load(self, batch: str) -> None:
+        """Commit the transaction: all of it or, with `KernelRefused`, nothing."""
+        self._run(batch, dry_run=False)
+
+    def clear(self) -> None:
+        """Take the table away, for a gateway that has no generation to hold."""
+        self._run(f"add table inet {TABLE}\ndelete table inet {TABLE}\n", dry_run=False)
+
+    def _run(self, batch: str, *, dry_run: bool) -> None:
+        try:
+            self._nftables.run(batch, dry_run=dry_run)
+        except NftablesError as error:
+            raise self._explain(batch, error) from error
+
+    def _explain(self, batch: str, error: NftablesError) -> KernelRefused:
+        """Find the statement: only a file is refused with its line number, so check it once more as a file."""
+        try:
+            self._scratch.write_text(batch)
+            self._nftables.run_file(str(self._scratch), dry_run=True)
+        except NftablesError as second:
+            error = second
+        except OSError:
+            return KernelRefused(str(error))
+        finally:
+            self._scratch.unlink(missing_ok=True)
+        return locate(batch, str(error))
+
+    def held(self) -> Marker | None:
+        """The generation that the kernel's table says it is; None without a table or without exactly one marker."""
+        found: list[Marker] = []
+        try:
+            for _, data in self._netfilter.dump(NFTABLES | MSG_GETCHAIN, body(string(CHAIN_TABLE, TABLE))):
+                fields = attribute_map(data)
+                if text(fields.get(CHAIN_TABLE, b"")) != TABLE:
+                    continue
+                match = _MARKER.fullmatch(text(fields[CHAIN_NAME]))
+                if match:
+                    found.append(Marker(int(match[1]), match[2]))
+        except NetlinkError as error:
+            if error.errno != _ENOENT:
+                raise
+        return found[0] if len(found) == 1 else None
+
+    def listing(self) -> str:
+        """The whole table in nft's words, without counters' values."""
+        return self._nftables.listing(f"list table inet {TABLE}")
+
+
+def statements(batch: str) -> int:
+    """How many statements a transaction has: lines that are more than braces."""
+    return sum(1 for line in batch.splitlines() if line.strip(" \t{}"))
+
+
+def locate(batch: str, message: str) -> KernelRefused:
+    """Which statement of `batch` nft's `message` (with path:line:columns) speaks of, and whose it is."""
+    place = _LOCATION.search(message)
+    words = _LOCATION.sub("", message).splitlines()[0].removeprefix("Error: ")
+    if place is None:
+        return KernelRefused(words)
+    lines = batch.splitlines()
+    number = min(int(place[1]), len(lines)) - 1
+    statement = lines[number].strip()
+    for line in reversed(lines[: number + 1]):
+        owner = _OWN_CHAIN.search(line)
+        if owner:
+            chain = _RULE_CHAIN.fullmatch(owner[1] or owner[2])
+            return KernelRefused(words, chain[1] if chain else "", statement)
+    return KernelRefused(words, "", statement)
