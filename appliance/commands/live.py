@@ -15,7 +15,6 @@ from appliance.commands.text import parse_text
 from appliance.commands.words import count, duration, local_time, size
 from appliance.control import messages
 from appliance.policy.bundle import RuleInfo
-from appliance.policy.model import Connection
 
 _ACTION_STYLES = {"allow": "", "deny": "red", "reject": "red"}
 
@@ -141,14 +140,21 @@ def zones(options: argparse.Namespace, terminal: Terminal) -> int:
     return OK
 
 
+class ConnectionLine(msgspec.Struct, frozen=True):
+    interface: str
+    provider: str
+    officer: str
+    phone: str
+
+
 def connections(options: argparse.Namespace, terminal: Terminal) -> int:
     """The register is read from the running text: nothing that runs needs it."""
     shown = Gateway(options).ask(messages.Show(), messages.Shown)
     inherited = Baselines([])
     inherited.read.update(shown.inherited)
     policy, _ = parse_text(shown.text, f"generation {shown.summary.generation}", inherited, shown.files)
-    register: list[Connection] = [
-        msgspec.structs.replace(connection, span=None) for connection in policy.connections.values()
+    register = [
+        ConnectionLine(line.interface, line.provider, line.officer, line.phone) for line in policy.connections.values()
     ]
     if terminal.json:
         terminal.data({"connections": register})

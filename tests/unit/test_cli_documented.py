@@ -1,0 +1,89 @@
+"""docs/cli.md says every verb, every option and every JSON field that there is."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.cli import build_parser
+from appliance.commands import failure, health, live, past, text
+from appliance.commands.flows import FlowLine
+from appliance.control import messages
+
+DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
+
+
+def sections() -> dict[str, str]:
+    """The text under each heading that begins with `reef`, by the verb's words."""
+    found: dict[str, str] = {}
+    for part in re.split(r"^#{2,4} ", DOCS.read_text(), flags=re.MULTILINE)[1:]:
+        head, _, body = part.partition("\n")
+        words = [word for word in head.split() if word.islower()]
+        if head.startswith("reef "):
+            found[" ".join(words)] = body
+    return found
+
+
+def verbs(
+    parser: argparse.ArgumentParser, path: tuple[str, ...] = ("reef",)
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, child in action.choices.items():
+                yield " ".join((*path, name)), child
+                yield from verbs(child, (*path, name))
+
+
+def test_every_verb_has_its_section_and_no_section_is_of_a_verb_that_is_not() -> None:
+    assert set(sections()) == {name for name, _ in verbs(build_parser())}
+
+
+def test_every_option_is_said_in_the_section_of_its_verb() -> None:
+    common = DOCS.read_text().split("## Texts")[0]
+    for name, parser in verbs(build_parser()):
+        for action in parser._actions:
+            for option in action.option_strings:
+                hidden = action.help == argparse.SUPPRESS or option in {"-h", "--help"}
+                assert hidden or f"`{option}" in common + sections()[name], f"{name} {option}"
+
+
+@pytest.mark.parametrize(
+    ("verb", "structs"),
+    [
+        ("reef check", [text.Verdict]),
+        ("reef plan", [messages.Planned, messages.Change]),
+        ("reef apply", [messages.Applied]),
+        ("reef confirm", [messages.Confirmed]),
+        ("reef history", [messages.HistoryList, messages.GenerationSummary]),
+        ("reef show status", [messages.StatusReport, messages.ProcessHealth]),
+        ("reef show generation", [messages.Shown]),
+        ("reef show rules", [live.RuleLine]),
+        ("reef show zones", [live.ZoneLine]),
+        ("reef show connections", [live.ConnectionLine]),
+        ("reef show flows", [messages.FlowList, FlowLine, messages.Flow]),
+        ("reef show sets", [messages.SetList, messages.LiveSet]),
+        ("reef diff", [past.Difference]),
+        ("reef doctor", [health.Examination, health.Finding, messages.Capability]),
+        ("reef ban list", [messages.BanList, messages.BanEntry]),
+    ],
+)
+def test_every_json_field_is_said(verb: str, structs: list[type]) -> None:
+    said = set(re.findall(r"`([a-z_]+)`", sections()[verb]))
+    for struct in structs:
+        fields = set(struct.__struct_fields__)  # type: ignore[attr-defined]
+        assert fields <= said, (struct.__name__, fields - said)
+
+
+def test_a_finding_is_said() -> None:
+    said = set(re.findall(r"`([a-z_]+)`", DOCS.read_text().split("## Texts")[0]))
+    assert set(messages.Finding.__struct_fields__) <= said
+
+
+def test_every_exit_code_is_said() -> None:
+    codes = {value for name, value in vars(failure).items() if name.isupper() and isinstance(value, int)}
+    said = {int(code) for code in re.findall(r"^\| (\d+) \|", DOCS.read_text(), flags=re.MULTILINE)}
+    assert said == codes
