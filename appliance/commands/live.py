@@ -154,7 +154,8 @@ def connections(options: argparse.Namespace, terminal: Terminal) -> int:
     inherited.read.update(shown.inherited)
     policy, _ = parse_text(shown.text, f"generation {shown.summary.generation}", inherited, shown.files)
     register = [
-        ConnectionLine(line.interface, line.provider, line.officer, line.phone) for line in policy.connections.values()
+        ConnectionLine(line.interface, line.provider, line.officer, line.phone)
+        for line in policy.connections.values()
     ]
     if terminal.json:
         terminal.data({"connections": register})
