@@ -91,7 +91,7 @@ def diff(options: argparse.Namespace, terminal: Terminal) -> int:
 
     old, new = (_side(which, options) for which in (options.old, options.new))
     lines = tuple(
-        difflib.unified_diff(old.text.split("\n"), new.text.split("\n"), old.name, new.name, lineterm="", n=3)
+        difflib.unified_diff(old.text.splitlines(), new.text.splitlines(), old.name, new.name, lineterm="", n=3)
     )
     changes = tuple(
         messages.Change(change.kind, change.what, change.words) for change in plan(old.policy, new.policy)

@@ -136,7 +136,7 @@ def fmt(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _show_diff(old: str, new: str, name: str, terminal: Terminal) -> None:
     show_lines(
-        list(difflib.unified_diff(old.split("\n"), new.split("\n"), name, f"{name} (canonical)", lineterm="")),
+        list(difflib.unified_diff(old.splitlines(), new.splitlines(), name, f"{name} (canonical)", lineterm="")),
         terminal,
     )
 

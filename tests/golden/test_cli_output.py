@@ -19,8 +19,8 @@ _TIME = re.compile(r"(?<=\()\d+(?: ms|\.\d\d s)(?=\))|(?<=\"seconds\": )[\d.e-]+
 
 
 def sections(text: str) -> list[tuple[str, str]]:
-    """(head, body) of each part; a part begins with a line `--- head`."""
-    parts = re.split(r"^--- (.+)\n", text, flags=re.MULTILINE)
+    """(head, body) of each part; a part begins with a line `=== head`."""
+    parts = re.split(r"^=== (.+)\n", text, flags=re.MULTILINE)
     return list(zip(parts[1::2], parts[2::2], strict=True))
 
 
@@ -46,5 +46,5 @@ def test_output(case: Path, tmp_path: Path) -> None:
             got.append((f"after {name}", (tmp_path / name).read_text()))
     got = [(head, _TIME.sub("TIME", body)) for head, body in got]
     if os.environ.get("REEF_GOLDEN") == "write":
-        case.write_text("".join(f"--- {head}\n{body}" for head, body in [*given, *got]))
+        case.write_text("".join(f"=== {head}\n{body}" for head, body in [*given, *got]))
     assert got == [(head, body) for head, body in parts if (head, body) not in given]
