@@ -1,0 +1,123 @@
+"""The process table as systemd units: pure text, so that the appliance and the supervisor run the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from appliance.control.processes import DEFAULT_INSTANCE, Process, start_order
+
+TARGET = "reef.target"
+
+_FAMILIES = {
+    "keys": "AF_UNIX",
+    "policy": "AF_UNIX",
+    "apply": "AF_UNIX AF_NETLINK",
+    # Until it entered its own, narrower filter it opens its capture sockets.
+    "inspect": "AF_UNIX AF_NETLINK AF_PACKET",
+    "names": "AF_UNIX AF_NETLINK AF_INET AF_INET6",
+}
+
+# What each unit has whatever its row says. The process narrows it further itself (`sandbox.enter`), which is why
+# the calls that do so are let back in at the end.
+_HARDENING = """\
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectHostname=yes
+ProtectClock=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectControlGroups=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+RemoveIPC=yes
+KeyringMode=private
+UMask=0027
+SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources @mount @debug @keyring
+SystemCallFilter=@setuid capset seccomp setrlimit"""
+
+
+def unit_name(process: Process) -> str:
+    return f"{process.user}.service"
+
+
+def unit(process: Process, python: str) -> str:
+    """The unit file of one row. `python` is the interpreter that has the packages, an absolute path."""
+    after = " ".join(f"reef-{name}.service" for name in process.calls)
+    capabilities = " ".join(dict.fromkeys((*process.opens, *process.keeps)))
+    events = f" reef/events/{process.name}" if process.spool else ""
+    limits, restart = process.limits, process.restart
+    # Writes to /proc/sys/net are what the keeper of CAP_NET_ADMIN is there for.
+    tunables = "no" if "CAP_NET_ADMIN" in process.keeps else "yes"
+    lines = [
+        "[Unit]",
+        f"Description=Reef {process.name}: {process.does}",
+        f"PartOf={TARGET}",
+        *([f"After={after}", f"Wants={after}"] if after else []),
+        # Give up only after a day of failures: a gateway that is left alone must come back by itself.
+        "StartLimitIntervalSec=0",
+        "",
+        "[Service]",
+        "Type=notify",
+        f"ExecStart={python} -m {process.module} --instance {DEFAULT_INSTANCE}",
+        f"User={process.user}",
+        f"Group={process.user}",
+        f"RuntimeDirectory=reef/{process.name}",
+        "RuntimeDirectoryMode=0755",
+        "RuntimeDirectoryPreserve=restart",
+        f"StateDirectory=reef/{process.name}{events}",
+        "StateDirectoryMode=0750" if process.spool else "StateDirectoryMode=0700",
+        f"CapabilityBoundingSet={capabilities}",
+        f"AmbientCapabilities={capabilities}",
+        f"RestrictAddressFamilies={_FAMILIES[process.seccomp]}",
+        f"ProtectKernelTunables={tunables}",
+        f"LimitNOFILE={limits.files}",
+        f"LimitAS={limits.memory}M",
+        "LimitCORE=0",
+        "Restart=always",
+        f"RestartSec={restart.first:g}",
+        "TimeoutStopSec=10",
+        _HARDENING,
+        "",
+        "[Install]",
+        f"WantedBy={TARGET}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def target(rows: Sequence[Process]) -> str:
+    """The target that starts and stops the whole gateway."""
+    wants = " ".join(unit_name(row) for row in start_order(rows))
+    return (
+        "[Unit]\n"
+        "Description=Reef, the gateway between this site and every other network\n"
+        f"Wants={wants}\n"
+        # The last confirmed generation is loaded before any interface carries traffic.
+        "Before=network-pre.target\n"
+        "Wants=network-pre.target\n"
+        "\n[Install]\nWantedBy=multi-user.target\n"
+    )
+
+
+def sysusers(rows: Sequence[Process]) -> str:
+    """The users of the rows, as sysusers.d(5) declares them, and the group of those who may operate the gateway."""
+    users = "".join(f'u {row.user} - "Reef {row.name}"\n' for row in rows)
+    return f"g reef-operators -\n{users}"
+
+
+def files(rows: Sequence[Process], python: str) -> dict[str, str]:
+    """Every file: path below / -> text."""
+    units = {f"usr/lib/systemd/system/{unit_name(row)}": unit(row, python) for row in rows}
+    return {
+        **units,
+        f"usr/lib/systemd/system/{TARGET}": target(rows),
+        "usr/lib/sysusers.d/reef.conf": sysusers(rows),
+    }
