@@ -78,7 +78,7 @@ def _everywhere(defaults: bool) -> Parser:
         default=False if defaults else argparse.SUPPRESS,
         help="print data for programs",
     )
-    group.add_argument("--lab", metavar="ID", help="the gateway of that running lab (reef lab list names them)")
+    group.add_argument("--lab", metavar="ID", help="the gateway of that running lab (or $REEF_LAB)")
     group.add_argument("--instance", metavar="FILE", help="the gateway of that instance file (or $REEF_INSTANCE)")
     group.add_argument("--gateway", metavar="USER@HOST", help="run the verb on that gateway, over SSH")
     return parent

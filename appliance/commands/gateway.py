@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +13,9 @@ import msgspec
 
 from appliance.commands.failure import AWAY, CONFLICT, FORBIDDEN, REFUSED, USAGE, Failure
 from appliance.control import ipc, messages
-from appliance.control.processes import Instance, InstanceError, instance_path, load_instance
+from appliance.control.processes import INSTANCE_VARIABLE, Instance, InstanceError, instance_path, load_instance
 
+LAB_VARIABLE = "REEF_LAB"
 # A compile of a big policy on a slow box takes seconds; a daemon that says nothing for so long hangs.
 PATIENCE = 120.0
 
@@ -28,8 +30,10 @@ class Gateway:
     def __init__(self, options: argparse.Namespace, patience: float = PATIENCE) -> None:
         if options.instance and options.lab:
             raise Failure("--lab and --instance both name a gateway", "give one of them", code=USAGE, name="usage")
-        self._lab: str | None = options.lab
         self._instance: str | None = options.instance
+        # What was said on the command line weighs more than the environment, and there an instance more than a lab.
+        elsewhere = self._instance or INSTANCE_VARIABLE in os.environ
+        self._lab: str | None = options.lab or (None if elsewhere else os.environ.get(LAB_VARIABLE))
         self._patience = patience
 
     @cached_property
@@ -56,7 +60,7 @@ class Gateway:
 
     def command(self, verb: str) -> str:
         """How to type `verb` for this same gateway."""
-        if self._lab:
+        if self._lab and self._lab != os.environ.get(LAB_VARIABLE):
             return f"reef --lab {self._lab} {verb}"
         if self._instance:
             return f"reef --instance {self._instance} {verb}"
