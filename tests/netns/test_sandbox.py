@@ -1,0 +1,138 @@
+"""What each process of the table can and cannot do, tried for real by a process that entered its sandbox."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.control.processes import PROCESSES, Identity, Instance, Process, encode_instance
+from appliance.control.supervisor import prepare_directories
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = [row.name for row in PROCESSES]
+REFUSED = {"EPERM", "EACCES"}
+
+# Which address families a class may open; everything else must be refused.
+FAMILIES = {
+    "keyd": {"unix"},
+    "policyd": {"unix"},
+    "applyd": {"unix", "netlink"},
+    "namesd": {"unix", "netlink", "inet", "inet6"},
+    "inspectd": {"unix"},
+}
+
+
+@pytest.fixture(scope="module")
+def instance_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("captive")
+    for directory in (folder, *folder.parents):  # users other than root must be able to pass
+        mode = directory.stat().st_mode
+        if not mode & 0o001:
+            directory.chmod(mode | 0o011)
+    identities = {row.name: Identity(64300 + n, 64300 + n) for n, row in enumerate(PROCESSES)}
+    instance = Instance(
+        "captive", str(folder / "run"), str(folder / "state"), str(folder / "config"), identities, operators=64399
+    )
+    prepare_directories(instance, PROCESSES)
+    file = folder / "instance.json"
+    file.write_bytes(encode_instance(instance))
+    yield file
+
+
+@functools.cache
+def found(name: str, file: Path, where: str) -> dict[str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.netns.captive", name, str(file), where],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, str] = json.loads(done.stdout)
+    return answer
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_process_cannot_leave_its_own_house(name: str, instance_file: Path) -> None:
+    """No other's state, no file of the machine, no other process, no root, no program, no writable code."""
+    answer = found(name, instance_file, "in")
+    for what in (
+        "read another's state",
+        "write another's run directory",
+        "read /etc/shadow",
+        "write /etc",
+        "signal its parent",
+        "become root again",
+        "run a program",
+        "fork",
+        "memory writable and executable",
+    ):
+        assert answer[what] in REFUSED, (what, answer[what])
+    assert "EPERM" in answer["raise its file limit"] or "not allowed" in answer["raise its file limit"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_process_can_do_its_work(name: str, instance_file: Path) -> None:
+    """Own state, own sockets' directory, own spool, threads; no core file with secrets in it."""
+    answer = found(name, instance_file, "in")
+    for what in ("own state", "own run directory", "thread", "socket unix", "signal itself", "core file"):
+        assert answer[what] == "done", (what, answer[what])
+    assert answer.get("own spool", "done") == "done"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_process_opens_only_its_families_of_sockets(name: str, instance_file: Path) -> None:
+    answer = found(name, instance_file, "in")
+    for family in ("inet", "inet6", "netlink", "packet", "unix"):
+        wanted = {"done"} if family in FAMILIES[name] else {"EPERM"}
+        assert answer[f"socket {family}"] in wanted, (family, answer[f"socket {family}"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_process_cannot_make_a_forbidden_call(name: str, instance_file: Path) -> None:
+    """Each is refused by the filter, whatever its arguments; clone3 is told to be missing, so that libc uses clone."""
+    calls = {what: came for what, came in found(name, instance_file, "in").items() if what.startswith("call ")}
+    assert len(calls) > 60
+    assert calls.pop("call clone3") == "ENOSYS"
+    assert set(calls.values()) == {"EPERM"}, {what: came for what, came in calls.items() if came != "EPERM"}
+
+
+def test_without_the_sandbox_the_same_attempts_succeed(instance_file: Path) -> None:
+    """The attempts are real: as root and outside, what is refused above is possible, or refused for other reasons."""
+    answer = found("keyd", instance_file, "out")
+    Path("/etc/reef-captive").unlink()
+    for what in ("read another's state", "write another's run directory", "read /etc/shadow", "write /etc", "fork"):
+        assert answer[what] == "done", (what, answer[what])
+    assert answer["memory writable and executable"] == "done"
+    calls = {what: came for what, came in answer.items() if what.startswith("call ")}
+    refused = {what for what, came in calls.items() if came == "EPERM"}
+    # Some are refused to root too: by a container, or by a kernel that is locked down.
+    assert len(refused) < len(calls) / 3, refused
+
+
+@pytest.mark.parametrize("row", PROCESSES, ids=lambda row: row.name)
+def test_the_sandbox_refuses_to_run_a_process_as_root(row: Process, instance_file: Path) -> None:
+    """A mistake in the instance file ends the process; it never runs with what it must not have."""
+    broken = instance_file.with_name(f"root-{row.name}.json")
+    text = instance_file.read_text()
+    instance = json.loads(text)
+    instance["identities"][row.name] = {"uid": 0, "gid": 0}
+    broken.write_text(json.dumps(instance))
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.netns.captive", row.name, str(broken), "in"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "give it a user of its own" in done.stderr
