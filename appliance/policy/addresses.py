@@ -7,8 +7,8 @@ leading zeros, no scope ids).
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterable
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 from appliance.policy.model import Range
 
@@ -26,9 +26,9 @@ class AddressError(ValueError):
 
 def address(literal: str) -> tuple[int, int]:
     """(version, number) of an IPv4 or IPv6 address. Raises `AddressError`."""
-    version, family = (6, socket.AF_INET6) if ":" in literal else (4, socket.AF_INET)
+    version, family = (6, AF_INET6) if ":" in literal else (4, AF_INET)
     try:
-        return version, int.from_bytes(socket.inet_pton(family, literal), "big")
+        return version, int.from_bytes(inet_pton(family, literal), "big")
     except (OSError, ValueError):
         remedy = "write four numbers from 0 to 255, for example `10.20.0.5`"
         if version == 6:
@@ -132,8 +132,8 @@ def without(left: tuple[Range, ...], right: tuple[Range, ...]) -> tuple[Range, .
 
 def text_of(version: int, number: int) -> str:
     """The canonical text of an address (RFC 5952 for IPv6)."""
-    family = socket.AF_INET if version == 4 else socket.AF_INET6
-    return socket.inet_ntop(family, number.to_bytes(BITS[version] // 8, "big"))
+    family = AF_INET if version == 4 else AF_INET6
+    return inet_ntop(family, number.to_bytes(BITS[version] // 8, "big"))
 
 
 def words_of(item: Range) -> str:

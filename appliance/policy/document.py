@@ -317,7 +317,7 @@ class SourceNatText(Record, frozen=True, kw_only=True):
                 "masquerade",
                 100,
             ),
-            "the new source: `masquerade` (the address of the interface), an address or range, or `exempt` (unchanged)",
+            "the new source: `masquerade` (the interface's own), an address or range, or `exempt` (unchanged)",
             example="masquerade",
         ),
     ]
@@ -327,7 +327,10 @@ class SourceNatText(Record, frozen=True, kw_only=True):
 
 
 class DestinationNatText(Record, frozen=True, kw_only=True):
-    """Flows that go to another destination than the sender wrote. A rule must allow them: see `publish` for both in one."""
+    """Flows that go to another destination than the sender wrote.
+
+    A rule must allow them; `publish` is both in one.
+    """
 
     id: Annotated[Word, Key(kinds.ID, "permanent", example="N-10")]
     sources: Annotated[Words, Key(Many(kinds.ZONE_WORD), "the zones they come from", name="from", example="lan")]

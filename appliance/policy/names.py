@@ -337,15 +337,11 @@ def _schedules(texts: tuple[ScheduleText, ...], names: Names, report: Report, ba
             continue
         spans: list[tuple[int, int]] = []
         for word in text.times:
-            _try(lambda word=word: spans.extend(times.week_spans(word.value)), word, report)  # type: ignore[misc]
-        if text.timezone is not None:
-            zone = text.timezone
-            _try(lambda: times.zone(zone.value), zone, report)
+            spans.extend(_timely(times.week_spans, word, report) or [])
+        _timely(times.zone, text.timezone, report)
+        _timely(times.day, text.first, report)
+        _timely(times.day, text.last, report)
         first, last = _value(text.first), _value(text.last)
-        for bound in (text.first, text.last):
-            if bound is not None:
-                day = bound
-                _try(lambda day=day: times.day(day.value), day, report)  # type: ignore[misc]
         if first and last and first > last and text.last is not None:
             report.error(
                 text.last.at, f"`{name.value}` ends on {last}, before it begins on {first}", "exchange the dates"
@@ -355,11 +351,14 @@ def _schedules(texts: tuple[ScheduleText, ...], names: Names, report: Report, ba
         )
 
 
-def _try(read: Callable[[], object], word: Word, report: Report) -> None:
+def _timely(read: Callable[[str], V], word: Word | None, report: Report) -> V | None:
+    if word is None:
+        return None
     try:
-        read()
+        return read(word.value)
     except TimeError as error:
         report.error(word.at, str(error), error.remedy)
+        return None
 
 
 def _people(document: DocumentText, names: Names, report: Report, baseline: str) -> None:
@@ -392,7 +391,7 @@ def _group_members(
         return done[own]
     found: dict[str, None] = {}
     for word in text.members:
-        kind, colon, inner = word.value.partition(":")
+        _, colon, inner = word.value.partition(":")
         if not colon:
             if word.value in names.people:
                 found[word.value] = None

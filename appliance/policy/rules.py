@@ -146,7 +146,7 @@ class Resolver:
             elif meant.dynamic:
                 self.report.error(
                     word.at,
-                    f"`{word.value}`: what a DNS name stands for is not known before it runs, so it cannot be taken away",
+                    f"`{word.value}`: what a DNS name stands for is known only later, so it cannot be taken away",
                     "write a rule with action deny for it, above this one",
                 )
             else:
@@ -173,15 +173,11 @@ class Resolver:
                 self.report.error(word.at, str(error), error.remedy)
                 return AddressSet()
         if name in self.names.zones:
-            networks = self.names.zones[name].networks
-            if networks:
-                self.report.error(
-                    word.at,
-                    f"`{name}` is a zone, not an object",
-                    f"write the zone in `from` or `to`, or define an object with its networks ({addresses.words_of(networks[0])})",
-                )
-            else:
-                self.report.error(word.at, f"`{name}` is a zone, not an object", "write the zone in `from` or `to`")
+            self.report.error(
+                word.at,
+                f"`{name}` is a zone, not an object",
+                "write the zone in `from` or `to`, or define an object with its networks",
+            )
             return AddressSet()
         guess = did_you_mean(name, list(self.names.objects))
         self.report.error(

@@ -201,3 +201,32 @@ def normal(entries: list[ServiceEntry]) -> tuple[ServiceEntry, ...]:
     if ANY_SERVICE[0] in entries:
         return ANY_SERVICE
     return tuple(dict.fromkeys(entries))
+
+
+_NAMES = {number: name for name, number in {**WITH_PORTS, **WITHOUT_PORTS, "icmp": ICMP, "icmpv6": ICMPV6}.items()}
+
+
+def words_of_entry(entry: ServiceEntry) -> str:
+    """An entry as a person writes it: `tcp/443`, `udp/68 from 67`, `icmp/8`, `any`."""
+    if entry.protocol is None:
+        return "any"
+    name = _NAMES.get(entry.protocol)
+    if name is None:
+        return f"proto/{entry.protocol}"
+    if entry.protocol in (ICMP, ICMPV6):
+        if entry.icmp == (0, 255):
+            return name
+        types = ICMP_TYPES if entry.protocol == ICMP else ICMPV6_TYPES
+        for known, (kind, code) in types.items():
+            if entry.icmp == (kind, kind) and entry.code == code:
+                return f"{name}/{known}"
+        kinds = _words_of_ports(entry.icmp)
+        return f"{name}/{kinds}" if entry.code is None else f"{name}/{kinds}/{entry.code}"
+    if name not in WITH_PORTS:
+        return name
+    words = name if entry.ports == (0, 65535) else f"{name}/{_words_of_ports(entry.ports)}"
+    return words if entry.source_ports == (0, 65535) else f"{words} from {_words_of_ports(entry.source_ports)}"
+
+
+def _words_of_ports(interval: tuple[int, int]) -> str:
+    return str(interval[0]) if interval[0] == interval[1] else f"{interval[0]}-{interval[1]}"

@@ -9,6 +9,8 @@ both from 0, so that moving a part of a text down by n lines is one addition.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import yaml
@@ -88,8 +90,11 @@ class Report:
 
 
 # What may stand in a text: printable characters and line feeds. libyaml would also take U+0085, U+2028 and
-# U+2029 as line ends, which no editor shows as such: they are refused, so that a line is what a person sees.
-_REFUSED = re.compile("[^\n -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+# U+2029 as line ends, which no editor shows as such, and U+202A..U+202E and U+2066..U+2069 turn the direction of
+# writing: they are refused, so that what is read is what a person sees.
+_REFUSED = re.compile(
+    "[^\n -~\u00a0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
 _ALLOWED_ASCII = bytes([10, *range(32, 127)])
 
 
@@ -154,7 +159,7 @@ def compose(text: str, report: Report) -> Node | None:
 
 def _build(loader: CBaseLoader, report: Report) -> Node | None:
     """Drives libyaml's events into nodes, with a stack of its own so that depth costs no recursion."""
-    get = loader.get_event
+    get: Callable[[], Any] = loader.get_event
     scalar_event, mapping_start, sequence_start = yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent
     stack: list[tuple[Items | Table, Word | None]] = []
     table: Table | None = None  # the open mapping, or
@@ -167,9 +172,13 @@ def _build(loader: CBaseLoader, report: Report) -> Node | None:
         kind = type(event)
         if kind is scalar_event:
             mark = event.start_mark
-            node: Node = Word(event.value, mark.line << LINE_SHIFT | mark.column)
+            value: str = event.value
+            node: Node = Word(value, mark.line << LINE_SHIFT | mark.column)
             if event.anchor is not None or event.tag is not None:
                 _report_decoration(event, node.at, report)
+            if event.style == '"' and _REFUSED.search(value) is not None:
+                # What may not stand in a text may not come in by an escape either.
+                report.error(node.at, "an escape for a character that may not stand in a policy", "remove it")
         elif kind is mapping_start or kind is sequence_start:
             mark = event.start_mark
             at = mark.line << LINE_SHIFT | mark.column

@@ -138,3 +138,28 @@ def moment(text: str, timezone: ZoneInfo) -> tuple[str, int]:
 def day_end(text: str, timezone: ZoneInfo) -> int:
     """Seconds since the epoch of the end of a day."""
     return moment(text, timezone)[1]
+
+
+def words_of_spans(spans: tuple[tuple[int, int], ...]) -> str:
+    """Spans of minutes of the week as a person writes them: `mon 07:30-17:00, tue 07:30-17:00`."""
+    hours: dict[str, list[int]] = {}  # the same hours on several days are said once
+    words: list[str] = []
+    for first, last in spans:
+        day, end_day = first // DAY_MINUTES, (last - 1) // DAY_MINUTES
+        end = _clock(last - end_day * DAY_MINUTES)
+        if day == end_day:
+            hours.setdefault(f"{_clock(first - day * DAY_MINUTES)}-{end}", []).append(day)
+        else:
+            words.append(f"{DAYS[day]} {_clock(first - day * DAY_MINUTES)}-{DAYS[end_day]} {end}")
+    return ", ".join([*(f"{_words_of_days(days)} {clock}" for clock, days in hours.items()), *words]) or "never"
+
+
+def _words_of_days(days: list[int]) -> str:
+    """`mon-fri`, `mon,wed`."""
+    if len(days) > 2 and days[-1] - days[0] == len(days) - 1:
+        return f"{DAYS[days[0]]}-{DAYS[days[-1]]}"
+    return ",".join(DAYS[day] for day in days)
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from appliance.policy import addresses, services
 from appliance.policy.addresses import AddressError
 from appliance.policy.document import DestinationNatText, PublishText, RuleText, SourceNatText
@@ -146,16 +148,19 @@ def publish(text: PublishText, resolver: Resolver, report: Report) -> tuple[Rule
     _, entries = resolver.services(text.service)
     ports = _ports(text.port, report)
     _need_ports(text.port, entries, report)
-    if ports is not None and text.port is not None:
-        if any(
+    if (
+        ports is not None
+        and text.port is not None
+        and any(
             item.protocol in PORT_PROTOCOLS and ports[1] - ports[0] not in (0, item.ports[1] - item.ports[0])
             for item in entries
-        ):
-            report.error(
-                text.port.at,
-                "the inner range has another length than the outer",
-                "use one port, or ranges of one length",
-            )
+        )
+    ):
+        report.error(
+            text.port.at,
+            "the inner range has another length than the outer",
+            "use one port, or ranges of one length",
+        )
     sources = resolver.zones(text.sources, "from")
     zone = _inner_zone(text, inner, names, report)
     hairpin = _hairpin(text, zone, names, report)
@@ -311,8 +316,6 @@ def rule_with(
     said_service: tuple[str, ...],
 ) -> Rule:
     """The rule with the directions of a published service."""
-    import msgspec
-
     return msgspec.structs.replace(
         rule,
         sources=sources,
