@@ -36,7 +36,10 @@ class SupervisorError(Exception):
 
 @dataclass
 class Child:
-    """One row and what became of it. `since` and `again` are monotonic seconds; `again` 0 means not waiting."""
+    """One row and what became of it. `since` and `again` are monotonic seconds; `again` 0 means not waiting.
+
+    `words` is its state, `said` its last line, `failure` how it ended the last time.
+    """
 
     row: Process
     running: subprocess.Popen[bytes] | None = None
@@ -47,6 +50,7 @@ class Child:
     restarts: int = 0
     words: str = ""
     said: str = ""
+    failure: str = ""
     rest: bytes = field(default=b"")
 
 
@@ -293,7 +297,7 @@ class Supervisor:
         child.delay = restart.first if steady or not child.delay else min(child.delay * 2, restart.most)
         child.again = now + child.delay
         self._close(child)
-        child.words = f"{how}; {last}" if last else how
+        child.failure = child.words = f"{how}; {last}" if last else how
         self._log(child.row.name, f"{how}; starts again in {child.delay:.1f} s")
 
     def _close(self, child: Child) -> None:

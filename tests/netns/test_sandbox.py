@@ -98,7 +98,7 @@ def test_a_process_opens_only_its_families_of_sockets(name: str, instance_file: 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_process_cannot_make_a_forbidden_call(name: str, instance_file: Path) -> None:
-    """Each is refused by the filter, whatever its arguments; clone3 is told to be missing, so that libc uses clone."""
+    """Each is refused by the filter, whatever its arguments; clone3 is said to be missing, so libc uses clone."""
     calls = {what: came for what, came in found(name, instance_file, "in").items() if what.startswith("call ")}
     assert len(calls) > 60
     assert calls.pop("call clone3") == "ENOSYS"
