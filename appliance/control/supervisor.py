@@ -121,7 +121,7 @@ class Supervisor:
             hopeless = any(child.restarts >= START_TRIES for child in late)
             if hopeless or time.monotonic() > deadline:
                 words = "; ".join(
-                    f"{child.row.name}: {child.words or 'started, but never said ready'}" for child in late
+                    f"{child.row.name}: {child.failure or 'runs, but never said it is ready'}" for child in late
                 )
                 self.stop()
                 raise SupervisorError(f"not ready: {words}")
