@@ -207,6 +207,17 @@ def _look_verbs(tree: _Tree) -> None:
     diff.add_argument("old", metavar="A", help="a generation number or a file")
     diff.add_argument("new", metavar="B", help="a generation number or a file")
     diff.add_argument("--baselines", action="append", metavar="DIR", help="where inherited texts lie")
+    explain = tree.verb(
+        "explain",
+        "explain:explain",
+        "Say what the policy decides about a connection, and by which rule",
+        "For example: reef explain 10.20.0.12 198.51.100.80 tcp/443",
+    )
+    explain.add_argument("source", metavar="FROM", help="the address that opens the connection")
+    explain.add_argument("destination", metavar="TO", help="the address it is opened to, as the sender sees it")
+    explain.add_argument("service", metavar="SERVICE", help="a service of the policy, or like tcp/443, udp/53, ping")
+    explain.add_argument("--file", default="", metavar="FILE", help="of this text (default: of what runs)")
+    explain.add_argument("--interface", metavar="NAME", help="where it enters (default: where routing expects FROM)")
     log = tree.verb("log", "log:log", "Print what the gateway decided and saw, one line per event")
     log.add_argument("--follow", "-f", action="store_true", help="go on with what comes")
     log.add_argument("--since", metavar="TIME", help="from then on: 15m, 2h, 17:05 or 2027-03-31T17:05")

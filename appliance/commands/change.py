@@ -12,7 +12,7 @@ from appliance.commands.failure import AWAY, CONFLICT, OK, USAGE, Failure
 from appliance.commands.files import STDIN, list_files, read_text, shown_name
 from appliance.commands.gateway import Gateway
 from appliance.commands.problems import show_findings, summary
-from appliance.commands.terminal import Terminal, cells, escape
+from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, duration, local_time, took
 from appliance.control import messages
 
@@ -55,11 +55,10 @@ def _show_plan(planned: messages.Planned, terminal: Terminal) -> None:
 
 
 def show_changes(changes: Sequence[messages.Change], terminal: Terminal) -> None:
-    """One line per change: its mark, what, and the words."""
-    room = min(32, max((cells(change.what) for change in changes), default=0))
+    """One line per change: its mark and the words, which name what changes."""
     for change in changes:
         mark, style = _MARKS[change.kind]
-        terminal.line(f"  {mark} {escape(change.what):<{room}}  {escape(change.words)}".rstrip(), style)
+        terminal.line(f"  {mark} {escape(change.words)}", style)
 
 
 def _show_omitted(omitted: Sequence[str], terminal: Terminal) -> None:

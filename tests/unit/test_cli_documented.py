@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import build_parser
-from appliance.commands import failure, health, live, past, text
+from appliance.commands import explain, failure, health, live, past, text
 from appliance.commands.flows import FlowLine
 from appliance.control import messages
 
@@ -67,6 +67,7 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
         ("reef show flows", [messages.FlowList, FlowLine, messages.Flow]),
         ("reef show sets", [messages.SetList, messages.LiveSet]),
         ("reef diff", [past.Difference]),
+        ("reef explain", [explain.Explanation]),
         ("reef doctor", [health.Examination, health.Finding, messages.Capability]),
         ("reef ban list", [messages.BanList, messages.BanEntry]),
     ],
