@@ -3,7 +3,7 @@
 The third key depends on the class of the packet:
 
     tcp, udp   the destination port
-    icmp       type * 256 + code (ICMP on IPv4, ICMPv6 on IPv6)
+    icmp       type * 256 + code (ICMP on IPv4, ICMPv6 on IPv6), an answer's counting as its request's
     other      the protocol number
 
 A rule's boxes are a superset of what it matches: what a box cannot hold (people, DNS names, source ports,
@@ -22,6 +22,8 @@ Interval = tuple[int, int]
 
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 PORT_PROTOCOLS = frozenset({TCP, UDP, 33, 132, 136})  # DCCP, SCTP and UDP-Lite have ports too
+# What connection tracking knows as request and answer: echo, timestamp, information, mask; echo, node information.
+ICMP_ANSWERS: dict[int, dict[int, int]] = {4: {8: 0, 13: 14, 15: 16, 17: 18}, 6: {128: 129, 139: 140}}
 FULL_PORTS: Interval = (0, 65535)
 FULL_ADDRESS: dict[int, Interval] = {4: (0, 2**32 - 1), 6: (0, 2**128 - 1)}
 FULL_KEY: dict[str, Interval] = {"tcp": FULL_PORTS, "udp": FULL_PORTS, "icmp": (0, 65535), "other": (0, 255)}
@@ -108,14 +110,24 @@ def keys(entry: ServiceEntry, traffic: Traffic) -> list[Interval]:
     if family == "icmp":
         if protocol != icmp_protocol(version):
             return []
-        first, last = entry.icmp
-        if entry.code is None:
-            return [(first * 256, last * 256 + 255)]
-        return [(kind * 256 + entry.code, kind * 256 + entry.code) for kind in range(first, last + 1)]
+        return _icmp_keys(entry, version)
     if protocol in (TCP, UDP, ICMP, ICMPV6):
         # ICMP over IPv6 and ICMPv6 over IPv4 are nothing a service can name.
         return []
     return [(protocol, protocol)]
+
+
+def _icmp_keys(entry: ServiceEntry, version: int) -> list[Interval]:
+    """Type and code of requests; an answer's type belongs to what its request's does.
+
+    Connection tracking lets nothing begin with an answer, so that key is free to mean the connection.
+    """
+    first, last = entry.icmp
+    kinds = {kind for kind in range(first, last + 1) if kind not in ICMP_ANSWERS[version].values()}
+    kinds |= {answer for request, answer in ICMP_ANSWERS[version].items() if request in kinds}
+    if entry.code is None:
+        return [(kind * 256, kind * 256 + 255) for kind in sorted(kinds)]
+    return [(kind * 256 + entry.code, kind * 256 + entry.code) for kind in sorted(kinds)]
 
 
 def area(rule: Rule, traffic: Traffic) -> Area | None:

@@ -42,6 +42,7 @@ class Section:
         self.ladder = Ladder()
         self._emitted: Emitted | None = None
         self._areas: dict[str, Area] = {}
+        self._order: Mapping[str, int] = {}
         self._shapes: dict[Item, tuple[str, str]] = {}
 
     def change(self, removed: list[str], added: Mapping[str, Area], order: Mapping[str, int]) -> None:
@@ -51,6 +52,7 @@ class Section:
             for item in self.ladder.rules[rule]:
                 self._shapes.pop(item, None)
         self._areas.update(added)
+        self._order = order
         self.ladder.change(removed, {rule: (area.boxes(), area.wide) for rule, area in added.items()}, order)
         self._emitted = None
 
@@ -65,14 +67,13 @@ class Section:
 
     def _emit(self) -> Emitted:
         levels: dict[int, dict[str, dict[str, Item]]] = {}
-        for item in self.ladder.items():
-            shape, text = self._shapes.get(item) or self._shape(item)
-            levels.setdefault(item.level, {}).setdefault(shape, {})[text] = item
+        order = self._order
+        for rule in sorted(self.ladder.rules, key=order.__getitem__):
+            for item in self.ladder.rules[rule]:
+                shape, text = self._shapes.get(item) or self._shape(item)
+                levels.setdefault(item.level, {}).setdefault(shape, {})[text] = item
         rules: list[str] = []
         sets: dict[str, Set] = {}
-        if self.traffic.family == "icmp":
-            # Type and code of a reply say nothing about the request: only requests are decided.
-            rules.append("ct direction reply return")
         for level in sorted(levels):
             self._level(level, levels[level], rules, sets)
         return Emitted(Chain(tuple(rules)), sets)
