@@ -1,0 +1,279 @@
+"""The C core as Python sees it: workers that take packets, names, and the sources that feed them.
+
+Every call into C releases the GIL. No Python runs per packet: a source is pulled, which fills the worker's
+event ring, and the ring is drained as whole lines of EVE JSON.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from ctypes_ext._engine import ffi, lib
+
+PREFIX_MAX: int = lib.REEF_PREFIX_MAX
+DRAIN_BYTES = 1 << 20
+
+
+class EngineError(Exception):
+    """A call into the core failed; says which, and what the core or the system answered."""
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What a worker does and how large it may grow. `seed` None: random, as it must be on live traffic."""
+
+    flows: int = 131072
+    heads: int = 2048
+    events: int = 32768
+    text_bytes: int = 16 << 20
+    seed: tuple[int, int] | None = None
+    by_interface: bool = False
+    only_entering: bool = False
+    report_flows: bool = True
+    report_apps: bool = True
+    report_anomalies: bool = True
+
+
+class Counters(msgspec.Struct, frozen=True):
+    packets: int
+    bytes: int
+    not_ip: int
+    malformed: int
+    fragments: int
+    flows_created: int
+    flows_ended: int
+    flows_evicted: int
+    flows_refused: int
+    clock_set_back: int
+    transactions: int
+    heads_refused: int
+    events_lost: int
+    flows_active: int
+    heads_in_use: int
+
+
+class RuleName(msgspec.Struct, frozen=True):
+    """What readers of events call a rule. An `action` of "" on a log prefix: not ours, not reported."""
+
+    rule: str
+    action: str
+    source: str = ""
+    destination: str = ""
+    log_start: bool = False
+    log_end: bool = False
+
+
+class Source(Protocol):
+    """Something that feeds a worker when its descriptor is readable."""
+
+    def fileno(self) -> int: ...
+
+    def pull(self, worker: Worker) -> int: ...
+
+
+def _check(status: int, what: str) -> None:
+    if status == lib.REEF_OK:
+        return
+    if status == lib.REEF_SYSTEM:
+        raise EngineError(f"{what}: {os.strerror(ffi.errno)}")
+    raise EngineError(f"{what}: {ffi.string(lib.reef_status_text(status)).decode()}")
+
+
+def _rule(rule: RuleName) -> tuple[Any, list[Any]]:
+    """The C struct, and the texts that must outlive the call."""
+    texts = [ffi.new("char[]", text.encode()) for text in (rule.rule, rule.action, rule.source, rule.destination)]
+    struct = ffi.new(
+        "reef_rule_name *",
+        {
+            "rule": texts[0],
+            "action": texts[1],
+            "source": texts[2],
+            "destination": texts[3],
+            "log_start": rule.log_start,
+            "log_end": rule.log_end,
+        },
+    )
+    return struct, texts
+
+
+class Names:
+    """What the numbers in events are called (`reef/names.h`)."""
+
+    def __init__(self, site: str = "") -> None:
+        out = ffi.new("reef_names **")
+        _check(lib.reef_names_new(site.encode(), out), "names")
+        self._c = ffi.gc(out[0], lib.reef_names_free)
+
+    def interface(self, number: int, name: str, zone: str = "") -> None:
+        _check(lib.reef_names_interface(self._c, number, name.encode(), zone.encode()), f"interface {name}")
+
+    def network(self, network: IPv4Network | IPv6Network, zone: str) -> None:
+        packed = network.network_address.packed
+        status = lib.reef_names_network(self._c, network.version, packed, network.prefixlen, zone.encode())
+        _check(status, f"network {network}")
+
+    def rule(self, number: int, rule: RuleName) -> None:
+        struct, _texts = _rule(rule)
+        _check(lib.reef_names_rule(self._c, number, struct), f"rule {rule.rule}")
+
+    def prefix(self, prefix: bytes, rule: RuleName) -> None:
+        struct, _texts = _rule(rule)
+        _check(lib.reef_names_prefix(self._c, prefix, len(prefix), struct), f"log prefix {prefix!r}")
+
+
+class Worker:
+    """Scratch of one thread: flow table, buffers and event ring (`reef/engine.h`)."""
+
+    def __init__(self, options: Options) -> None:
+        c = ffi.new("reef_options *")
+        lib.reef_options_default(c)
+        c.flows, c.heads = options.flows, options.heads
+        c.events, c.text_bytes = options.events, options.text_bytes
+        c.seed = options.seed if options.seed is not None else (secrets.randbits(64), secrets.randbits(64))
+        c.by_interface, c.only_entering = options.by_interface, options.only_entering
+        c.report_flows, c.report_apps = options.report_flows, options.report_apps
+        c.report_anomalies = options.report_anomalies
+        out = ffi.new("reef_config **")
+        _check(lib.reef_config_new(c, out), "engine options")
+        self._config = ffi.gc(out[0], lib.reef_config_free)
+        worker = ffi.new("reef_worker **")
+        _check(lib.reef_worker_new(self._config, worker), "engine worker")
+        self._c = ffi.gc(worker[0], lib.reef_worker_free)
+        self._events = lib.reef_worker_events(self._c)
+        self._buffer = ffi.new("char[]", DRAIN_BYTES)
+        self._used = ffi.new("size_t *")
+        self._lines = ffi.new("size_t *")
+
+    def drain(self, names: Names, on_prefix: Callable[[bytes], RuleName]) -> tuple[bytes, int]:
+        """Up to a megabyte of EVE JSON lines and how many they are; (b"", 0) when the ring is empty.
+
+        `on_prefix` is asked once for each log prefix that `names` does not know yet.
+        """
+        while True:
+            status = lib.reef_eve_drain(
+                self._events, names._c, self._buffer, DRAIN_BYTES, self._used, self._lines
+            )
+            if status == lib.REEF_UNKNOWN_PREFIX:
+                out = ffi.new("char[]", PREFIX_MAX)
+                length = lib.reef_engine_first_prefix(self._events, out, PREFIX_MAX)
+                prefix = bytes(ffi.buffer(out, length))
+                names.prefix(prefix, on_prefix(prefix))
+                if self._used[0] == 0:
+                    continue
+            else:
+                _check(status, "drain")
+            return bytes(ffi.buffer(self._buffer, self._used[0])), self._lines[0]
+
+    def pass_time(self, now_ns: int) -> None:
+        """No packets came for a while: flows time out all the same."""
+        lib.reef_worker_time(self._c, now_ns)
+
+    def finish(self) -> bool:
+        """End the flows that are left; False when the ring must be drained and this called again."""
+        return bool(lib.reef_worker_finish(self._c))
+
+    def counters(self) -> Counters:
+        c = ffi.new("reef_counters *")
+        lib.reef_worker_count(self._c, c)
+        return Counters(**{field: getattr(c, field) for field in Counters.__struct_fields__})
+
+
+class CaptureFile:
+    """A pcap or pcapng file."""
+
+    def __init__(self, path: Path) -> None:
+        out = ffi.new("reef_file **")
+        _check(lib.reef_file_open(os.fsencode(path), out), str(path))
+        self._path = path
+        self._c = ffi.gc(out[0], lib.reef_file_free)
+
+    def pull(self, worker: Worker) -> bool:
+        """Feed the worker until its ring is half full; False at the end of the file.
+
+        Raises `EngineError` where the file cannot be read on; what came before that was fed.
+        """
+        status = lib.reef_file_pull(self._c, worker._c)
+        if status == lib.REEF_END:
+            return False
+        _check(status, str(self._path))
+        return True
+
+    def progress(self) -> tuple[int, int]:
+        """Bytes read, bytes in all."""
+        done, size = ffi.new("uint64_t *"), ffi.new("uint64_t *")
+        lib.reef_file_progress(self._c, done, size)
+        return done[0], size[0]
+
+
+class Ring:
+    """AF_PACKET on one interface, or with `interface` 0 on all. Opening needs CAP_NET_RAW."""
+
+    def __init__(self, interface: int = 0, *, block_bytes: int = 1 << 18, blocks: int = 64) -> None:
+        out = ffi.new("reef_ring **")
+        _check(lib.reef_ring_open(interface, block_bytes, blocks, out), "AF_PACKET")
+        self._c = ffi.gc(out[0], lib.reef_ring_free)
+        self._packets = ffi.new("uint64_t *")
+
+    def fileno(self) -> int:
+        return int(lib.reef_ring_fd(self._c))
+
+    def select(self, interfaces: Iterable[int]) -> None:
+        numbers = list(interfaces)
+        _check(lib.reef_ring_select(self._c, numbers, len(numbers)), "AF_PACKET interfaces")
+
+    def pull(self, worker: Worker) -> int:
+        """What is ready goes to the worker; how many packets that were."""
+        _check(lib.reef_ring_pull(self._c, worker._c, self._packets), "AF_PACKET")
+        return int(self._packets[0])
+
+    def lost(self) -> int:
+        """Packets the kernel had no room for."""
+        _check(lib.reef_ring_lost(self._c, self._packets), "AF_PACKET statistics")
+        return int(self._packets[0])
+
+
+class Nflog:
+    """What the ruleset's log statements send to a group. Opening needs CAP_NET_ADMIN."""
+
+    def __init__(self, group: int) -> None:
+        out = ffi.new("reef_nflog **")
+        _check(lib.reef_nflog_open(group, out), f"NFLOG group {group}")
+        self._c = ffi.gc(out[0], lib.reef_nflog_free)
+        self._packets = ffi.new("uint64_t *")
+
+    def fileno(self) -> int:
+        return int(lib.reef_nflog_fd(self._c))
+
+    def pull(self, worker: Worker) -> int:
+        _check(lib.reef_nflog_pull(self._c, worker._c, self._packets), "NFLOG")
+        return int(self._packets[0])
+
+    def lost(self) -> int:
+        """Log records that the kernel made and that never came up."""
+        return int(lib.reef_nflog_lost(self._c))
+
+
+class Conntrack:
+    """Connections that end, from the kernel's table. Opening needs CAP_NET_ADMIN."""
+
+    def __init__(self) -> None:
+        out = ffi.new("reef_conntrack **")
+        _check(lib.reef_conntrack_open(out), "conntrack events")
+        self._c = ffi.gc(out[0], lib.reef_conntrack_free)
+        self._flows = ffi.new("uint64_t *")
+
+    def fileno(self) -> int:
+        return int(lib.reef_conntrack_fd(self._c))
+
+    def pull(self, worker: Worker) -> int:
+        _check(lib.reef_conntrack_pull(self._c, worker._c, self._flows), "conntrack events")
+        return int(self._flows[0])
+
+    def overruns(self) -> int:
+        return int(lib.reef_conntrack_overruns(self._c))

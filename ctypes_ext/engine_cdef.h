@@ -1,0 +1,101 @@
+/* What Python sees of the C core; the types are described in dataplane/include/reef/. */
+typedef struct reef_config reef_config;
+typedef struct reef_worker reef_worker;
+typedef struct reef_events reef_events;
+typedef struct reef_names reef_names;
+typedef struct reef_file reef_file;
+typedef struct reef_ring reef_ring;
+typedef struct reef_nflog reef_nflog;
+typedef struct reef_conntrack reef_conntrack;
+
+#define REEF_OK ...
+#define REEF_END ...
+#define REEF_NOMEM ...
+#define REEF_INVALID ...
+#define REEF_SYSTEM ...
+#define REEF_FORMAT ...
+#define REEF_TRUNCATED ...
+#define REEF_UNSUPPORTED ...
+#define REEF_FULL ...
+#define REEF_UNKNOWN_PREFIX ...
+#define REEF_EVE_LINE_MAX ...
+#define REEF_PREFIX_MAX ...
+
+const char *reef_status_text(int status);
+
+typedef struct reef_flow_timeouts {
+    uint32_t tcp_new, tcp_established, tcp_closed;
+    uint32_t udp_new, udp_established;
+    uint32_t icmp, other;
+    ...;
+} reef_flow_timeouts;
+
+typedef struct reef_options {
+    uint32_t flows, heads, events, text_bytes;
+    reef_flow_timeouts timeouts;
+    uint64_t seed[2];
+    bool by_interface, only_entering, report_flows, report_apps, report_anomalies;
+    ...;
+} reef_options;
+
+typedef struct reef_counters {
+    uint64_t packets, bytes;
+    uint64_t not_ip, malformed, fragments;
+    uint64_t flows_created, flows_ended, flows_evicted, flows_refused, clock_set_back;
+    uint64_t transactions;
+    uint64_t heads_refused;
+    uint64_t events_lost;
+    uint32_t flows_active, heads_in_use;
+    ...;
+} reef_counters;
+
+void reef_options_default(reef_options *options);
+int reef_config_new(const reef_options *options, reef_config **out);
+void reef_config_free(reef_config *config);
+int reef_worker_new(const reef_config *config, reef_worker **out);
+void reef_worker_free(reef_worker *worker);
+void reef_worker_time(reef_worker *worker, uint64_t now_ns);
+bool reef_worker_finish(reef_worker *worker);
+reef_events *reef_worker_events(reef_worker *worker);
+void reef_worker_count(const reef_worker *worker, reef_counters *counters);
+
+typedef struct reef_rule_name {
+    const char *rule, *action;
+    const char *source, *destination;
+    bool log_start, log_end;
+    ...;
+} reef_rule_name;
+
+int reef_names_new(const char *site, reef_names **out);
+void reef_names_free(reef_names *names);
+int reef_names_interface(reef_names *names, uint32_t number, const char *name, const char *zone);
+int reef_names_network(reef_names *names, unsigned version, const uint8_t *address, unsigned prefix, const char *zone);
+int reef_names_rule(reef_names *names, uint32_t number, const reef_rule_name *rule);
+int reef_names_prefix(reef_names *names, const char *prefix, size_t length, const reef_rule_name *rule);
+
+int reef_eve_drain(reef_events *events, const reef_names *names, char *out, size_t size, size_t *used, size_t *lines);
+size_t reef_engine_first_prefix(reef_events *events, char *out, size_t size);
+
+int reef_file_open(const char *path, reef_file **out);
+void reef_file_free(reef_file *file);
+int reef_file_pull(reef_file *file, reef_worker *worker);
+void reef_file_progress(const reef_file *file, uint64_t *done, uint64_t *size);
+
+int reef_ring_open(uint32_t interface, uint32_t block_bytes, uint32_t blocks, reef_ring **out);
+void reef_ring_free(reef_ring *ring);
+int reef_ring_fd(const reef_ring *ring);
+int reef_ring_select(reef_ring *ring, const uint32_t *interfaces, size_t count);
+int reef_ring_pull(reef_ring *ring, reef_worker *worker, uint64_t *packets);
+int reef_ring_lost(reef_ring *ring, uint64_t *lost);
+
+int reef_nflog_open(uint16_t group, reef_nflog **out);
+void reef_nflog_free(reef_nflog *nflog);
+int reef_nflog_fd(const reef_nflog *nflog);
+int reef_nflog_pull(reef_nflog *nflog, reef_worker *worker, uint64_t *packets);
+uint64_t reef_nflog_lost(const reef_nflog *nflog);
+
+int reef_conntrack_open(reef_conntrack **out);
+void reef_conntrack_free(reef_conntrack *conntrack);
+int reef_conntrack_fd(const reef_conntrack *conntrack);
+int reef_conntrack_pull(reef_conntrack *conntrack, reef_worker *worker, uint64_t *flows);
+uint64_t reef_conntrack_overruns(const reef_conntrack *conntrack);

@@ -1,0 +1,150 @@
+#include "reef/event.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reef/status.h"
+
+/* The writer's and the reader's marks lie on cache lines of their own. */
+struct reef_events {
+    reef_event *record;
+    char *text;
+    uint32_t mask;
+    uint32_t text_size;
+
+    _Alignas(64) _Atomic uint64_t head; /* records written */
+    uint64_t text_head;                 /* the writer's own: bytes of text used, ever */
+    uint64_t unsaid;                    /* lost since the last REEF_EVENT_LOST */
+    _Atomic uint64_t lost;
+
+    _Alignas(64) _Atomic uint64_t tail; /* records read */
+    _Atomic uint64_t text_tail;
+};
+
+static uint32_t power_of_two(uint32_t n)
+{
+    uint32_t p = 1;
+    while (p < n)
+        p *= 2;
+    return p;
+}
+
+int reef_events_new(uint32_t records, uint32_t text_bytes, reef_events **out)
+{
+    *out = NULL;
+    if (records < 2 || records > REEF_EVENTS_MAX || text_bytes < 2 * REEF_EVENT_TEXT_MAX || text_bytes > 1u << 30)
+        return REEF_INVALID;
+    reef_events *events = aligned_alloc(64, (sizeof *events + 63) / 64 * 64);
+    if (events == NULL)
+        return REEF_NOMEM;
+    memset(events, 0, sizeof *events);
+    records = power_of_two(records);
+    events->mask = records - 1;
+    events->text_size = power_of_two(text_bytes);
+    events->record = calloc(records, sizeof *events->record);
+    events->text = malloc(events->text_size);
+    if (events->record == NULL || events->text == NULL) {
+        reef_events_free(events);
+        return REEF_NOMEM;
+    }
+    *out = events;
+    return REEF_OK;
+}
+
+void reef_events_free(reef_events *events)
+{
+    if (events == NULL)
+        return;
+    free(events->record);
+    free(events->text);
+    free(events);
+}
+
+/* Where a text of the largest size can start without wrapping; the gap before it is skipped. */
+static uint64_t text_start(const reef_events *events)
+{
+    uint64_t at = events->text_head;
+    uint64_t left = events->text_size - at % events->text_size;
+    return left < REEF_EVENT_TEXT_MAX ? at + left : at;
+}
+
+bool reef_events_have_room(reef_events *events)
+{
+    uint64_t head = atomic_load_explicit(&events->head, memory_order_relaxed);
+    if (head - atomic_load_explicit(&events->tail, memory_order_acquire) > events->mask)
+        return false;
+    uint64_t tail = atomic_load_explicit(&events->text_tail, memory_order_acquire);
+    return text_start(events) + REEF_EVENT_TEXT_MAX - tail <= events->text_size;
+}
+
+bool reef_events_half_full(reef_events *events)
+{
+    uint64_t head = atomic_load_explicit(&events->head, memory_order_relaxed);
+    uint64_t tail = atomic_load_explicit(&events->tail, memory_order_acquire);
+    uint64_t text_tail = atomic_load_explicit(&events->text_tail, memory_order_acquire);
+    return (head - tail) * 2 > events->mask || (events->text_head - text_tail) * 2 > events->text_size;
+}
+
+static reef_event *next_record(reef_events *events)
+{
+    reef_event *event = &events->record[atomic_load_explicit(&events->head, memory_order_relaxed) & events->mask];
+    memset(event, 0, sizeof *event);
+    return event;
+}
+
+reef_event *reef_events_begin(reef_events *events, uint64_t time_ns, reef_json *text)
+{
+    if (events->unsaid > 0 && reef_events_have_room(events)) {
+        reef_event *event = next_record(events);
+        event->kind = REEF_EVENT_LOST;
+        event->time_ns = time_ns;
+        event->packets[0] = events->unsaid;
+        reef_json_init(text, events->text, 0);
+        reef_events_commit(events, event, text);
+        events->unsaid = 0;
+    }
+    if (!reef_events_have_room(events)) {
+        events->unsaid++;
+        atomic_fetch_add_explicit(&events->lost, 1, memory_order_relaxed);
+        return NULL;
+    }
+    reef_event *event = next_record(events);
+    event->time_ns = time_ns;
+    reef_json_init(text, events->text + text_start(events) % events->text_size, REEF_EVENT_TEXT_MAX);
+    return event;
+}
+
+void reef_events_commit(reef_events *events, reef_event *event, const reef_json *text)
+{
+    uint64_t at = text_start(events);
+    event->text_length = (uint32_t)reef_json_length(text);
+    event->text_at = (uint32_t)(at % events->text_size);
+    if (event->text_length > 0)
+        events->text_head = at + event->text_length;
+    event->text_end = events->text_head;
+    atomic_fetch_add_explicit(&events->head, 1, memory_order_release);
+}
+
+const reef_event *reef_events_peek(reef_events *events, const char **text)
+{
+    uint64_t tail = atomic_load_explicit(&events->tail, memory_order_relaxed);
+    if (tail == atomic_load_explicit(&events->head, memory_order_acquire))
+        return NULL;
+    const reef_event *event = &events->record[tail & events->mask];
+    *text = events->text + event->text_at;
+    return event;
+}
+
+void reef_events_done(reef_events *events)
+{
+    uint64_t tail = atomic_load_explicit(&events->tail, memory_order_relaxed);
+    uint64_t text_end = events->record[tail & events->mask].text_end;
+    atomic_store_explicit(&events->text_tail, text_end, memory_order_release);
+    atomic_store_explicit(&events->tail, tail + 1, memory_order_release);
+}
+
+uint64_t reef_events_lost(const reef_events *events)
+{
+    return atomic_load_explicit(&events->lost, memory_order_relaxed);
+}

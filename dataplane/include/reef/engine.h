@@ -1,0 +1,65 @@
+/* The engine: frames in, events out. Three lifetimes, three types:
+ *   reef_config  what to do; immutable, shared by all workers
+ *   reef_worker  scratch of one thread: flow table, buffers, event ring; nothing is allocated per packet
+ *   reef_flow    state of one conversation, inside the worker's table
+ *
+ * A worker is used by one thread at a time; its ring may be read by another (event.h). */
+#ifndef REEF_ENGINE_H
+#define REEF_ENGINE_H
+
+#include "reef/event.h"
+#include "reef/flow.h"
+#include "reef/packet.h"
+
+typedef struct reef_config reef_config;
+typedef struct reef_worker reef_worker;
+
+typedef struct reef_options {
+    uint32_t flows;        /* most flows at a time */
+    uint32_t heads;        /* buffers for first bytes */
+    uint32_t events;       /* records in the event ring */
+    uint32_t text_bytes;   /* bytes in its text ring */
+    reef_flow_timeouts timeouts;
+    uint64_t seed[2];      /* secret; of the flow hash */
+    bool by_interface;     /* the same addresses on two interfaces are two flows */
+    bool only_entering;    /* report only conversations whose first packet came in from the network */
+    bool report_flows;
+    bool report_apps;
+    bool report_anomalies;
+} reef_options;
+
+/* Sensible values for everything but the seed. */
+void reef_options_default(reef_options *options);
+
+int reef_config_new(const reef_options *options, reef_config **out);
+void reef_config_free(reef_config *config);
+
+/* The config must outlive the worker. */
+int reef_worker_new(const reef_config *config, reef_worker **out);
+void reef_worker_free(reef_worker *worker);
+
+/* Any number of frames, in the order they came. */
+void reef_worker_frames(reef_worker *worker, const reef_frame *frames, size_t count);
+
+/* No packets came for a while: time goes on all the same. */
+void reef_worker_time(reef_worker *worker, uint64_t now_ns);
+
+/* End flows that are left, as many as the ring has room for; false: drain it and ask again. */
+bool reef_worker_finish(reef_worker *worker);
+
+/* The worker's ring; borrowed. Captures that see events rather than frames (nflog, conntrack) write to it too. */
+reef_events *reef_worker_events(reef_worker *worker);
+
+typedef struct reef_counters {
+    uint64_t packets, bytes;
+    uint64_t not_ip, malformed, fragments;
+    uint64_t flows_created, flows_ended, flows_evicted, flows_refused, clock_set_back;
+    uint64_t transactions;
+    uint64_t heads_refused;
+    uint64_t events_lost;
+    uint32_t flows_active, heads_in_use;
+} reef_counters;
+
+void reef_worker_count(const reef_worker *worker, reef_counters *counters);
+
+#endif

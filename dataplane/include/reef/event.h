@@ -1,0 +1,71 @@
+/* event: what happened, from the worker that saw it to the reader that writes it down.
+ *
+ * A ring with one writer and one reader, which may be different threads. Records have one size; text
+ * (already JSON) travels in a second ring beside them. When either is full the event is lost, counted,
+ * and said by a REEF_EVENT_LOST as soon as there is room again. */
+#ifndef REEF_EVENT_H
+#define REEF_EVENT_H
+
+#include <stdbool.h>
+
+#include "reef/flow.h"
+#include "reef/json.h"
+#include "reef/packet.h"
+
+typedef enum reef_event_kind {
+    REEF_EVENT_FLOW,    /* a flow ended; from the kernel's table when `from_kernel` */
+    REEF_EVENT_APP,     /* a transaction of `app`; text: the members of its EVE object */
+    REEF_EVENT_ANOMALY, /* a packet that is not as it should be; `code` is a reef_decode_event */
+    REEF_EVENT_LOG,     /* the kernel's ruleset logged a packet; prefix, then text: members of EVE's "drop" */
+    REEF_EVENT_LOST,    /* events that did not fit; `packets[0]` says how many, `code` where */
+} reef_event_kind;
+
+enum { REEF_LOST_IN_RING = 0, REEF_LOST_BY_KERNEL = 1 };
+
+typedef struct reef_event {
+    uint64_t time_ns;
+    uint64_t flow_id;
+    uint64_t packet; /* number of the packet within its worker; 0: none */
+    uint64_t start_ns;
+    uint64_t bytes[2], packets[2]; /* of a flow, by direction */
+    uint64_t text_end;             /* where the text ring stands after this event */
+    uint32_t text_at;              /* offset in the text ring */
+    uint32_t text_length;
+    uint32_t interface, out_interface; /* 0: not known */
+    uint32_t mark;                 /* conntrack mark; see MARK_RULE in bundle.py */
+    uint16_t source_port, destination_port;
+    uint16_t vlan[REEF_VLAN_MAX];
+    uint16_t prefix_length;        /* the first bytes of the text are a log prefix */
+    uint8_t source[16], destination[16];
+    uint8_t kind;                  /* reef_event_kind */
+    uint8_t code;
+    uint8_t version, protocol;
+    uint8_t way, app, vlans;
+    uint8_t icmp_type, icmp_code;
+    uint8_t state, tcp_state, tcp_flags[2], end; /* of a flow */
+    bool from_kernel;
+    bool opened;                   /* the flow begins here (state new); otherwise it ended */
+} reef_event;
+
+typedef struct reef_events reef_events;
+
+/* `records` and `text_bytes` are rounded up to powers of two. */
+int reef_events_new(uint32_t records, uint32_t text_bytes, reef_events **out);
+void reef_events_free(reef_events *events);
+
+/* The writer: a zeroed record and a place for at most REEF_EVENT_TEXT_MAX bytes of text, or NULL when the
+ * ring is full. Nothing is seen by the reader before `reef_events_commit`; begin again to give up. */
+reef_event *reef_events_begin(reef_events *events, uint64_t time_ns, reef_json *text);
+void reef_events_commit(reef_events *events, reef_event *event, const reef_json *text);
+
+/* The reader: the oldest event, or NULL; `text` is its text. Borrowed until `reef_events_done`. */
+const reef_event *reef_events_peek(reef_events *events, const char **text);
+void reef_events_done(reef_events *events);
+
+/* The writer: is there room for one more; and is half of it taken, so that the reader should have its turn? */
+bool reef_events_have_room(reef_events *events);
+bool reef_events_half_full(reef_events *events);
+
+uint64_t reef_events_lost(const reef_events *events);
+
+#endif
