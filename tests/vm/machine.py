@@ -90,7 +90,9 @@ class Machine:
         with (self._folder / "virtiofsd").open("wb") as log:
             command = [virtiofsd(), f"--socket-path={share}"]
             if "libexec" in command[0]:
+                # mount points announced as such are "remote" to overlayfs, and useless below it
                 command += ["--shared-dir=/", "--cache=always", "--sandbox=none", "--log-level=error"]
+                command += ["--no-announce-submounts"]
             else:
                 command += [
                     "-f",
