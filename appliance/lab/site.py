@@ -27,14 +27,14 @@ from appliance.lab import netns
 from appliance.lab.gateway import EXAMPLES, GatewayError, LabGateway, free_block
 from appliance.lab.hosts import Plan
 from appliance.lab.ssh import Ssh
-from appliance.lab.topology import Topology, ministry
+from appliance.lab.topology import MANAGEMENT, Topology, ministry
 from appliance.lab.traffic import Attempt
 from crypto.selfsigned import self_signed
 from ctypes_ext import sandbox as kernel
 
 ROOT = Path("/run/reef-lab")
 POLICY = EXAMPLES / "lab" / "ministry.yaml"
-ID = re.compile(r"[a-z0-9]{1,8}")
+ID = re.compile(r"[a-z0-9]{1,10}")
 PATIENCE = 20.0
 
 
@@ -130,7 +130,7 @@ class Lab:
         stage: Callable[[str, float], None] = lambda _what, _seconds: None,
     ) -> None:
         if lab is not None and not ID.fullmatch(lab):
-            raise LabError(f"{lab!r} is no id for a lab; use one to eight small letters and digits")
+            raise LabError(f"{lab!r} is no id for a lab; use one to ten small letters and digits")
         self._wanted = lab
         self._traffic = traffic
         self._policy = policy
@@ -140,6 +140,7 @@ class Lab:
         self._lock = -1
         self._hosts: subprocess.Popen[bytes] | None = None
         self._rest = b""
+        self._attempts: list[Attempt] = []
         self.topology: Topology = ministry()
         self.lab = ""
         self.directory = ROOT
@@ -164,7 +165,7 @@ class Lab:
         with self._timed("namespaces wired"):
             netns.create(self.lab, self.topology)
         self.gateway = LabGateway(self.lab, "gw", self.directory / "gw", block, self._log, self._rows)
-        self.ssh = Ssh(self.gateway.directory, ROOT, self.gateway.placement)
+        self.ssh = Ssh(self.gateway.directory, ROOT, self.gateway.placement, MANAGEMENT)
         with self._timed("hosts and daemons up"):
             self._start_hosts()
             self.gateway.start()
@@ -259,52 +260,61 @@ class Lab:
         return netns.name_of(self.lab, host)
 
     def poll(self, timeout: float) -> list[Attempt]:
-        """Keep everything running for at most `timeout` seconds; returns what the hosts tried meanwhile."""
+        """Keep everything running for at most `timeout` seconds; returns what the hosts tried since the last call."""
+        self._listen(timeout)
+        attempts, self._attempts = self._attempts, []
+        return attempts
+
+    def _listen(self, timeout: float) -> None:
         self.gateway.poll(timeout)
         if self._hosts is None or self._hosts.stdout is None:
-            return []
+            return
         if self._hosts.poll() is not None:
             raise LabError(f"the hosts' process ended with exit code {self._hosts.returncode}")
         data = self._hosts.stdout.read(65536) or b""
         *lines, self._rest = (self._rest + data).split(b"\n")
-        return [msgspec.json.decode(line, type=Attempt) for line in lines]
+        self._attempts += [msgspec.json.decode(line, type=Attempt) for line in lines]
 
     def run(
         self, host: str, *command: str, timeout: float = 20.0, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command on a host, with the host's resolver, as `ip netns exec` does."""
-        return subprocess.run(
-            ["ip", "netns", "exec", self.namespace(host), *command],  # noqa: S607
-            input=stdin,
-            capture_output=True,
+        """Run a command on a host, with the host's resolver, as `ip netns exec` does; the lab runs on meanwhile."""
+        return self.command(["ip", "netns", "exec", self.namespace(host), *command], timeout=timeout, stdin=stdin)
+
+    def command(
+        self, command: Sequence[str], *, timeout: float = 20.0, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run any command while the lab runs on. Raises subprocess.TimeoutExpired, with the command ended."""
+        deadline = time.monotonic() + timeout
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            timeout=timeout,
-            check=False,
-        )
+        ) as running:
+            given: str | None = stdin
+            while True:
+                try:
+                    out, error = running.communicate(given, timeout=0.05)
+                except subprocess.TimeoutExpired:
+                    given = None
+                    self._listen(0)
+                    if time.monotonic() > deadline:
+                        running.kill()
+                        raise
+                else:
+                    return subprocess.CompletedProcess(list(command), running.returncode, out, error)
+
+    @property
+    def ssh_config(self) -> Path:
+        """For `ssh -F`: the host `gw` is the gateway as its LAN sees it."""
+        return self.ssh.client_config
 
     def ssh_command(self, *command: str, host: str = "lan1") -> list[str]:
         """The command line that goes over ssh from a host to the gateway."""
-        options = (
-            "BatchMode=yes",
-            "ConnectTimeout=5",
-            f"UserKnownHostsFile={self.ssh.known_hosts}",
-            f"IdentityFile={self.ssh.key}",
-            "IdentitiesOnly=yes",
-        )
-        flags = [word for option in options for word in ("-o", option)]
-        return [
-            "ip",
-            "netns",
-            "exec",
-            self.namespace(host),
-            "ssh",
-            "-F",
-            "none",
-            *flags,
-            "officer@10.20.0.1",
-            *command,
-        ]
+        return ["ip", "netns", "exec", self.namespace(host), "ssh", "-F", str(self.ssh_config), "gw", *command]
 
     # --- down ---------------------------------------------------------------------------------------
 

@@ -17,9 +17,10 @@ SSHD = "/usr/sbin/sshd"
 
 
 class Ssh:
-    """`directory` is the gateway's; `lab_root` must stay visible to who comes in."""
+    """`directory` is the gateway's; `lab_root` stays visible to who comes in; `address` is where clients find it."""
 
-    def __init__(self, directory: Path, lab_root: Path, placement: Placement) -> None:
+    def __init__(self, directory: Path, lab_root: Path, placement: Placement, address: str) -> None:
+        self._address = address
         self._gateway = directory
         self.directory = directory / "ssh"
         self._lab_root = lab_root
@@ -27,20 +28,17 @@ class Ssh:
         self._running: subprocess.Popen[bytes] | None = None
 
     @property
-    def key(self) -> Path:
-        """The private key that lets the officer in."""
-        return self.directory / "officer_key"
-
-    @property
-    def known_hosts(self) -> Path:
-        return self.directory / "known_hosts"
+    def client_config(self) -> Path:
+        """An ssh_config(5) with which `ssh gw` comes in as the officer."""
+        return self._gateway.parent / "ssh_config"
 
     def start(self) -> None:
         """Make keys and start sshd inside the gateway. Raises GatewayError."""
         if not Path(SSHD).exists():
             raise GatewayError(f"{SSHD} is not here; install openssh-server (`make deps`)")
         self.directory.mkdir()
-        for key in (self.key, self.directory / "host_key"):
+        officer = self.directory / "officer_key"
+        for key in (officer, self.directory / "host_key"):
             subprocess.run(
                 ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "reef lab", "-f", str(key)],  # noqa: S607
                 check=True,
@@ -49,8 +47,12 @@ class Ssh:
         shutil.copy(self.directory / "officer_key.pub", self.directory / "authorized_keys")
         self.directory.chmod(0o755)
         (self.directory / "authorized_keys").chmod(0o644)
-        host_key = (self.directory / "host_key.pub").read_text()
-        self.known_hosts.write_text(f"* {host_key}")
+        known_hosts = self.directory / "known_hosts"
+        known_hosts.write_text(f"* {(self.directory / 'host_key.pub').read_text()}")
+        self.client_config.write_text(
+            f"Host gw\n  HostName {self._address}\n  User {OFFICER}\n  IdentityFile {officer}\n"
+            f"  IdentitiesOnly yes\n  UserKnownHostsFile {known_hosts}\n  BatchMode yes\n  ConnectTimeout 5\n"
+        )
         log = self.directory / "sshd.log"
         with log.open("wb") as output:
             self._running = subprocess.Popen(

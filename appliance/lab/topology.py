@@ -71,6 +71,7 @@ MAIL4, MAIL6 = "198.51.100.25", "2001:db8:5::25"
 GATEWAY4, GATEWAY6 = "203.0.113.2", "2001:db8:a::2"
 HOSTILE4, HOSTILE6 = "203.0.113.66", "2001:db8:a::66"
 PARTNER4, PARTNER6 = "192.0.2.2", "2001:db8:b::2"
+MANAGEMENT = "10.20.0.1"  # where administrators find the gateway
 LAN1, LAN2, DMZ = "10.20.0.11", "10.20.0.12", "10.21.0.10"
 
 
@@ -112,7 +113,7 @@ def _internet() -> Host:
 def ministry() -> Topology:
     """The site of `make run`: a ministry behind a gateway, the Internet, a hostile neighbour, a second ministry."""
     servers = ("198.51.100.1", "2001:db8:5::1")
-    lan = ("10.20.0.1", "2001:db8:20:1::1")
+    lan = (MANAGEMENT, "2001:db8:20:1::1")
     # The attacker sends what is meant for the ministry's inner networks straight to the gateway.
     inward = (("10.20.0.0/16", GATEWAY4), ("10.21.0.0/24", GATEWAY4), ("2001:db8:20::/48", GATEWAY6))
     hosts = (

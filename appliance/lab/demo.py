@@ -1,0 +1,176 @@
+"""`make run` and `reef lab`: a lab in the foreground, with what its gateway decides, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import sys
+import time
+from collections import Counter
+from types import FrameType
+
+from appliance.lab import site
+from appliance.lab.gateway import GatewayError
+from appliance.lab.netns import NamespaceError
+from appliance.lab.site import Lab, LabError
+from appliance.lab.traffic import Attempt
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)?")
+_UNITS = {"s": 1, "m": 60, "h": 3600, None: 1}
+TICK = 0.2
+
+
+class Ended(BaseException):
+    """A signal asked for the end. Not an Exception: nothing but `main` may take it for a failure."""
+
+
+COLOURS = {"green": "32", "red": "31", "yellow": "33", "dim": "2", "bold": "1"}
+
+
+class Paper:
+    """Where the demo writes: coloured on a terminal, plain otherwise (and with NO_COLOR, https://no-color.org)."""
+
+    def __init__(self) -> None:
+        self._coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+    def line(self, words: str = "", colour: str = "") -> None:
+        if colour and self._coloured:
+            words = f"\x1b[{COLOURS[colour]}m{words}\x1b[0m"
+        print(words, flush=True)
+
+
+def _duration(text: str) -> float:
+    found = _DURATION.fullmatch(text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 20s, 5m or 1h")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def parser() -> argparse.ArgumentParser:
+    words = argparse.ArgumentParser(
+        prog="reef lab",
+        description="Start a lab: a ministry's site made of network namespaces, with the gateway's daemons in it. "
+        "It runs until Ctrl-C, which removes everything it made.",
+    )
+    words.add_argument("verb", nargs="?", default="start", choices=("start", "list", "clean"), help="default: start")
+    words.add_argument("--id", help="the lab's id: small letters and digits (default: the lowest free number)")
+    words.add_argument("--for", dest="seconds", type=_duration, metavar="TIME", help="end by itself, e.g. after 20s")
+    words.add_argument("--no-traffic", action="store_true", help="the hosts only answer; all traffic is yours")
+    words.add_argument("--verbose", action="store_true", help="show what the daemons print, and every attempt")
+    return words
+
+
+def main(argv: list[str]) -> int:
+    """Run one verb of `reef lab`. Returns the exit code: 0, or 1 with words on stderr when a lab cannot be."""
+    options = parser().parse_args(argv)
+    try:
+        if options.verb == "list":
+            print("\n".join(site.running()) or "no lab runs", flush=True)
+            return 0
+        if options.verb == "clean":
+            print("\n".join(f"removed what lab {lab} had left" for lab in site.clean()) or "nothing to clean")
+            return 0
+        return _start(options)
+    except (LabError, GatewayError, NamespaceError) as error:
+        print(f"reef lab: {error}", file=sys.stderr)
+        return 1
+
+
+def _start(options: argparse.Namespace) -> int:
+    paper = Paper()
+    began = time.monotonic()
+
+    def stage(what: str, seconds: float) -> None:
+        paper.line(f"  {seconds:6.2f} s  {what}", "dim")
+
+    def log(who: str, line: str) -> None:
+        if options.verbose or who == "lab":
+            paper.line(f"  {who}: {line}", "dim")
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    lab = Lab(options.id, traffic=not options.no_traffic, log=log, stage=stage)
+    paper.line("Starting the lab ...")
+    summary = Summary()
+    try:
+        lab.start()
+        paper.line(f"Lab {lab.lab} is up after {time.monotonic() - began:.1f} s.", "bold")
+        _what_to_try(lab, paper)
+        _run(lab, options, paper, summary)
+    except Ended:
+        paper.line()
+    finally:
+        # From here on nothing may interrupt: what was made is removed.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        lab.stop()
+    summary.write(paper)
+    paper.line(f"Lab {lab.lab} is gone; nothing of it is left.")
+    return 0
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    raise Ended
+
+
+def _run(lab: Lab, options: argparse.Namespace, paper: Paper, summary: Summary) -> None:
+    until = time.monotonic() + options.seconds if options.seconds else None
+    while until is None or time.monotonic() < until:
+        for attempt in lab.poll(TICK):
+            summary.count(attempt)
+            if attempt.meant != attempt.reached:
+                paper.line(f"{attempt.host}: {attempt.what}: {_outcome(attempt)}", "yellow")
+            elif options.verbose:
+                paper.line(f"{attempt.host}: {attempt.what}: {_outcome(attempt)}", "dim")
+
+
+def _outcome(attempt: Attempt) -> str:
+    reached = "reached" if attempt.reached else "not reached"
+    unlike = (
+        ""
+        if attempt.meant == attempt.reached
+        else ", against the policy"
+        if attempt.reached
+        else ", yet it should be"
+    )
+    return f"{reached}{unlike} ({attempt.words})"
+
+
+class Summary:
+    """What was seen: attempts of the hosts."""
+
+    def __init__(self) -> None:
+        self.attempts: Counter[tuple[bool, bool]] = Counter()
+
+    def count(self, attempt: Attempt) -> None:
+        self.attempts[attempt.meant, attempt.reached] += 1
+
+    def write(self, paper: Paper) -> None:
+        paper.line(
+            f"Of what the policy allows, the hosts reached {self.attempts[True, True]} "
+            f"and missed {self.attempts[True, False]}; of what it forbids, they reached "
+            f"{self.attempts[False, True]} and missed {self.attempts[False, False]}."
+        )
+
+
+def _what_to_try(lab: Lab, paper: Paper) -> None:
+    sudo = "sudo " if "SUDO_USER" in os.environ else ""
+    reef = f"{sudo}.venv/bin/reef --lab {lab.lab}"
+    inside = f"{sudo}ip netns exec {lab.namespace('{}')}"
+    paper.line("Its map is in docs/lab.md. To try, in another terminal of this directory:")
+    for command, words in (
+        (f"{reef} show status", "what runs"),
+        (f"{reef} show rules", "the policy, with counters"),
+        (f"{reef} show flows", "the connections of this moment"),
+        (f"{inside.format('lan1')} curl http://www.example.org/", "allowed: R-3"),
+        (f"{inside.format('lan2')} nc -w 2 -vz mail.example.org 25", "rejected: R-6"),
+        (f"{inside.format('hostile')} nc -w 2 -vz 203.0.113.2 22", "dropped, and logged"),
+        (f"{inside.format('m2')} curl http://www.health.example/", "the published web site: P-1"),
+        (f"{inside.format('lan1')} ssh -F {lab.ssh_config} gw", "manage the gateway, as its officer"),
+    ):
+        paper.line(f"  {command}")
+        paper.line(f"      {words}", "dim")
+    paper.line("Ctrl-C ends the lab and removes everything it made.")
+    paper.line()

@@ -1,0 +1,228 @@
+"""A lab comes and goes without a trace, beside others, and after a crash."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.lab import site
+from appliance.lab.netns import MOUNTS, RESOLVERS
+from appliance.lab.site import Lab, LabError
+from tests.netns.conftest import lab_id, until
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def machine() -> dict[str, object]:
+    """What a lab must leave as it was: links, addresses, routes, rules, mounts and files of this namespace."""
+
+    def ask(*command: str) -> str:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    return {
+        "links": [(link["ifname"], link["flags"]) for link in json.loads(ask("ip", "-j", "link"))],
+        "addresses": ask("ip", "-br", "address"),
+        "routes": ask("ip", "route"),
+        "tables": ask("nft", "list", "tables"),
+        "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
+        "namespaces": namespaces_of(""),
+        "mounts": sorted(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
+        "/run": sorted(path.name for path in Path("/run").iterdir() if path.name not in {"netns", "reef-lab"}),
+        "/etc": sorted(path.name for path in Path("/etc").iterdir() if path.name != "netns"),
+    }
+
+
+def namespaces_of(lab: str) -> list[str]:
+    """Mount points of a lab; of labs of this test run when none is named."""
+    return sorted(path.name for path in MOUNTS.glob(f"reef{lab or lab_id()}*"))
+
+
+def children_of(lab: str) -> list[str]:
+    """The command lines of processes that belong to a lab."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if f"/run/reef-lab/{lab}/" in line:
+                found.append(line)
+    return found
+
+
+def sent_by_web(lab: Lab) -> int:
+    links = json.loads(lab.run("web", "ip", "-s", "-j", "link", "show", "eth0").stdout)
+    return int(links[0]["stats64"]["tx"]["bytes"])
+
+
+@pytest.fixture
+def before() -> Iterator[dict[str, object]]:
+    # The first namespace on a machine makes /run/netns a mount, which stays, as it does with ip(8).
+    with Lab(lab_id("0"), policy=None, rows=(), traffic=False):
+        pass
+    yield machine()
+
+
+def test_a_lab_leaves_nothing_behind(before: dict[str, object]) -> None:
+    with Lab(lab_id("a"), traffic=True) as lab:
+        assert len(namespaces_of(lab.lab)) == len(lab.topology.hosts)
+        assert children_of(lab.lab)
+        untouched = ("links", "addresses", "routes", "tables", "forwarding", "/run", "/etc")
+        during = machine()
+        assert {what: during[what] for what in untouched} == {what: before[what] for what in untouched}
+        name = lab.lab
+        directory = lab.directory
+    assert machine() == before
+    assert children_of(name) == []
+    assert not directory.exists()
+    assert not list(RESOLVERS.glob(f"reef{name}-*"))
+
+
+def test_two_labs_stand_side_by_side(before: dict[str, object]) -> None:
+    """The same addresses in both, other users, and no packet from one to the other."""
+    with Lab(lab_id("a"), traffic=False) as one, Lab(lab_id("b"), traffic=False) as two:
+        numbers = [{who.uid for who in lab.gateway.instance.identities.values()} for lab in (one, two)]
+        assert not numbers[0] & numbers[1]
+        assert set(site.running()) >= {one.lab, two.lab}
+        for lab in (one, two):
+            page = lab.run("lan1", "curl", "-s", "http://www.example.org/")
+            assert page.stdout == "web serves / to 203.0.113.2\n", page.stderr
+        seen = sent_by_web(one)
+        two.run("lan1", "curl", "-s", "http://www.example.org/bytes/100000")
+        assert sent_by_web(two) > 100_000
+        assert sent_by_web(one) < seen + 50_000
+    assert machine() == before
+
+
+def test_an_id_is_given_out_once() -> None:
+    with Lab(lab_id("a"), policy=None, rows=(), traffic=False) as lab, pytest.raises(LabError, match="runs already"):
+        Lab(lab.lab, policy=None, rows=(), traffic=False).start()
+
+
+@pytest.mark.parametrize("wrong", ["", "Health", "a b", "../x", "averylongname"])
+def test_a_wrong_id_is_refused_with_words(wrong: str) -> None:
+    with pytest.raises(LabError, match="one to ten small letters and digits"):
+        Lab(wrong)
+
+
+def test_what_does_not_run_is_said_with_what_does() -> None:
+    with Lab(lab_id("a"), policy=None, rows=(), traffic=False) as lab:
+        with pytest.raises(LabError, match=f"running labs: .*{lab.lab}"):
+            site.instance_file("nosuchlab")
+        assert site.instance_file(lab.lab) == lab.gateway.file
+
+
+class Demo:
+    """`python -m appliance.lab` in a process of its own."""
+
+    def __init__(self, lab: str, *more: str) -> None:
+        self.lab = lab
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "appliance.lab", "--id", lab, *more],
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.lines: list[str] = []
+
+    def read_until(self, words: str) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if words in line:
+                return
+        pytest.fail(f"the demo ended without saying {words!r}:\n{''.join(self.lines)}")
+
+    def end(self, number: int) -> str:
+        """Send a signal; everything it printed until it ended."""
+        self.process.send_signal(number)
+        rest, _ = self.process.communicate(timeout=20)
+        return "".join(self.lines) + rest
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
+def test_a_signal_ends_the_demo_and_removes_everything(before: dict[str, object], number: signal.Signals) -> None:
+    demo = Demo(lab_id("a"))
+    demo.read_until("Ctrl-C ends the lab")
+    said = demo.end(number)
+    assert demo.process.returncode == 0, said
+    assert "nothing of it is left" in said
+    assert machine() == before
+    assert children_of(demo.lab) == []
+
+
+def test_ctrl_c_during_the_start_removes_what_was_made(before: dict[str, object]) -> None:
+    demo = Demo(lab_id("a"))
+    demo.read_until("namespaces wired")
+    said = demo.end(signal.SIGINT)
+    assert demo.process.returncode == 0, said
+    assert machine() == before
+    assert children_of(demo.lab) == []
+
+
+def test_the_next_start_cleans_up_after_a_kill(before: dict[str, object]) -> None:
+    """kill -9 of the demo: its processes die with it, the namespaces stay until the next lab starts."""
+    demo = Demo(lab_id("a"), "--no-traffic")
+    demo.read_until("Ctrl-C ends the lab")
+    demo.end(signal.SIGKILL)
+    assert namespaces_of(demo.lab)
+    until(lambda: not children_of(demo.lab), "the lab's processes end with it")
+    said: list[str] = []
+    with Lab(lab_id("b"), policy=None, rows=(), traffic=False, log=lambda who, line: said.append(line)):
+        assert f"removed what lab {demo.lab} had left behind" in said
+        assert not namespaces_of(demo.lab)
+    assert machine() == before
+
+
+def test_a_demo_with_an_end_tells_what_it_saw_and_succeeds(before: dict[str, object]) -> None:
+    """For CI: `reef lab --for 8s`. What the policy allows is reached, what it forbids is not."""
+    demo = Demo(lab_id("a"), "--for", "8s")
+    said, _ = demo.process.communicate(timeout=50)
+    assert demo.process.returncode == 0, said
+    assert "against the policy" not in said, said
+    assert "of what it forbids, they reached 0 and missed" in said, said
+    assert "and missed 0; of what" in said, said
+    assert machine() == before
+
+
+def test_without_root_it_says_what_it_needs() -> None:
+    # A copy of the interpreter's path must be readable for nobody; where it is not, python itself says so.
+    done = subprocess.run(
+        [sys.executable, "-c", "import os; os.setuid(65534); from appliance.lab.demo import main; exit(main([]))"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "needs root: run it as root" in done.stderr
+
+
+def test_a_user_number_with_an_account_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    from appliance.lab import gateway
+
+    assert gateway.free_block(set()) == 0
+    assert gateway.free_block({0, 1}) == 2
+    first = gateway.FIRST_NUMBER
+    monkeypatch.setattr(gateway, "_has_account", lambda number: number == first + gateway.BLOCK + 3)
+    assert gateway.free_block({0}) == 2
+    with pytest.raises(gateway.GatewayError, match="50 labs run already"):
+        gateway.free_block(set(range(gateway.BLOCKS)))
+
+
+def test_the_lab_needs_no_name_from_this_machine() -> None:
+    """Its accounts are its own: the officer is none of this machine's."""
+    with Lab(lab_id("a"), policy=None, rows=(), traffic=False) as lab:
+        who = (lab.gateway.directory / "accounts" / "passwd").read_text()
+        assert "officer:x:" in who
+        assert "officer:x:" not in Path("/etc/passwd").read_text()
+        assert (lab.gateway.directory / "accounts" / "shadow").stat().st_mode & 0o077 == 0
