@@ -23,13 +23,11 @@ class Nftables:
     def run(self, commands: str, *, dry_run: bool = False) -> str:
         """Run `commands` as one transaction and return what they print. With `dry_run` the kernel checks
         the whole batch and then forgets it. Raises `NftablesError`."""
-        context = self._prepared(dry_run)
-        return _result(context, lib.nft_run_cmd_from_buffer(context, commands.encode()))
+        return self._run(lib.nft_run_cmd_from_buffer, commands, dry_run)
 
     def run_file(self, path: str, *, dry_run: bool = False) -> str:
         """As `run` for a file: slower to start, but a refusal says "path:line:columns"."""
-        context = self._prepared(dry_run)
-        return _result(context, lib.nft_run_cmd_from_filename(context, path.encode()))
+        return self._run(lib.nft_run_cmd_from_filename, path, dry_run)
 
     def listing(self, command: str, *, json: bool = False, stateless: bool = True, terse: bool = False) -> str:
         """Output of a `list` command: nft syntax or JSON; `stateless` leaves counters out, `terse` set elements."""
@@ -40,14 +38,17 @@ class Nftables:
         lib.nft_ctx_output_set_flags(self._context, flags)
         return _result(self._context, lib.nft_run_cmd_from_buffer(self._context, command.encode()))
 
-    def _prepared(self, dry_run: bool) -> Any:
-        if not dry_run:
-            lib.nft_ctx_output_set_flags(self._context, lib.NFT_CTX_OUTPUT_NUMERIC_ALL)
-            return self._context
-        # A context remembers what it sent as if it were in the kernel, so a dry run gets one of its own.
-        context = _context()
-        lib.nft_ctx_set_dry_run(context, True)
-        return context
+    def _run(self, command: Any, argument: str, dry_run: bool) -> str:
+        # A context remembers what it sent as if it were in the kernel, so what is only tried, or refused, has one
+        # of its own.
+        context = _context() if dry_run else self._context
+        lib.nft_ctx_set_dry_run(context, dry_run)
+        lib.nft_ctx_output_set_flags(context, lib.NFT_CTX_OUTPUT_NUMERIC_ALL)
+        try:
+            return _result(context, command(context, argument.encode()))
+        except NftablesError:
+            self._context = _context()
+            raise
 
 
 def _context() -> Any:

@@ -132,7 +132,7 @@ class Gateway:
 
     # --- load ---------------------------------------------------------------------------------------
 
-    def load(self, data: bytes, signature: bytes, confirm_within: int, *, by: str, dry_run: bool = False) -> Loaded:
+    def load(self, data: bytes, signature: bytes, confirm_within: int, *, dry_run: bool = False) -> Loaded:
         """Check a sealed bundle, commit it, and wait for its confirm (or, with 0 seconds, need none).
 
         Raises `LoadRefused`; then the kernel holds what it held.
@@ -166,7 +166,7 @@ class Gateway:
             until = time.time() + confirm_within
             self.pending = Pending(time.monotonic() + confirm_within, until, before)
         else:
-            self._settle_confirmed(before, new, by)
+            self._settle_confirmed(before, new)
         self._publish()
         seconds = time.monotonic() - begun
         self._log(
@@ -238,10 +238,10 @@ class Gateway:
             self._record(new.bundle.generation, "failed", note=str(error))
             raise LoadRefused("network", str(error)) from error
 
-    def _settle_confirmed(self, before: Running | None, new: Running, by: str) -> None:
+    def _settle_confirmed(self, before: Running | None, new: Running) -> None:
         """Record the confirm so that it survives a power cut; where that fails, go back."""
         try:
-            self._store.record(Entry(new.bundle.generation, "confirmed", time.time(), by))
+            self._store.record(Entry(new.bundle.generation, "confirmed", time.time(), new.bundle.author))
             self._store.settle()
         except StoreError as error:
             self._undo(new, before)

@@ -154,6 +154,7 @@ class Shown(msgspec.Struct, frozen=True, tag=True):
     text: str
     inherited: dict[str, str]
     files: dict[str, str] = {}
+    horizon: int = 0  # until when its schedules and expiries are compiled; 0: nothing depends on time
 
 
 class Status(msgspec.Struct, frozen=True, tag=True):
@@ -293,6 +294,7 @@ class Ban(msgspec.Struct, frozen=True, tag=True):
     addresses: tuple[str, ...]
     seconds: int = 0
     reason: str = ""
+    by: str = ""  # policyd tells applyd who asked
 
 
 class Unban(msgspec.Struct, frozen=True, tag=True):

@@ -1,0 +1,352 @@
+"""applyd: the only process that may change the kernel's network. It takes sealed bundles, not policies.
+
+read the instance → open the store and netlink → give up all but CAP_NET_ADMIN → recover → answer, and watch
+the deadline of an unconfirmed generation, the ruleset (drift), the links and the ends of rules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Callable
+
+from appliance.control import capabilities, daemon, notify, sandbox
+from appliance.control.bans import BanRefused, Bans
+from appliance.control.conntrack import Conntrack
+from appliance.control.drift import Drift
+from appliance.control.expiry import Expiry
+from appliance.control.gateway import Gateway, LoadRefused
+from appliance.control.generations import Store
+from appliance.control.ipc import BUNDLE_LIMIT, DaemonAway, Peer, ProtocolError, RefusedError, Server, call
+from appliance.control.livesets import LiveSets, SetRefused
+from appliance.control.messages import (
+    Ban,
+    BanList,
+    Confirm,
+    Confirmed,
+    Doctor,
+    DoctorReport,
+    Flows,
+    History,
+    HistoryList,
+    Load,
+    NameBook,
+    Names,
+    PublicKey,
+    PublicKeyIs,
+    Refused,
+    Reply,
+    Request,
+    Rollback,
+    RuleCounter,
+    RuleCounterList,
+    RuleCounters,
+    SetList,
+    Sets,
+    SetUpdate,
+    SetUpdated,
+    Show,
+    Shown,
+    Status,
+    StatusReport,
+    Unban,
+)
+from appliance.control.messages import Bans as BansRequest
+from appliance.control.netlink import NetlinkError
+from appliance.control.network import Network
+from appliance.control.nfnetlink import Netfilter
+from appliance.control.nfsets import counters
+from appliance.control.nft import KernelRefused, Rules
+from appliance.control.processes import Instance, process
+from appliance.control.rtnetlink import Routing
+from appliance.control.shownflows import shown_flows
+from appliance.policy.rulechain import chain_name
+from ctypes_ext.nftables import Nftables, NftablesError
+
+NAME = "applyd"
+Permit = Callable[[Peer], bool]
+_TICK = 1.0  # seconds between looks at the clock; the deadline itself has a timer of its own
+_LOOK = 60.0  # seconds between looks at the whole ruleset; notifications come at once
+_RETRY = 2.0  # seconds until a restore that the kernel refused is tried again
+
+
+class Applyd:
+    """The process: what it holds, and one method per request."""
+
+    def __init__(self, instance: Instance, log: daemon.Log) -> None:
+        self._instance = instance
+        self._log = log
+        self._netfilter = Netfilter()
+        self._conntrack = Conntrack(self._netfilter)
+        state, run = instance.state_of(NAME), instance.run_of(NAME)
+        self._gateway = Gateway(
+            Store(state),
+            Rules(self._netfilter, run / "refused.nft"),
+            Network(Routing()),
+            self._conntrack,
+            self._public_key(),
+            run / "running.json",
+            log,
+        )
+        self._sets = LiveSets(self._netfilter)
+        self._bans = Bans(self._netfilter, state / "bans.json", log)
+        self._drift = Drift(self._netfilter, log)
+        self._expiry = Expiry(self._conntrack, log)
+        self._capabilities = capabilities.probe(Nftables())
+        self._deadline: asyncio.TimerHandle | None = None
+        self._next_look = time.monotonic() + _LOOK
+
+    def _public_key(self) -> bytes:
+        """keyd's public key, as it was at the first start: another one later is somebody else's."""
+        pinned = self._instance.state_of(NAME) / "keyd.public"
+        if pinned.exists():
+            return pinned.read_bytes()
+        for attempt in range(50):
+            try:
+                key = call(self._instance.socket("keyd"), PublicKey(), PublicKeyIs, timeout=5).key
+            except DaemonAway as error:
+                if attempt == 49:
+                    sys.exit(f"{NAME}: {error}")
+                time.sleep(0.1)
+            except (RefusedError, ProtocolError) as error:
+                sys.exit(f"{NAME}: keyd does not give its public key: {error}")
+            else:
+                break
+        temporary = pinned.with_suffix(".tmp")
+        temporary.write_bytes(key)
+        temporary.rename(pinned)
+        return key
+
+    # --- the loop -----------------------------------------------------------------------------------
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        self._gateway.recover()
+        self._bans.restore()
+        self._running_changed()
+        server = Server(
+            self._instance.socket(NAME),
+            self._permits(),
+            self.answer,
+            limit=BUNDLE_LIMIT + BUNDLE_LIMIT // 2,
+            report=self._log,
+        )
+        await server.start()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._drift.fileno(), self._ruleset_changed)
+        notify.ready()
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _TICK)
+            self._tick()
+        loop.remove_reader(self._drift.fileno())
+        await server.stop()
+
+    def _permits(self) -> dict[type, Permit]:
+        uid = {name: self._instance.identity(name).uid for name in ("policyd", "namesd", "inspectd")}
+
+        def only(*allowed: int) -> Permit:
+            return lambda peer: peer.uid in allowed
+
+        policyd = only(uid["policyd"])
+        # Root at a local console can take back and confirm while policyd is dead, and read.
+        person = only(uid["policyd"], 0)
+        reader = only(uid["policyd"], uid["inspectd"], uid["namesd"], 0)
+        return {
+            Load: policyd,
+            Confirm: person,
+            Rollback: person,
+            SetUpdate: only(uid["policyd"], uid["namesd"]),
+            Ban: policyd,
+            Unban: policyd,
+            **dict.fromkeys((Status, Names, RuleCounters, Flows, Sets, BansRequest), reader),
+            **dict.fromkeys((History, Show, Doctor), person),
+        }
+
+    def _tick(self) -> None:
+        now = time.time()
+        self._expiry.tick(now)
+        self._gateway.settle_network()
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + _LOOK
+            self._look()
+
+    def _running_changed(self) -> None:
+        """The kernel holds another generation: watch its rules and its deadline, and read it back once."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        loop = asyncio.get_running_loop()
+        pending = self._gateway.pending
+        if pending is not None:
+            self._deadline = loop.call_later(max(pending.deadline - time.monotonic(), 0), self._time_out)
+        running = self._gateway.running
+        self._expiry.watch(running.bundle.rules if running else (), time.time())
+        # After the answer is out: nobody waits for it.
+        loop.call_soon(self._read_back)
+
+    def _read_back(self) -> None:
+        running = self._gateway.running
+        sets = running.bundle.ruleset.sets if running else {}
+        self._drift.loaded(frozenset(name for name, declared in sets.items() if declared.live))
+        if self._gateway.pending is None:
+            self._gateway.housekeeping()
+
+    def _time_out(self) -> None:
+        if not self._gateway.overdue():
+            return
+        try:
+            self._gateway.restore("not confirmed in time")
+        except KernelRefused as error:
+            self._log(f"{error}; tried again in {_RETRY:g} s")
+            self._deadline = asyncio.get_running_loop().call_later(_RETRY, self._time_out)
+            return
+        self._running_changed()
+
+    def _ruleset_changed(self) -> None:
+        if self._drift.announced():
+            self._look()
+
+    def _look(self) -> None:
+        running = self._gateway.running
+        if running is None or not self._drift.look() or running.bundle.drift != "repair":
+            return
+        try:
+            self._gateway.reload()
+        except KernelRefused as error:
+            self._log(f"drift cannot be repaired: {error}")
+            return
+        self._log(f"drift repaired: generation {running.bundle.generation} is in the kernel again")
+        self._read_back()
+
+    # --- requests -----------------------------------------------------------------------------------
+
+    async def answer(self, request: Request, peer: Peer) -> Reply:
+        try:
+            return self._answer(request, peer)
+        except (LoadRefused, SetRefused, BanRefused) as error:
+            return error.reply
+        except (NetlinkError, KernelRefused) as error:
+            return Refused("kernel", str(error))
+
+    def _answer(self, request: Request, peer: Peer) -> Reply:
+        match request:
+            case Load():
+                return self._load(request, peer)
+            case Confirm():
+                generation = self._gateway.confirm(request.session, request.by or peer.name)
+                self._running_changed()
+                return Confirmed(generation)
+            case Rollback():
+                if request.generation is not None:
+                    return Refused("rollback", "applyd takes back the unconfirmed generation only; ask policyd")
+                generation = self._gateway.restore(request.reason or "taken back", request.by or peer.name)
+                self._running_changed()
+                return Confirmed(generation)
+            case Status():
+                return self._status()
+            case History():
+                return HistoryList(self._gateway.history(request.limit))
+            case Show():
+                return self._show(request)
+            case Doctor():
+                return self._doctor()
+            case Ban():
+                return BanList(self._bans.ban(request.addresses, request.seconds, request.reason, request.by or peer.name))
+            case Unban():
+                return BanList(self._bans.unban(request.addresses))
+            case BansRequest():
+                return BanList(self._bans.current())
+            case _:
+                return self._of_running(request)
+
+    def _load(self, request: Load, peer: Peer) -> Reply:
+        loaded = self._gateway.load(
+            request.bundle, request.signature, request.confirm_within, dry_run=request.dry_run
+        )
+        if not request.dry_run:
+            self._running_changed()
+        return loaded
+
+    def _of_running(self, request: Request) -> Reply:
+        """What is answered from the running generation."""
+        if self._gateway.running is None:
+            return Refused("nothing-runs", "no generation runs yet; `reef apply` one")
+        bundle = self._gateway.running.bundle
+        match request:
+            case SetUpdate(error=""):
+                return self._sets.update(bundle, request)
+            case SetUpdate():
+                self._sets.report(request.name, request.error)
+                return SetUpdated(request.name, 0, 0)
+            case Sets():
+                return SetList(self._sets.show(bundle, request.name, request.limit))
+            case Names():
+                return NameBook(
+                    generation=bundle.generation,
+                    site=bundle.site,
+                    zones=bundle.zones,
+                    rules=bundle.rules,
+                    objects=bundle.objects,
+                    services=bundle.services,
+                    networks=bundle.networks,
+                )
+            case RuleCounters():
+                counted = counters(self._netfilter)
+                return RuleCounterList(
+                    bundle.generation,
+                    tuple(RuleCounter(rule.id, *counted.get(chain_name(rule.id), (0, 0))) for rule in bundle.rules),
+                )
+            case Flows():
+                rules = {rule.number: rule.id for rule in bundle.rules}
+                try:
+                    return shown_flows(self._conntrack.flows(), request, bundle.generation, rules)
+                except ValueError as error:
+                    return Refused("bad-host", str(error))
+            case _:
+                return Refused("bad-request", f"applyd does not answer {type(request).__name__}")
+
+    def _status(self) -> StatusReport:
+        running, pending = self._gateway.running, self._gateway.pending
+        return StatusReport(
+            site=running.bundle.site if running else "",
+            running=running.bundle.generation if running else 0,
+            confirmed=self._gateway.confirmed,
+            confirm_by=pending.until if pending else 0.0,
+            drift=self._drift.words,
+            omitted=running.bundle.omitted if running else (),
+        )
+
+    def _show(self, request: Show) -> Reply:
+        running = self._gateway.running
+        number = request.generation if request.generation is not None else running.bundle.generation if running else 0
+        if not number:
+            return Refused("nothing-runs", "no generation runs yet; `reef apply` one")
+        summary, bundle = self._gateway.read(number)
+        return Shown(summary, bundle.text, bundle.inherited, bundle.files, bundle.horizon)
+
+    def _doctor(self) -> DoctorReport:
+        running = self._gateway.running
+        requires = running.bundle.requires if running else ()
+        findings = [*self._gateway.missing, *(running.bundle.omitted if running else ())]
+        if self._drift.words:
+            findings.append(self._drift.words)
+        return DoctorReport(
+            capabilities.kernel(), capabilities.with_need(self._capabilities, requires), tuple(findings)
+        )
+
+
+def main(argv: list[str]) -> None:
+    instance = daemon.instance_argument(NAME, argv)
+    log = daemon.Log(NAME)
+    sandbox.enter(process(NAME), instance)
+    try:
+        applyd = Applyd(instance, log)
+    except (OSError, NftablesError) as error:
+        sys.exit(f"{NAME}: {error}")
+    daemon.run(applyd.serve)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,108 @@
+"""From a text to a bundle: parse, number, compile, seal. Pure but for the numbers' file; caches stay warm."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from appliance.control.messages import Finding
+from appliance.control.numbering import Numbers
+from appliance.policy.bundle import Bundle
+from appliance.policy.compile import CompileCache, Compiled, compile_policy
+from appliance.policy.emit import addresses
+from appliance.policy.model import Policy
+from appliance.policy.parse import ParseCache, parse
+from appliance.policy.problem import Problem
+from appliance.policy.services import words_of_entry
+
+MAX_FINDINGS = 1000  # more than a person reads, fewer than a frame holds
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A text that parsed. `seconds` is how long it took."""
+
+    text: str
+    files: dict[str, str]
+    inherited: dict[str, str]
+    policy: Policy
+    findings: tuple[Finding, ...]
+    seconds: float
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Whose generation it is to be, and made from which."""
+
+    generation: int
+    parent: int
+    author: str
+    reason: str
+
+
+class Workshop:
+    """Parses and compiles, and remembers for the next time: one rule of many that changed is then quick."""
+
+    def __init__(self, numbers: Numbers) -> None:
+        self._numbers = numbers
+        self._parsed = ParseCache()
+        self._compiled = CompileCache()
+
+    def read(self, text: str, file: str, files: Mapping[str, str], inherited: Mapping[str, str]) -> Candidate:
+        """Raises `PolicyError` with every problem of the text."""
+        begun = time.perf_counter()
+        policy, warnings = parse(text, file, inherited=inherited, files=files, cache=self._parsed, now=time.time())
+        seconds = time.perf_counter() - begun
+        return Candidate(text, dict(files), dict(inherited), policy, findings(warnings), seconds)
+
+    def compile(self, candidate: Candidate, origin: Origin, capabilities: frozenset[str]) -> Bundle:
+        """Raises `OutOfNumbers`, and OSError when new rule numbers cannot be kept."""
+        policy = self._numbers.number(candidate.policy)
+        now = time.time()
+        compiled = compile_policy(
+            policy, generation=origin.generation, capabilities=capabilities, cache=self._compiled, now=int(now)
+        )
+        return _bundle(candidate, policy, compiled, origin, now)
+
+
+def findings(problems: Iterable[Problem]) -> tuple[Finding, ...]:
+    found = []
+    for problem in list(problems)[:MAX_FINDINGS]:
+        span = problem.span
+        found.append(Finding(span.file, span.line, span.column, problem.message, problem.remedy, problem.severity))
+    return tuple(found)
+
+
+def _bundle(candidate: Candidate, policy: Policy, compiled: Compiled, origin: Origin, now: float) -> Bundle:
+    settings = policy.settings
+    return Bundle(
+        site=policy.site,
+        generation=origin.generation,
+        parent=origin.parent,
+        author=origin.author,
+        reason=origin.reason,
+        created=now,
+        text=candidate.text,
+        inherited=candidate.inherited,
+        ruleset=compiled.ruleset,
+        rules=compiled.rules,
+        zones=compiled.zones,
+        dynamics=compiled.dynamics,
+        addresses=tuple(address for zone in policy.zones.values() for address in zone.addresses),
+        routes=policy.routes,
+        sysctls=compiled.sysctls,
+        objects=compiled.objects,
+        services={name: tuple(map(words_of_entry, found.entries)) for name, found in policy.services.items()},
+        networks={
+            name: tuple(addresses((part.first, part.last), part.version) for part in zone.networks)
+            for name, zone in policy.zones.items()
+        },
+        drift=settings.drift,
+        confirm_within=settings.confirm_within,
+        nameservers=settings.nameservers,
+        files=candidate.files,
+        history=settings.history,
+        horizon=compiled.horizon,
+        requires=compiled.requires,
+        omitted=compiled.omitted,
+    )
