@@ -104,7 +104,7 @@ class Bans:
         self._forget_ended()
         unknown = [name for name in names if name not in self._entries]
         if unknown:
-            raise BanRefused("not-banned", f"{', '.join(unknown)} not banned; `reef bans` lists what is")
+            raise BanRefused("not-banned", f"not banned: {', '.join(unknown)}; `reef ban list` lists what is")
         self._delete(names)
         gone = tuple(self._entries.pop(name) for name in dict.fromkeys(names))
         self._save()

@@ -289,7 +289,7 @@ def peer_of(connection: socket.socket) -> Peer:
 
 def _peer_groups(connection: socket.socket) -> tuple[int, ...]:
     with contextlib.suppress(OSError):
-        data = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4096)
+        data = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 1024)
         return struct.unpack(f"={len(data) // 4}I", data)
     return ()
 

@@ -279,7 +279,7 @@ class Policyd:
             lines = [change.words for change in _changes(before, running.policy)] if running.policy else []
             if lines:
                 words += ". What changed: " + "; ".join(lines[:20]) + ("; …" if len(lines) > 20 else "")
-        return words + ". Look at the running text (`reef show`), bring your change to it and apply again"
+        return words + ". Look at the running text (`reef show generation`), bring your change to it and apply again"
 
     # --- confirm and roll back ----------------------------------------------------------------------
 
@@ -311,7 +311,7 @@ class Policyd:
             raise ApplyRefused(
                 "rollback",
                 f"generation {wanted} was never confirmed ({shown.summary.state}); "
-                f"to try it again, apply its text: `reef show {wanted} --text`",
+                f"to try it again, apply its text: `reef show generation {wanted}`",
             )
         if wanted == running.generation:
             raise ApplyRefused("rollback", f"generation {wanted} runs already")
