@@ -1,0 +1,116 @@
+"""What readers of the log see: the events of every process, chosen, in the order of their time.
+
+Pure choosing (`Selection`) apart from reading (`past`, `follow`). An event whose line cannot be read is
+counted as lost; nothing is dropped without a word.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from pathlib import Path
+
+import msgspec
+
+from appliance.events import record
+from appliance.events.reader import POLL_SECONDS, Batch, Reader
+from appliance.events.record import Event
+
+# Processes write on their own: lines of one moment reach two spools within this many seconds.
+_SKEW_SECONDS = 1.0
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """`records` events of this process are not in its spool any more, or never were."""
+
+    process: str
+    records: int
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """Which events to show. An empty tuple chooses all; times are seconds since the epoch."""
+
+    since: float | None = None
+    until: float | None = None
+    types: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    def chooses(self, event: Event) -> bool:
+        decision = event.decision
+        return (
+            (not self.types or event.event_type in self.types)
+            and (not self.rules or decision.rule in self.rules)
+            and (not self.actions or decision.action in self.actions)
+            and (not self.zones or decision.source in self.zones or decision.destination in self.zones)
+            and (not self.networks or self._touches(event))
+            and self._in_time(event)
+        )
+
+    def _touches(self, event: Event) -> bool:
+        addresses = [ip_address(words) for words in (event.src_ip, event.dest_ip) if words]
+        return any(address in network for address in addresses for network in self.networks)
+
+    def _in_time(self, event: Event) -> bool:
+        if self.since is None and self.until is None:
+            return True
+        moment = event.time.timestamp()
+        return (self.since is None or moment >= self.since) and (self.until is None or moment < self.until)
+
+
+def spools(events: Path) -> dict[str, Path]:
+    """The spool of each process below `events`, by the process's name."""
+    return {path.name: path for path in sorted(events.iterdir()) if path.is_dir()} if events.is_dir() else {}
+
+
+def _events(process: str, batch: Batch) -> Iterator[Event | Lost]:
+    if batch.lost:
+        yield Lost(process, batch.lost)
+    for line in batch.lines:
+        try:
+            yield record.decode(line)
+        except msgspec.DecodeError:
+            yield Lost(process, 1)
+
+
+def _past_of(process: str, directory: Path, selection: Selection) -> Iterator[Event]:
+    reader = Reader(directory)
+    if selection.since is not None:
+        reader.seek_time(selection.since - _SKEW_SECONDS)
+    while (batch := reader.read()) is not None:
+        for event in _events(process, batch):
+            if isinstance(event, Event) and selection.chooses(event):
+                yield event
+
+
+def past(events: Path, selection: Selection, *, limit: int | None = None) -> list[Event]:
+    """The chosen events that are there, oldest first; with `limit` the last so many."""
+    streams = [_past_of(name, directory, selection) for name, directory in spools(events).items()]
+    merged = heapq.merge(*streams, key=lambda event: event.timestamp)
+    ordered = list(merged) if limit is None else list(deque(merged, maxlen=limit))
+    # A spool is in the order of writing; flows are written when they end. Time decides what a person reads.
+    return sorted(ordered, key=lambda event: event.timestamp)
+
+
+def follow(
+    events: Path, selection: Selection, stopped: Callable[[], bool], *, poll: float = POLL_SECONDS
+) -> Iterator[Event | Lost]:
+    """What comes from now on, until `stopped` answers true; spools that appear later too."""
+    readers: dict[str, Reader] = {}
+    for name, directory in spools(events).items():
+        readers[name] = Reader(directory)
+        readers[name].seek_end()
+    while not stopped():
+        came: list[Event | Lost] = []
+        for name, directory in spools(events).items():
+            reader = readers.setdefault(name, Reader(directory))
+            while (batch := reader.read()) is not None:
+                came += _events(name, batch)
+        yield from (item for item in came if isinstance(item, Lost) or selection.chooses(item))
+        if not came:
+            time.sleep(poll)
