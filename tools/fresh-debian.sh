@@ -61,7 +61,8 @@ unshare --mount --pid --fork --kill-child --ipc --uts sh -eu -c '
     pivot_root . mnt
     umount -l /mnt
     cd /root/reef
-    exec env -i HOME=/root TERM=dumb LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@" \
+    # this shell stays the first process and reaps what its children leave behind
+    env -i HOME=/root TERM=dumb LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@" \
         timeout --signal INT --kill-after 60 "$seconds" make "$verb" </dev/null
 ' sh "$root" "$verb" "$seconds" $kept || status=$?
 if [ "$verb" = run ] && { [ $status = 124 ] || [ $status = 130 ]; }; then status=0; fi

@@ -33,6 +33,13 @@ def serve(address: str, ports: list[int]) -> None:
     listen(listeners[0])
 
 
+def say(file: Path, text: str) -> None:
+    """Write `file` whole: a reader sees the old text or the new one."""
+    partial = file.with_suffix(".partial")
+    partial.write_text(text)
+    partial.rename(file)
+
+
 def hold(address: str, port: int, file: Path) -> None:
     """Ends when nothing comes back for SILENCE seconds, and says so in FILE."""
     count = 0
@@ -46,9 +53,9 @@ def hold(address: str, port: int, file: Path) -> None:
             except (TimeoutError, ConnectionResetError):
                 break
             count += 1
-            file.write_text(str(count))
+            say(file, str(count))
             time.sleep(PAUSE)
-    file.write_text("cut")
+    say(file, "cut")
 
 
 if __name__ == "__main__":

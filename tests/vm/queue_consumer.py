@@ -67,7 +67,13 @@ def bind(link: socket.socket, queue: int) -> None:
 def main() -> int:
     first, last = (int(part) for part in sys.argv[1].split("-"))
     count_file = Path(sys.argv[2])
+    partial = count_file.with_suffix(".partial")
     count = 0
+
+    def say() -> None:
+        """Write the count whole: a reader sees the old number or the new one."""
+        partial.write_text(str(count))
+        partial.rename(count_file)
 
     def stop(*_: object) -> None:
         raise SystemExit(0)
@@ -77,14 +83,14 @@ def main() -> int:
         link.bind((0, 0))
         for queue in range(first, last + 1):
             bind(link, queue)
-        count_file.write_text("0")
+        say()
         while True:
             for kind, payload in messages(link.recv(1 << 17)):
                 if kind == (SUBSYSTEM << 8 | PACKET):
                     queue = struct.unpack_from("!H", payload, 2)[0]
                     verdict = attribute(VERDICT_HEADER, struct.pack("!II", ACCEPT, packet_id(payload)))
                     count += 1
-                    count_file.write_text(str(count))
+                    say()
                     link.send(message(VERDICT, queue, 0, verdict))
 
 
