@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from appliance.commands.failure import OK, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal
-from appliance.commands.words import count, duration, local_time
+from appliance.commands.words import duration, local_time
 from appliance.control import messages
 
 
@@ -18,14 +18,14 @@ def add(options: argparse.Namespace, terminal: Terminal) -> int:
     request = messages.Ban(_addresses(options.addresses), options.seconds, options.reason)
     bans = Gateway(options).ask(request, messages.BanList)
     how_long = f"for {duration(options.seconds)}" if options.seconds else "until it is taken back"
-    _say(bans, f"banned {', '.join(request.addresses)} {how_long}", terminal)
+    _say(bans, f"banned {_addresses_of(bans)} {how_long}", terminal)
     return OK
 
 
 def remove(options: argparse.Namespace, terminal: Terminal) -> int:
     request = messages.Unban(_addresses(options.addresses))
     bans = Gateway(options).ask(request, messages.BanList)
-    _say(bans, f"no longer banned: {', '.join(request.addresses)}", terminal)
+    _say(bans, f"no longer banned: {_addresses_of(bans)}", terminal)
     return OK
 
 
@@ -53,7 +53,11 @@ def _say(bans: messages.BanList, words: str, terminal: Terminal) -> None:
     if terminal.json:
         terminal.data(bans)
     else:
-        terminal.line(f"{words} ({count(len(bans.bans), 'ban')} now)", "green")
+        terminal.line(words, "green")
+
+
+def _addresses_of(bans: messages.BanList) -> str:
+    return ", ".join(ban.address for ban in bans.bans)
 
 
 def _addresses(words: Sequence[str]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from appliance.commands.words import count, duration, local_time, took
 from appliance.control import messages
 
 _MARKS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow"), "moved": (">", "cyan")}
-_STAGES = ("parse", "check", "compile", "sign", "load")
+_STAGES = ("parse", "compile", "plan", "sign", "load")
 # How often a waiting `reef apply` asks whether the generation was confirmed.
 _POLL = 0.5
 

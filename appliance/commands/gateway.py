@@ -21,7 +21,14 @@ PATIENCE = 120.0
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
 
-_EXITS = {"conflict": CONFLICT, "stale": CONFLICT, "busy": CONFLICT, "not-allowed": FORBIDDEN}
+_EXITS = {
+    "moved-on": CONFLICT,
+    "pending": CONFLICT,
+    "busy": CONFLICT,
+    "not-allowed": FORBIDDEN,
+    "session": FORBIDDEN,
+    "away": AWAY,
+}
 
 
 class Gateway:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from appliance.control import capabilities, daemon, notify, sandbox
-from appliance.control.bans import BanRefused, Bans
+from appliance.control.bans import BANS, BanRefused, Bans
 from appliance.control.conntrack import Conntrack
 from appliance.control.drift import Drift
 from appliance.control.expiry import Expiry
@@ -253,7 +253,8 @@ class Applyd:
             case Doctor():
                 return self._doctor()
             case Ban():
-                return BanList(self._bans.ban(request.addresses, request.seconds, request.reason, request.by or peer.name))
+                by = request.by or peer.name
+                return BanList(self._bans.ban(request.addresses, request.seconds, request.reason, by))
             case Unban():
                 return BanList(self._bans.unban(request.addresses))
             case BansRequest():
@@ -291,12 +292,18 @@ class Applyd:
                     objects=bundle.objects,
                     services=bundle.services,
                     networks=bundle.networks,
+                    addresses=bundle.addresses,
                 )
             case RuleCounters():
-                counted = counters(self._netfilter)
+                counted = counters(self._netfilter) | counters(self._netfilter, BANS.table)
+                names = {rule.id: chain_name(rule.id) for rule in bundle.rules}
+                # What no rule of the text decided.
+                names |= {name: chain_name(name) for name in ("default", "invalid", "pinhole")}
+                names |= {f"antispoofing {zone.name}": f"spoof_{zone.name}" for zone in bundle.zones}
+                names["banned"] = "banned"
+                found = {name: counted[counter] for name, counter in names.items() if counter in counted}
                 return RuleCounterList(
-                    bundle.generation,
-                    tuple(RuleCounter(rule.id, *counted.get(chain_name(rule.id), (0, 0))) for rule in bundle.rules),
+                    bundle.generation, tuple(RuleCounter(name, *pair) for name, pair in found.items())
                 )
             case Flows():
                 rules = {rule.number: rule.id for rule in bundle.rules}

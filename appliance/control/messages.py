@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from appliance.policy.bundle import RuleInfo, ZoneInfo
+from appliance.policy.model import InterfaceAddress
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -188,6 +189,8 @@ class RuleCounter(msgspec.Struct, frozen=True):
 
 
 class RuleCounterList(msgspec.Struct, frozen=True, tag=True):
+    """After the rules come what no rule decided: "default", "invalid", "pinhole", "antispoofing <zone>", "banned"."""
+
     generation: int
     counters: tuple[RuleCounter, ...]
 
@@ -216,7 +219,10 @@ class Names(msgspec.Struct, frozen=True, tag=True):
 
 
 class NameBook(msgspec.Struct, frozen=True, tag=True):
-    """`objects` name -> CIDRs or ranges; `services` name -> entries ("tcp/443"); `networks` zone -> CIDRs."""
+    """`objects` name -> CIDRs or ranges; `services` name -> entries ("tcp/443"); `networks` zone -> CIDRs.
+
+    `addresses` are those of the gateway itself.
+    """
 
     generation: int
     site: str
@@ -225,6 +231,7 @@ class NameBook(msgspec.Struct, frozen=True, tag=True):
     objects: dict[str, tuple[str, ...]] = {}
     services: dict[str, tuple[str, ...]] = {}
     networks: dict[str, tuple[str, ...]] = {}
+    addresses: tuple[InterfaceAddress, ...] = ()
 
 
 class Flows(msgspec.Struct, frozen=True, tag=True):
