@@ -24,31 +24,8 @@ from appliance.policy.ruleset import Chain, Flowtable, Ruleset, Set
 Pair = tuple[str, str]
 Slot = tuple[Pair, Traffic]
 
-BAN_TABLE = "reef_ban"
-# Bans live in a table of their own: reading the rules back does not read a million bans.
-BANS = Ruleset(
-    table=BAN_TABLE,
-    counters=("banned",),
-    sets={
-        f"ban_v{version}": Set(key=f"type {emit.ADDRESS_TYPE[version]}", flags=("interval",), live=True)
-        for version in emit.VERSIONS
-    },
-    chains={
-        "banned": Chain(("counter name banned", "drop")),
-        "early": Chain(
-            ("ip saddr @ban_v4 goto banned", "ip6 saddr @ban_v6 goto banned"),
-            base="type filter hook prerouting priority -310; policy accept;",
-        ),
-        "leaving": Chain(
-            ("ip daddr @ban_v4 goto banned", "ip6 daddr @ban_v6 goto banned"),
-            base="type filter hook postrouting priority -310; policy accept;",
-        ),
-    },
-)
-
-
 class Compiled(msgspec.Struct, frozen=True):
-    """What a bundle needs from a policy. `bans` is the table of bans, the same for every generation."""
+    """What a bundle needs from a policy."""
 
     ruleset: Ruleset
     rules: tuple[RuleInfo, ...]
@@ -58,7 +35,6 @@ class Compiled(msgspec.Struct, frozen=True):
     objects: dict[str, tuple[str, ...]]
     requires: tuple[str, ...]
     omitted: tuple[str, ...]
-    bans: Ruleset = BANS
     # Until when schedules and expiries are compiled (seconds since the epoch); 0 when nothing depends on time.
     horizon: int = 0
 
@@ -132,6 +108,7 @@ SYSCTLS = {
     "net.ipv6.conf.all.forwarding": "1",
     # `log: end` and the flow records read what a connection moved from conntrack.
     "net.netfilter.nf_conntrack_acct": "1",
+    "net.netfilter.nf_conntrack_timestamp": "1",
     # A gateway takes no advice on routes, and its reverse path is checked by the ruleset for both versions.
     "net.ipv4.conf.all.accept_redirects": "0",
     "net.ipv4.conf.all.send_redirects": "0",
