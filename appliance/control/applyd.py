@@ -46,7 +46,6 @@ from appliance.control.messages import (
     SetList,
     Sets,
     SetUpdate,
-    SetUpdated,
     Show,
     Shown,
     Status,
@@ -260,7 +259,7 @@ class Applyd:
             case BansRequest():
                 return BanList(self._bans.current())
             case _:
-                return self._of_running(request)
+                return self._of_running(request, peer)
 
     def _load(self, request: Load, peer: Peer) -> Reply:
         loaded = self._gateway.load(
@@ -270,17 +269,16 @@ class Applyd:
             self._running_changed()
         return loaded
 
-    def _of_running(self, request: Request) -> Reply:
+    def _of_running(self, request: Request, peer: Peer) -> Reply:
         """What is answered from the running generation."""
         if self._gateway.running is None:
             return Refused("nothing-runs", "no generation runs yet; `reef apply` one")
         bundle = self._gateway.running.bundle
         match request:
-            case SetUpdate(error=""):
-                return self._sets.update(bundle, request)
             case SetUpdate():
-                self._sets.report(request.name, request.error)
-                return SetUpdated(request.name, 0, 0)
+                # The resolver fills what is resolved; who is logged in where is not its business.
+                resolver = peer.uid == self._instance.identity("namesd").uid
+                return self._sets.update(bundle, request, ("dns",) if resolver else ("dns", "person", "group"))
             case Sets():
                 return SetList(self._sets.show(bundle, request.name, request.limit))
             case Names():

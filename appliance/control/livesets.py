@@ -40,16 +40,18 @@ class LiveSets:
         self._sets = Sets(netfilter, table)
         self._fillings: dict[str, Filling] = {}
 
-    def update(self, bundle: Bundle, request: SetUpdate) -> SetUpdated:
-        """Raises `SetRefused`; then nothing was changed."""
-        if not any(f"{request.name}_v{version}" in bundle.ruleset.sets for version in _VERSIONS):
-            raise SetRefused("unknown-set", f"generation {bundle.generation} has no live set {request.name}")
-        cap = next((dynamic.cap for dynamic in bundle.dynamics if dynamic.name == request.name), None)
+    def update(self, bundle: Bundle, request: SetUpdate, kinds: tuple[str, ...]) -> SetUpdated:
+        """Change the sets of a dynamic of one of `kinds`. Raises `SetRefused`; then nothing was changed."""
+        dynamic = next((found for found in bundle.dynamics if found.name == request.name), None)
+        if dynamic is None or dynamic.kind not in kinds:
+            raise SetRefused("unknown-set", f"generation {bundle.generation} has no such live set: {request.name}")
+        if request.error:
+            self.report(request.name, request.error)
+            return SetUpdated(request.name, 0, 0)
         add, remove = _by_version(request.add), _by_version(request.remove)
-        if cap is not None and sum(map(len, add.values())) > cap:
-            raise self._failed(
-                request.name, "cap", f"{len(request.add)} addresses for {request.name}, at most {cap} are allowed"
-            )
+        if len(request.add) > dynamic.cap:
+            words = f"{len(request.add)} addresses for {request.name}, at most {dynamic.cap} are allowed"
+            raise self._failed(request.name, "cap", words)
         added = removed = 0
         try:
             for version in _VERSIONS:

@@ -1,0 +1,222 @@
+"""The control plane on a stand: keyd, applyd, policyd (and namesd) as processes in one network namespace.
+
+No lab hosts, no supervisor: a test starts, kills and starts them again itself, and asks over their sockets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from appliance.control import ipc, messages
+from appliance.control.processes import PROCESSES, Identity, Instance, encode_instance, process
+
+ROOT = Path(__file__).resolve().parents[2]
+T = TypeVar("T")
+PATIENCE = 20.0
+_FIRST_UID = 62_000
+LINKS = ("wan0", "lan0", "dmz0")
+
+POLICY = """\
+reef: 1
+site: stand
+zones:
+  internet: {role: internet, interfaces: [wan0]}
+  lan: {role: internal, interfaces: [lan0], networks: [10.20.0.0/16]}
+connections:
+  wan0: {provider: Line, officer: "An Officer <noc@stand.example>", phone: "+501 555 0100"}
+"""
+
+
+def rule(name: str, service: str = "tcp/443", origin: str = "lan", to: str = "internet", **more: str) -> str:
+    """One rule of a policy text."""
+    extra = "".join(f"    {key}: {value}\n" for key, value in more.items())
+    return (
+        f"  - id: {name}\n    from: {origin}\n    to: {to}\n    service: {service}\n    action: allow\n"
+        f"    why: a test\n    owner: it@stand.example\n{extra}"
+    )
+
+
+def policy(*rules: str, head: str = POLICY) -> str:
+    return head + "rules:\n" + "".join(rules)
+
+
+class Stand:
+    """One instance of the control plane. `with Stand() as stand:` starts it and leaves nothing behind."""
+
+    def __init__(self, names: tuple[str, ...] = ("keyd", "applyd", "policyd"), *, state: Path | None = None) -> None:
+        self.names = names
+        self._own = Path(tempfile.mkdtemp(prefix="reef-stand-"))
+        self._own.chmod(0o755)
+        self.namespace = self._own.name
+        self.state = state or self._own / "state"
+        self.instance = Instance(
+            name=self.namespace,
+            run=str(self._own / "run"),
+            state=str(self.state),
+            config=str(self._own / "config"),
+            identities={
+                row.name: Identity(_FIRST_UID + number, _FIRST_UID + number) for number, row in enumerate(PROCESSES)
+            },
+            operators=_FIRST_UID + len(PROCESSES),
+        )
+        self.file = self._own / "instance.json"
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.log = self._own / "log"
+
+    def __enter__(self) -> Stand:
+        _ip("netns", "add", self.namespace)
+        self.sh("ip link set lo up")
+        for name in LINKS:
+            self.sh(
+                f"ip link add {name} type veth peer name {name}p && ip link set {name} up && ip link set {name}p up"
+            )
+        self.instance.baselines.mkdir(parents=True)
+        for row in PROCESSES:
+            identity = self.instance.identity(row.name)
+            for directory, mode in (
+                (self.instance.run_of(row.name), 0o755),
+                (self.instance.state_of(row.name), 0o700),
+                (self.instance.events_of(row.name), 0o755),
+            ):
+                directory.mkdir(parents=True, exist_ok=True)
+                directory.chmod(mode)
+                os.chown(directory, identity.uid, identity.gid)
+        self.file.write_bytes(encode_instance(self.instance))
+        for name in self.names:
+            self.start(name)
+        for name in self.names:
+            self.wait_for(name)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in list(self.running):
+            self.stop(name, signal.SIGKILL)
+        _ip("netns", "del", self.namespace)
+        shutil.rmtree(self._own, ignore_errors=True)
+
+    # --- processes ------------------------------------------------------------------------------------
+
+    def start(self, name: str) -> None:
+        with self.log.open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                [
+                    *("ip", "netns", "exec", self.namespace),
+                    *(sys.executable, "-m", process(name).module, "--instance", str(self.file)),
+                ],
+                cwd=ROOT,
+                stderr=log,
+            )
+
+    def stop(self, name: str, number: int = signal.SIGTERM) -> int:
+        """Signal a process and wait for its end; its exit status."""
+        child = self.running.pop(name)
+        child.send_signal(number)
+        return child.wait(10)
+
+    def kill(self, name: str) -> None:
+        self.stop(name, signal.SIGKILL)
+
+    def wait_for(self, name: str) -> None:
+        """Until the process accepts connections. A socket that a killed process left does not count."""
+        until(lambda: self._accepts(name), f"{name} answers; its log:\n{self.words()[-2000:]}")
+
+    def _accepts(self, name: str) -> bool:
+        child = self.running[name]
+        assert child.poll() is None, f"{name} ended with {child.returncode}; log:\n{self.words()[-3000:]}"
+        with contextlib.suppress(OSError), contextlib.closing(_connect(self.instance.socket(name))):
+            return True
+        return False
+
+    def restart(self, name: str) -> None:
+        self.start(name)
+        self.wait_for(name)
+
+    def words(self) -> str:
+        """What the processes logged."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    # --- asking ---------------------------------------------------------------------------------------
+
+    def ask(self, request: messages.Request, reply: type[T], *, to: str = "policyd", timeout: float = 30) -> T:
+        return ipc.call(self.instance.socket(to), request, reply, timeout=timeout)
+
+    def status(self) -> messages.StatusReport:
+        return self.ask(messages.Status(), messages.StatusReport, to="applyd")
+
+    def apply(
+        self, text: str, *, confirm_within: int = 0, base: int | None = None, reason: str = "a test"
+    ) -> messages.Applied:
+        base = self.status().running if base is None else base
+        return self.ask(messages.Apply(text, base, reason, confirm_within=confirm_within), messages.Applied)
+
+    def refusal(self, request: messages.Request, *, to: str = "policyd") -> messages.Refused:
+        """The refusal that a request must get."""
+        try:
+            answer = ipc.call(self.instance.socket(to), request, object, timeout=30)
+        except ipc.RefusedError as error:
+            return error.reply
+        raise AssertionError(f"not refused: {answer}")
+
+    def sh(self, command: str) -> str:
+        """Run a command in the stand's namespace; its output."""
+        done = subprocess.run(
+            ["ip", "netns", "exec", self.namespace, "sh", "-c", command], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        return done.stdout
+
+    def marker(self) -> str:
+        """The marker chain that the kernel holds, "" for none."""
+        found = [line.split()[1] for line in self.chains() if "generation_" in line]
+        assert len(found) <= 1, found
+        return found[0] if found else ""
+
+    def chains(self) -> list[str]:
+        listing = self.sh("nft -t list table inet reef 2>/dev/null || true")
+        return [line.strip() for line in listing.splitlines() if line.strip().startswith("chain ")]
+
+
+def until(holds: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
+    deadline = time.monotonic() + patience
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {patience:g} s: {what}"
+        time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def in_namespace(name: str) -> Iterator[None]:
+    """This thread's network namespace is another one meanwhile."""
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    there = os.open(f"/run/netns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+    from ctypes_ext import sandbox
+
+    try:
+        sandbox.setns(there, sandbox.CLONE_NEWNET)
+        yield
+    finally:
+        sandbox.setns(before, sandbox.CLONE_NEWNET)
+        os.close(before)
+        os.close(there)
+
+
+def _connect(path: Path):  # type: ignore[no-untyped-def]
+    import socket
+
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(5)
+    connection.connect(str(path))
+    return connection
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
