@@ -15,7 +15,7 @@ import msgspec
 
 from appliance.events import cursor as places
 from appliance.events import record
-from appliance.events.segments import HEADER_BYTES, Block, is_whole, segments, unpack_header
+from appliance.events.segments import HEADER_BYTES, Block, blocks, is_whole, segments, unpack_header
 
 POLL_SECONDS = 0.1
 
@@ -54,8 +54,13 @@ class Reader:
 
     def seek_end(self) -> None:
         """Go behind the last record: only what comes will be read."""
-        while batch := self._next_batch():
-            self.next_serial = batch.serial + len(batch.lines)
+        known = segments(self._directory)
+        if not known:
+            return
+        self.next_serial, self._segment = known[-1]
+        for block in blocks(self._segment):
+            self.next_serial, self._offset = block.serial + block.records, block.end
+        self._begun = True
 
     def seek_time(self, seconds: float) -> None:
         """Go to the first segment that can hold events of then or later; earlier ones may still come before them."""

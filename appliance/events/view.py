@@ -6,9 +6,7 @@ counted as lost; nothing is dropped without a word.
 
 from __future__ import annotations
 
-import heapq
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
@@ -18,6 +16,7 @@ import msgspec
 from appliance.events import record
 from appliance.events.reader import POLL_SECONDS, Batch, Reader
 from appliance.events.record import Event
+from appliance.events.segments import blocks, segments
 
 # Processes write on their own: lines of one moment reach two spools within this many seconds.
 _SKEW_SECONDS = 1.0
@@ -78,6 +77,18 @@ def _events(process: str, batch: Batch) -> Iterator[Event | Lost]:
             yield Lost(process, 1)
 
 
+def _last_of(process: str, directory: Path, selection: Selection, limit: int) -> list[Event]:
+    """The last chosen events of a spool: from its newest segment backwards, no further than needed."""
+    found: list[Event] = []
+    for _, path in reversed(segments(directory)):
+        batches = (Batch(block.serial, tuple(block.lines)) for block in blocks(path))
+        events = (event for batch in batches for event in _events(process, batch))
+        found = [event for event in events if isinstance(event, Event) and selection.chooses(event)] + found
+        if len(found) >= limit:
+            break
+    return found[-limit:]
+
+
 def _past_of(process: str, directory: Path, selection: Selection) -> Iterator[Event]:
     reader = Reader(directory)
     if selection.since is not None:
@@ -90,21 +101,31 @@ def _past_of(process: str, directory: Path, selection: Selection) -> Iterator[Ev
 
 def past(events: Path, selection: Selection, *, limit: int | None = None) -> list[Event]:
     """The chosen events that are there, oldest first; with `limit` the last so many."""
-    streams = [_past_of(name, directory, selection) for name, directory in spools(events).items()]
-    merged = heapq.merge(*streams, key=lambda event: event.timestamp)
-    ordered = list(merged) if limit is None else list(deque(merged, maxlen=limit))
-    # A spool is in the order of writing; flows are written when they end. Time decides what a person reads.
-    return sorted(ordered, key=lambda event: event.timestamp)
+    found: list[Event] = []
+    for name, directory in spools(events).items():
+        if limit is None:
+            found += _past_of(name, directory, selection)
+        else:
+            found += _last_of(name, directory, selection, limit)
+    # A spool is in the order of writing, several are in none: time decides what a person reads.
+    found.sort(key=lambda event: event.timestamp)
+    return found if limit is None else found[-limit:]
 
 
 def follow(
     events: Path, selection: Selection, stopped: Callable[[], bool], *, poll: float = POLL_SECONDS
 ) -> Iterator[Event | Lost]:
-    """What comes from now on, until `stopped` answers true; spools that appear later too."""
+    """What comes from now on (from this call on), until `stopped` answers true; spools that appear later too."""
     readers: dict[str, Reader] = {}
     for name, directory in spools(events).items():
         readers[name] = Reader(directory)
         readers[name].seek_end()
+    return _following(events, selection, stopped, poll, readers)
+
+
+def _following(
+    events: Path, selection: Selection, stopped: Callable[[], bool], poll: float, readers: dict[str, Reader]
+) -> Iterator[Event | Lost]:
     while not stopped():
         came: list[Event | Lost] = []
         for name, directory in spools(events).items():

@@ -1,0 +1,186 @@
+"""inspectd: drives the C engine over what the gateway lets it see, and writes events into its spool.
+
+Three sources, opened while it has the privilege, read without: packets on the zones' interfaces (AF_PACKET),
+what the ruleset logs (NFLOG), and connections that end (conntrack). Traffic never waits for it: when it is
+away or slow the kernel drops its copies and counts them.
+"""
+
+from __future__ import annotations
+
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from appliance.control import daemon, notify
+from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call
+from appliance.control.messages import NameBook, Names, Status, StatusReport
+from appliance.control.processes import process
+from appliance.control.sandbox import SandboxError, enter
+from appliance.events import record
+from appliance.events.spool import Spool, SpoolError
+from appliance.policy.logprefix import NFLOG_GROUP
+from ctypes_ext import engine
+from dataplane.links import Links
+from dataplane.naming import names_of, rule_of_prefix, zone_of_interface
+
+NAME = "inspectd"
+_WAIT_MS = 100
+_SECOND = 1.0
+
+# Conversations are reported where they enter; their ends come from the kernel's own table, with the rule.
+OPTIONS = engine.Options(by_interface=True, only_entering=True, report_flows=False)
+
+
+class Sources:
+    """What needs privilege to open."""
+
+    def __init__(self) -> None:
+        self.links = Links()
+        self.ring = engine.Ring()
+        self.nflog = engine.Nflog(NFLOG_GROUP)
+        self.conntrack = engine.Conntrack()
+
+
+class Generation(threading.Thread):
+    """Asks applyd what runs, once a second, apart from the loop: applyd may be busy loading for seconds."""
+
+    def __init__(self, socket: Path, log: daemon.Log) -> None:
+        super().__init__(name="generation", daemon=True)
+        self._socket = socket
+        self._log = log
+        self._stop = threading.Event()
+        self._said = ""
+        self.book: NameBook | None = None
+
+    def run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                running = call(self._socket, Status(), StatusReport, timeout=10).running
+                if running and (self.book is None or self.book.generation != running):
+                    self.book = call(self._socket, Names(), NameBook, timeout=30)
+                self._said = ""
+            except (DaemonAway, ProtocolError, RefusedError) as error:
+                if str(error) != self._said:
+                    self._said = str(error)
+                    self._log(f"the running generation is not known: {error}")
+            self._stop.wait(_SECOND)
+
+    def stop(self) -> None:
+        self._stop.set()
+
+
+class Losses:
+    """What the kernel had no room for, said when it grows."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._ring = 0
+        self._overruns = 0
+
+    def grown(self) -> list[str]:
+        words = []
+        lost, overruns = self._sources.ring.lost(), self._sources.conntrack.overruns()
+        if lost > self._ring:
+            words.append(f"{lost - self._ring} packets were not inspected: the packet ring was full")
+        if overruns > self._overruns:
+            words.append("ends of connections were lost: the conntrack socket overflowed")
+        self._ring, self._overruns = lost, overruns
+        return words
+
+
+class Inspectd:
+    """The process after it gave up its privilege: pull, drain, append."""
+
+    def __init__(self, sources: Sources, spool: Spool, generation: Generation) -> None:
+        self._sources = sources
+        self._spool = spool
+        self._generation = generation
+        self._worker = engine.Worker(OPTIONS)
+        self._losses = Losses(sources)
+        self._book: NameBook | None = None
+        self._rename()
+        self._next_second = time.monotonic() + _SECOND
+        self._poll = select.poll()
+        self._fed: dict[int, engine.Source] = {
+            source.fileno(): source for source in (sources.ring, sources.nflog, sources.conntrack)
+        }
+        for fd in (*self._fed, sources.links.fileno()):
+            self._poll.register(fd, select.POLLIN)
+
+    def step(self) -> None:
+        """Wait a little for something to read; read it, write down what came of it."""
+        ready = {fd for fd, _ in self._poll.poll(_WAIT_MS)}
+        # The ring is always looked at: its socket may say nothing while the ring waits for us.
+        ready.add(self._sources.ring.fileno())
+        if self._sources.links.fileno() in ready and self._sources.links.read():
+            self._rename()
+        if self._generation.book is not self._book:
+            self._rename()
+        for fd, source in self._fed.items():
+            if fd in ready:
+                source.pull(self._worker)
+                self._drain()
+        self._spool.tick()
+        if time.monotonic() >= self._next_second:
+            self._next_second = time.monotonic() + _SECOND
+            self._each_second()
+
+    def finish(self) -> None:
+        """What was seen so far is written down."""
+        while not self._worker.finish():
+            self._drain()
+        self._drain()
+        self._spool.close()
+
+    def _rename(self) -> None:
+        """Another generation runs, or interfaces came or went."""
+        self._book = self._generation.book
+        links = self._sources.links.names
+        zones = zone_of_interface(self._book)
+        self._names = names_of(self._book, links)
+        self._sources.ring.select(number for number, name in links.items() if name in zones)
+
+    def _drain(self) -> None:
+        while True:
+            lines, count = self._worker.drain(self._names, rule_of_prefix)
+            if not lines:
+                return
+            self._spool.append(lines, count)
+
+    def _each_second(self) -> None:
+        self._worker.pass_time(time.time_ns())
+        self._drain()
+        host = self._book.site if self._book else ""
+        for words in self._losses.grown():
+            self._spool.append(record.encode(record.notice(NAME, words, seconds=time.time(), host=host)), 1)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    instance = daemon.instance_argument(NAME, list(sys.argv[1:] if argv is None else argv))
+    log = daemon.Log(NAME)
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        sources = Sources()
+        enter(process(NAME), instance)
+        spool = Spool(instance.events_of(NAME), source=NAME)
+    except (engine.EngineError, SandboxError, SpoolError, OSError) as error:
+        sys.exit(f"{NAME}: {error}")
+    generation = Generation(instance.socket("applyd"), log)
+    generation.start()
+    inspectd = Inspectd(sources, spool, generation)
+    notify.ready()
+    while not stopped.is_set():
+        inspectd.step()
+    notify.stopping()
+    generation.stop()
+    inspectd.finish()
+
+
+if __name__ == "__main__":
+    main()
