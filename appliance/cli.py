@@ -200,6 +200,7 @@ def _look_verbs(tree: _Tree) -> None:
     flows = kinds.verb("flows", "flows:flows", "The connections that pass now: who, whom, rule, bytes")
     flows.add_argument("--rule", default="", metavar="ID", help="only those that this rule decided")
     flows.add_argument("--host", default="", metavar="ADDRESS", help="only those of this address")
+    flows.add_argument("--all", action="store_true", help="also those that have ended and are only remembered")
     flows.add_argument("--limit", type=_positive, default=1000, metavar="N", help="how many (default 1000)")
     sets = kinds.verb("sets", "live:sets", "The sets that change while a generation runs: DNS names, people, bans")
     sets.add_argument("name", nargs="?", default="", help="one of them, with its addresses")

@@ -13,6 +13,9 @@ from appliance.commands.terminal import Terminal
 from appliance.commands.words import duration, size
 from appliance.control import messages
 
+# States of TCP connections that nothing passes through any more.
+OVER = {"time-wait", "close"}
+
 
 class FlowLine(msgspec.Struct, frozen=True):
     """One flow of `reef show flows --json`: the kernel's facts, and zones and names beside them."""
@@ -42,38 +45,40 @@ def flows(options: argparse.Namespace, terminal: Terminal) -> int:
         ]
         terminal.data({"generation": listed.generation, "total": listed.total, "flows": lines})
         return OK
-    rows = [flow_row(flow, names) for flow in sorted(listed.flows, key=lambda flow: -sum(flow.bytes))]
+    shown = [flow for flow in listed.flows if options.all or flow.state not in OVER]
+    rows = [flow_row(flow, names) for flow in sorted(shown, key=lambda flow: -sum(flow.bytes))]
     heads = ("rule", "zones", "from", "to", "service", "state", "sent", "received", "age")
     terminal.table(heads, rows, right={6, 7, 8}, empty="no flow passes now")
+    if hidden := len(listed.flows) - len(shown):
+        terminal.note(f"{hidden} more have ended and are only remembered; --all shows them")
     if listed.total > len(listed.flows):
         terminal.note(f"{len(listed.flows)} of {listed.total} flows; --limit, --rule and --host choose others")
     return OK
 
 
 def inner(flow: messages.Flow) -> tuple[str, int]:
-    """Where the flow ends behind destination NAT: what answers come from."""
-    return flow.reply_source, flow.reply_source_port
+    """Where the flow ends behind destination NAT: what answers come from. Port 0 where there are none."""
+    return flow.reply_source, 0 if flow.protocol in _PORTLESS else flow.reply_source_port
+
+
+_PORTLESS = {"icmp", "icmpv6"}
 
 
 def flow_row(flow: messages.Flow, names: Names) -> tuple[str, ...]:
     address, port = inner(flow)
     target = names.host(address)
-    if (address, port) != (flow.destination, flow.destination_port):
-        target += (
-            f" (as {flow.destination}:{flow.destination_port})"
-            if flow.destination_port
-            else f" (as {flow.destination})"
-        )
-    source = names.host(flow.source)
+    outer_port = 0 if flow.protocol in _PORTLESS else flow.destination_port
+    if (address, port) != (flow.destination, outer_port):
+        target += f" as {flow.destination}:{outer_port}" if outer_port else f" as {flow.destination}"
     zones = f"{names.zone_of_address(flow.source) or '?'} → {names.zone_of_address(address) or '?'}"
     return (
         flow.rule or "-",
         zones,
-        source,
+        names.host(flow.source),
         target,
         names.service(flow.protocol, port),
         flow.state,
         size(flow.bytes[0]),
         size(flow.bytes[1]),
-        duration(flow.age) if flow.age >= 0 else "-",
+        duration(flow.age) if flow.age >= 0 else "",
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from appliance.control.messages import NameBook
 from appliance.policy.bundle import RuleInfo
+from appliance.policy.model import GATEWAY
 
 _PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "33": "dccp", "58": "icmpv6", "132": "sctp", "136": "udplite"}
 
@@ -62,6 +63,12 @@ class Names:
         self.generation = book.generation if book else 0
         self._objects = _Intervals(book.objects if book else {})
         self._networks = _Intervals(book.networks if book else {})
+        self._own = {address.address.partition("/")[0] for address in (book.addresses if book else ())}
+        # What lies in no zone's networks is behind the zone that names none, where there is one such.
+        open_zones = [
+            zone.name for zone in (book.zones if book else ()) if not book or zone.name not in book.networks
+        ]
+        self._elsewhere = open_zones[0] if len(open_zones) == 1 else ""
         self._zone_of = {name: zone.name for zone in (book.zones if book else ()) for name in zone.interfaces}
         self._members = dict(book.objects) if book else {}
         self._services: dict[str, str] = {}
@@ -81,8 +88,10 @@ class Names:
         return self._zone_of.get(interface, "")
 
     def zone_of_address(self, address: str) -> str:
-        """The zone whose networks hold the address; "" where no zone's do."""
-        return self._find(self._networks, address)
+        """The zone that the address belongs to, "gateway" for the gateway's own; "" where the policy does not say."""
+        if address in self._own:
+            return GATEWAY
+        return self._find(self._networks, address) or self._elsewhere
 
     def ranges(self, name: str) -> tuple[str, ...]:
         """The CIDRs and ranges of an object; () for a name that is none."""

@@ -111,11 +111,17 @@ class Terminal:
         styles: Sequence[str] | None = None,
         empty: str = "nothing",
     ) -> None:
-        """Rows under `heads`; `right` are the columns of numbers, `styles` one style per row."""
+        """Rows under `heads`; `right` are the columns of numbers, `styles` one style per row.
+
+        A column with nothing in it is left out.
+        """
         if not rows:
             self.line(f"({empty})", "dim")
             return
-        clean = [[escape(cell) for cell in row] for row in rows]
+        used = [column for column in range(len(heads)) if any(row[column] for row in rows)]
+        right = {used.index(column) for column in right if column in used}
+        heads = [heads[column] for column in used]
+        clean = [[escape(row[column]) for column in used] for row in rows]
         if self.tty:
             self._rich_table(heads, clean, right, styles)
             return

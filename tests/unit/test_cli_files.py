@@ -17,6 +17,7 @@ from appliance.commands.names import Names, interval
 from appliance.commands.remote import Address, parse_address, without_gateway
 from appliance.control.messages import NameBook
 from appliance.policy.bundle import RuleInfo, ZoneInfo
+from appliance.policy.model import InterfaceAddress
 
 
 def names_in(folder: Path) -> list[str]:
@@ -101,7 +102,8 @@ BOOK = NameBook(
     objects={"records": ("10.21.0.10",), "servers": ("10.21.0.0/24", "10.22.0.5-10.22.0.9"),
              "six": ("2001:db8::/32",)},
     services={"web": ("tcp/443", "tcp/80"), "secure": ("tcp/443",)},
-    networks={"lan": ("10.20.0.0/16", "2001:db8:1::/48"), "dmz": ("10.21.0.0/24",)},
+    networks={"lan": ("10.20.0.0/16", "2001:db8:1::/48"), "dmz": ("10.21.0.0/16",), "internet": ()},
+    addresses=(InterfaceAddress("lan0", "10.20.0.1/16"),),
 )  # fmt: skip
 
 
@@ -113,7 +115,9 @@ def test_addresses_ports_and_interfaces_are_said_in_the_words_of_the_policy() ->
     assert names.object_of("2001:db8:ffff::1") == "six"
     assert names.host("192.0.2.1") == "192.0.2.1"
     assert names.host("not an address") == "not an address"
-    assert (names.zone_of_address("10.20.9.9"), names.zone_of_address("8.8.8.8")) == ("lan", "")
+    assert [names.zone_of_address(f"10.2{part}.9.9") for part in "013"] == ["lan", "dmz", "internet"]
+    assert names.zone_of_address("10.20.0.1") == "gateway"
+    assert Names().zone_of_address("8.8.8.8") == ""
     assert (names.zone_of_interface("lan1"), names.zone_of_interface("eth9")) == ("lan", "")
     assert names.service("tcp", 443) == "web(tcp/443)"
     assert (names.service("6", 8080), names.service("ICMP", 0)) == ("tcp/8080", "icmp")
