@@ -65,9 +65,7 @@ class Names:
         self._networks = _Intervals(book.networks if book else {})
         self._own = {address.address.partition("/")[0] for address in (book.addresses if book else ())}
         # What lies in no zone's networks is behind the zone that names none, where there is one such.
-        open_zones = [
-            zone.name for zone in (book.zones if book else ()) if not book or zone.name not in book.networks
-        ]
+        open_zones = [zone.name for zone in book.zones if not book.networks.get(zone.name)] if book else []
         self._elsewhere = open_zones[0] if len(open_zones) == 1 else ""
         self._zone_of = {name: zone.name for zone in (book.zones if book else ()) for name in zone.interfaces}
         self._members = dict(book.objects) if book else {}
