@@ -189,8 +189,8 @@ def random_source_nat(rng: random.Random, number: int) -> SourceNat:
     return SourceNat(
         id=f"S-{number}",
         out=rng.choice(("internet", "internet", "dmz")),
-        source=random_addresses(rng),
-        destination=random_addresses(rng),
+        source=random_addresses(rng) if rng.random() < 0.5 else EVERYTHING,
+        destination=random_addresses(rng) if rng.random() < 0.5 else EVERYTHING,
         services=(random_entry(rng),) if rng.random() < 0.3 else (ServiceEntry(None),),
         to=to,
         ports=(20000, 30000) if rng.random() < 0.2 else None,
@@ -272,6 +272,13 @@ def random_packet(rng: random.Random, policy: Policy, *, gateway: bool = True, s
         leaving = "dmz0"
     protocol = rng.choice((6, 6, 6, 17, 17, 17, 1 if version == 4 else 58, 132, 47, 50))
     ported = protocol in (6, 17, 132)
+    port = rng.choice(PORTS) + rng.choice((0, 0, 0, 1, 7))
+    published = [rule for rule in policy.destination_nat if rule.to.version == version]
+    if published and entering in ("wan0", "lan0", "lan1", "dmz0") and rng.random() < 0.25:
+        rule = rng.choice(published)
+        destination, leaving = rule.destination.ranges[0].first, "wan0"
+        entry = rule.services[0]
+        protocol, ported, port = entry.protocol or 6, True, entry.ports[0]
     return Packet(
         version=version,
         entering=entering,
@@ -280,6 +287,6 @@ def random_packet(rng: random.Random, policy: Policy, *, gateway: bool = True, s
         destination=destination,
         protocol=protocol,
         source_port=rng.choice((1000, 1024, 30000, 40000, 50001)) if ported else 0,
-        destination_port=rng.choice(PORTS) + rng.choice((0, 0, 0, 1, 7)) if ported else 0,
+        destination_port=port if ported else 0,
         icmp_type=(8 if version == 4 else 128) if protocol in (1, 58) else 0,
     )

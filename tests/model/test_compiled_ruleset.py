@@ -187,8 +187,8 @@ def test_a_new_generation_decides_running_connections_again(reply: bool) -> None
                 for way in (False, True):
                     once_more = pass_again(after, packet, connection, reply=way)
                     assert once_more.verdict == again.verdict
-    assert kept > 50
-    assert cut > 50
+    assert kept > 20
+    assert cut > 20
 
 
 @pytest.mark.parametrize("reply", [False, True], ids=["original direction", "reply direction"])
@@ -217,8 +217,8 @@ def test_what_ends_by_itself_ends_running_connections(reply: bool) -> None:
             again = pass_again(after, packet, passage.connection, reply=reply)
             assert (again.verdict in ("accept", "queue")) == allowed, (serial, packet, rule, again, passage)
             kept, cut = kept + allowed, cut + (not allowed)
-    assert kept > 50
-    assert cut > 50
+    assert kept > 20
+    assert cut > 20
 
 
 def test_interval_maps_hold_no_overlap() -> None:

