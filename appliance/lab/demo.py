@@ -16,6 +16,7 @@ from appliance.lab.gateway import GatewayError
 from appliance.lab.netns import NamespaceError
 from appliance.lab.site import Lab, LabError
 from appliance.lab.traffic import Attempt
+from appliance.lab.watch import Watch
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)?")
 _UNITS = {"s": 1, "m": 60, "h": 3600, None: 1}
@@ -117,6 +118,7 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 def _run(lab: Lab, options: argparse.Namespace, paper: Paper, summary: Summary) -> None:
     until = time.monotonic() + options.seconds if options.seconds else None
+    watch = Watch(lab.gateway.instance)
     while until is None or time.monotonic() < until:
         for attempt in lab.poll(TICK):
             summary.count(attempt)
@@ -124,6 +126,9 @@ def _run(lab: Lab, options: argparse.Namespace, paper: Paper, summary: Summary) 
                 paper.line(f"{attempt.host}: {attempt.what}: {_outcome(attempt)}", "yellow")
             elif options.verbose:
                 paper.line(f"{attempt.host}: {attempt.what}: {_outcome(attempt)}", "dim")
+        for decision in watch.read():
+            summary.decided[decision.verdict] += 1
+            paper.line(decision.words, "green" if decision.verdict == "allow" else "red")
 
 
 def _outcome(attempt: Attempt) -> str:
@@ -139,10 +144,11 @@ def _outcome(attempt: Attempt) -> str:
 
 
 class Summary:
-    """What was seen: attempts of the hosts."""
+    """What was seen: attempts of the hosts, decisions of the gateway."""
 
     def __init__(self) -> None:
         self.attempts: Counter[tuple[bool, bool]] = Counter()
+        self.decided: Counter[str] = Counter()
 
     def count(self, attempt: Attempt) -> None:
         self.attempts[attempt.meant, attempt.reached] += 1
@@ -153,6 +159,8 @@ class Summary:
             f"and missed {self.attempts[True, False]}; of what it forbids, they reached "
             f"{self.attempts[False, True]} and missed {self.attempts[False, False]}."
         )
+        said = ", ".join(f"{count} {verdict}" for verdict, count in sorted(self.decided.items())) or "none"
+        paper.line(f"Decisions in the gateway's log: {said}.")
 
 
 def _what_to_try(lab: Lab, paper: Paper) -> None:
