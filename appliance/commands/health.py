@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import duration, size
 from appliance.control import messages
+from appliance.control.processes import PROCESSES, Instance
 
 # Below this much space a spool or a history may not be written whole; `policyd` refuses applies at less.
 LOW_DISK = 64 * 1000 * 1000
@@ -41,7 +43,7 @@ class Examination(msgspec.Struct, frozen=True):
 def doctor(options: argparse.Namespace, terminal: Terminal) -> int:
     gateway = Gateway(options)
     report = gateway.ask(messages.Doctor(), messages.DoctorReport)
-    status = gateway.ask(messages.Status(), messages.StatusReport)
+    status = with_silent(gateway.ask(messages.Status(), messages.StatusReport), gateway.instance)
     findings = [
         *(Finding("wrong", words) for words in report.findings),
         *from_status(status, time.time()),
@@ -54,6 +56,30 @@ def doctor(options: argparse.Namespace, terminal: Terminal) -> int:
     else:
         _print(report, findings, terminal)
     return OK if well else REFUSED
+
+
+def with_silent(
+    status: messages.StatusReport, instance: Instance, proc: Path = Path("/proc")
+) -> messages.StatusReport:
+    """The report with those processes that have no socket to be asked at: each runs as a user of its own."""
+    told = {process.name for process in status.processes}
+    running = _users(proc)
+    more = [
+        messages.ProcessHealth(row.name, instance.identity(row.name).uid in running)
+        for row in PROCESSES
+        if row.name not in told and row.name in instance.identities
+    ]
+    return msgspec.structs.replace(status, processes=(*status.processes, *more))
+
+
+def _users(proc: Path) -> set[int]:
+    """The users that processes run as."""
+    found: set[int] = set()
+    for path in proc.glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            words = path.read_text(errors="replace").partition("\nUid:")[2].split(maxsplit=1)
+            found.update(int(word) for word in words[:1])
+    return found
 
 
 def from_status(status: messages.StatusReport, now: float) -> list[Finding]:
@@ -124,7 +150,7 @@ def _print(report: messages.DoctorReport, findings: list[Finding], terminal: Ter
         for one in report.capabilities
     ]
     styles = ["" if one.available else "yellow" for one in report.capabilities]
-    terminal.table(("capability", "there", "needed by", "what was tried"), rows, styles=styles)
+    terminal.table(("capability", "there", "needed by", "what for"), rows, styles=styles)
     terminal.line()
     for finding in sorted(findings, key=lambda finding: finding.severity != "wrong"):
         wrong = finding.severity == "wrong"

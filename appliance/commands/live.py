@@ -10,6 +10,7 @@ import msgspec
 from appliance.commands.failure import OK
 from appliance.commands.files import Baselines
 from appliance.commands.gateway import Gateway
+from appliance.commands.health import with_silent
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.text import parse_text
 from appliance.commands.words import count, duration, local_time, size
@@ -21,7 +22,7 @@ _ACTION_STYLES = {"allow": "", "deny": "red", "reject": "red"}
 
 def status(options: argparse.Namespace, terminal: Terminal) -> int:
     gateway = Gateway(options)
-    report = gateway.ask(messages.Status(), messages.StatusReport)
+    report = with_silent(gateway.ask(messages.Status(), messages.StatusReport), gateway.instance)
     if terminal.json:
         terminal.data(report)
         return OK

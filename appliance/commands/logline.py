@@ -63,13 +63,13 @@ def line_of(event: Event, names: Names, today: str) -> str:
     `today` (ISO date, local) leaves the date out of the events of that day.
     """
     decision = event.decision
-    zones = ""
-    if decision.source or decision.destination:
-        zones = f"{decision.source or '?'} → {decision.destination or '?'}"
+    source = decision.source or names.zone_of_address(event.src_ip)
+    destination = decision.destination or names.zone_of_address(event.dest_ip)
+    zones = f"{source or '?'} → {destination or '?'}" if event.src_ip else ""
     parts = [
         _moment(event, today),
         f"{_kind(event):<7}",
-        f"{decision.rule or '-':<8}",
+        f"{decision.rule or '-':<12}",
         f"{zones:<18}",
         *_ends(event, names),
         _detail(event),

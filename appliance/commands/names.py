@@ -75,8 +75,8 @@ class Names:
                 self._services.setdefault(entry, name)
 
     def host(self, address: str) -> str:
-        """`records(10.21.0.10)` for an address of an object, else the address."""
-        name = self._find(self._objects, address)
+        """`records(10.21.0.10)` for an address of an object or of the gateway itself, else the address."""
+        name = GATEWAY if address in self._own else self._find(self._objects, address)
         return f"{name}({address})" if name else address
 
     def object_of(self, address: str) -> str:
