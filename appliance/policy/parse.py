@@ -1,25 +1,28 @@
 """Policy text -> `Policy`: read, resolve, cross-check. All problems of a text at once.
 
-text --compose--> nodes --decode--> SiteText --resolve--> Policy
-                                       ^ names, first from the baselines
+    text --compose--> nodes --decode--> SiteText --Frame--> names --Resolver--> rules --> Policy
+
+With a `ParseCache` a text that was parsed before, but for a few rules, is not read whole again: only the
+pieces that changed are. The result is the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from appliance.policy import inherit, limits, site, times, translate
-from appliance.policy import names as vocabulary
-from appliance.policy.document import SiteText
-from appliance.policy.inherit import Baseline, Locks
-from appliance.policy.kinds import did_you_mean
-from appliance.policy.model import DestinationNat, Invariant, Policy, Rule, SourceNat
-from appliance.policy.names import Names
+import msgspec
+
+from appliance.policy import limits
+from appliance.policy.chunks import Cut, cut
+from appliance.policy.document import RuleText, SiteText
+from appliance.policy.frame import Claims, Frame
+from appliance.policy.model import Policy, Rule, Span
 from appliance.policy.problem import PolicyError, Problem
-from appliance.policy.rules import Resolver
-from appliance.policy.schema import decode
+from appliance.policy.schema import decode, decode_item
 from appliance.policy.text import (
+    LINE_SHIFT,
+    Items,
     Report,
     Table,
     TooManyProblems,
@@ -29,13 +32,62 @@ from appliance.policy.text import (
     refuse_size,
     unix_lines,
 )
-from appliance.policy.times import TimeError
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class ParseCache:
-    """What a parse remembers for the next one of nearly the same text."""
+    """What a parse leaves for the next one of nearly the same text. Give one for each text that is edited."""
+
+    def __init__(self) -> None:
+        self.kept: _Kept | None = None
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """A rule that was read without a problem.
+
+    Positions in `text` count from line `origin` of its own text: its piece stood there. `rule` has its span
+    as if the piece stood at `line`. The piece has `lines` lines.
+    """
+
+    text: RuleText
+    origin: int
+    rule: Rule
+    line: int
+    lines: int
+
+
+class _Kept(msgspec.Struct):
+    """The last text that was parsed without error, in parts."""
+
+    file: str
+    before: str
+    after: str
+    lines: int
+    frame: Frame
+    found: list[tuple[int, Problem]]  # the warnings of the frame
+    inherited: dict[str, str | None]
+    files: dict[str, str | None]
+    rules: dict[str, _Known]
+
+
+class _Used(Mapping[str, str]):
+    """Passes texts on and remembers which were asked for."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self.texts = texts
+        self.used: dict[str, str | None] = {}
+
+    def __getitem__(self, name: str) -> str:
+        self.used[name] = None
+        found = self.used[name] = self.texts[name]
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.texts)
+
+    def __len__(self) -> int:
+        return len(self.texts)
 
 
 def parse(
@@ -54,217 +106,219 @@ def parse(
     Raises `PolicyError` with every problem found, in the order of the text, if one of them is an error.
     """
     refuse_size(text, file)
-    report = Report(file)
-    baselines: list[Baseline] = []
-    policy: Policy | None = None
-    try:
-        document = _read(unix_lines(text), report)
-        if document is not None:
-            baselines = inherit.read(document, inherited, report)
-            policy = _Reading(document, baselines, files, report, now).policy()
-    except TooManyProblems:
-        pass  # what was found is told
-    problems = report.problems() + tuple(found for baseline in baselines for found in baseline.report.problems())
-    if policy is None or any(problem.severity == "error" for problem in problems):
+    text = unix_lines(text)
+    reading = None
+    if cache is not None and cache.kept is not None:
+        reading = _Reading(file, _Used(inherited), _Used(files))
+        if not reading.again(text, cache.kept, now):
+            reading = None
+    if reading is None:
+        reading = _Reading(file, _Used(inherited), _Used(files))
+        reading.whole(text, now)
+    problems = reading.problems()
+    if reading.policy is None or any(problem.severity == "error" for problem in problems):
         raise PolicyError(problems)
-    return policy, problems
+    if cache is not None:
+        cache.kept = reading.keep(text)
+    return reading.policy, problems
 
 
-def _read(text: str, report: Report) -> SiteText | None:
+class _Reading:
+    """One text on its way to a policy: read whole, or again after a change."""
+
+    def __init__(self, file: str, inherited: _Used, files: _Used) -> None:
+        self.report = Report(file)
+        self.inherited = inherited
+        self.files = files
+        self.frame: Frame | None = None
+        self.frame_found: list[tuple[int, Problem]] = []
+        self.texts: list[RuleText] = []
+        self.rules: list[Rule] = []
+        self.troubled: set[int] = set()  # numbers of rules that had problems or warnings
+        self.cut: Cut | None = None
+        self.known: dict[str, _Known] = {}
+        self.policy: Policy | None = None
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Those of the site's text in its order, then those of its baselines."""
+        return self.report.problems() + (self.frame.problems() if self.frame is not None else ())
+
+    # --- the plain way -------------------------------------------------------------------------------
+
+    def whole(self, text: str, now: float | None) -> None:
+        """Reads everything."""
+        try:
+            document = _document(text, self.report)
+            if document is None:
+                return
+            frame = self._resolve_frame(document)
+            if len(document.rules) > limits.MAX_RULES:
+                self.report.error(0, f"{len(document.rules):,} rules", f"at most {limits.MAX_RULES:,}")
+                return
+            self.texts = list(document.rules)
+            for number, rule_text in enumerate(self.texts):
+                self.rules.append(self._resolve(frame, rule_text, number))
+            self._finish(frame, [0] * len(self.texts), now)
+        except TooManyProblems:
+            self.policy = None  # what was found is told
+
+    def _resolve_frame(self, document: SiteText) -> Frame:
+        self.frame = Frame(document, self.inherited, self.files, self.report)
+        self.frame_found = list(self.report.found)
+        return self.frame
+
+    def _resolve(self, frame: Frame, text: RuleText, number: int) -> Rule:
+        before = len(self.report.found)
+        rule = frame.resolver.rule(text)
+        if not (rule.sources and rule.destinations) and not text.flawed and len(self.report.found) == before:
+            self.report.warn(text.at, f"`{rule.id}` says nothing here: no zone has its role", "name a zone")
+        if len(self.report.found) != before:
+            self.troubled.add(number)
+        return rule
+
+    def _finish(self, frame: Frame, bases: list[int], now: float | None) -> None:
+        """Cross-checks and the policy. `bases` are what is to be added to the positions of each rule's text."""
+        ids = {text.id.value for text in self.texts}
+        if len(ids) != len(self.texts) or not ids.isdisjoint(frame.claims.taken):
+            claims = Claims(frame.claims.taken)
+            for number, text in enumerate(self.texts):
+                self.report.base = bases[number]
+                if not claims.claim(text.id, self.report):
+                    self.troubled.add(number)
+            self.report.base = 0
+        ids.update(frame.claims.taken)
+        own = [rule for rule in self.rules if rule.sources and rule.destinations]
+        self.policy = frame.policy(own, ids, self.report, now)
+
+    # --- the same after a change ---------------------------------------------------------------------
+
+    def again(self, text: str, kept: _Kept, now: float | None) -> bool:
+        """Reads what changed since `kept`. False when the text must be read whole."""
+        if kept.file != self.report.file or _nodes_at_most(text) > limits.MAX_NODES:
+            return False
+        self.cut = cut(text, kept.rules)
+        if self.cut is None or len(self.cut.pieces) > limits.MAX_RULES:
+            return False
+        try:
+            frame = self._frame_again(self.cut, kept)
+            if frame is None:
+                return False
+            return self._rules_again(self.cut, kept, frame, now)
+        except TooManyProblems:
+            return False
+
+    def _frame_again(self, parts: Cut, kept: _Kept) -> Frame | None:
+        same = parts.before == kept.before and parts.after == kept.after
+        if same and parts.lines != kept.lines:
+            same = all(not line.strip() or line.lstrip()[0] == "#" for line in parts.after.split("\n"))
+        same = same and all(self.inherited.get(name) == text for name, text in kept.inherited.items())
+        same = same and all(self.files.get(name) == text for name, text in kept.files.items())
+        if same:
+            self.frame = kept.frame
+            self.frame_found = kept.found
+            self.report.found = list(kept.found)
+            self.frame.resolver.report = self.report
+            return self.frame
+        rest = parts.rest
+        check_characters(rest, self.report)
+        node = None if self.report.found else compose(rest, self.report)
+        if not isinstance(node, Table) or self.report.found:
+            return None
+        empty = node.entries.get("rules")
+        if not isinstance(empty, Word) or empty.value or node.keys["rules"] != parts.line << LINE_SHIFT:
+            return None
+        document = _decode(node, self.report)
+        return None if document is None else self._resolve_frame(document)
+
+    def _rules_again(self, parts: Cut, kept: _Kept, frame: Frame, now: float | None) -> bool:
+        same_names = frame is kept.frame or frame.names == kept.frame.names
+        line = parts.first
+        bases: list[int] = []
+        for number, piece in enumerate(parts.pieces):
+            known = kept.rules.get(piece)
+            if known is None:
+                lines = piece.count("\n")
+                self.report.base = line << LINE_SHIFT
+                text = self._piece(piece)
+                if text is None:
+                    return False
+                rule = self._resolve(frame, text, number)
+                known = _Known(text, 0, rule, line, lines)
+            elif not same_names:
+                self.report.base = (line - known.origin) << LINE_SHIFT
+                rule = self._resolve(frame, known.text, number)
+                known = _Known(known.text, known.origin, rule, line, known.lines)
+            elif known.line != line:
+                known = _Known(known.text, known.origin, _moved(known.rule, line - known.line), line, known.lines)
+            self.texts.append(known.text)
+            self.rules.append(known.rule)
+            bases.append((line - known.origin) << LINE_SHIFT)
+            if number not in self.troubled:
+                self.known[piece] = known
+            line += known.lines
+        self.report.base = 0
+        self._finish(frame, bases, now)
+        return True
+
+    def _piece(self, piece: str) -> RuleText | None:
+        """The rule of a piece; None when it is not one item of a list, or cannot be read at all."""
+        before = len(self.report.found)
+        check_characters(piece, self.report)
+        node = None if len(self.report.found) != before else compose(piece, self.report, depth=1)
+        if not isinstance(node, Items) or len(node.items) != 1 or len(self.report.found) != before:
+            return None
+        return decode_item(node.items[0], RuleText, self.report, "rules")
+
+    # --- for the next time ---------------------------------------------------------------------------
+
+    def keep(self, text: str) -> _Kept | None:
+        """What the next parse can use of this one; None when the text has no rules that can be cut."""
+        frame = self.frame
+        assert frame is not None
+        if self.cut is None:
+            # Every item begins a piece. As many pieces as items: every piece is an item.
+            self.cut = cut(text, (), count=len(self.texts))
+            if self.cut is None or len(self.cut.pieces) != len(self.texts):
+                return None
+            line = self.cut.first
+            for number, piece in enumerate(self.cut.pieces):
+                lines = piece.count("\n")
+                if number not in self.troubled:
+                    self.known[piece] = _Known(self.texts[number], line, self.rules[number], line, lines)
+                line += lines
+        used_lists, used_texts = self.files.used, self.inherited.used
+        return _Kept(
+            self.report.file,
+            self.cut.before,
+            self.cut.after,
+            self.cut.lines,
+            frame,
+            self.frame_found,
+            dict(used_texts),
+            dict(used_lists),
+            self.known,
+        )
+
+
+def _document(text: str, report: Report) -> SiteText | None:
     check_characters(text, report)
-    if report.failed:
-        return None
-    node = compose(text, report)
-    if node is None:
-        return None
+    node = None if report.failed else compose(text, report)
+    return None if node is None else _decode(node, report)
+
+
+def _decode(node: Items | Table | Word, report: Report) -> SiteText | None:
     if isinstance(node, Table) and "baseline" in node.entries and "site" not in node.entries:
         report.error(node.at, "this is a baseline, not the policy of a site", "check a site that inherits it")
         return None
     return decode(node, SiteText, report)
 
 
-class _Reading:
-    """One text on its way to a policy."""
+def _nodes_at_most(text: str) -> int:
+    """An upper bound of the values in a text: every one of them stands behind one of these, or before a colon."""
+    return 2 * sum(text.count(mark) for mark in ":,-[{?") + 2
 
-    def __init__(
-        self,
-        document: SiteText,
-        baselines: list[Baseline],
-        files: Mapping[str, str],
-        report: Report,
-        now: float | None,
-    ) -> None:
-        self.document = document
-        self.baselines = baselines
-        self.files = files
-        self.report = report
-        self.now = now
-        self.names = Names()
-        self.locks = Locks()
-        # id -> where it was written; rules, translations, published services and invariants share one namespace.
-        self.ids: dict[str, tuple[Report, int]] = {}
 
-    def policy(self) -> Policy:
-        self.names.timezone = self._timezone()
-        for baseline in self.baselines:
-            if baseline.document is not None:
-                self.locks.check(baseline.document, baseline.report)
-                self.locks.add(baseline)
-                vocabulary.define(baseline.document, self.names, self.files, baseline.report, baseline.name)
-        self.locks.check(self.document, self.report)
-        site.zones(self.document, self.names, self.report, self.locks)
-        vocabulary.define(self.document, self.names, self.files, self.report)
-        self.locks.profiles(self.names)
-        connections = site.connections(self.document, self.names, self.report)
-
-        resolver = Resolver(self.names, self.report)
-        first, last, invariants = self._inherited(resolver)
-        own = self._rules(resolver)
-        source_nat, destination_nat, published = self._translations(resolver)
-        rules = (*first, *own, *published, *last)
-        known = {rule.id for rule in rules} | {text.id.value for text in self.document.publish}
-        known.update(text.id.value for text in self.document.rules)
-        own_invariants: list[Invariant] = []
-        for text in self.document.invariants:
-            self._claim(text.id, self.report)
-            own_invariants.append(site.invariant(text, self.names, resolver, self.report))
-            self._excepted(text.excepted, known, self.report)
-        if self.now is not None:
-            self._dates(rules, self.now)
-        layers = [self.locks.settings(), self.document.settings]
-        layers.extend(baseline.document.settings for baseline in reversed(self.baselines) if baseline.document)
-        return Policy(
-            site=self.document.site.value,
-            zones=self.names.zones,
-            connections=connections,
-            objects=self.names.objects,
-            services=self.names.services,
-            schedules=self.names.schedules,
-            people=self.names.people,
-            groups=self.names.groups,
-            profiles=self.names.profiles,
-            dynamics={**self.names.dynamics, **resolver.used_dynamics},
-            rules=rules,
-            source_nat=source_nat,
-            destination_nat=destination_nat,
-            routes=site.routes(self.document.routes, self.names, self.report),
-            invariants=(*invariants, *own_invariants),
-            settings=site.settings([text for text in layers if text is not None], self.names.timezone),
-            description="" if self.document.description is None else self.document.description.value,
-        )
-
-    def _timezone(self) -> str:
-        word = self.document.timezone
-        if word is None:
-            return "UTC"
-        try:
-            times.zone(word.value)
-        except TimeError as error:
-            self.report.error(word.at, str(error), error.remedy)
-            return "UTC"
-        return word.value
-
-    def _claim(self, word: Word, report: Report) -> bool:
-        """Takes an id for its first user; a second one is a problem."""
-        if not word.value:
-            return False
-        earlier = self.ids.get(word.value)
-        if earlier is None:
-            self.ids[word.value] = (report, word.at)
-            return True
-        owner, at = earlier
-        if owner is report:
-            message = f"the id `{word.value}` is taken (line {report.span(at).line})"
-            report.error(word.at, message, "give this one an id of its own; an id is permanent and never used again")
-        else:
-            message = f"the id `{word.value}` belongs to an inherited rule ({owner.span(at)})"
-            report.error(word.at, message, "what is inherited cannot be replaced; choose another id")
-        return False
-
-    def _inherited(self, resolver: Resolver) -> tuple[list[Rule], list[Rule], list[Invariant]]:
-        """First rules (outermost baseline first), last rules (outermost last), invariants."""
-        first: list[Rule] = []
-        last: list[Rule] = []
-        invariants: list[Invariant] = []
-        for baseline in self.baselines:
-            document = baseline.document
-            if document is None:
-                continue
-            inner = Resolver(self.names, baseline.report)
-            own_last: list[Rule] = []
-            for text in document.first:
-                if self._claim(text.id, baseline.report):
-                    first.append(inner.rule(text, "baseline-first"))
-            for text in document.last:
-                if self._claim(text.id, baseline.report):
-                    own_last.append(inner.rule(text, "baseline-last"))
-            last = [*own_last, *last]
-            known = {text.id.value for text in (*document.first, *document.last)}
-            for statement in document.invariants:
-                self._claim(statement.id, baseline.report)
-                invariants.append(site.invariant(statement, self.names, inner, baseline.report))
-                self._excepted(statement.excepted, known, baseline.report)
-            resolver.used_dynamics.update(inner.used_dynamics)
-        # A role that no zone of this site has leaves a rule without a direction: it says nothing here.
-        return (
-            [rule for rule in first if rule.sources and rule.destinations],
-            [rule for rule in last if rule.sources and rule.destinations],
-            [item for item in invariants if item.sources and item.destinations],
-        )
-
-    def _rules(self, resolver: Resolver) -> list[Rule]:
-        if len(self.document.rules) > limits.MAX_RULES:
-            self.report.error(0, f"{len(self.document.rules):,} rules", f"at most {limits.MAX_RULES:,}")
-            return []
-        found: list[Rule] = []
-        for text in self.document.rules:
-            self._claim(text.id, self.report)
-            rule = resolver.rule(text)
-            if not text.flawed and not (rule.sources and rule.destinations) and not self.report.failed:
-                self.report.warn(text.at, f"`{rule.id}` says nothing: no zone has its role", "name a zone")
-            found.append(rule)
-        return found
-
-    def _translations(
-        self, resolver: Resolver
-    ) -> tuple[tuple[SourceNat, ...], tuple[DestinationNat, ...], tuple[Rule, ...]]:
-        sources: list[SourceNat] = []
-        destinations: list[DestinationNat] = []
-        published: list[Rule] = []
-        nat = self.document.nat
-        for source_text in nat.source if nat is not None else ():
-            self._claim(source_text.id, self.report)
-            source = translate.source_nat(source_text, resolver, self.report)
-            if source is not None:
-                sources.append(source)
-        for destination_text in nat.destination if nat is not None else ():
-            self._claim(destination_text.id, self.report)
-            destination = translate.destination_nat(destination_text, resolver, self.report)
-            if destination is not None:
-                destinations.append(destination)
-        for publish_text in self.document.publish:
-            self._claim(publish_text.id, self.report)
-            rule, nats = translate.publish(publish_text, resolver, self.report)
-            if rule is not None:
-                published.append(rule)
-            destinations.extend(nats)
-        return tuple(sources), tuple(destinations), tuple(published)
-
-    def _excepted(self, words: tuple[Word, ...], known: set[str], report: Report) -> None:
-        for word in words:
-            if word.value not in known:
-                guess = did_you_mean(word.value, sorted(known))
-                report.error(word.at, f"there is no rule `{word.value}`", guess or "name the id of a rule")
-
-    def _dates(self, rules: tuple[Rule, ...], now: float) -> None:
-        """Warnings for what has expired and for reviews that are due."""
-        for rule in rules:
-            if rule.span is None or not (rule.expires_at or rule.review):
-                continue
-            at = (rule.span.line - 1) << 20 | (rule.span.column - 1)
-            if rule.expires_at and rule.expires_at <= now:
-                self.report.warn(at, f"`{rule.id}` expired on {rule.expires}", "remove it, or give it a new end")
-            elif rule.review and times.day_end(rule.review, times.zone(self.names.timezone)) <= now:
-                self.report.warn(
-                    at, f"`{rule.id}` waited for a review on {rule.review}", "look at it and set a new date"
-                )
+def _moved(rule: Rule, lines: int) -> Rule:
+    span = rule.span
+    assert span is not None
+    return msgspec.structs.replace(rule, span=Span(span.file, span.line + lines, span.column))

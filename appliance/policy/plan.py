@@ -208,7 +208,9 @@ def _fields(old: msgspec.Struct, new: msgspec.Struct) -> str:
         words_before, words_after = _value(field, before, old), _value(field, after, new)
         name = _WORDS.get(field, field.replace("_", " "))
         if words_before == words_after:
-            said.append(f"what {name} {words_after} stands for changes: {_difference(before, after)}")
+            # The same names, standing for something else: their own line of the plan says so.
+            if getattr(new, _SAID.get(field, ""), ()) == ():
+                said.append(f"{name} {_difference(before, after)}")
         else:
             said.append(f"{name} {words_before} -> {words_after}")
     return "; ".join(said)

@@ -18,7 +18,6 @@ from appliance.policy.model import (
     GATEWAY,
     AddressSet,
     Connections,
-    Dynamic,
     Range,
     Rate,
     Rule,
@@ -43,7 +42,6 @@ class Resolver:
     def __init__(self, names: Names, report: Report) -> None:
         self.names = names
         self.report = report
-        self.used_dynamics: dict[str, Dynamic] = {}  # people and groups that rules name
         self._zone_memo: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._address_memo: dict[tuple[str, ...], AddressSet] = {}
         self._service_memo: dict[tuple[str, ...], tuple[ServiceEntry, ...]] = {}
@@ -83,7 +81,7 @@ class Resolver:
                 self._unknown_zone(word, side)
         if ANY in found:
             # `any` is every zone; the gateway itself is meant only where it is named.
-            return (ANY, GATEWAY) if GATEWAY in found else (ANY,)
+            return (*self.names.zones, GATEWAY) if GATEWAY in found else (ANY,)
         return tuple(found)
 
     def _role(self, word: Word) -> list[str]:
@@ -215,13 +213,11 @@ class Resolver:
         for word in words:
             kind, colon, name = word.value.partition(":")
             if colon:
-                group = self.names.groups.get(name)
-                if group is None:
+                if name not in self.names.groups:
                     guess = did_you_mean(name, list(self.names.groups))
                     self.report.error(word.at, f"there is no group `{name}`", guess or "define it under `groups`")
                     continue
-                stem = f"group_{name}"
-                self.used_dynamics[stem] = Dynamic(stem, "group", group.members)
+                found[f"group_{name}"] = None
             else:
                 if kind not in self.names.people:
                     guess = did_you_mean(kind, list(self.names.people))
@@ -231,9 +227,7 @@ class Resolver:
                         word.at, f"there is no person `{kind}`", guess or "define the person under `people`"
                     )
                     continue
-                stem = f"person_{kind}"
-                self.used_dynamics[stem] = Dynamic(stem, "person", (kind,))
-            found[stem] = None
+                found[f"person_{kind}"] = None
         return tuple(found)
 
     def schedule(self, word: Word | None) -> str:

@@ -48,6 +48,11 @@ def decode(node: Node, record: type[R], report: Report, words: str = "the policy
     return _read_part(node, words, report, record, None)
 
 
+def decode_item(node: Node, record: type[R], report: Report, section: str) -> R | None:
+    """One item of a list section, read as `decode` reads it inside the whole."""
+    return _read_part(node, _item_words(node, section), report, record, None)
+
+
 def _read_part(
     node: Node, words: str, report: Report, record: type[R], name: Word | None, shorthand: str = ""
 ) -> R | None:
@@ -158,7 +163,7 @@ def _read_many(wrong: Judge, node: Node, words: str, report: Report) -> tuple[Wo
     return whole if len(whole) == len(found) else None
 
 
-def item_words(node: Node, section: str) -> str:
+def _item_words(node: Node, section: str) -> str:
     """How a problem names one item of a list: by its id where it has one."""
     if isinstance(node, Table):
         ident = node.entries.get("id")
@@ -174,7 +179,7 @@ def _read_parts(shape: Parts, node: Node, words: str, report: Report) -> tuple[A
         report.error(node.at, f"`{words}` is not a list", "begin each item with `- ` on its own line")
         return None
     record = typing.cast(type[Record], shape.record)
-    found = [_read_part(item, item_words(item, words), report, record, None) for item in node.items]
+    found = [decode_item(item, record, report, words) for item in node.items]
     return tuple(item for item in found if item is not None)
 
 

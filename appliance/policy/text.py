@@ -65,6 +65,15 @@ class Report:
         where = self.base + at
         return Span(self.file, (where >> LINE_SHIFT) + 1, (where & COLUMN_MASK) + 1)
 
+    def line(self, at: int) -> int:
+        """The line, from 1, of a position that `base` was added to."""
+        return (at >> LINE_SHIFT) + 1
+
+    def add(self, problem: Problem) -> None:
+        """Takes over a problem of this file that is whole."""
+        at = (problem.span.line - 1) << LINE_SHIFT | (problem.span.column - 1)
+        self._keep(at, problem)
+
     def error(self, at: int, message: str, remedy: str = "") -> None:
         self._add(at, message, remedy, "error")
 
@@ -72,9 +81,12 @@ class Report:
         self._add(at, message, remedy, "warning")
 
     def _add(self, at: int, message: str, remedy: str, severity: str) -> None:
+        self._keep(self.base + at, Problem(self.span(at), message, remedy, severity))
+
+    def _keep(self, at: int, problem: Problem) -> None:
         if len(self.found) >= MAX_PROBLEMS:
             raise TooManyProblems
-        self.found.append((self.base + at, Problem(self.span(at), message, remedy, severity)))
+        self.found.append((at, problem))
 
     def include(self, at: int, other: Report) -> None:
         """Takes over the problems of another file that this one names at `at`."""
@@ -139,9 +151,10 @@ def position(text: str, index: int) -> int:
     return line << LINE_SHIFT | min(column, COLUMN_MASK)
 
 
-def compose(text: str, report: Report) -> Node | None:
+def compose(text: str, report: Report, depth: int = 0) -> Node | None:
     """The nodes of a text that `check_characters` found clean; None (and a problem) when it is not YAML.
 
+    `depth` is how deep the text stands in a greater one.
     Duplicate keys, anchors, aliases and tags are reported and reading goes on; a syntax error ends it.
     """
     if not text.strip():
@@ -149,7 +162,7 @@ def compose(text: str, report: Report) -> Node | None:
         return None
     loader = CBaseLoader(text)
     try:
-        return _build(loader, report)
+        return _build(loader, report, MAX_DEPTH - depth)
     except yaml.MarkedYAMLError as error:
         _report_syntax(error, text, report)
         return None
@@ -157,7 +170,7 @@ def compose(text: str, report: Report) -> Node | None:
         loader.dispose()
 
 
-def _build(loader: CBaseLoader, report: Report) -> Node | None:
+def _build(loader: CBaseLoader, report: Report, deepest: int) -> Node | None:
     """Drives libyaml's events into nodes, with a stack of its own so that depth costs no recursion."""
     get: Callable[[], Any] = loader.get_event
     scalar_event, mapping_start, sequence_start = yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent
@@ -184,7 +197,7 @@ def _build(loader: CBaseLoader, report: Report) -> Node | None:
             at = mark.line << LINE_SHIFT | mark.column
             if event.anchor is not None or event.tag is not None:
                 _report_decoration(event, at, report)
-            if len(stack) >= MAX_DEPTH:
+            if len(stack) >= deepest:
                 report.error(at, f"nested more than {MAX_DEPTH} deep", "a policy needs far less; unfold it")
                 return None
             node = Table({}, {}, at) if kind is mapping_start else Items([], at)

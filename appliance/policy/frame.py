@@ -1,0 +1,236 @@
+"""The frame of a policy: everything but the site's own rules.
+
+Rules are most of a long text and change most often; the frame is what their words refer to. It is resolved
+once and kept while only rules change (`parse.ParseCache`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from appliance.policy import inherit, site, times, translate
+from appliance.policy import names as vocabulary
+from appliance.policy.document import SettingsText, SiteText
+from appliance.policy.inherit import Baseline, Locks
+from appliance.policy.kinds import did_you_mean
+from appliance.policy.model import (
+    Connection,
+    DestinationNat,
+    Dynamic,
+    Invariant,
+    Policy,
+    Route,
+    Rule,
+    Settings,
+    SourceNat,
+)
+from appliance.policy.names import Names
+from appliance.policy.problem import Problem
+from appliance.policy.rules import Resolver
+from appliance.policy.text import Report, Word
+from appliance.policy.times import TimeError
+
+
+class Claims:
+    """Who has which id. Rules, translations, published services and invariants share one namespace."""
+
+    def __init__(self, earlier: Mapping[str, tuple[Report, int]] | None = None) -> None:
+        self.taken: dict[str, tuple[Report, int]] = dict(earlier or {})
+
+    def claim(self, word: Word, report: Report) -> bool:
+        """Takes an id for its first user; a second one is a problem."""
+        if not word.value:
+            return False  # its absence was reported
+        earlier = self.taken.get(word.value)
+        if earlier is None:
+            self.taken[word.value] = (report, report.base + word.at)
+            return True
+        owner, at = earlier
+        if owner.file == report.file:
+            report.error(
+                word.at,
+                f"the id `{word.value}` is taken (line {owner.line(at)})",
+                "give this one an id of its own; an id is permanent and never used again",
+            )
+        else:
+            report.error(
+                word.at,
+                f"the id `{word.value}` belongs to an inherited rule ({owner.file}:{owner.line(at)})",
+                "what is inherited cannot be replaced; choose another id",
+            )
+        return False
+
+
+class Frame:
+    """A site's text without its rules, resolved. Its problems are in `report` and in those of `baselines`."""
+
+    def __init__(
+        self, document: SiteText, inherited: Mapping[str, str], files: Mapping[str, str], report: Report
+    ) -> None:
+        self.document = document
+        self.files = files
+        self.report = report
+        self.names = Names()
+        self.locks = Locks()
+        self.claims = Claims()
+        self.first: list[Rule] = []  # rules of baselines, outermost first
+        self.last: list[Rule] = []  # and those that come last, outermost last
+        self.published: list[Rule] = []
+        self.source_nat: list[SourceNat] = []
+        self.destination_nat: list[DestinationNat] = []
+        self.invariants: list[Invariant] = []
+        self.baselines = inherit.read(document, inherited, report)
+        self.names.timezone = self._timezone()
+        for baseline in self.baselines:
+            if baseline.document is not None:
+                self.locks.check(baseline.document, baseline.report)
+                self.locks.add(baseline)
+                vocabulary.define(baseline.document, self.names, files, baseline.report, baseline.name)
+        self.locks.check(document, report)
+        site.zones(document, self.names, report, self.locks)
+        vocabulary.define(document, self.names, files, report)
+        self.locks.profiles(self.names)
+        self.connections: dict[str, Connection] = site.connections(document, self.names, report)
+        self.resolver = Resolver(self.names, report)
+        for baseline in self.baselines:
+            self._inherit(baseline)
+        self._translations()
+        self.routes: tuple[Route, ...] = site.routes(document.routes, self.names, report)
+        self.settings: Settings = self._settings()
+        for text in document.invariants:
+            self.claims.claim(text.id, report)
+            self.invariants.append(site.invariant(text, self.names, self.resolver, report))
+
+    def _timezone(self) -> str:
+        word = self.document.timezone
+        if word is None:
+            return "UTC"
+        try:
+            times.zone(word.value)
+        except TimeError as error:
+            self.report.error(word.at, str(error), error.remedy)
+            return "UTC"
+        return word.value
+
+    def _settings(self) -> Settings:
+        layers: list[SettingsText | None] = [self.locks.settings(), self.document.settings]
+        layers.extend(baseline.document.settings for baseline in reversed(self.baselines) if baseline.document)
+        return site.settings([text for text in layers if text is not None], self.names.timezone)
+
+    def _inherit(self, baseline: Baseline) -> None:
+        """A baseline's rules and invariants. What a role says that no zone of this site has, says nothing here."""
+        document, report = baseline.document, baseline.report
+        if document is None:
+            return
+        inner = Resolver(self.names, report)
+        last: list[Rule] = []
+        for text in document.first:
+            if self.claims.claim(text.id, report):
+                self.first.append(inner.rule(text, "baseline-first"))
+        for text in document.last:
+            if self.claims.claim(text.id, report):
+                last.append(inner.rule(text, "baseline-last"))
+        self.first = [rule for rule in self.first if rule.sources and rule.destinations]
+        self.last = [*(rule for rule in last if rule.sources and rule.destinations), *self.last]
+        known = {text.id.value for text in (*document.first, *document.last)}
+        for statement in document.invariants:
+            self.claims.claim(statement.id, report)
+            meant = site.invariant(statement, self.names, inner, report)
+            if meant.sources and meant.destinations:
+                self.invariants.append(meant)
+            excepted(statement.excepted, known, report)
+
+    def _translations(self) -> None:
+        nat = self.document.nat
+        for source_text in nat.source if nat is not None else ():
+            self.claims.claim(source_text.id, self.report)
+            source = translate.source_nat(source_text, self.resolver, self.report)
+            if source is not None:
+                self.source_nat.append(source)
+        for destination_text in nat.destination if nat is not None else ():
+            self.claims.claim(destination_text.id, self.report)
+            destination = translate.destination_nat(destination_text, self.resolver, self.report)
+            if destination is not None:
+                self.destination_nat.append(destination)
+        for publish_text in self.document.publish:
+            self.claims.claim(publish_text.id, self.report)
+            rule, nats = translate.publish(publish_text, self.resolver, self.report)
+            if rule is not None:
+                self.published.append(rule)
+            self.destination_nat.extend(nats)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """The problems of the baselines; those of the site are in its report."""
+        return tuple(found for baseline in self.baselines for found in baseline.report.problems())
+
+    def policy(self, own: list[Rule], ids: set[str], report: Report, now: float | None) -> Policy:
+        """The whole, with the site's own rules. `ids` are the ids of everything an invariant may except."""
+        for text in self.document.invariants:
+            excepted(text.excepted, ids, report)
+        rules = (*self.first, *own, *self.published, *self.last)
+        if now is not None:
+            self._dates(rules, now, report)
+        return Policy(
+            site=self.document.site.value,
+            zones=self.names.zones,
+            connections=self.connections,
+            objects=self.names.objects,
+            services=self.names.services,
+            schedules=self.names.schedules,
+            people=self.names.people,
+            groups=self.names.groups,
+            profiles=self.names.profiles,
+            dynamics={**self.names.dynamics, **self._people(rules)},
+            rules=rules,
+            source_nat=tuple(self.source_nat),
+            destination_nat=tuple(self.destination_nat),
+            routes=self.routes,
+            invariants=tuple(self.invariants),
+            settings=self.settings,
+            description="" if self.document.description is None else self.document.description.value,
+        )
+
+    def _people(self, rules: tuple[Rule, ...]) -> dict[str, Dynamic]:
+        """The sets of the people and groups that rules name."""
+        found: dict[str, Dynamic] = {}
+        for rule in rules:
+            for stem in rule.people:
+                if stem not in found:
+                    kind, _, name = stem.partition("_")
+                    if kind == "group":
+                        found[stem] = Dynamic(stem, "group", self.names.groups[name].members)
+                    else:
+                        found[stem] = Dynamic(stem, "person", (name,))
+        return found
+
+    def _dates(self, rules: tuple[Rule, ...], now: float, report: Report) -> None:
+        """Warnings for what has expired and for reviews that are due."""
+        zone = times.zone(self.names.timezone)
+        for rule in rules:
+            if rule.span is None or not (rule.expires_at or rule.review):
+                continue
+            message = remedy = ""
+            if rule.expires_at and rule.expires_at <= now:
+                message, remedy = f"`{rule.id}` expired on {rule.expires}", "remove it, or give it a new end"
+            elif rule.review and times.day_end(rule.review, zone) <= now:
+                message = f"`{rule.id}` waits for its review since {rule.review}"
+                remedy = "look at it and set a new date"
+            if message:
+                report.add(Problem(rule.span, message, remedy, "warning"))
+
+
+def excepted(words: tuple[Word, ...], known: set[str], report: Report) -> None:
+    """Reports the exceptions of an invariant that name no rule."""
+    for word in words:
+        if word.value not in known:
+            guess = did_you_mean(word.value, sorted(known))
+            report.error(word.at, f"there is no rule `{word.value}`", guess or "name the id of a rule")
+
+
+class OwnRule(msgspec.Struct, frozen=True):
+    """A rule of the site: its id, where the id stands, and what it means."""
+
+    id: Word
+    rule: Rule
