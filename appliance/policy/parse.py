@@ -119,7 +119,7 @@ def parse(
     if reading.policy is None or any(problem.severity == "error" for problem in problems):
         raise PolicyError(problems)
     if cache is not None:
-        cache.kept = reading.keep(text)
+        cache.kept = reading.keep(text) or cache.kept
     return reading.policy, problems
 
 

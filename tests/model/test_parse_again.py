@@ -120,6 +120,7 @@ def test_what_only_looks_like_rules() -> None:
         HEAD + "rules:\n" + rule + rule,
         HEAD + "rules:\n" + rule + GOOD[1].rstrip("\n"),
     ):
+        outcome(HEAD + "rules:\n" + rule, cache)
         assert outcome(text, cache) == outcome(text, None), text
 
 
