@@ -9,16 +9,20 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from appliance.control import ipc, messages
+from appliance.control.generations import Store
 from appliance.control.processes import PROCESSES, Identity, Instance, encode_instance, process
+from appliance.policy import bundle as bundles
+from crypto.signing import SigningKey, load_or_create
 
 ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
@@ -72,6 +76,7 @@ class Stand:
         self.file = self._own / "instance.json"
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.log = self._own / "log"
+        self.environment: dict[str, str] = {}  # further variables for processes that are started from now on
 
     def __enter__(self) -> Stand:
         _ip("netns", "add", self.namespace)
@@ -115,6 +120,7 @@ class Stand:
                 ],
                 cwd=ROOT,
                 stderr=log,
+                env=os.environ | self.environment,
             )
 
     def stop(self, name: str, number: int = signal.SIGTERM) -> int:
@@ -167,6 +173,29 @@ class Stand:
             return error.reply
         raise AssertionError(f"not refused: {answer}")
 
+    def bundle(self, generation: int) -> bundles.Bundle:
+        """A kept generation, from the disk as a boot would read it."""
+        store = Store(self.instance.state_of("applyd"))
+        try:
+            return bundles.decode(store.read(generation)[0])
+        finally:
+            store.close()
+
+    def load_as_policyd(
+        self, bundle: bundles.Bundle, key: SigningKey | None = None
+    ) -> messages.Loaded | messages.Refused:
+        """Have applyd load a bundle without policyd, signed with this gateway's key or another."""
+        data = bundles.encode(bundle)
+        signer = key or load_or_create(self.instance.state_of("keyd") / "signing.key")
+        request = messages.Load(data, signer.sign(bundles.digest(data)), 0)
+        os.seteuid(self.instance.identity("policyd").uid)
+        try:
+            return ipc.call(self.instance.socket("applyd"), request, messages.Loaded, timeout=30)
+        except ipc.RefusedError as error:
+            return error.reply
+        finally:
+            os.seteuid(0)
+
     def sh(self, command: str) -> str:
         """Run a command in the stand's namespace; its output."""
         done = subprocess.run(
@@ -193,25 +222,7 @@ def until(holds: Callable[[], object], what: str, patience: float = PATIENCE) ->
         time.sleep(0.01)
 
 
-@contextlib.contextmanager
-def in_namespace(name: str) -> Iterator[None]:
-    """This thread's network namespace is another one meanwhile."""
-    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    there = os.open(f"/run/netns/{name}", os.O_RDONLY | os.O_CLOEXEC)
-    from ctypes_ext import sandbox
-
-    try:
-        sandbox.setns(there, sandbox.CLONE_NEWNET)
-        yield
-    finally:
-        sandbox.setns(before, sandbox.CLONE_NEWNET)
-        os.close(before)
-        os.close(there)
-
-
-def _connect(path: Path):  # type: ignore[no-untyped-def]
-    import socket
-
+def _connect(path: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(5)
     connection.connect(str(path))

@@ -1,0 +1,370 @@
+"""Apply, confirm, roll back, on the real kernel: the good days and the bad ones of the control plane."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from appliance.control import messages
+from appliance.control.ipc import DaemonAway, RefusedError
+from appliance.policy.ruleset import Chain
+from crypto.signing import load_or_create
+from tests.netns.stand import ROOT, Stand, policy, rule, until
+
+HEAD_MISSING = """\
+reef: 1
+site: stand
+zones:
+  internet: {role: internet, interfaces: [wan0]}
+  lan: {role: internal, interfaces: [lan0, lte9], addresses: {lte9: [10.9.0.1/24]}}
+connections:
+  wan0: {provider: Line, officer: "An Officer <noc@stand.example>", phone: "+501 555 0100"}
+"""
+TWO = policy(rule("R-1"), rule("R-2", "tcp/80"))
+
+
+@pytest.fixture
+def stand() -> Iterator[Stand]:
+    with Stand() as found:
+        yield found
+
+
+def test_an_apply_is_enforced_confirmed_and_told(stand: Stand) -> None:
+    checked = stand.ask(messages.Check(TWO), messages.Checked)
+    assert (checked.ok, checked.rules, checked.site) == (True, 2, "stand")
+    planned = stand.ask(messages.Plan(TWO), messages.Planned)
+    assert planned.base == 0
+    assert any("R-2" in change.words for change in planned.changes)
+    assert stand.marker() == ""  # a plan changes nothing
+    applied = stand.apply(TWO, confirm_within=60, reason="first light")
+    assert stand.marker() == f"generation_1_{applied.digest[:16]}"
+    assert {"parse", "compile", "sign", "load"} <= applied.seconds.keys()
+    status = stand.ask(messages.Status(), messages.StatusReport)
+    assert (status.running, status.confirmed) == (1, 0)
+    assert stand.ask(messages.Confirm(), messages.Confirmed).generation == 1
+    history = stand.ask(messages.History(), messages.HistoryList).generations
+    assert [(one.state, one.reason, one.author, one.confirmed_by) for one in history] == [
+        ("confirmed", "first light", "root", "root")
+    ]
+    shown = stand.ask(messages.Show(), messages.Shown)
+    assert shown.text == TWO
+
+
+def test_without_a_confirm_the_old_generation_comes_back(stand: Stand) -> None:
+    before = stand.apply(TWO)
+    stand.apply(policy(rule("R-1")), confirm_within=1)
+    assert stand.status().running == 2
+    until(lambda: stand.status().running == 1, "generation 1 runs again")
+    assert stand.marker() == f"generation_1_{before.digest[:16]}"
+    assert any("r_R-2" in line for line in stand.chains())
+    newest = stand.ask(messages.History(1), messages.HistoryList).generations[0]
+    assert (newest.generation, newest.state, newest.note) == (2, "rolled-back", "not confirmed in time")
+    # The number is used up, the next apply takes the next one.
+    assert stand.apply(policy(rule("R-1"))).generation == 3
+
+
+def test_the_first_generation_unconfirmed_leaves_nothing(stand: Stand) -> None:
+    stand.apply(TWO, confirm_within=1)
+    until(lambda: stand.status().running == 0, "no generation runs")
+    assert stand.marker() == ""
+
+
+def test_it_comes_back_while_policyd_is_dead_and_the_link_is_gone(stand: Stand) -> None:
+    stand.apply(TWO)
+    stand.apply(policy(rule("R-1")), confirm_within=1)
+    stand.kill("policyd")
+    stand.kill("keyd")
+    stand.sh("ip link del wan0")
+    until(lambda: stand.marker().startswith("generation_1_"), "generation 1 is in the kernel")
+
+
+def test_a_clock_that_jumps_changes_no_deadline(stand: Stand, tmp_path: Path) -> None:
+    """No namespace shifts the wall clock, so a preloaded library shifts applyd's."""
+    _fake_clock(tmp_path)
+    stand.apply(TWO)
+    offset = tmp_path / "offset"
+    offset.write_text("0")
+    offset.chmod(0o644)
+    stand.stop("applyd")
+    stand.environment = {"LD_PRELOAD": str(tmp_path / "clock.so"), "REEF_TEST_OFFSET": str(offset)}
+    stand.restart("applyd")
+    applied = stand.apply(policy(rule("R-1")), confirm_within=4)
+    begun = time.monotonic()
+    for jump in ("86400", "-86400", "31536000"):
+        offset.write_text(jump)
+        until(lambda jump=jump: abs(_clock(stand) - time.time() - int(jump)) < 60, "applyd sees the jump")
+        if time.monotonic() - begun < 3:
+            assert stand.status().running == applied.generation
+    until(lambda: stand.status().running == 1, "generation 1 runs again", patience=10)
+    assert time.monotonic() - begun > 3
+
+
+def test_the_second_of_two_is_refused_and_told_what_changed(stand: Stand) -> None:
+    stand.apply(TWO)
+    results: list[object] = []
+    start = threading.Barrier(2)
+
+    def one(name: str) -> None:
+        request = messages.Apply(policy(rule("R-1"), rule(name, "tcp/25")), 1, f"mail for {name}", confirm_within=0)
+        start.wait()
+        try:
+            results.append(stand.ask(request, messages.Applied))
+        except RefusedError as error:
+            results.append(error.reply)
+
+    threads = [threading.Thread(target=one, args=(name,)) for name in ("R-8", "R-9")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    refused = [result for result in results if isinstance(result, messages.Refused)]
+    assert len(refused) == 1
+    assert refused[0].code == "moved-on"
+    winner = "R-8" if any("r_R-8" in line for line in stand.chains()) else "R-9"
+    assert f"mail for {winner}" in refused[0].message  # who, when, why
+    assert f"rule {winner} is new" in refused[0].message  # and what
+    assert "root" in refused[0].message
+
+
+def test_nothing_is_applied_while_a_confirm_is_awaited(stand: Stand) -> None:
+    stand.apply(TWO, confirm_within=60)
+    refused = stand.refusal(messages.Apply(policy(rule("R-1")), 1, "impatient", confirm_within=0))
+    assert refused.code == "pending"
+    assert "confirm" in refused.message
+    assert stand.ask(messages.Rollback(), messages.Applied).generation == 0
+
+
+def test_rollback_makes_a_new_generation_of_an_old_text(stand: Stand) -> None:
+    stand.apply(TWO)
+    stand.apply(policy(rule("R-1")))
+    applied = stand.ask(messages.Rollback(1, "it was better"), messages.Applied)
+    assert applied.generation == 3
+    assert any("R-2" in change.words for change in applied.changes)
+    assert stand.ask(messages.Show(), messages.Shown).text == TWO
+    states = [one.state for one in stand.ask(messages.History(), messages.HistoryList).generations]
+    assert states == ["confirmed", "superseded", "superseded"]
+    refused = stand.refusal(messages.Rollback(77))
+    assert (refused.code, "not kept" in refused.message) == ("unknown", True)
+
+
+def test_rule_numbers_are_permanent(stand: Stand) -> None:
+    def numbers() -> dict[str, int]:
+        return {one.id: one.number for one in stand.ask(messages.Names(), messages.NameBook).rules}
+
+    stand.apply(TWO)
+    first = numbers()
+    stand.apply(policy(rule("R-3", "tcp/25"), rule("R-2", "tcp/80")))
+    second = numbers()
+    assert second["R-2"] == first["R-2"]
+    assert second["R-3"] not in first.values()
+    stand.kill("policyd")
+    (stand.instance.state_of("policyd") / "numbers.json").unlink()
+    stand.restart("policyd")
+    stand.apply(policy(rule("R-4", "tcp/110"), rule("R-3", "tcp/25")))
+    assert numbers()["R-3"] == second["R-3"]
+    assert numbers()["R-4"] not in second.values()
+
+
+def test_every_problem_of_a_text_is_told_and_nothing_changes(stand: Stand) -> None:
+    stand.apply(TWO)
+    broken = policy(rule("R-1", to="mars"), rule("R-2", "tcp/99999"), rule("R-2"))
+    refused = stand.refusal(messages.Apply(broken, 1, "broken"))
+    assert refused.code == "policy"
+    assert len(refused.findings) >= 3
+    assert all(finding.line > 0 for finding in refused.findings)
+    assert stand.marker().startswith("generation_1_")
+
+
+def test_a_huge_policy_is_refused_in_words(stand: Stand) -> None:
+    text = TWO + "# " + "x" * (50 << 20)
+    refused = stand.refusal(messages.Check(text))
+    assert refused.code == "too-large"
+    assert "MiB" in refused.message
+    # Also when the client does not look itself: the daemon refuses by the announced length, and lives on.
+    with socket.socket(socket.AF_UNIX) as raw:
+        raw.settimeout(20)
+        raw.connect(str(stand.instance.socket("policyd")))
+        raw.sendall((50 << 20).to_bytes(4, "big") + b"{")
+        assert b"too-large" in raw.recv(4096)
+    assert stand.ask(messages.Check(TWO), messages.Checked).ok
+
+
+def test_an_interface_that_is_not_there_is_told(stand: Stand) -> None:
+    stand.apply(TWO)
+    before = stand.sh("nft -s list table inet reef")
+    refused = stand.refusal(messages.Apply(policy(rule("R-1"), head=HEAD_MISSING), 1, "no such link"))
+    assert refused.code == "network"
+    assert "interface lte9 does not exist; this box has" in refused.message
+    assert stand.sh("nft -s list table inet reef") == before
+
+
+def test_a_kernel_that_refuses_leaves_the_old_generation(stand: Stand) -> None:
+    """A bundle with every seal in order whose rule the kernel does not take: a jump into a base chain."""
+    stand.apply(TWO)
+    before = stand.sh("nft -s list table inet reef")
+    bundle = stand.bundle(1)
+    chains = dict(bundle.ruleset.chains)
+    chains["r_R-2"] = Chain((*chains["r_R-2"].rules[:-1], "jump forward"))
+    assert "forward" in chains
+    wrong = msgspec.structs.replace(
+        bundle, generation=2, parent=1, ruleset=msgspec.structs.replace(bundle.ruleset, chains=chains)
+    )
+    refused = stand.load_as_policyd(wrong)
+    assert isinstance(refused, messages.Refused)
+    assert refused.code == "kernel"
+    assert "rule R-2" in refused.message  # whose statement it is
+    assert "jump forward" in refused.message
+    assert stand.sh("nft -s list table inet reef") == before
+    assert (stand.status().running, stand.status().confirmed) == (1, 1)
+    failed = stand.ask(messages.History(1), messages.HistoryList, to="applyd").generations[0]
+    assert (failed.generation, failed.state) == (2, "failed")
+    assert stand.apply(policy(rule("R-1"))).generation == 3
+
+
+def test_only_those_who_may_are_answered(stand: Stand) -> None:
+    stand.apply(TWO)
+    load = messages.Load(b"{}", b"", 0)
+    for request, name in ((load, "applyd"), (messages.Sign("0" * 64), "keyd"), (messages.SetUpdate("x"), "applyd")):
+        assert stand.refusal(request, to=name).code == "not-allowed"
+    program = (
+        "import sys; from pathlib import Path; from appliance.control import ipc, messages\n"
+        "try: print(ipc.call(Path(sys.argv[1]), messages.Status(), messages.StatusReport))\n"
+        "except ipc.RefusedError as error: print(error.reply.code)"
+    )
+    nobody = subprocess.run(
+        [sys.executable, "-c", program, str(stand.instance.socket("policyd"))],
+        user=65534,
+        group=65534,
+        extra_groups=[],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert nobody.stdout.strip() == "not-allowed"
+    operator = subprocess.run(
+        [sys.executable, "-c", program, str(stand.instance.socket("policyd"))],
+        user=65534,
+        group=65534,
+        extra_groups=[stand.instance.operators],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "StatusReport" in operator.stdout
+
+
+def test_a_bundle_that_was_not_signed_here_is_refused(stand: Stand) -> None:
+    stand.apply(TWO)
+    bundle = msgspec.structs.replace(stand.bundle(1), generation=2, parent=1)
+    other = load_or_create(stand.file.with_name("other.key"))
+    refused = stand.load_as_policyd(bundle, key=other)
+    assert isinstance(refused, messages.Refused)
+    assert refused.code == "signature"
+    assert stand.status().running == 1
+    assert isinstance(stand.load_as_policyd(bundle), messages.Loaded)
+
+
+def test_a_daemon_that_is_away_is_told_in_words(stand: Stand) -> None:
+    stand.stop("policyd")
+    with pytest.raises(DaemonAway, match=r"policyd does not answer at .*policyd.sock.*is the gateway running\?"):
+        stand.ask(messages.Status(), messages.StatusReport)
+    # Root at the console can still see and take back.
+    assert stand.status().running == 0
+
+
+def test_drift_is_noticed_and_repaired(stand: Stand) -> None:
+    stand.apply(TWO)
+    until(lambda: stand.status().drift == "", "no drift")
+    stand.sh("nft flush chain inet reef r_R-1")
+    until(lambda: "drift repaired" in stand.words(), "the repair is told")
+    assert "r_R-1" in stand.sh("nft list chain inet reef r_R-1")
+    stand.sh("nft delete table inet reef")
+    until(lambda: stand.marker().startswith("generation_1_"), "the table is back")
+
+
+def test_drift_is_only_reported_where_the_policy_says_so(stand: Stand) -> None:
+    text = TWO + "settings: {drift: report}\n"
+    stand.apply(text)
+    stand.sh("nft add rule inet reef r_R-1 accept")
+    until(lambda: "somebody changed" in stand.status().drift, "drift is reported")
+    # The next apply does not build on what somebody else made of the table.
+    stand.apply(policy(rule("R-1"), rule("R-2", "tcp/81")) + "settings: {drift: report}\n")
+    until(lambda: stand.status().drift == "", "the drift is gone")
+
+
+def test_a_full_disk_refuses_and_the_gateway_runs_on(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    for directory in (tmp_path, *tmp_path.parents):
+        if directory == Path("/tmp"):
+            break
+        directory.chmod(0o755)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "reef-test", str(state)], check=True)
+    try:
+        with Stand(state=state) as stand:
+            stand.apply(TWO)
+            filler = state / "filler"
+            with filler.open("wb", buffering=0) as file:
+                try:
+                    while True:
+                        file.write(b"x" * 4096)
+                except OSError:
+                    pass
+            refused = stand.refusal(messages.Apply(policy(rule("R-1")), 1, "no room", confirm_within=0))
+            assert refused.code == "store"
+            assert "No space left" in refused.message
+            assert stand.marker().startswith("generation_1_")
+            stand.kill("applyd")
+            stand.restart("applyd")
+            assert stand.status().confirmed == 1
+            filler.unlink()
+            assert stand.apply(policy(rule("R-1"))).generation == 2
+    finally:
+        subprocess.run(["umount", "-l", str(state)], check=True)
+
+
+def _fake_clock(folder: Path) -> None:
+    source = folder / "clock.c"
+    source.write_text(CLOCK)
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(folder / "clock.so"), str(source), "-ldl"], check=True)
+    for directory in (folder, *folder.parents):
+        if directory == Path("/tmp"):
+            break
+        directory.chmod(0o755)
+
+
+CLOCK = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    int result = real(clock, now);
+    const char *path = getenv("REEF_TEST_OFFSET");
+    if (clock == CLOCK_REALTIME && path) {
+        long offset = 0;
+        FILE *file = fopen(path, "r");
+        if (file) { if (fscanf(file, "%ld", &offset) != 1) offset = 0; fclose(file); }
+        now->tv_sec += offset;
+    }
+    return result;
+}
+"""
+
+
+def _clock(stand: Stand) -> float:
+    """applyd's wall clock, as a ban that it makes shows it."""
+    return stand.ask(messages.Ban(("192.0.2.1",)), messages.BanList).bans[0].since
