@@ -212,6 +212,7 @@ class Lab:
         key, certificate = self_signed(names, datetime.datetime.now(datetime.UTC))
         files = {"key.pem": key, "ca.pem": certificate, "names.json": msgspec.json.encode(self.topology.names)}
         for name, content in files.items():
+            (self.directory / name).touch(0o600 if name == "key.pem" else 0o644)
             (self.directory / name).write_bytes(content)
         plan = Plan(
             self.lab,

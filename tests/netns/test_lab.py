@@ -25,6 +25,7 @@ def machine() -> dict[str, object]:
     def ask(*command: str) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     return {
         "links": [(link["ifname"], link["flags"]) for link in json.loads(ask("ip", "-j", "link"))],
         "addresses": ask("ip", "-br", "address"),
@@ -32,9 +33,10 @@ def machine() -> dict[str, object]:
         "tables": ask("nft", "list", "tables"),
         "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
         "namespaces": namespaces_of(""),
-        "mounts": sorted(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
-        "/run": sorted(path.name for path in Path("/run").iterdir() if path.name not in {"netns", "reef-lab"}),
-        "/etc": sorted(path.name for path in Path("/etc").iterdir() if path.name != "netns"),
+        "mounts": sorted(mount for mount in mounts if lab_id() in mount),
+        # Others work on this machine too: only what a lab might leave is looked at.
+        "/run": sorted(path.name for path in Path("/run").iterdir() if path.name in {"sshd", "reef"}),
+        "/etc": sorted(path.name for path in Path("/etc").iterdir() if "reef" in path.name),
     }
 
 
@@ -92,7 +94,7 @@ def test_two_labs_stand_side_by_side(before: dict[str, object]) -> None:
         assert not numbers[0] & numbers[1]
         assert set(site.running()) >= {one.lab, two.lab}
         for lab in (one, two):
-            page = lab.run("lan1", "curl", "-s", "http://www.example.org/")
+            page = lab.run("lan1", "curl", "-4", "-s", "http://www.example.org/")
             assert page.stdout == "web serves / to 203.0.113.2\n", page.stderr
         seen = sent_by_web(one)
         two.run("lan1", "curl", "-s", "http://www.example.org/bytes/100000")
@@ -191,6 +193,32 @@ def test_a_demo_with_an_end_tells_what_it_saw_and_succeeds(before: dict[str, obj
     assert "against the policy" not in said, said
     assert "of what it forbids, they reached 0 and missed" in said, said
     assert "and missed 0; of what" in said, said
+    assert machine() == before
+
+
+def test_what_it_says_to_try_works_as_printed(before: dict[str, object]) -> None:
+    """Each command of the list, copied and pasted; what must be refused is refused."""
+    demo = Demo(lab_id("a"), "--no-traffic")
+    demo.read_until("Ctrl-C ends the lab")
+    came: dict[str, tuple[int, str]] = {}
+    for line in demo.lines:
+        command = line.strip()
+        if command.startswith((".venv/", "ip netns exec")):
+            done = subprocess.run(
+                ["sh", "-c", command],
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            came[command.partition(demo.lab)[2]] = (done.returncode, done.stdout + done.stderr)
+    demo.end(signal.SIGINT)
+    refused = {what: out for what, out in came.items() if out[0]}
+    assert len(came) >= 8, demo.lines
+    assert {what.split()[0] for what in refused} == {"-lan2", "-hostile"}, refused
+    assert "refused" in came["-lan2 nc -w 2 -vz mail.example.org 25"][1]
+    assert "lab-ministry" in came[" show status"][1]
     assert machine() == before
 
 

@@ -136,3 +136,33 @@ def test_the_sandbox_refuses_to_run_a_process_as_root(row: Process, instance_fil
     )
     assert done.returncode == 1
     assert "give it a user of its own" in done.stderr
+
+
+def test_started_by_systemd_it_gives_up_what_remains(instance_file: Path) -> None:
+    """The user is right already and there is no right to change it; capabilities and calls still shrink."""
+    row = next(row for row in PROCESSES if row.name == "applyd")
+    identity = json.loads(instance_file.read_text())["identities"][row.name]
+    as_systemd = [
+        "setpriv",
+        f"--reuid={identity['uid']}",
+        f"--regid={identity['gid']}",
+        "--clear-groups",
+        "--no-new-privs",
+        "--inh-caps=-all,+net_admin,+net_raw",
+        "--ambient-caps=-all,+net_admin,+net_raw",
+        "--bounding-set=-all,+net_admin,+net_raw",
+    ]
+    done = subprocess.run(
+        [*as_systemd, sys.executable, "-m", "tests.netns.captive", row.name, str(instance_file), "in"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["socket netlink"] == "done"
+    assert answer["socket packet"] == "EPERM"
+    assert answer["own state"] == "done"
+    assert answer["call setresuid"] == "EPERM"

@@ -184,27 +184,31 @@ def test_an_apply_over_ssh_is_confirmed_by_its_name(lab: Lab) -> None:
 
 
 def test_a_policy_that_locks_the_officer_out_is_taken_back_by_itself(lab: Lab) -> None:
-    """Without R-1 no session comes in; when the time to confirm is over, the old rules are back."""
+    """Without R-1 no session comes in and the open one stalls; when the time to confirm is over, both are back."""
     confirmed = running(lab)
     text = POLICY.read_text().replace("  - id: R-1\n", "  - id: R-1\n    enabled: no\n", 1)
-    # What the command does cuts its own connection: nobody waits for its answer.
-    session = subprocess.Popen(
-        lab.ssh_command("reef apply - --yes --no-wait --confirm-within 4 --reason lock-out"),
+    apply = "reef apply - --yes --no-wait --confirm-within 4 --reason lock-out"
+    with subprocess.Popen(
+        lab.ssh_command(f"{apply}; echo exit $?; echo still here"),
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-    )
-    assert session.stdin is not None
-    session.stdin.write(text)
-    session.stdin.close()
-    until(lambda: running(lab) == confirmed + 1, "the new generation runs", lab=lab)
-    assert connects(lab, "lan1", "10.20.0.1", 22) == "silence"
-    assert get(lab, "lan1", "-4", WEB)  # the rest of the policy is in force
-    until(lambda: running(lab) == confirmed, "the old generation is back", lab=lab)
-    until(lambda: connects(lab, "lan1", "10.20.0.1", 22) == "open", "the officer gets in again", lab=lab)
-    session.kill()
-    session.wait()
-    _, said = over_ssh(lab, "reef --json history")
-    locked = next(one for one in json.loads(said)["generations"] if one["generation"] == confirmed + 1)
-    assert locked["state"] == "rolled-back"
+    ) as session:
+        assert session.stdin is not None
+        session.stdin.write(text)
+        session.stdin.close()
+        until(lambda: running(lab) == confirmed + 1, "the new generation runs", lab=lab)
+        assert connects(lab, "lan1", "10.20.0.1", 22) == "silence"
+        assert session.poll() is None
+        assert get(lab, "lan1", "-4", WEB)  # the rest of the policy is in force
+        until(lambda: running(lab) == confirmed, "the old generation is back", lab=lab)
+        until(lambda: connects(lab, "lan1", "10.20.0.1", 22) == "open", "the officer gets in again", lab=lab)
+        until(lambda: session.poll() is not None, "the session goes on where it stalled", lab=lab)
+        assert session.stdout is not None
+        said = session.stdout.read()
+    assert "exit 0" in said, said
+    assert "still here" in said, said
+    _, history = over_ssh(lab, "reef --json history")
+    locked = next(one for one in json.loads(history)["generations"] if one["generation"] == confirmed + 1)
+    assert (locked["state"], locked["author"]) == ("rolled-back", "officer")
