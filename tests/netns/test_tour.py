@@ -1,8 +1,8 @@
 """The README's tour, followed word by word in a real lab.
 
 Every `sh` block of the tour runs in one shell, in order. The `text` block after it is what must come, line by
-line in that order: `…` stands for anything in a line, or, alone on a line, for any lines. `<!-- exit N -->` before
-a block says that it ends with N; otherwise it must end with 0.
+line in that order, spaces aside; `…` stands for anything. `<!-- exit N -->` before a block says that it ends with
+N; otherwise it must end with 0.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def tour() -> list[Block]:
 
 
 def pattern(line: str) -> re.Pattern[str]:
-    return re.compile(r"\s*" + ".*".join(re.escape(piece) for piece in line.strip().split("…")) + r"\s*")
+    words = [r"\s+".join(re.escape(word) for word in piece.split()) for piece in line.split("…")]
+    return re.compile(r"\s*" + r".*".join(words) + r"\s*")
 
 
 def missing(wanted: tuple[str, ...], got: list[str]) -> str:
@@ -71,7 +72,9 @@ def test_every_command_of_the_tour_does_what_the_readme_says(tmp_path: Path) -> 
     for name in (".venv", "examples", "docs"):
         (tmp_path / name).symlink_to(ROOT / name)
     with Lab() as lab:
-        script = "".join(f"{block.commands}\necho; echo '{MARK}' {index} $?\n" for index, block in enumerate(blocks))
+        script = "".join(
+            f"{block.commands}\ncode=$?; echo; echo '{MARK}' {index} $code\n" for index, block in enumerate(blocks)
+        )
         script = script.replace("REEF_LAB=1", f"REEF_LAB={lab.lab}")
         script = script.replace("reef1-", f"reef{lab.lab}-").replace("/run/reef-lab/1/", f"/run/reef-lab/{lab.lab}/")
         (tmp_path / "tour.sh").write_text(script)
