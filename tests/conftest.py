@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
 
 TOOLS: dict[str, tuple[str, ...]] = {
-    "netns": ("ip", "nft", "conntrack", "dnsmasq", "tcpdump"),
+    "netns": ("ip", "nft", "conntrack", "tcpdump", "curl", "nc", "ping", "ssh", "sshd", "setpriv"),
     "bench": ("valgrind", "ip", "nft"),
     "vm": ("qemu-system-x86_64", "busybox", "depmod", "mkfs.ext4"),
     "fuzz": ("clang",),
