@@ -53,6 +53,8 @@ def outcome(attempt: Callable[[], object]) -> str:
         return errno.errorcode.get(error.errno or 0, str(error))
     except ValueError as error:
         return str(error)
+    except MemoryError:
+        return "no memory"
     return "done"
 
 
@@ -111,6 +113,7 @@ def main(name: str, instance_file: str, where: str) -> dict[str, str]:
         "own state": lambda: own_file(instance.state_of(name)),
         "own run directory": lambda: own_file(instance.run_of(name)),
         "thread": thread,
+        "all the memory it may have": lambda: bytearray(row.limits.memory << 20),
         "core file": lambda: None if resource.getrlimit(resource.RLIMIT_CORE)[0] == 0 else 1 / 0,
         "signal itself": lambda: os.kill(os.getpid(), signal.SIGCONT),
     }
@@ -118,6 +121,7 @@ def main(name: str, instance_file: str, where: str) -> dict[str, str]:
         attempts["own spool"] = lambda: own_file(instance.events_of(name))
     if where == "out":
         del attempts["core file"]
+        del attempts["all the memory it may have"]
     found = {what: outcome(attempt) for what, attempt in attempts.items()}
     for call in sorted(FORBIDDEN - (ONLY_INSIDE if where == "out" else frozenset())):
         if number_of(call) >= 0:

@@ -89,6 +89,11 @@ def test_a_process_can_do_its_work(name: str, instance_file: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_process_cannot_take_the_machines_memory(name: str, instance_file: Path) -> None:
+    assert found(name, instance_file, "in")["all the memory it may have"] == "no memory"
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_process_opens_only_its_families_of_sockets(name: str, instance_file: Path) -> None:
     answer = found(name, instance_file, "in")
     for family in ("inet", "inet6", "netlink", "packet", "unix"):
