@@ -70,28 +70,42 @@ def apply(options: argparse.Namespace, terminal: Terminal) -> int:
     text, name = read_text(options.file), options.called or shown_name(options.file)
     gateway = Gateway(options)
     files = list_files(text, options.file)
-    planned = _planned(gateway, text, name, files)
-    base = options.base or planned.base
-    if not terminal.json:
-        show_findings(terminal, planned.findings, {name: text}, everything=options.all)
-        _show_plan(planned, terminal)
-    if not options.yes:
-        if options.file == STDIN or not sys.stdin.isatty():
-            raise Failure(
-                "nobody to ask: standard input is not a terminal", "say --yes to apply without a question", code=USAGE
-            )
-        if not terminal.ask("Apply this?"):
-            raise Failure("not applied, nothing changed", name="declined")
+    base = _base_without_asking(gateway) if options.yes else _ask_for(gateway, text, name, files, options, terminal)
+    base = options.base or base
     request = messages.Apply(text, base, options.reason, name, files, options.confirm_within, session())
     applied = gateway.ask(request, messages.Applied, texts={name: text})
     if terminal.json:
         terminal.data(applied)
     else:
+        if options.yes:
+            show_findings(terminal, applied.findings, {name: text}, everything=options.all)
+            show_changes(applied.changes, terminal)
         _say_applied(applied, base, gateway, terminal)
     wait = terminal.tty and not terminal.json if options.wait is None else options.wait
     if wait and applied.confirm_by:
         return _wait(gateway, applied, base, terminal)
     return OK
+
+
+def _base_without_asking(gateway: Gateway) -> int:
+    """Nobody reads a plan, so none is made: what changed is in the answer to the apply."""
+    return gateway.ask(messages.Status(), messages.StatusReport).running
+
+
+def _ask_for(
+    gateway: Gateway, text: str, name: str, files: dict[str, str], options: argparse.Namespace, terminal: Terminal
+) -> int:
+    """Show the plan and ask. Returns the generation it was made against; raises `Failure` when the answer is no."""
+    planned = _planned(gateway, text, name, files)
+    show_findings(terminal, planned.findings, {name: text}, everything=options.all)
+    if terminal.json or options.file == STDIN or not sys.stdin.isatty():
+        raise Failure(
+            "nobody to ask: standard input is not a terminal", "say --yes to apply without a question", code=USAGE
+        )
+    _show_plan(planned, terminal)
+    if not terminal.ask("Apply this?"):
+        raise Failure("not applied, nothing changed", name="declined")
+    return planned.base
 
 
 def _say_applied(applied: messages.Applied, base: int, gateway: Gateway, terminal: Terminal) -> None:

@@ -56,7 +56,7 @@ class Gateway:
         if self._instance:
             return Path(self._instance)
         if self._lab:
-            from appliance.lab.site import LabError, instance_file
+            from appliance.lab.registry import LabError, instance_file
 
             try:
                 return instance_file(self._lab)

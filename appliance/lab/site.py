@@ -10,7 +10,6 @@ import contextlib
 import datetime
 import fcntl
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -26,53 +25,15 @@ from appliance.control.processes import PROCESSES, Process
 from appliance.lab import netns
 from appliance.lab.gateway import EXAMPLES, GatewayError, LabGateway, free_block
 from appliance.lab.hosts import Plan
+from appliance.lab.registry import ID, ROOT, LabError, folders, instance_file, is_free, running
 from appliance.lab.ssh import Ssh
 from appliance.lab.topology import MANAGEMENT, Topology, ministry
 from appliance.lab.traffic import Attempt
 from crypto.selfsigned import self_signed
 from ctypes_ext import sandbox as kernel
 
-ROOT = Path("/run/reef-lab")
 POLICY = EXAMPLES / "lab" / "ministry.yaml"
-ID = re.compile(r"[a-z0-9]{1,10}")
 PATIENCE = 20.0
-
-
-class LabError(Exception):
-    """The lab cannot be started; the text says what is wrong and what would be right."""
-
-
-def instance_file(lab: str, host: str = "gw") -> Path:
-    """The instance file of a running lab's gateway. Raises LabError when that lab does not run."""
-    file = ROOT / lab / host / "instance.json"
-    if not ID.fullmatch(lab) or not file.exists():
-        there = ", ".join(running()) or "none"
-        raise LabError(f"no lab {lab!r} runs here; running labs: {there}. `reef lab` starts one")
-    return file
-
-
-def running() -> tuple[str, ...]:
-    """The ids of the labs that run on this machine."""
-    return tuple(sorted(folder.name for folder in _folders() if not _free(folder)))
-
-
-def _folders() -> list[Path]:
-    return [folder for folder in ROOT.glob("*") if folder.is_dir()] if ROOT.is_dir() else []
-
-
-def _free(folder: Path) -> bool:
-    """Whether nobody holds the lab's lock."""
-    try:
-        fd = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return True
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(fd)
-    return True
 
 
 @contextlib.contextmanager
@@ -103,8 +64,8 @@ def clean() -> list[str]:
 
 def _clean() -> list[str]:
     cleaned = []
-    for folder in _folders():
-        if _free(folder):
+    for folder in folders():
+        if is_free(folder):
             netns.remove(folder.name)
             shutil.rmtree(folder)
             cleaned.append(folder.name)
@@ -190,14 +151,14 @@ class Lab:
         with _turnstile():
             for lab in _clean():
                 self._log("lab", f"removed what lab {lab} had left behind")
-            there = {folder.name for folder in _folders()}
+            there = {folder.name for folder in folders()}
             if self._wanted is None:
                 self.lab = next(str(number) for number in range(1, 10_000) if str(number) not in there)
             elif self._wanted in there:
                 raise LabError(f"lab {self._wanted} runs already; `reef lab` without an id takes a free one")
             else:
                 self.lab = self._wanted
-            blocks = {int((folder / "block").read_text()) for folder in _folders()}
+            blocks = {int((folder / "block").read_text()) for folder in folders()}
             block = free_block(blocks)
             self.directory = ROOT / self.lab
             self.directory.mkdir()
@@ -337,7 +298,7 @@ class Lab:
             shutil.rmtree(self.directory)
             os.close(self._lock)
             self._lock = -1
-            if not _folders():
+            if not folders():
                 (ROOT / ".lock").unlink()
                 ROOT.rmdir()
 

@@ -1,0 +1,48 @@
+"""Which labs run on this machine: each is a directory below /run/reef-lab, locked by the process that owns it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from pathlib import Path
+
+ROOT = Path("/run/reef-lab")
+ID = re.compile(r"[a-z0-9]{1,10}")
+
+
+class LabError(Exception):
+    """The lab cannot be started; the text says what is wrong and what would be right."""
+
+
+def instance_file(lab: str, host: str = "gw") -> Path:
+    """The instance file of a running lab's gateway. Raises LabError when that lab does not run."""
+    file = ROOT / lab / host / "instance.json"
+    if not ID.fullmatch(lab) or not file.exists():
+        there = ", ".join(running()) or "none"
+        raise LabError(f"no lab {lab!r} runs here; running labs: {there}. `reef lab` starts one")
+    return file
+
+
+def running() -> tuple[str, ...]:
+    """The ids of the labs that run on this machine."""
+    return tuple(sorted(folder.name for folder in folders() if not is_free(folder)))
+
+
+def folders() -> list[Path]:
+    return [folder for folder in ROOT.glob("*") if folder.is_dir()] if ROOT.is_dir() else []
+
+
+def is_free(folder: Path) -> bool:
+    """Whether nobody holds the lab's lock."""
+    try:
+        fd = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return True
