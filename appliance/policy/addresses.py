@@ -68,6 +68,8 @@ def span_of(literal: str) -> Range:
 
 def literal(word: str) -> Range:
     """An address, network or range. Raises `AddressError`."""
+    if not looks_literal(word):
+        raise AddressError(f"`{word}` is no address, network or range", "write for example `192.0.2.0/24`")
     return span_of(word) if "-" in word else network(word)
 
 

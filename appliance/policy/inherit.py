@@ -185,7 +185,8 @@ def _lockable(path: Word, value: Word, report: Report) -> bool:
             known.read(value, path.value, report)
             return len(report.found) == before
         guess = did_you_mean(last, list(declared(SettingsText)))
-        report.error(path.at, f"there is no setting `{last}`", guess)
+        known_settings = ", ".join(f"`{key}`" for key in declared(SettingsText))
+        report.error(path.at, f"there is no setting `{last}`", guess or f"the settings are {known_settings}")
         return False
     choices = {"zones": ("antispoofing", ("yes", "no")), "profiles": ("unavailable", ("fail-open", "fail-closed"))}
     if head in choices and middle and last == choices[head][0]:

@@ -80,7 +80,7 @@ class Number(msgspec.Struct, frozen=True):
 
     def wrong(self, value: str) -> tuple[str, str] | None:
         if re.fullmatch("[0-9]{1,12}", value) is None or not self.lowest <= int(value) <= self.highest:
-            return f"`{shown(value)}` is not {self.words}", f"write for example {self.lowest}"
+            return f"`{shown(value)}` is not {self.words}", f"write for example `{self.lowest}`"
         return None
 
     def schema(self) -> dict[str, Any]:

@@ -150,6 +150,12 @@ class Resolver:
             else:
                 taken.extend(meant.ranges)
         whole = addresses.normal(ranges) if positive else EVERYTHING.ranges
+        if taken and dynamic:
+            self.report.error(
+                next(word.at for word in words if word.value.startswith("not ")),
+                "what the DNS names here stand for is known only later, so nothing can be taken away from them",
+                "write a rule with action deny for it, above this one",
+            )
         if taken:
             whole = addresses.without(whole, addresses.normal(taken))
             if not whole and not dynamic:

@@ -58,43 +58,38 @@ def _read_part(
 ) -> R | None:
     keys = declared(record)
     values: dict[str, Any] = {}
-    flawed = False
+    before = len(report.found)
     if type(node) is Table:
         for key, child in node.entries.items():
             known = keys.get(key)
             if known is None:
                 guess = did_you_mean(key, list(keys))
                 report.error(node.keys[key], f"{words} has no key `{key}`", guess or f"the keys are {_listed(keys)}")
-                flawed = True
                 continue
             value = known.read(child, key, report)
-            if value is None:
-                flawed = True
-            else:
+            if value is not None:
                 values[known.field] = value
     elif shorthand:
         value = keys[shorthand].read(node, words.strip("`"), report)
-        if value is None:
-            flawed = True
-        else:
+        if value is not None:
             values[keys[shorthand].field] = value
     elif name is None:
         report.error(node.at, f"{words} is not a mapping", f"write `key: value` lines; the keys are {_listed(keys)}")
         return None
-    else:
-        if not (type(node) is Word and not node.value and not _required(record)):
-            report.error(
-                node.at, f"{words} is not a mapping", f"write `{{key: value}}`; the keys are {_listed(keys)}"
-            )
-            flawed = True
+    elif not _is_empty(node) or _required(record):
+        report.error(node.at, f"{words} is not a mapping", f"write `{{key: value}}`; the keys are {_listed(keys)}")
     for field in _required(record):
         if field not in values:
             known = next(known for known in keys.values() if known.field == field)
             if type(node) is Table and known.key not in node.entries:
                 _report_missing(known, node.at, words, report)
-            flawed = True
             values[field] = () if isinstance(known.declaration.shape, Many) else Word("", node.at)
-    return record(at=node.at, name=name, flawed=flawed, **values)
+    return record(at=node.at, name=name, flawed=len(report.found) != before, **values)
+
+
+def _is_empty(node: Node) -> bool:
+    """Whether nothing was written: `key:` with no value."""
+    return type(node) is Word and not node.value
 
 
 @functools.cache
@@ -119,7 +114,7 @@ def _reader(shape: Shape) -> Reader:
         part = shape
 
         def read_part(node: Node, words: str, report: Report) -> Any:
-            return _read_part(node, words, report, part.record, None, part.shorthand)
+            return _read_part(node, f"`{words}`", report, part.record, None, part.shorthand)
 
         return read_part
     if isinstance(shape, Parts):
@@ -159,8 +154,7 @@ def _read_many(wrong: Judge, node: Node, words: str, report: Report) -> tuple[Wo
     if not found:
         report.error(node.at, f"`{words}` is an empty list", "write a value, or leave the key out")
         return None
-    whole = tuple(word for word in found if word is not None)
-    return whole if len(whole) == len(found) else None
+    return tuple([word for word in found if word is not None])
 
 
 def _item_words(node: Node, section: str) -> str:
@@ -174,7 +168,7 @@ def _item_words(node: Node, section: str) -> str:
 
 def _read_parts(shape: Parts, node: Node, words: str, report: Report) -> tuple[Any, ...] | None:
     if type(node) is not Items:
-        if type(node) is Word and not node.value:
+        if _is_empty(node):
             return ()
         report.error(node.at, f"`{words}` is not a list", "begin each item with `- ` on its own line")
         return None
@@ -185,7 +179,7 @@ def _read_parts(shape: Parts, node: Node, words: str, report: Report) -> tuple[A
 
 def _read_named(shape: Named, node: Node, words: str, report: Report) -> tuple[Any, ...] | None:
     if type(node) is not Table:
-        if type(node) is Word and not node.value:
+        if _is_empty(node):
             return ()
         report.error(node.at, f"`{words}` is not a mapping", "write `name: value` lines")
         return None

@@ -316,5 +316,13 @@ def _report_syntax(error: yaml.MarkedYAMLError, text: str, report: Report) -> No
         mark = error.context_mark
     at = 0 if mark is None else min(mark.line, text.count("\n")) << LINE_SHIFT | mark.column
     words = error.problem or error.context or "not YAML"
+    if (
+        words == "did not find expected node content"
+        and mark is not None
+        and text[mark.index : mark.index + 1] == ":"
+    ):
+        message = "a value that begins with `:` inside `[ ]` or `{ }`"
+        report.error(at, message, 'put it into quotes: "::/0"')
+        return
     message, remedy = _SYNTAX.get(words, (f"not YAML: {words}", "see docs/policy.md for how a policy is written"))
     report.error(at, message, remedy)

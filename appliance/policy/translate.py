@@ -78,9 +78,10 @@ def source_nat(text: SourceNatText, resolver: Resolver, report: Report) -> Sourc
         except AddressError as error:
             report.error(text.to.at, str(error), error.remedy)
     ports = _ports(text.ports, report)
-    _need_ports(text.ports, entries, report)
     if text.ports is not None and word == "exempt":
         report.error(text.ports.at, "`exempt` keeps the source, also its port", "remove `ports`")
+    else:
+        _need_ports(text.ports, entries, report)
     if text.flawed:
         return None
     return SourceNat(
