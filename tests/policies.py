@@ -290,3 +290,86 @@ def random_packet(rng: random.Random, policy: Policy, *, gateway: bool = True, s
         destination_port=port if ported else 0,
         icmp_type=(8 if version == 4 else 128) if protocol in (1, 58) else 0,
     )
+
+
+# --- large policies -----------------------------------------------------------------------------------
+
+PAIRS = (
+    ("lan", "internet", 0.40),
+    ("lan", "dmz", 0.30),
+    ("internet", "dmz", 0.12),
+    ("dmz", "internet", 0.10),
+    ("guest", "internet", 0.05),
+    ("dmz", "lan", 0.03),
+)
+SERVICES = ("tcp/443", "udp/443", "tcp/22", "tcp/25", "udp/53", "tcp/5432", "tcp/3306", "udp/514", "udp/123", "tcp/8443")
+INNER = {"lan": (1, 1), "dmz": (3, 3), "guest": (4, 4)}
+
+
+def large_policy_text(count: int, *, seed: int = 1, edit: int | None = None) -> str:
+    """The text of a site with `count` rules over `LINES`: hosts and networks, IPv6 beside IPv4, a few wide rules.
+
+    With `edit`, the rule of that position has another port: the text after one edit.
+    """
+    rng = random.Random(seed)
+    lines = ["reef: 1", "site: large", "timezone: UTC", "zones:"]
+    for zone in ZONES:
+        held = [interface for interface, line in LINES.items() if line[0] == zone]
+        networks = [cidr for interface in held for cidr in LINES[interface][1:]]
+        words = f"interfaces: [{', '.join(held)}]"
+        if zone != "internet":
+            words += f", networks: [{', '.join(networks)}]"
+        lines.append(f"  {zone}: {{{words}}}")
+    lines += ["connections:", "  wan0: {provider: Fibre, officer: Officer <noc@large.example>}", "rules:"]
+    lines += _rule_lines("W-1", "any", "any", "", "", "ping", "reachability is tested from everywhere")
+    written = 1
+    for source, destination, share in PAIRS:
+        for _ in range(max(1, round(share * (count - 2)))):
+            if written >= count - 1:
+                break
+            service = rng.choice(SERVICES)
+            if written == edit:
+                service = "tcp/4443"
+            sources, destinations = _side(rng, source, wide=0.02), _side(rng, destination, wide=0.1)
+            if written % 1999 == 7:
+                sources, service = "", "tcp/443"
+            lines += _rule_lines(f"R-{written}", source, destination, sources, destinations, service, f"need {written}")
+            written += 1
+    lines += _rule_lines("W-2", "lan", "internet", "", "", "tcp/80", "plain web for everybody")
+    return "\n".join([*lines, ""])
+
+
+def _side(rng: random.Random, zone: str, *, wide: float) -> str:
+    """Addresses of a zone, IPv4 and IPv6: hosts mostly, some networks, now and then the whole zone ("")."""
+    kind = rng.random()
+    if zone == "internet":
+        if kind < wide:
+            return ""
+        site = rng.randrange(1 << 14)
+        first, second = 100 + site // 4096, site % 4096
+        four = f"{first}.{64 + second // 64}.{second % 64 * 4}.{rng.randrange(1, 255)}"
+        six = f"2001:db8:{0x4000 + site:x}::{rng.randrange(1, 255):x}"
+        if kind < wide + 0.12:
+            return f"{four.rsplit('.', 1)[0]}.0/24, {six.rsplit('::', 1)[0]}::/48"
+        return f"{four}, {six}"
+    line, group = INNER[zone]
+    if kind < wide:
+        return ""
+    host_number = rng.randrange(2, 8000)
+    if kind < wide + 0.12:
+        net = host_number // 256
+        return f"10.{line}.{net}.0/24, 2001:db8:{group}::{net:x}00/120"
+    return f"10.{line}.{host_number // 256}.{host_number % 256}, 2001:db8:{group}::{host_number:x}"
+
+
+def _rule_lines(
+    name: str, source: str, destination: str, sources: str, destinations: str, service: str, why: str
+) -> list[str]:
+    lines = [f"  - id: {name}", f"    from: {source}", f"    to: {destination}"]
+    if sources:
+        lines.append(f"    source: [{sources}]")
+    if destinations:
+        lines.append(f"    destination: [{destinations}]")
+    if service:
+        lines.append(f"    service: {service}")
+    return [*lines, "    action: allow", f"    why: {why}", "    owner: it@large.example"]

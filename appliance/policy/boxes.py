@@ -52,6 +52,25 @@ class Box(NamedTuple):
     key: Interval
 
 
+def is_point(box: Box) -> bool:
+    return all(first == last for first, last in box)
+
+
+def shape(box: Box, traffic: Traffic) -> str:
+    """The axes on which a box says one value, "sdk" at most; "-" when it says an interval that is not everything."""
+    version, family = traffic
+    said = ""
+    for axis, interval, full in zip(
+        "sdk", box, (FULL_ADDRESS[version], FULL_ADDRESS[version], FULL_KEY[family]), strict=True
+    ):
+        if interval == full:
+            continue
+        if interval[0] != interval[1]:
+            return "-"
+        said += axis
+    return said
+
+
 class Area(NamedTuple):
     """What a rule covers of one class: the product of its intervals; `wide` when it has too many boxes."""
 

@@ -11,18 +11,19 @@ from collections.abc import Iterable
 import msgspec
 
 from appliance.policy import emit, schedule
-from appliance.policy.boxes import TRAFFIC, Area, Traffic, area
+from appliance.policy.boxes import TRAFFIC, Traffic, area
 from appliance.policy.bundle import MAX_RULE_NUMBER, RuleInfo, ZoneInfo
 from appliance.policy.hooks import Frame
 from appliance.policy.logprefix import RESERVED
 from appliance.policy.model import ANY, GATEWAY, Dynamic, Policy, Rule, Schedule
 from appliance.policy.nat import Translation
-from appliance.policy.pairs import Section, chain_of
+from appliance.policy.pairs import Part, Section, chain_of
 from appliance.policy.rulechain import RuleChains, Surroundings, build_chains, chain_name, effect, schedule_set
 from appliance.policy.ruleset import Chain, Flowtable, Ruleset, Set
 
 Pair = tuple[str, str]
 Slot = tuple[Pair, Traffic]
+
 
 class Compiled(msgspec.Struct, frozen=True):
     """What a bundle needs from a policy."""
@@ -45,7 +46,7 @@ class Piece(msgspec.Struct):
     rule: Rule
     number: int
     chains: RuleChains
-    areas: dict[Traffic, Area]
+    parts: dict[Traffic, Part]
     pairs: tuple[Pair, ...]
 
 
@@ -84,7 +85,7 @@ def compile_policy(
         inspection={profile.name: profile.unavailable for profile in policy.profiles.values()},
     )
     pieces = _pieces(policy, rules, around, cache)
-    _sections(pieces, around, tuple(policy.zones), cache)
+    _sections(pieces, cache)
     queue = around.queue and any(rule.inspect and rule.action == "allow" for rule in rules)
     frame = Frame(policy, generation, queue=queue, flowtable="flowtable" in capabilities).build()
     nat = Translation(policy).build()
@@ -156,13 +157,15 @@ def _pieces(policy: Policy, rules: list[Rule], around: Surroundings, cache: Comp
                 continue
             if _same(piece.rule, rule):
                 # Written elsewhere in the text now, but the same rule.
-                pieces[rule.id] = Piece(rule, piece.number, piece.chains, piece.areas, piece.pairs)
+                pieces[rule.id] = Piece(rule, piece.number, piece.chains, piece.parts, piece.pairs)
                 continue
         if rule.id in RESERVED or rule.id in pieces:
             raise ValueError(f"rule id {rule.id!r} is taken")
-        areas = {traffic: found for traffic in TRAFFIC if (found := area(rule, traffic)) is not None}
         chains = build_chains(rule, number[rule.id], around)
-        pieces[rule.id] = Piece(rule, number[rule.id], chains, areas, pairs_of(rule, zones))
+        parts = {
+            traffic: Part(found, chains.certain) for traffic in TRAFFIC if (found := area(rule, traffic)) is not None
+        }
+        pieces[rule.id] = Piece(rule, number[rule.id], chains, parts, pairs_of(rule, zones))
     return pieces
 
 
@@ -170,12 +173,13 @@ def _same(one: Rule, other: Rule) -> bool:
     return one == other or msgspec.structs.replace(one, span=None) == msgspec.structs.replace(other, span=None)
 
 
-def _sections(pieces: dict[str, Piece], around: Surroundings, zones: tuple[str, ...], cache: CompileCache) -> None:
+def _sections(pieces: dict[str, Piece], cache: CompileCache) -> None:
     """Bring the sections of the cache to `pieces`."""
     order = {rule: position for position, rule in enumerate(pieces)}
     stays = {
-        rule for rule, piece in pieces.items() if (old := cache.pieces.get(rule)) and old.areas is piece.areas
-        and old.pairs == piece.pairs
+        rule
+        for rule, piece in pieces.items()
+        if (old := cache.pieces.get(rule)) and old.parts is piece.parts and old.pairs == piece.pairs
     }
     if [rule for rule in cache.pieces if rule in stays] != [rule for rule in pieces if rule in stays]:
         cache.sections = {}
@@ -184,16 +188,16 @@ def _sections(pieces: dict[str, Piece], around: Surroundings, zones: tuple[str, 
     else:
         gone = {rule: piece for rule, piece in cache.pieces.items() if rule not in stays}
     removed: dict[Slot, list[str]] = {}
-    added: dict[Slot, dict[str, Area]] = {}
+    added: dict[Slot, dict[str, Part]] = {}
     for rule, piece in gone.items():
         for pair in piece.pairs:
-            for traffic in piece.areas:
+            for traffic in piece.parts:
                 removed.setdefault((pair, traffic), []).append(rule)
     for rule, piece in pieces.items():
         if rule in stays:
             continue
         for pair in piece.pairs:
-            for traffic, found in piece.areas.items():
+            for traffic, found in piece.parts.items():
                 added.setdefault((pair, traffic), {})[rule] = found
     for slot in removed.keys() | added.keys():
         section = cache.sections.get(slot)
@@ -238,6 +242,7 @@ def _assemble(
         for section in sections:
             emitted = section.emit()
             chains[section.name] = emitted.chain
+            chains.update(emitted.paths)
             sets.update(emitted.sets)
         name = f"{pair[0]}/{pair[1]}"
         chains[name] = Chain(tuple(_dispatch(pair, sections)))

@@ -1,11 +1,14 @@
 """Levels: where each box of one zone pair and class of traffic is looked up.
 
-A box stands one level above every earlier rule's box that it overlaps, or on level 0. So two boxes of
-different rules that share a packet are never on one level, and the earlier rule's is the lower: looking
-through the levels in order meets the rules in order, and within a level no order is needed.
+A box stands one level above every earlier rule's box that it overlaps, or on level 0. So the earlier of two
+rules that share a packet is always on the lower level: looking through the levels in order meets the rules in
+order, and within a level no order is needed.
 
-The levels are kept, and a change of a few rules moves only what it touches. `Ladder` finds overlaps
-through an index of the distinct intervals of sources and destinations; the tests hold it to the plain
+One kind of overlap costs no level. Where a rule for one source and every destination meets a rule for one
+destination and every source, they share single points. Such crossings are few enough to be listed, and
+what is decided there is written down for each point (`pairs.py`); the two boxes may then stand side by side.
+
+The levels are kept, and a change of a few rules moves only what it touches. The tests hold this to the plain
 comparison of every box with every other.
 """
 
@@ -17,17 +20,21 @@ from heapq import heapify, heappop, heappush
 
 from appliance.policy.boxes import Box, Interval
 
+# A box that crosses more earlier ones than this stands above them instead.
+MAX_CROSSINGS = 48
+
 
 class Item:
-    """One box of a rule and its level."""
+    """One box of a rule, its shape (`shape` of `boxes.py`, "wide" for a box that is only a hull) and its level."""
 
-    __slots__ = ("box", "level", "rule", "wide")
+    __slots__ = ("box", "crossings", "level", "rule", "shape")
 
-    def __init__(self, rule: str, box: Box, wide: bool) -> None:
+    def __init__(self, rule: str, box: Box, shape: str) -> None:
         self.rule = rule
         self.box = box
-        self.wide = wide
+        self.shape = shape
         self.level = -1
+        self.crossings: tuple[Box, ...] = ()
 
 
 class Axis:
@@ -36,7 +43,7 @@ class Axis:
     def __init__(self) -> None:
         self._uses: dict[Interval, int] = {}
         self._sorted: list[Interval] = []
-        # Intervals longer than one value by the smallest aligned block around them: (bits, block) -> intervals.
+        # Intervals longer than one value by the smallest aligned block around them: bits -> block -> intervals.
         self._blocks: dict[int, dict[int, list[Interval]]] = {}
         self._dirty = False
 
@@ -75,6 +82,7 @@ class Axis:
 
     def _settle(self) -> None:
         if self._dirty:
+            # Appended unsorted by a bulk of additions; insertions keep it sorted from here on.
             self._sorted = sorted(self._uses)
             self._dirty = False
 
@@ -91,7 +99,7 @@ class Axis:
                 found.append(interval)
             return found
         self._settle()
-        # What begins inside: single values at `first`, and everything that begins after it.
+        # What begins inside: the single value at `first`, and everything that begins after it.
         if (first, first) in self._uses:
             found.append((first, first))
         after = bisect_right(self._sorted, (first, 1 << 129))
@@ -100,103 +108,24 @@ class Axis:
         return found
 
 
-class Ladder:
-    """The boxes of one zone pair and class of traffic, each on its level."""
+class Index:
+    """Items by their boxes: which of them share a packet with a given box."""
 
     def __init__(self) -> None:
-        self.rules: dict[str, tuple[Item, ...]] = {}
         self._sources = Axis()
         self._destinations = Axis()
         # Either way round, so that a search can begin at the axis that says more.
         self._cells: dict[Interval, dict[Interval, list[Item]]] = {}
         self._turned: dict[Interval, dict[Interval, list[Item]]] = {}
 
-    def items(self) -> Iterator[Item]:
-        for items in self.rules.values():
-            yield from items
-
-    def change(
-        self,
-        removed: Iterable[str],
-        added: Mapping[str, tuple[tuple[Box, ...], bool]],
-        order: Mapping[str, int],
-    ) -> set[Item]:
-        """Take out and put in rules, and settle the levels.
-
-        `added` maps rule ids to their boxes and whether they are wide; `order` says which rule comes first and
-        knows every rule that stays or comes. The order of the rules that stay must be what it was. Returns the
-        items whose level is new or another than before.
-        """
-        touched: set[Item] = set()
-        for rule in removed:
-            for item in self.rules.pop(rule):
-                self._take(item)
-                touched.update(other for other in self._meeting(item.box) if order[other.rule] > order.get(rule, -1))
-        bulk = len(added) > 64
-        fresh: list[Item] = []
-        for rule, (boxes, wide) in added.items():
-            items = tuple(Item(rule, box, wide) for box in boxes)
-            self.rules[rule] = items
-            for item in items:
-                self._put(item, bulk)
-            fresh.extend(items)
-        if len(fresh) == sum(len(items) for items in self.rules.values()):
-            return self._settle_all(fresh, order)
-        touched.update(fresh)
-        for item in fresh:
-            touched.update(other for other in self._meeting(item.box) if order[other.rule] > order[item.rule])
-        return self._settle(touched, order)
-
-    def _settle_all(self, items: list[Item], order: Mapping[str, int]) -> set[Item]:
-        """Levels for a ladder whose every box is new: earlier ones first, so each is settled once."""
-        items.sort(key=lambda item: order[item.rule])
-        for item in items:
-            level = -1
-            rule = item.rule
-            for other in self._meeting(item.box):
-                # What is not settled yet has level -1, so later rules do not count.
-                if other.level > level and other.rule != rule:
-                    level = other.level
-            item.level = level + 1
-        return set(items)
-
-    def _settle(self, touched: set[Item], order: Mapping[str, int]) -> set[Item]:
-        """Levels again for `touched` and for what follows from them, earlier rules first."""
-        serial = {item: number for number, item in enumerate(touched)}
-        waiting = [(order[item.rule], number, item) for item, number in serial.items()]
-        heapify(waiting)
-        queued = set(touched)
-        moved: set[Item] = set()
-        while waiting:
-            position, _, item = heappop(waiting)
-            queued.discard(item)
-            level = -1
-            later = []
-            for other in self._meeting(item.box):
-                where = order[other.rule]
-                if where < position:
-                    level = max(level, other.level)
-                elif where > position:
-                    later.append(other)
-            if item.level == level + 1:
-                continue
-            item.level = level + 1
-            moved.add(item)
-            for other in later:
-                if other not in queued:
-                    queued.add(other)
-                    serial.setdefault(other, len(serial))
-                    heappush(waiting, (order[other.rule], serial[other], other))
-        return moved
-
-    def _put(self, item: Item, bulk: bool) -> None:
+    def put(self, item: Item, *, bulk: bool = False) -> None:
         source, destination, _ = item.box
         self._sources.add(source, bulk)
         self._destinations.add(destination, bulk)
         self._cells.setdefault(destination, {}).setdefault(source, []).append(item)
         self._turned.setdefault(source, {}).setdefault(destination, []).append(item)
 
-    def _take(self, item: Item) -> None:
+    def take(self, item: Item) -> None:
         source, destination, _ = item.box
         self._sources.remove(source)
         self._destinations.remove(destination)
@@ -208,8 +137,7 @@ class Ladder:
             if not row:
                 del index[outer]
 
-    def _meeting(self, box: Box) -> Iterator[Item]:
-        """Every item whose box shares a packet with `box`."""
+    def meeting(self, box: Box) -> Iterator[Item]:
         source, destination, (first, last) = box
         sources = self._sources.meeting(source)
         destinations = self._destinations.meeting(destination)
@@ -231,3 +159,121 @@ class Ladder:
                     key = item.box[2]
                     if key[0] <= last and first <= key[1]:
                         yield item
+
+
+class Ladder:
+    """The boxes of one zone pair and class of traffic, each on its level."""
+
+    def __init__(self) -> None:
+        self.rules: dict[str, tuple[Item, ...]] = {}
+        self.index = Index()
+        # How many boxes cross at a point.
+        self.crossings: dict[Box, int] = {}
+
+    def items(self) -> Iterator[Item]:
+        for items in self.rules.values():
+            yield from items
+
+    def change(
+        self, removed: Iterable[str], added: Mapping[str, tuple[Item, ...]], order: Mapping[str, int]
+    ) -> set[Box]:
+        """Take out and put in rules, and settle the levels.
+
+        `order` says which rule comes first and knows every rule that stays or comes; the order of those that stay
+        must be what it was. Returns the crossings that came or went.
+        """
+        before: dict[Box, int] = {}
+        touched: set[Item] = set()
+        for rule in removed:
+            for item in self.rules.pop(rule, ()):
+                self.index.take(item)
+                self._cross(item, (), before)
+                touched.discard(item)
+                touched.update(self.index.meeting(item.box))
+        fresh: list[Item] = []
+        for rule, items in added.items():
+            self.rules[rule] = items
+            fresh.extend(items)
+        for item in fresh:
+            self.index.put(item, bulk=len(fresh) > 64)
+        if len(fresh) == sum(map(len, self.rules.values())):
+            touched = set(fresh)
+        else:
+            touched.update(fresh)
+            for item in fresh:
+                position = order[item.rule]
+                touched.update(other for other in self.index.meeting(item.box) if order[other.rule] > position)
+        self._settle(touched, order, before)
+        return {point for point, count in before.items() if (count > 0) != (point in self.crossings)}
+
+    def _settle(self, touched: set[Item], order: Mapping[str, int], before: dict[Box, int]) -> None:
+        """Levels again for `touched` and for what follows from them, earlier rules first."""
+        serial = {item: number for number, item in enumerate(touched)}
+        waiting = [(order[item.rule], number, item) for item, number in serial.items()]
+        heapify(waiting)
+        queued = set(touched)
+        while waiting:
+            position, _, item = heappop(waiting)
+            queued.discard(item)
+            earlier: list[Item] = []
+            later: list[Item] = []
+            for other in self.index.meeting(item.box):
+                where = order[other.rule]
+                if where < position:
+                    earlier.append(other)
+                elif where > position and other.level >= 0:
+                    later.append(other)
+            level, crossings = _place(item, earlier)
+            self._cross(item, crossings, before)
+            if item.level == level:
+                continue
+            item.level = level
+            for other in later:
+                if other not in queued:
+                    queued.add(other)
+                    serial.setdefault(other, len(serial))
+                    heappush(waiting, (order[other.rule], serial[other], other))
+
+    def _cross(self, item: Item, crossings: tuple[Box, ...], before: dict[Box, int]) -> None:
+        """Note where an item crosses earlier ones now."""
+        if item.crossings == crossings:
+            return
+        for points, change in ((item.crossings, -1), (crossings, 1)):
+            for point in points:
+                count = self.crossings.get(point, 0)
+                before.setdefault(point, count)
+                if count + change:
+                    self.crossings[point] = count + change
+                else:
+                    del self.crossings[point]
+        item.crossings = crossings
+
+
+def _place(item: Item, earlier: list[Item]) -> tuple[int, tuple[Box, ...]]:
+    """The level of an item over the earlier ones that it meets, and the points where it crosses some of them."""
+    level = 0
+    points: set[Box] = set()
+    crossed = -1
+    for other in earlier:
+        point = crossing(item, other)
+        if point is None:
+            level = max(level, other.level + 1)
+        else:
+            points.add(point)
+            crossed = max(crossed, other.level)
+    if len(points) > MAX_CROSSINGS:
+        return max(level, crossed + 1), ()
+    return level, tuple(sorted(points))
+
+
+def crossing(one: Item, other: Item) -> Box | None:
+    """The single point that two boxes share, if that is all and they have different shapes."""
+    if one.shape == other.shape or "wide" in (one.shape, other.shape):
+        return None
+    parts = []
+    for (first, last), (begin, end) in zip(one.box, other.box, strict=True):
+        low = first if first > begin else begin
+        if low != (last if last < end else end):
+            return None
+        parts.append((low, low))
+    return Box(parts[0], parts[1], parts[2])

@@ -1,32 +1,43 @@
-"""The rules of one zone pair and class of traffic, as chain and maps.
+"""The rules of one zone pair and class of traffic, as chains and maps.
 
-A ladder (`levels.py`) says on which level each box stands. Within a level boxes are disjoint, so they are
-sorted by shape: boxes that hold single values or everything on each axis go into an exact hash map over the
-axes that say something, when there are enough of them to be worth a look-up of their own; the rest share one
-interval map; a handful stay plain rules.
+First come the points: one source, one destination, one port. Which rules hold there, and in what order, is known
+when compiling, so one look-up in a hash map decides. What is left are boxes with room in them; they stand on
+levels (`levels.py`), and on each level there is one map per shape: exact where every box says single values or
+everything on each axis, an interval map for the others, plain rules where there are only a few.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
 
 import msgspec
 
 from appliance.policy import emit
-from appliance.policy.boxes import FULL_ADDRESS, FULL_KEY, Area, Box, Interval, Traffic
-from appliance.policy.levels import Item, Ladder
+from appliance.policy.boxes import FULL_ADDRESS, FULL_KEY, Area, Box, Interval, Traffic, is_point, shape
+from appliance.policy.levels import Index, Item, Ladder
 from appliance.policy.rulechain import address_set, chain_name
 from appliance.policy.ruleset import Chain, Set
 
-HASH_AT_LEAST = 32  # boxes of one shape on one level
-MAP_AT_LEAST = 4
+MAP_AT_LEAST = 4  # fewer boxes than this are plain rules
 KEY_TYPE = {"tcp": "inet_service", "udp": "inet_service", "icmp": "inet_service", "other": "inet_proto"}
-L4 = {"tcp": "tcp", "udp": "udp"}
+PORTED = frozenset({"tcp", "udp"})
+LONGEST_NAME = 120
+
+
+class Part(msgspec.Struct, frozen=True):
+    """What a rule has in a section: its area, and whether it decides everything there."""
+
+    area: Area
+    certain: bool
 
 
 class Emitted(msgspec.Struct, frozen=True):
+    """`paths` are chains that may serve more than one section: their names say all that is in them."""
+
     chain: Chain
     sets: dict[str, Set]
+    paths: dict[str, Chain]
 
 
 def chain_of(pair: tuple[str, str], traffic: Traffic) -> str:
@@ -40,25 +51,90 @@ class Section:
         self.name = chain_of(pair, traffic)
         self.traffic = traffic
         self.ladder = Ladder()
-        self._emitted: Emitted | None = None
-        self._areas: dict[str, Area] = {}
+        self._parts: dict[str, Part] = {}
         self._order: Mapping[str, int] = {}
-        self._shapes: dict[Item, tuple[str, str]] = {}
-
-    def change(self, removed: list[str], added: Mapping[str, Area], order: Mapping[str, int]) -> None:
-        """Take rules out and put rules in; a rule in both is one that changed."""
-        for rule in removed:
-            del self._areas[rule]
-            for item in self.ladder.rules[rule]:
-                self._shapes.pop(item, None)
-        self._areas.update(added)
-        self._order = order
-        self.ladder.change(removed, {rule: (area.boxes(), area.wide) for rule, area in added.items()}, order)
-        self._emitted = None
+        # Points: which rules say them, the index over them, and what is decided at each.
+        self._owners: dict[Box, list[str]] = {}
+        self._points: dict[Box, Item] = {}
+        self._near = Index()
+        self._decided: dict[Box, tuple[str, ...]] = {}
+        self._elements: dict[str, str] = {}
+        self._emitted: Emitted | None = None
 
     @property
     def empty(self) -> bool:
-        return not self._areas
+        return not self._parts
+
+    def change(self, removed: Iterable[str], added: Mapping[str, Part], order: Mapping[str, int]) -> None:
+        """Take rules out and put rules in; a rule in both is one that changed."""
+        self._emitted = None
+        self._order = order
+        stale: set[Box] = set()
+        room: list[Box] = []
+        removed = list(removed)
+        for rule in removed:
+            part = self._parts.pop(rule)
+            for box in part.area.boxes():
+                if self._is_point(part, box):
+                    self._owners[box].remove(rule)
+                    if not self._owners[box]:
+                        del self._owners[box]
+                    stale.add(box)
+                else:
+                    room.append(box)
+        items: dict[str, tuple[Item, ...]] = {}
+        for rule, part in added.items():
+            self._parts[rule] = part
+            boxes = []
+            for box in part.area.boxes():
+                if self._is_point(part, box):
+                    self._owners.setdefault(box, []).append(rule)
+                    stale.add(box)
+                else:
+                    boxes.append(Item(rule, box, "wide" if part.area.wide else shape(box, self.traffic)))
+                    room.append(box)
+            if boxes:
+                items[rule] = tuple(boxes)
+        stale |= self.ladder.change(removed, items, order)
+        if len(stale) < len(self._points):
+            for box in room:
+                stale.update(item.box for item in self._near.meeting(box))
+        else:
+            stale.update(self._points)
+        self._decide(stale)
+
+    @staticmethod
+    def _is_point(part: Part, box: Box) -> bool:
+        return not part.area.wide and is_point(box)
+
+    def _decide(self, stale: set[Box]) -> None:
+        """Find again what holds at points: every rule there in order, up to the first that is certain."""
+        order, parts = self._order, self._parts
+        bulk = len(stale) > 64
+        for point in stale:
+            wanted = point in self._owners or point in self.ladder.crossings
+            if not wanted:
+                if point in self._points:
+                    self._near.take(self._points.pop(point))
+                    del self._decided[point]
+                    del self._elements[self._text(point, "sdk")]
+                continue
+            if point not in self._points:
+                self._points[point] = item = Item("", point, "sdk")
+                self._near.put(item, bulk=bulk)
+            rules = {item.rule for item in self.ladder.index.meeting(point)}
+            rules.update(self._owners.get(point, ()))
+            held: list[str] = []
+            for rule in sorted(rules, key=order.__getitem__):
+                held.append(rule)
+                if parts[rule].certain and not parts[rule].area.wide:
+                    break
+            decided = tuple(held)
+            if self._decided.get(point) != decided:
+                self._decided[point] = decided
+                self._elements[self._text(point, "sdk")] = f"goto {_path(decided)}"
+
+    # --- as nftables ------------------------------------------------------------------------------------
 
     def emit(self) -> Emitted:
         if self._emitted is None:
@@ -66,105 +142,87 @@ class Section:
         return self._emitted
 
     def _emit(self) -> Emitted:
-        levels: dict[int, dict[str, dict[str, Item]]] = {}
-        order = self._order
-        for rule in sorted(self.ladder.rules, key=order.__getitem__):
-            for item in self.ladder.rules[rule]:
-                shape, text = self._shapes.get(item) or self._shape(item)
-                levels.setdefault(item.level, {}).setdefault(shape, {})[text] = item
         rules: list[str] = []
         sets: dict[str, Set] = {}
+        order = self._order
+        if len(self._points) < MAP_AT_LEAST:
+            for point in sorted(self._points, key=lambda point: (order[self._decided[point][0]], point)):
+                rules.append(self._plain(point, f"goto {_path(self._decided[point])}"))
+        else:
+            sets[f"{self.name}/points"] = self._map("sdk", dict(self._elements))
+            rules.append(f"{self._match('sdk')} vmap @{self.name}/points")
+        levels: dict[int, dict[str, list[Item]]] = {}
+        for rule in sorted(self.ladder.rules, key=order.__getitem__):
+            for item in self.ladder.rules[rule]:
+                levels.setdefault(item.level, {}).setdefault(item.shape, []).append(item)
         for level in sorted(levels):
-            self._level(level, levels[level], rules, sets)
-        return Emitted(Chain(tuple(rules)), sets)
+            for name, items in sorted(levels[level].items(), reverse=True):
+                self._shaped(level, name, items, rules, sets)
+        paths = {
+            _path(decided): Chain(tuple(f"jump {chain_name(rule)}" for rule in decided))
+            for decided in sorted(set(self._decided.values()))
+            if len(decided) > 1
+        }
+        return Emitted(Chain(tuple(rules)), sets, paths)
 
-    def _level(self, level: int, shapes: dict[str, dict[str, Item]], rules: list[str], sets: dict[str, Set]) -> None:
-        rest: list[Item] = []
-        plain: list[str] = []
-        for shape, items in sorted(shapes.items(), reverse=True):
-            if shape == "wide":
-                plain += [self._wide(item, sets) for item in items.values()]
-            elif shape == "":
-                plain += [f"jump {chain_name(item.rule)}" for item in items.values()]
-            elif shape == "-" or len(items) < HASH_AT_LEAST:
-                rest += items.values()
-            else:
-                name = f"{self.name}/{level}-{shape}"
-                sets[name] = Set(
-                    key=f"type {' . '.join(self._types(shape))}",
-                    data="verdict",
-                    elements={text: f"jump {chain_name(item.rule)}" for text, item in items.items()},
-                )
-                rules.append(f"{self._match(shape)} vmap @{name}")
-        if len(rest) < MAP_AT_LEAST:
-            plain = [self._plain(item) for item in rest] + plain
+    def _shaped(self, level: int, name: str, items: list[Item], rules: list[str], sets: dict[str, Set]) -> None:
+        if name == "wide":
+            rules += [self._wide(item, sets) for item in items]
+        elif len(items) < MAP_AT_LEAST or not name:
+            rules += [self._plain(item.box, f"jump {chain_name(item.rule)}") for item in items]
         else:
-            name = f"{self.name}/{level}"
-            sets[name] = Set(
-                key=f"type {' . '.join(self._types('sdk'))}",
-                data="verdict",
-                flags=("interval",),
-                elements={self._text(item.box, "sdk"): f"jump {chain_name(item.rule)}" for item in rest},
-            )
-            rules.append(f"{self._match('sdk')} vmap @{name}")
-        rules += plain
+            axes = "sdk" if name == "-" else name
+            elements = {self._text(item.box, axes): f"jump {chain_name(item.rule)}" for item in items}
+            kept = f"{self.name}/{level}" if name == "-" else f"{self.name}/{level}-{name}"
+            sets[kept] = self._map(axes, elements, interval=name == "-")
+            rules.append(f"{self._match(axes)} vmap @{kept}")
 
-    def _shape(self, item: Item) -> tuple[str, str]:
-        """The axes that say something ("sdk", "dk", …), "-" where one is an interval, and the key's text."""
-        if item.wide:
-            found = ("wide", item.rule)
-        else:
-            shape = ""
-            for axis, interval, full in zip("sdk", item.box, self._full(), strict=True):
-                if interval == full:
-                    continue
-                if interval[0] != interval[1]:
-                    shape = "-"
-                    break
-                shape += axis
-            found = (shape, self._text(item.box, "sdk" if shape == "-" else shape))
-        self._shapes[item] = found
-        return found
-
-    def _full(self) -> tuple[Interval, Interval, Interval]:
+    def _map(self, axes: str, elements: dict[str, str], *, interval: bool = False) -> Set:
         version, family = self.traffic
-        return FULL_ADDRESS[version], FULL_ADDRESS[version], FULL_KEY[family]
+        kinds = {"s": emit.ADDRESS_TYPE[version], "d": emit.ADDRESS_TYPE[version], "k": KEY_TYPE[family]}
+        return Set(
+            key=f"type {' . '.join(kinds[axis] for axis in axes)}",
+            data="verdict",
+            flags=("interval",) if interval else (),
+            elements=elements,
+        )
 
-    def _text(self, box: Box, shape: str) -> str:
+    def _text(self, box: Box, axes: str) -> str:
         version = self.traffic.version
         words = []
-        if "s" in shape:
+        if "s" in axes:
             words.append(emit.addresses(box.source, version))
-        if "d" in shape:
+        if "d" in axes:
             words.append(emit.addresses(box.destination, version))
-        if "k" in shape:
+        if "k" in axes:
             words.append(emit.numbers(box.key))
         return " . ".join(words)
 
-    def _types(self, shape: str) -> list[str]:
+    def _full(self) -> Box:
         version, family = self.traffic
-        kinds = {"s": emit.ADDRESS_TYPE[version], "d": emit.ADDRESS_TYPE[version], "k": KEY_TYPE[family]}
-        return [kinds[axis] for axis in shape]
+        return Box(FULL_ADDRESS[version], FULL_ADDRESS[version], FULL_KEY[family])
 
     def _expressions(self) -> dict[str, str]:
         version, family = self.traffic
         key = {"icmp": "@th,0,16", "other": "meta l4proto"}.get(family, "ct reply proto-src")
         return {"s": f"ct original {emit.IP[version]} saddr", "d": f"ct reply {emit.IP[version]} saddr", "k": key}
 
-    def _match(self, shape: str) -> str:
+    def _match(self, axes: str) -> str:
         words = self._expressions()
-        match = " . ".join(words[axis] for axis in shape)
+        match = " . ".join(words[axis] for axis in axes)
         # nftables learns the type of a conntrack port only from a match on the protocol.
-        need = L4.get(self.traffic.family, "") if "k" in shape else ""
-        return f"meta l4proto {need} {match}" if need else match
+        return f"meta l4proto {self.traffic.family} {match}" if "k" in axes and self._ported else match
 
-    def _plain(self, item: Item) -> str:
-        source, destination, key = item.box
-        return self._rule(item.rule, (source,), (destination,), (key,))
+    @property
+    def _ported(self) -> bool:
+        return self.traffic.family in PORTED
+
+    def _plain(self, box: Box, verdict: str) -> str:
+        return self._rule(verdict, (box.source,), (box.destination,), (box.key,))
 
     def _wide(self, item: Item, sets: dict[str, Set]) -> str:
         """A rule with too many boxes: matched by its own sets of sources and destinations."""
-        area = self._areas[item.rule]
+        area = self._parts[item.rule].area
         version = self.traffic.version
         named = []
         for word, intervals in (("sources", area.sources), ("destinations", area.destinations)):
@@ -174,11 +232,12 @@ class Section:
                 named.append(f"@{name}")
             else:
                 named.append("")
-        return self._rule(item.rule, area.sources, area.destinations, area.keys, named[0], named[1])
+        verdict = f"jump {chain_name(item.rule)}"
+        return self._rule(verdict, area.sources, area.destinations, area.keys, named[0], named[1])
 
     def _rule(
         self,
-        rule: str,
+        verdict: str,
         sources: tuple[Interval, ...],
         destinations: tuple[Interval, ...],
         keys: tuple[Interval, ...],
@@ -186,18 +245,24 @@ class Section:
         destination_set: str = "",
     ) -> str:
         version, family = self.traffic
-        words = self._expressions()
-        full_source, full_destination, full_key = self._full()
+        words, full = self._expressions(), self._full()
         parts = []
-        if source_set or sources != (full_source,):
+        if source_set or sources != (full.source,):
             listed = source_set or emit.braces(emit.addresses(interval, version) for interval in sources)
             parts.append(f"{words['s']} {listed}")
-        if destination_set or destinations != (full_destination,):
+        if destination_set or destinations != (full.destination,):
             listed = destination_set or emit.braces(emit.addresses(interval, version) for interval in destinations)
             parts.append(f"{words['d']} {listed}")
-        if keys != (full_key,):
-            if family in L4:
-                parts.append(f"meta l4proto {L4[family]}")
+        if keys != (full.key,):
+            if self._ported:
+                parts.append(f"meta l4proto {family}")
             parts.append(f"{words['k']} {emit.braces(emit.numbers(interval) for interval in keys)}")
-        parts.append(f"jump {chain_name(rule)}")
-        return " ".join(parts)
+        return " ".join([*parts, verdict])
+
+
+def _path(rules: tuple[str, ...]) -> str:
+    """The chain that tries rules one after another: a single rule's own, or one named after all of them."""
+    if len(rules) == 1:
+        return chain_name(rules[0])
+    name = "path/" + "/".join(rules)
+    return name if len(name) <= LONGEST_NAME else f"path/{sha256(name.encode()).hexdigest()[:32]}"

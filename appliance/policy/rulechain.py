@@ -40,11 +40,16 @@ class Surroundings(msgspec.Struct, frozen=True):
 
 
 class RuleChains(msgspec.Struct, frozen=True):
-    """What one rule adds to the table. `revisit` names the chain that a timed connection passes, or ""."""
+    """What one rule adds to the table.
+
+    `revisit` names the chain that a timed connection passes, or "". `certain` is whether the rule decides
+    every packet of its boxes, with nothing that could make it return.
+    """
 
     chains: dict[str, Chain]
     sets: dict[str, Set]
     revisit: str = ""
+    certain: bool = True
 
 
 def chain_name(rule: str) -> str:
@@ -76,7 +81,8 @@ def build_chains(rule: Rule, number: int, around: Surroundings) -> RuleChains:
         stages.append(_located(rule, rule.destination, "reply", "destination", sets))
     if any(needs_entries(entry) for entry in rule.services):
         stages.append([match for entry in rule.services for match in _entry(entry)])
-    tail = [*_limits(rule, sets), *_verdict(rule, number, around)]
+    limits = _limits(rule, sets)
+    tail = [*limits, *_verdict(rule, number, around)]
     chains = _staged(name, head, stages, tail, leave if rule.people else "")
     revisit = ""
     if rule.action == "allow" and (revocable or rule.people):
@@ -85,7 +91,7 @@ def build_chains(rule: Rule, number: int, around: Surroundings) -> RuleChains:
         body = [f"{match} return" for match in revocable]
         body += [f"{match} {accept}" for match in people] if rule.people else [accept]
         chains[revisit] = Chain(rules=tuple(body))
-    return RuleChains(chains, sets, revisit)
+    return RuleChains(chains, sets, revisit, certain=not (head or stages or limits))
 
 
 def _lasting(rule: Rule, around: Surroundings) -> list[Match]:
