@@ -120,7 +120,7 @@ def _text_verbs(tree: _Tree) -> None:
         "Each problem is printed as file:line:column, what is wrong, and what would be right.",
     )
     check.add_argument("files", nargs="+", metavar="FILE", help="a policy text; - for standard input")
-    check.add_argument("--all", action="store_true", help="print all problems, not only the first 50")
+    check.add_argument("--all", action="store_true", help="print all problems and changes, not only the first 50")
     check.add_argument(
         "--baselines",
         metavar="DIR",
@@ -146,7 +146,7 @@ def _change_verbs(tree: _Tree) -> None:
     plan = tree.verb("plan", "change:plan", "Say in words what applying a text would change; nothing changes")
     plan.add_argument("file", metavar="FILE", help="a policy text; - for standard input")
     plan.add_argument("--called", default="", help=argparse.SUPPRESS)
-    plan.add_argument("--all", action="store_true", help="print all problems, not only the first 50")
+    plan.add_argument("--all", action="store_true", help="print all problems and changes, not only the first 50")
     apply = tree.verb(
         "apply",
         "change:apply",
@@ -176,12 +176,13 @@ def _change_verbs(tree: _Tree) -> None:
         default=None,
         help="stay until it is confirmed or the old one is back (default: on a terminal)",
     )
-    apply.add_argument("--all", action="store_true", help="print all problems, not only the first 50")
+    apply.add_argument("--all", action="store_true", help="print all problems and changes, not only the first 50")
     tree.verb("confirm", "change:confirm", "Keep the generation that runs unconfirmed")
     rollback = tree.verb("rollback", "change:rollback", "Go back to an earlier generation")
     rollback.add_argument("generation", nargs="?", type=_positive, help="its number (default: the one before)")
     rollback.add_argument("--reason", default="", metavar="WORDS", help="why, for the history")
     rollback.add_argument("--yes", action="store_true", help="do not ask")
+    rollback.add_argument("--all", action="store_true", help="print all changes, not only the first 50")
 
 
 def _look_verbs(tree: _Tree) -> None:
@@ -207,6 +208,7 @@ def _look_verbs(tree: _Tree) -> None:
     diff = tree.verb("diff", "past:diff", "Compare two generations or texts: lines, then what it means in words")
     diff.add_argument("old", metavar="A", help="a generation number or a file")
     diff.add_argument("new", metavar="B", help="a generation number or a file")
+    diff.add_argument("--all", action="store_true", help="print all changes, not only the first 50")
     diff.add_argument("--baselines", action="append", metavar="DIR", help="where inherited texts lie")
     explain = tree.verb(
         "explain",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from appliance.commands.failure import AWAY, CONFLICT, OK, USAGE, Failure
 from appliance.commands.files import STDIN, list_files, read_text, shown_name
 from appliance.commands.gateway import Gateway
-from appliance.commands.problems import show_findings, summary
+from appliance.commands.problems import SHOWN, show_findings, summary
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, duration, local_time, took
 from appliance.control import messages
@@ -34,7 +34,7 @@ def plan(options: argparse.Namespace, terminal: Terminal) -> int:
         terminal.data(planned)
         return OK
     show_findings(terminal, planned.findings, {name: text}, everything=options.all)
-    _show_plan(planned, terminal)
+    _show_plan(planned, terminal, everything=options.all)
     return OK
 
 
@@ -42,23 +42,25 @@ def _planned(gateway: Gateway, text: str, name: str, files: dict[str, str]) -> m
     return gateway.ask(messages.Plan(text, name, files), messages.Planned, texts={name: text})
 
 
-def _show_plan(planned: messages.Planned, terminal: Terminal) -> None:
+def _show_plan(planned: messages.Planned, terminal: Terminal, *, everything: bool) -> None:
     against = f"against generation {planned.base}" if planned.base else "for the first generation"
     if not planned.changes:
         terminal.line(f"Plan {against}: nothing changes.", "bold")
     else:
         terminal.line(f"Plan {against}:", "bold")
-        show_changes(planned.changes, terminal)
+        show_changes(planned.changes, terminal, everything=everything)
         changes, statements = count(len(planned.changes), "change"), count(planned.statements, "nftables statement")
         terminal.line(f"{changes}, one transaction of {statements}.")
     _show_omitted(planned.omitted, terminal)
 
 
-def show_changes(changes: Sequence[messages.Change], terminal: Terminal) -> None:
-    """One line per change: its mark and the words, which name what changes."""
-    for change in changes:
+def show_changes(changes: Sequence[messages.Change], terminal: Terminal, *, everything: bool) -> None:
+    """One line per change: its mark and the words, which name what changes; `SHOWN` of them unless `everything`."""
+    for change in changes if everything else changes[:SHOWN]:
         mark, style = _MARKS[change.kind]
         terminal.line(f"  {mark} {escape(change.words)}", style)
+    if not everything and len(changes) > SHOWN:
+        terminal.line(f"  … and {len(changes) - SHOWN} more (--all shows them)", "bold")
 
 
 def _show_omitted(omitted: Sequence[str], terminal: Terminal) -> None:
@@ -79,7 +81,7 @@ def apply(options: argparse.Namespace, terminal: Terminal) -> int:
     else:
         if options.yes:
             show_findings(terminal, applied.findings, {name: text}, everything=options.all)
-            show_changes(applied.changes, terminal)
+            show_changes(applied.changes, terminal, everything=options.all)
         _say_applied(applied, base, gateway, terminal)
     wait = terminal.tty and not terminal.json if options.wait is None else options.wait
     if wait and applied.confirm_by:
@@ -102,7 +104,7 @@ def _ask_for(
         raise Failure(
             "nobody to ask: standard input is not a terminal", "say --yes to apply without a question", code=USAGE
         )
-    _show_plan(planned, terminal)
+    _show_plan(planned, terminal, everything=options.all)
     if not terminal.ask("Apply this?"):
         raise Failure("not applied, nothing changed", name="declined")
     return planned.base
@@ -179,7 +181,7 @@ def rollback(options: argparse.Namespace, terminal: Terminal) -> int:
     if terminal.json:
         terminal.data(applied)
         return OK
-    show_changes(applied.changes, terminal)
+    show_changes(applied.changes, terminal, everything=options.all)
     if applied.findings:
         terminal.note(summary(applied.findings))
     _say_applied(applied, 0, gateway, terminal)

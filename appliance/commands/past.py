@@ -104,7 +104,7 @@ def diff(options: argparse.Namespace, terminal: Terminal) -> int:
         terminal.line()
     if changes:
         terminal.line(f"In words, {count(len(changes), 'change')}:", "bold")
-        show_changes(changes, terminal)
+        show_changes(changes, terminal, everything=options.all)
     else:
         terminal.line("Nothing changes in what the gateway does.", "bold")
     return OK
