@@ -107,15 +107,25 @@ class Supervisor:
         return Path(self._instance.run) / "notify"
 
     def start(self, patience: float = 20.0) -> None:
-        """Start every row and wait until each said it is ready.
+        """`begin`, then `wait`. Raises SupervisorError."""
+        self.begin()
+        self.wait(patience)
 
-        Raises SupervisorError, with everything stopped again, when one is not ready within `patience` seconds.
+    def begin(self) -> None:
+        """Start every row. All at once: each waits by itself for those it calls, and interpreters start side by side.
+
+        Raises SupervisorError, with everything stopped again.
         """
         prepare_directories(self._instance, [child.row for child in self._children])
         self._listen()
-        # All at once: each waits by itself for those it calls, and interpreters start side by side.
         for child in self._children:
             self._spawn(child)
+
+    def wait(self, patience: float) -> None:
+        """Wait until each row said it is ready.
+
+        Raises SupervisorError, with everything stopped again, when one is not ready within `patience` seconds.
+        """
         deadline = time.monotonic() + patience
         while late := [child for child in self._children if not child.ready]:
             hopeless = any(child.restarts >= START_TRIES for child in late)

@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("verb", nargs="?", default="start", choices=("start", "list", "clean"), help="default: start")
     words.add_argument("--id", help="the lab's id: small letters and digits (default: the lowest free number)")
     words.add_argument("--for", dest="seconds", type=_duration, metavar="TIME", help="end by itself, e.g. after 20s")
+    words.add_argument("--two", action="store_true", help="the second ministry runs Reef too")
     words.add_argument("--no-traffic", action="store_true", help="the hosts only answer; all traffic is yours")
     words.add_argument("--verbose", action="store_true", help="show what the daemons print, and every attempt")
     return words
@@ -92,7 +93,7 @@ def _start(options: argparse.Namespace) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
-    lab = Lab(options.id, traffic=not options.no_traffic, log=log, stage=stage)
+    lab = Lab(options.id, traffic=not options.no_traffic, two_gateways=options.two, log=log, stage=stage)
     paper.line("Starting the lab ...")
     summary = Summary()
     try:
@@ -118,7 +119,7 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 def _run(lab: Lab, options: argparse.Namespace, paper: Paper, summary: Summary) -> None:
     until = time.monotonic() + options.seconds if options.seconds else None
-    watch = Watch(lab.gateway.instance)
+    watches = {name: Watch(gateway.instance) for name, gateway in lab.gateways.items()}
     while until is None or time.monotonic() < until:
         for attempt in lab.poll(TICK):
             summary.count(attempt)
@@ -126,9 +127,11 @@ def _run(lab: Lab, options: argparse.Namespace, paper: Paper, summary: Summary) 
                 paper.line(f"{attempt.host}: {attempt.what}: {_outcome(attempt)}", "yellow")
             elif options.verbose:
                 paper.line(f"{attempt.host}: {attempt.what}: {_outcome(attempt)}", "dim")
-        for decision in watch.read():
-            summary.decided[decision.verdict] += 1
-            paper.line(decision.words, "green" if decision.verdict == "allow" else "red")
+        for name, watch in watches.items():
+            before = f"{name:<4} " if len(watches) > 1 else ""
+            for decision in watch.read():
+                summary.decided[decision.verdict] += 1
+                paper.line(before + decision.words, "green" if decision.verdict == "allow" else "red")
 
 
 def _outcome(attempt: Attempt) -> str:
@@ -160,7 +163,7 @@ class Summary:
             f"{self.attempts[False, True]} and missed {self.attempts[False, False]}."
         )
         said = ", ".join(f"{count} {verdict}" for verdict, count in sorted(self.decided.items())) or "none"
-        paper.line(f"Decisions in the gateway's log: {said}.")
+        paper.line(f"Decisions in the log of the gateways: {said}.")
 
 
 def _what_to_try(lab: Lab, paper: Paper) -> None:

@@ -83,7 +83,7 @@ class LabGateway:
         self._log = log
         self._supervisor: Supervisor | None = None
 
-    def start(self) -> None:
+    def begin(self) -> None:
         """Make the directories and start the daemons; they enforce nothing yet. Raises GatewayError."""
         self.directory.mkdir(parents=True)
         self.instance.baselines.mkdir(parents=True)
@@ -94,9 +94,17 @@ class LabGateway:
         self._command()
         self._supervisor = Supervisor(self.instance, self.file, self._rows, placement=self.placement, log=self._log)
         try:
-            self._supervisor.start()
+            self._supervisor.begin()
         except SupervisorError as error:
-            raise GatewayError(str(error)) from error
+            raise GatewayError(f"{self.host}: {error}") from error
+
+    def wait(self, patience: float = 20.0) -> None:
+        """Until every daemon said it is ready. Raises GatewayError."""
+        if self._supervisor is not None:
+            try:
+                self._supervisor.wait(patience)
+            except SupervisorError as error:
+                raise GatewayError(f"{self.host}: {error}") from error
 
     def _accounts(self) -> None:
         """The box's own passwd, shadow and group: root, the daemons, sshd and an officer who may operate it."""
@@ -144,9 +152,9 @@ class LabGateway:
             findings = "\n".join(
                 f"{one.file}:{one.line}:{one.column}: {one.message}; {one.remedy}" for one in error.reply.findings
             )
-            raise GatewayError(f"the policy was refused: {error}\n{findings}") from error
+            raise GatewayError(f"{self.host}: the policy was refused: {error}\n{findings}") from error
         except (DaemonAway, ProtocolError) as error:
-            raise GatewayError(f"the policy was not applied: {error}") from error
+            raise GatewayError(f"{self.host}: the policy was not applied: {error}") from error
 
     def status(self) -> StatusReport:
         try:

@@ -15,10 +15,14 @@ class LabError(Exception):
     """The lab cannot be started; the text says what is wrong and what would be right."""
 
 
-def instance_file(lab: str, host: str = "gw") -> Path:
-    """The instance file of a running lab's gateway. Raises LabError when that lab does not run."""
-    file = ROOT / lab / host / "instance.json"
-    if not ID.fullmatch(lab) or not file.exists():
+def instance_file(lab: str) -> Path:
+    """The instance file of a running lab's gateway: "1" means its `gw`, "1:gw2" its gateway of that name.
+
+    Raises LabError when that lab, or that gateway in it, does not run.
+    """
+    name, _, host = lab.partition(":")
+    file = ROOT / name / (host or "gw") / "instance.json"
+    if not (ID.fullmatch(name) and ID.fullmatch(host or "gw")) or not file.exists():
         there = ", ".join(running()) or "none"
         raise LabError(f"no lab {lab!r} runs here; running labs: {there}. `reef lab` starts one")
     return file

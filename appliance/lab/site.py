@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -33,6 +33,7 @@ from crypto.selfsigned import self_signed
 from ctypes_ext import sandbox as kernel
 
 POLICY = EXAMPLES / "lab" / "ministry.yaml"
+POLICIES = {"gw": POLICY, "gw2": EXAMPLES / "lab" / "education.yaml"}
 PATIENCE = 20.0
 
 
@@ -76,8 +77,8 @@ class Lab:
     """A running lab. Use it as a context manager; `start` does the work, leaving it removes everything.
 
     `lab` is its id (None: the lowest free number). `traffic`: the hosts live; without it they only serve.
-    `log` gets (who, line) of everything the processes print. `policy` None applies no policy; `rows` are the
-    processes of the gateway.
+    `log` gets (who, line) of everything the processes print. `policies` are applied,
+    by the gateway's name; `rows` are the processes of a gateway; `two_gateways`: the second ministry runs Reef too.
     """
 
     def __init__(
@@ -85,7 +86,8 @@ class Lab:
         lab: str | None = None,
         *,
         traffic: bool = True,
-        policy: Path | None = POLICY,
+        policies: Mapping[str, Path] = POLICIES,
+        two_gateways: bool = False,
         rows: Sequence[Process] = PROCESSES,
         log: Callable[[str, str], None] = lambda _who, _line: None,
         stage: Callable[[str, float], None] = lambda _what, _seconds: None,
@@ -94,7 +96,7 @@ class Lab:
             raise LabError(f"{lab!r} is no id for a lab; use one to ten small letters and digits")
         self._wanted = lab
         self._traffic = traffic
-        self._policy = policy
+        self._policies = policies
         self._rows = rows
         self._log = log
         self._stage = stage
@@ -102,7 +104,9 @@ class Lab:
         self._hosts: subprocess.Popen[bytes] | None = None
         self._rest = b""
         self._attempts: list[Attempt] = []
-        self.topology: Topology = ministry()
+        self.topology: Topology = ministry(two_gateways=two_gateways)
+        self.gateways: dict[str, LabGateway] = {}
+        self.ssh: Ssh | None = None
         self.lab = ""
         self.directory = ROOT
 
@@ -121,22 +125,33 @@ class Lab:
 
     def start(self) -> None:
         """Bring everything up. Raises LabError, NamespaceError or GatewayError; call `stop` then."""
+        reefs = [host.name for host in self.topology.hosts if host.reef]
         with self._timed("claimed"):
-            block = self._claim()
+            blocks = self._claim(len(reefs))
         with self._timed("namespaces wired"):
             netns.create(self.lab, self.topology)
-        self.gateway = LabGateway(self.lab, "gw", self.directory / "gw", block, self._log, self._rows)
-        self.ssh = Ssh(self.gateway.directory, ROOT, self.gateway.placement, MANAGEMENT)
+        for name, block in zip(reefs, blocks, strict=True):
+            self.gateways[name] = LabGateway(self.lab, name, self.directory / name, block, self._log, self._rows)
+        self.ssh = Ssh(self.gateway.directory, self.ssh_config, ROOT, self.gateway.placement, MANAGEMENT)
         with self._timed("hosts and daemons up"):
             self._start_hosts()
-            self.gateway.start()
+            for gateway in self.gateways.values():
+                gateway.begin()
+            for gateway in self.gateways.values():
+                gateway.wait()
             self._await_hosts()
             self.ssh.start()
-        if self._policy is not None:
-            with self._timed("policy applied"):
-                self.gateway.apply(self._policy.read_text(), "the lab's first policy")
+        with self._timed("policy applied"):
+            for name, gateway in self.gateways.items():
+                if name in self._policies:
+                    gateway.apply(self._policies[name].read_text(), "the lab's first policy")
         if self._traffic:
             self.live()
+
+    @property
+    def gateway(self) -> LabGateway:
+        """The ministry's."""
+        return self.gateways["gw"]
 
     @contextlib.contextmanager
     def _timed(self, what: str) -> Iterator[None]:
@@ -144,8 +159,8 @@ class Lab:
         yield
         self._stage(what, time.monotonic() - started)
 
-    def _claim(self) -> int:
-        """Take an id and a block of user numbers; what dead labs left goes first."""
+    def _claim(self, count: int) -> list[int]:
+        """Take an id and so many blocks of user numbers; what dead labs left goes first."""
         if os.geteuid() != 0:
             raise LabError("a lab makes network namespaces and needs root: run it as root, for example with sudo")
         with _turnstile():
@@ -158,15 +173,17 @@ class Lab:
                 raise LabError(f"lab {self._wanted} runs already; `reef lab` without an id takes a free one")
             else:
                 self.lab = self._wanted
-            blocks = {int((folder / "block").read_text()) for folder in folders()}
-            block = free_block(blocks)
+            taken = {int(word) for folder in folders() for word in (folder / "block").read_text().split()}
+            blocks: list[int] = []
+            for _ in range(count):
+                blocks.append(free_block(taken | set(blocks)))
             self.directory = ROOT / self.lab
             self.directory.mkdir()
-            (self.directory / "block").write_text(str(block))
+            (self.directory / "block").write_text(" ".join(map(str, blocks)))
             self._lock = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             os.write(self._lock, f"{os.getpid()}\n".encode())
-        return block
+        return blocks
 
     def _start_hosts(self) -> None:
         names = sorted(self.topology.names)
@@ -228,7 +245,8 @@ class Lab:
         return attempts
 
     def _listen(self, timeout: float) -> None:
-        self.gateway.poll(timeout)
+        for gateway in self.gateways.values():
+            gateway.poll(timeout / len(self.gateways))
         if self._hosts is None or self._hosts.stdout is None:
             return
         if self._hosts.poll() is not None:
@@ -272,7 +290,7 @@ class Lab:
     @property
     def ssh_config(self) -> Path:
         """For `ssh -F`: the host `gw` is the gateway as its LAN sees it."""
-        return self.ssh.client_config
+        return self.directory / "ssh_config"
 
     def ssh_command(self, *command: str, host: str = "lan1") -> list[str]:
         """The command line that goes over ssh from a host to the gateway."""
@@ -284,9 +302,10 @@ class Lab:
         """Remove everything; harmless when some of it was never there."""
         if self._lock < 0:
             return
-        for part in ("ssh", "gateway"):
-            if hasattr(self, part):
-                getattr(self, part).stop()
+        if self.ssh is not None:
+            self.ssh.stop()
+        for gateway in self.gateways.values():
+            gateway.stop()
         if self._hosts is not None:
             self._hosts.terminate()
             self._hosts.wait()

@@ -17,20 +17,21 @@ SSHD = "/usr/sbin/sshd"
 
 
 class Ssh:
-    """`directory` is the gateway's; `lab_root` stays visible to who comes in; `address` is where clients find it."""
+    """`directory` is the gateway's; `lab_root` stays visible to who comes in.
 
-    def __init__(self, directory: Path, lab_root: Path, placement: Placement, address: str) -> None:
+    `client_config` becomes an ssh_config(5) with which `ssh gw` comes in as the officer, at `address`.
+    """
+
+    def __init__(
+        self, directory: Path, client_config: Path, lab_root: Path, placement: Placement, address: str
+    ) -> None:
+        self._client_config = client_config
         self._address = address
         self._gateway = directory
         self.directory = directory / "ssh"
         self._lab_root = lab_root
         self._placement = placement
         self._running: subprocess.Popen[bytes] | None = None
-
-    @property
-    def client_config(self) -> Path:
-        """An ssh_config(5) with which `ssh gw` comes in as the officer."""
-        return self._gateway.parent / "ssh_config"
 
     def start(self) -> None:
         """Make keys and start sshd inside the gateway. Raises GatewayError."""
@@ -49,7 +50,7 @@ class Ssh:
         (self.directory / "authorized_keys").chmod(0o644)
         known_hosts = self.directory / "known_hosts"
         known_hosts.write_text(f"* {(self.directory / 'host_key.pub').read_text()}")
-        self.client_config.write_text(
+        self._client_config.write_text(
             f"Host gw\n  HostName {self._address}\n  User {OFFICER}\n  IdentityFile {officer}\n"
             f"  IdentitiesOnly yes\n  UserKnownHostsFile {known_hosts}\n  BatchMode yes\n  ConnectTimeout 5\n"
         )

@@ -110,8 +110,34 @@ def _internet() -> Host:
     )
 
 
-def ministry() -> Topology:
-    """The site of `make run`: a ministry behind a gateway, the Internet, a hostile neighbour, a second ministry."""
+def _second_router() -> Host:
+    return Host(
+        "gw2",
+        "the second ministry's router",
+        forwards=True,
+        masquerade="wan0",
+        interfaces=(
+            Interface("wan0", (f"{PARTNER4}/24", f"{PARTNER6}/64")),
+            Interface("lan0", ("10.30.0.1/24", "2001:db8:30:1::1/64")),
+        ),
+        routes=(("default", "192.0.2.1"), ("default", "2001:db8:b::1")),
+    )
+
+
+def _second_gateway() -> Host:
+    return Host(
+        "gw2",
+        "the second ministry's gateway, running Reef",
+        reef=True,
+        interfaces=(Interface("wan0"), Interface("lan0")),
+    )
+
+
+def ministry(*, two_gateways: bool = False) -> Topology:
+    """The site of `make run`: a ministry behind a gateway, the Internet, a hostile neighbour, a second ministry.
+
+    The second ministry stands behind a simple router, or with `two_gateways` behind a Reef gateway of its own.
+    """
     servers = ("198.51.100.1", "2001:db8:5::1")
     lan = (MANAGEMENT, "2001:db8:20:1::1")
     # The attacker sends what is meant for the ministry's inner networks straight to the gateway.
@@ -166,17 +192,7 @@ def ministry() -> Topology:
             services=("web",),
             habit="server",
         ),
-        Host(
-            "gw2",
-            "the second ministry's router",
-            forwards=True,
-            masquerade="wan0",
-            interfaces=(
-                Interface("wan0", (f"{PARTNER4}/24", f"{PARTNER6}/64")),
-                Interface("lan0", ("10.30.0.1/24", "2001:db8:30:1::1/64")),
-            ),
-            routes=(("default", "192.0.2.1"), ("default", "2001:db8:b::1")),
-        ),
+        _second_gateway() if two_gateways else _second_router(),
         _plain(
             "m2",
             "a workstation of the second ministry",

@@ -67,7 +67,7 @@ def sent_by_web(lab: Lab) -> int:
 @pytest.fixture
 def before() -> Iterator[dict[str, object]]:
     # The first namespace on a machine makes /run/netns a mount, which stays, as it does with ip(8).
-    with Lab(lab_id("0"), policy=None, rows=(), traffic=False):
+    with Lab(lab_id("0"), policies={}, rows=(), traffic=False):
         pass
     yield machine()
 
@@ -104,8 +104,8 @@ def test_two_labs_stand_side_by_side(before: dict[str, object]) -> None:
 
 
 def test_an_id_is_given_out_once() -> None:
-    with Lab(lab_id("a"), policy=None, rows=(), traffic=False) as lab, pytest.raises(LabError, match="runs already"):
-        Lab(lab.lab, policy=None, rows=(), traffic=False).start()
+    with Lab(lab_id("a"), policies={}, rows=(), traffic=False) as lab, pytest.raises(LabError, match="runs already"):
+        Lab(lab.lab, policies={}, rows=(), traffic=False).start()
 
 
 @pytest.mark.parametrize("wrong", ["", "Health", "a b", "../x", "averylongname"])
@@ -115,7 +115,7 @@ def test_a_wrong_id_is_refused_with_words(wrong: str) -> None:
 
 
 def test_what_does_not_run_is_said_with_what_does() -> None:
-    with Lab(lab_id("a"), policy=None, rows=(), traffic=False) as lab:
+    with Lab(lab_id("a"), policies={}, rows=(), traffic=False) as lab:
         with pytest.raises(LabError, match=f"running labs: .*{lab.lab}"):
             site.instance_file("nosuchlab")
         assert site.instance_file(lab.lab) == lab.gateway.file
@@ -179,7 +179,7 @@ def test_the_next_start_cleans_up_after_a_kill(before: dict[str, object]) -> Non
     assert namespaces_of(demo.lab)
     until(lambda: not children_of(demo.lab), "the lab's processes end with it")
     said: list[str] = []
-    with Lab(lab_id("b"), policy=None, rows=(), traffic=False, log=lambda who, line: said.append(line)):
+    with Lab(lab_id("b"), policies={}, rows=(), traffic=False, log=lambda who, line: said.append(line)):
         assert f"removed what lab {demo.lab} had left behind" in said
         assert not namespaces_of(demo.lab)
     assert machine() == before
@@ -249,8 +249,20 @@ def test_a_user_number_with_an_account_is_passed_over(monkeypatch: pytest.Monkey
 
 def test_the_lab_needs_no_name_from_this_machine() -> None:
     """Its accounts are its own: the officer is none of this machine's."""
-    with Lab(lab_id("a"), policy=None, rows=(), traffic=False) as lab:
+    with Lab(lab_id("a"), policies={}, rows=(), traffic=False) as lab:
         who = (lab.gateway.directory / "accounts" / "passwd").read_text()
         assert "officer:x:" in who
         assert "officer:x:" not in Path("/etc/passwd").read_text()
         assert (lab.gateway.directory / "accounts" / "shadow").stat().st_mode & 0o077 == 0
+
+
+def test_the_second_ministry_can_run_reef_too() -> None:
+    """Two gateways, each with its own policy, users and daemons; a connection between them is decided twice."""
+    with Lab(lab_id("a"), traffic=False, two_gateways=True) as lab:
+        sites = {name: gateway.status().site for name, gateway in lab.gateways.items()}
+        assert sites == {"gw": "lab-ministry", "gw2": "lab-education"}
+        page = lab.run("m2", "curl", "-4", "-s", "http://www.health.example/").stdout
+        assert page == "dmz serves / to 192.0.2.2\n"
+        refused = lab.run("m2", "nc", "-z", "-w", "1", "198.51.100.80", "23")
+        assert refused.returncode == 1
+        assert site.instance_file(f"{lab.lab}:gw2") == lab.gateways["gw2"].file
