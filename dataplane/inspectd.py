@@ -30,6 +30,7 @@ from dataplane.naming import names_of, rule_of_prefix, zone_of_interface
 NAME = "inspectd"
 _WAIT_MS = 100
 _SECOND = 1.0
+_SOON = 0.1
 
 # Conversations are reported where they enter; their ends come from the kernel's own table, with the rule.
 OPTIONS = engine.Options(by_interface=True, only_entering=True, report_flows=False)
@@ -46,7 +47,10 @@ class Sources:
 
 
 class Generation(threading.Thread):
-    """Asks applyd what runs, once a second, apart from the loop: applyd may be busy loading for seconds."""
+    """Asks applyd what runs, once a second, apart from the loop: applyd may be busy loading for seconds.
+
+    Until the first answer it asks more often, so that the first events have their names.
+    """
 
     def __init__(self, socket: Path, log: daemon.Log) -> None:
         super().__init__(name="generation", daemon=True)
@@ -67,7 +71,7 @@ class Generation(threading.Thread):
                 if str(error) != self._said:
                     self._said = str(error)
                     self._log(f"the running generation is not known: {error}")
-            self._stop.wait(_SECOND)
+            self._stop.wait(_SECOND if self.book else _SOON)
 
     def stop(self) -> None:
         self._stop.set()

@@ -127,7 +127,7 @@ typedef struct record {
     uint64_t time_ns;
     uint32_t in, out, mark;
     attributes prefix, packet;
-    uint16_t ether_type;
+    uint8_t hook;
 } record;
 
 static void read_record(reef_nflog *nflog, attributes list, record *r)
@@ -138,8 +138,8 @@ static void read_record(reef_nflog *nflog, attributes list, record *r)
     while (next_attribute(&list, &type, &value)) {
         switch (type) {
         case NFULA_PACKET_HDR:
-            if (value.left >= 2)
-                r->ether_type = reef_be16(value.at);
+            if (value.left >= sizeof(struct nfulnl_msg_packet_hdr))
+                r->hook = value.at[offsetof(struct nfulnl_msg_packet_hdr, hook)];
             break;
         case NFULA_TIMESTAMP:
             if (value.left >= 16)
@@ -240,6 +240,7 @@ static void report_record(const record *r, reef_events *events)
     if (event == NULL)
         return;
     event->kind = REEF_EVENT_LOG;
+    event->code = r->hook;
     event->start_ns = frame.time_ns;
     event->interface = r->in;
     event->out_interface = r->out;

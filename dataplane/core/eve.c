@@ -10,6 +10,9 @@
 #include "reef/status.h"
 
 #define MARK_RULE 0x0003ffffu /* appliance/policy/bundle.py */
+#define GATEWAY_ZONE "gateway"  /* appliance/policy/model.py: the box itself */
+
+enum { HOOK_INPUT = 1, HOOK_OUTPUT = 3 }; /* enum nf_inet_hooks */
 
 /* --- community id ---------------------------------------------------------------------------------- */
 
@@ -160,6 +163,10 @@ static void write_metadata(reef_json *json, const reef_event *event, const reef_
                            const reef_rule_name *rule)
 {
     const char *source = rule != NULL ? rule->source : "", *destination = rule != NULL ? rule->destination : "";
+    if (event->kind == REEF_EVENT_LOG && event->code == HOOK_INPUT)
+        destination = GATEWAY_ZONE;
+    if (event->kind == REEF_EVENT_LOG && event->code == HOOK_OUTPUT)
+        source = GATEWAY_ZONE;
     if (*source == '\0' && event->interface != 0)
         source = reef_names_zone_of_interface(names, event->interface);
     if (*source == '\0' && event->version != 0)

@@ -89,10 +89,12 @@ const char *reef_names_site(const reef_names *names)
     return names->site;
 }
 
-/* Room for one more element; false when there is no memory. */
+/* Room for one more element, doubled when it is full at a power of two; false when there is no memory. */
 static bool grow(void **array, size_t count, size_t size)
 {
-    void *larger = realloc(*array, (count + 1) * size);
+    if (count & (count - 1))
+        return true;
+    void *larger = realloc(*array, (count == 0 ? 1 : count * 2) * size);
     if (larger == NULL)
         return false;
     *array = larger;

@@ -8,7 +8,7 @@ const char *reef_status_text(int status)
     case REEF_NOMEM: return "out of memory";
     case REEF_INVALID: return "a value is outside its bounds";
     case REEF_SYSTEM: return "a system call failed";
-    case REEF_FORMAT: return "not a capture file (neither pcap nor pcapng)";
+    case REEF_FORMAT: return "damaged, or neither a pcap nor a pcapng file";
     case REEF_TRUNCATED: return "the file ends inside a record";
     case REEF_UNSUPPORTED: return "this link type or version is not supported";
     case REEF_FULL: return "the output buffer is full";
