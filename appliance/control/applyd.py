@@ -10,12 +10,12 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 from appliance.control import capabilities, daemon, notify, sandbox
 from appliance.control.bans import BANS, BanRefused, Bans
 from appliance.control.conntrack import Conntrack
-from appliance.control.drift import Drift
+from appliance.control.drift import Drift, fingerprint
 from appliance.control.expiry import Expiry
 from appliance.control.gateway import Gateway, LoadRefused
 from appliance.control.generations import Store
@@ -68,6 +68,7 @@ NAME = "applyd"
 Permit = Callable[[Peer], bool]
 _TICK = 1.0  # seconds between looks at the clock; the deadline itself has a timer of its own
 _LOOK = 60.0  # seconds between looks at the whole ruleset; notifications come at once
+_QUIET = 5.0  # seconds after the last change until the store is tidied
 _RETRY = 2.0  # seconds until a restore that the kernel refused is tried again
 
 
@@ -79,10 +80,11 @@ class Applyd:
         self._log = log
         self._netfilter = Netfilter()
         self._conntrack = Conntrack(self._netfilter)
+        self._drift = Drift(log)
         state, run = instance.state_of(NAME), instance.run_of(NAME)
         self._gateway = Gateway(
             Store(state),
-            Rules(self._netfilter, run / "refused.nft"),
+            Rules(self._netfilter, self._drift, run / "refused.nft"),
             Network(Routing()),
             self._conntrack,
             self._public_key(),
@@ -91,11 +93,13 @@ class Applyd:
         )
         self._sets = LiveSets(self._netfilter)
         self._bans = Bans(self._netfilter, state / "bans.json", log)
-        self._drift = Drift(self._netfilter, log)
         self._expiry = Expiry(self._conntrack, log)
         self._capabilities = capabilities.probe(Nftables())
         self._deadline: asyncio.TimerHandle | None = None
         self._next_look = time.monotonic() + _LOOK
+        self._loads = 0
+        self._tidying: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def _public_key(self) -> bytes:
         """keyd's public key, as it was at the first start: another one later is somebody else's."""
@@ -138,7 +142,7 @@ class Applyd:
         while not stop.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _TICK)
-            self._tick()
+            await self._tick()
         loop.remove_reader(self._drift.fileno())
         await server.stop()
 
@@ -163,13 +167,16 @@ class Applyd:
             **dict.fromkeys((History, Show, Doctor), person),
         }
 
-    def _tick(self) -> None:
-        now = time.time()
-        self._expiry.tick(now)
-        self._gateway.settle_network()
+    async def _tick(self) -> None:
+        self._expiry.tick(time.time())
+        try:
+            if self._gateway.settle_links():
+                self._loaded()
+        except KernelRefused as error:
+            self._log(f"the flowtable does not take its interfaces: {error}")
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _LOOK
-            self._look()
+            await self._look()
 
     def _running_changed(self) -> None:
         """The kernel holds another generation: watch its rules and its deadline, and read it back once."""
@@ -182,15 +189,40 @@ class Applyd:
             self._deadline = loop.call_later(max(pending.deadline - time.monotonic(), 0), self._time_out)
         running = self._gateway.running
         self._expiry.watch(running.bundle.rules if running else (), time.time())
-        # After the answer is out: nobody waits for it.
-        loop.call_soon(self._read_back)
+        self._loaded()
 
-    def _read_back(self) -> None:
+    def _loaded(self) -> None:
+        """The ruleset is as we made it: read it back after the answer is out; tidy the store when all is quiet."""
+        loop = asyncio.get_running_loop()
+        self._loads += 1
+        self._spawn(self._read_back(self._loads))
+        if self._tidying is not None:
+            self._tidying.cancel()
+        self._tidying = loop.call_later(_QUIET, lambda: self._spawn(self._tidy(self._loads)))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _fingerprint(self) -> bytes:
         running = self._gateway.running
         sets = running.bundle.ruleset.sets if running else {}
-        self._drift.loaded(frozenset(name for name, declared in sets.items() if declared.live))
-        if self._gateway.pending is None:
-            self._gateway.housekeeping()
+        live = frozenset(name for name, declared in sets.items() if declared.live)
+        return await asyncio.to_thread(fingerprint, live)
+
+    async def _read_back(self, load: int) -> None:
+        found = await self._fingerprint()
+        if load == self._loads:
+            self._drift.refer(found)
+            if self._drift.look(found):
+                await self._repair()
+
+    async def _tidy(self, load: int) -> None:
+        for generation in self._gateway.old():
+            if load != self._loads:
+                return  # somebody works; later
+            await asyncio.to_thread(self._gateway.retire, generation)
 
     def _time_out(self) -> None:
         if not self._gateway.overdue():
@@ -204,12 +236,24 @@ class Applyd:
         self._running_changed()
 
     def _ruleset_changed(self) -> None:
-        if self._drift.announced():
-            self._look()
+        if not self._drift.announced():
+            return
+        if self._drift.known:
+            self._spawn(self._look())
+        else:
+            self._drift.disturb()  # the look after reading back sees to it
 
-    def _look(self) -> None:
+    async def _look(self) -> None:
+        load = self._loads
+        if self._gateway.running is None or not self._drift.known:
+            return
+        found = await self._fingerprint()
+        if load == self._loads and self._drift.look(found):
+            await self._repair()
+
+    async def _repair(self) -> None:
         running = self._gateway.running
-        if running is None or not self._drift.look() or running.bundle.drift != "repair":
+        if running is None or running.bundle.drift != "repair":
             return
         try:
             self._gateway.reload()
@@ -217,7 +261,7 @@ class Applyd:
             self._log(f"drift cannot be repaired: {error}")
             return
         self._log(f"drift repaired: generation {running.bundle.generation} is in the kernel again")
-        self._read_back()
+        self._loaded()
 
     # --- requests -----------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from appliance.control.conntrack import Conntrack, session_tuple
 from appliance.control.generations import Entry, Kept, State, Store, StoreError, boot_candidate
 from appliance.control.messages import GenerationSummary, Loaded, Refused
 from appliance.control.network import Network, NetworkRefused
-from appliance.control.nft import KernelRefused, Marker, Rules, statements
+from appliance.control.nft import KernelRefused, Marker, Rules, present_devices, statements
 from appliance.policy import bundle as bundles
 from appliance.policy.bundle import Bundle, generation_mark
 from appliance.policy.ruleset import Ruleset
@@ -82,6 +82,7 @@ class Gateway:
         self.running: Running | None = None
         self.pending: Pending | None = None
         self.missing: tuple[str, ...] = ()  # what of the network could not be set yet
+        self._attached: set[str] = set()  # interfaces on the flowtables
 
     # --- start --------------------------------------------------------------------------------------
 
@@ -198,12 +199,12 @@ class Gateway:
         if self.pending is not None:
             left = max(0, round(self.pending.deadline - time.monotonic()))
             raise LoadRefused(
-                "pending",
+                "busy",
                 f"generation {running} waits for its confirm ({left} s left): `reef confirm` it, or `reef rollback`",
             )
         if bundle.parent != running:
             raise LoadRefused(
-                "moved-on", f"generation {bundle.generation} was made from {bundle.parent}, but {running} runs now"
+                "conflict", f"generation {bundle.generation} was made from {bundle.parent}, but {running} runs now"
             )
         if bundle.generation <= self._store.last:
             raise LoadRefused(
@@ -328,13 +329,28 @@ class Gateway:
         if self.running is not None:
             self._rules.load(self._rules.rebuilt(self.running.bundle, self.running.marker))
 
-    def settle_network(self) -> None:
-        """Try again what the box could not take yet (an interface that was not there)."""
-        if self.missing and self.running is not None:
+    def settle_links(self) -> bool:
+        """Give the box what it could not take yet because an interface was not there; whether the ruleset changed."""
+        if self.running is None:
+            return False
+        if self.missing:
             self.missing = self._network.settle(self.running.bundle)
+        ruleset = self.running.bundle.ruleset
+        if not ruleset.flowtables:
+            return False
+        now = present_devices(ruleset)
+        changed = False
+        for name, flowtable in now.flowtables.items():
+            # An interface that went took itself off the flowtable; one that came is new to it.
+            fresh = tuple(device for device in flowtable.devices if device not in self._attached)
+            if fresh:
+                self._rules.attach(name, flowtable, fresh)
+                changed = True
+        self._attached = {device for flowtable in now.flowtables.values() for device in flowtable.devices}
+        return changed
 
-    def housekeeping(self) -> None:
-        """Compress and forget what neither runs nor boots."""
+    def old(self) -> tuple[int, ...]:
+        """Forget the generations that history need not keep; those that remain and neither run nor boot."""
         running = self.running.bundle.generation if self.running else 0
         spared = {running, self._store.confirmed, self._store.pending}
         if self.pending is not None and self.pending.before is not None:
@@ -342,11 +358,20 @@ class Gateway:
         try:
             if self.running is not None and self.pending is None:
                 self._store.prune(self.running.bundle.history + 1, spared)
-            for generation in list(self._store.kept):
-                if generation not in spared:
-                    self._store.retire(generation)
         except StoreError as error:
-            self._log(f"housekeeping: {error}")
+            self._log(f"the history cannot be shortened: {error}")
+        return tuple(
+            generation
+            for generation, kept in self._store.kept.items()
+            if generation not in spared and not kept.compressed
+        )
+
+    def retire(self, generation: int) -> None:
+        """Compress an old generation. Takes its time, so a thread may do it."""
+        try:
+            self._store.retire(generation)
+        except (StoreError, KeyError) as error:
+            self._log(f"generation {generation} stays as it is: {error}")
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -396,8 +421,13 @@ class Gateway:
         except StoreError as error:
             self._log(str(error))
 
+    def _note_devices(self) -> None:
+        ruleset = self.running.bundle.ruleset if self.running else Ruleset()
+        self._attached = {name for table in present_devices(ruleset).flowtables.values() for name in table.devices}
+
     def _publish(self) -> None:
         """Say which generation runs to those who watch the file: everything but the texts and the ruleset."""
+        self._note_devices()
         temporary = self._published.with_suffix(".tmp")
         try:
             if self.running is None:

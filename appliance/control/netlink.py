@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Self
 
 SOL_NETLINK = 270
-NETLINK_ADD_MEMBERSHIP = 1
+NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP = 1, 2
 NETLINK_EXT_ACK = 11
 SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 
@@ -105,9 +105,15 @@ class Netlink:
         except PermissionError:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         for group in groups:
-            self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+            self.join(group)
         self.port: int = self._socket.getsockname()[0]
         self._send_buffer = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+
+    def join(self, group: int) -> None:
+        self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+
+    def leave(self, group: int) -> None:
+        self._socket.setsockopt(SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, group)
 
     def close(self) -> None:
         self._socket.close()

@@ -43,7 +43,10 @@ class Network:
             if name and name not in links
         ]
         problems += [
-            f"the kernel has no setting {name}" for name in new.sysctls if not self._sysctl_path(name).exists()
+            f"the kernel has no setting {name}"
+            for name in new.sysctls
+            # Those of conntrack come with its module, which the ruleset loads.
+            if not name.startswith("net.netfilter") and not self._sysctl_path(name).exists()
         ]
         if problems:
             raise NetworkRefused(tuple(problems))

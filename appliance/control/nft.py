@@ -7,15 +7,18 @@ the same transaction, so it says which generation the kernel holds, whoever asks
 from __future__ import annotations
 
 import re
+import socket
 from pathlib import Path
 
 import msgspec
 
+from appliance.control.drift import Drift
 from appliance.control.netlink import NetlinkError, attribute_map, string, text
 from appliance.control.nfnetlink import NFTABLES, Netfilter, body
 from appliance.control.nfsets import Sets, counters, format_element
 from appliance.policy.bundle import Bundle
 from appliance.policy.delta import delta, repair
+from appliance.policy.ruleset import Flowtable, Ruleset
 from ctypes_ext.nftables import Nftables, NftablesError
 
 TABLE = "reef"
@@ -59,16 +62,18 @@ class Marker(msgspec.Struct, frozen=True):
 class Rules:
     """The table of this gateway in the kernel."""
 
-    def __init__(self, netfilter: Netfilter, scratch: Path) -> None:
+    def __init__(self, netfilter: Netfilter, drift: Drift, scratch: Path) -> None:
         self._nftables = Nftables()
         self._netfilter = netfilter
+        self._drift = drift
         self._scratch = scratch
 
     def transaction(self, old: Bundle | None, new: Bundle, held: Marker | None, marker: Marker) -> str:
         """The batch that turns what is `held` (the ruleset of `old`) into `new`; with no `old`, from anything."""
+        wanted = present_devices(new.ruleset)
         if old is None or held is None:
-            return f"{delta(None, new.ruleset)}\nadd chain inet {TABLE} {marker.chain}\n"
-        changes = delta(old.ruleset, new.ruleset)
+            return f"{delta(None, wanted)}\nadd chain inet {TABLE} {marker.chain}\n"
+        changes = delta(present_devices(old.ruleset), wanted)
         if held.chain == marker.chain:
             return changes
         return f"{changes}\ndelete chain inet {TABLE} {held.chain}\nadd chain inet {TABLE} {marker.chain}\n"
@@ -82,7 +87,7 @@ class Rules:
             if error.errno != _ENOENT:
                 raise
             counted, elements = {}, {}
-        batch = repair(new.ruleset, counters=counted, elements=elements)
+        batch = repair(present_devices(new.ruleset), counters=counted, elements=elements)
         return f"{batch}\nadd chain inet {TABLE} {marker.chain}\n"
 
     def _live_elements(self, new: Bundle) -> dict[str, list[str]]:
@@ -101,11 +106,12 @@ class Rules:
 
     def load(self, batch: str) -> None:
         """Commit the transaction: all of it or, with `KernelRefused`, nothing."""
-        self._run(batch, dry_run=False)
+        with self._drift.own_change():
+            self._run(batch, dry_run=False)
 
     def clear(self) -> None:
         """Take the table away, for a gateway that has no generation to hold."""
-        self._run(f"add table inet {TABLE}\ndelete table inet {TABLE}\n", dry_run=False)
+        self.load(f"add table inet {TABLE}\ndelete table inet {TABLE}\n")
 
     def _run(self, batch: str, *, dry_run: bool) -> None:
         try:
@@ -126,6 +132,14 @@ class Rules:
             self._scratch.unlink(missing_ok=True)
         return locate(batch, str(error))
 
+    def attach(self, name: str, flowtable: Flowtable, devices: tuple[str, ...]) -> None:
+        """Put further interfaces on a flowtable: those that appeared after it was loaded."""
+        listed = ", ".join(devices)
+        self.load(
+            f"add flowtable inet {TABLE} {name} "
+            f"{{ hook ingress priority {flowtable.priority}; devices = {{ {listed} }}; counter; }}\n"
+        )
+
     def held(self) -> Marker | None:
         """The generation that the kernel's table says it is; None without a table or without exactly one marker."""
         found: list[Marker] = []
@@ -145,6 +159,23 @@ class Rules:
     def listing(self) -> str:
         """The whole table in nft's words, without counters' values."""
         return self._nftables.listing(f"list table inet {TABLE}")
+
+
+def present_devices(ruleset: Ruleset) -> Ruleset:
+    """The ruleset with its flowtables on the interfaces that this box has now: the kernel refuses a whole transaction
+    for one that is not plugged in yet."""
+    if not ruleset.flowtables:
+        return ruleset
+    here = {name for _, name in socket.if_nameindex()}
+    return msgspec.structs.replace(
+        ruleset,
+        flowtables={
+            name: msgspec.structs.replace(
+                flowtable, devices=tuple(device for device in flowtable.devices if device in here)
+            )
+            for name, flowtable in ruleset.flowtables.items()
+        },
+    )
 
 
 def statements(batch: str) -> int:

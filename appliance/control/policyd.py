@@ -218,7 +218,7 @@ class Policyd:
     async def _apply(self, request: Apply, peer: Peer) -> Applied:
         running = await self._current()
         if request.base != running.generation:
-            raise ApplyRefused("moved-on", await self._what_changed(request.base, running))
+            raise ApplyRefused("conflict", await self._what_changed(request.base, running))
         self._session_named(request.session, peer)
         candidate = self._workshop.read(request.text, request.file, request.files, self._baselines())
         return await self._enforce(candidate, running, peer.name, request.reason, request.confirm_within)

@@ -127,7 +127,7 @@ def test_the_second_of_two_is_refused_and_told_what_changed(stand: Stand) -> Non
         thread.join()
     refused = [result for result in results if isinstance(result, messages.Refused)]
     assert len(refused) == 1
-    assert refused[0].code == "moved-on"
+    assert refused[0].code == "conflict"
     winner = "R-8" if any("r_R-8" in line for line in stand.chains()) else "R-9"
     assert f"mail for {winner}" in refused[0].message  # who, when, why
     assert f"rule {winner} is new" in refused[0].message  # and what
@@ -137,7 +137,7 @@ def test_the_second_of_two_is_refused_and_told_what_changed(stand: Stand) -> Non
 def test_nothing_is_applied_while_a_confirm_is_awaited(stand: Stand) -> None:
     stand.apply(TWO, confirm_within=60)
     refused = stand.refusal(messages.Apply(policy(rule("R-1")), 1, "impatient", confirm_within=0))
-    assert refused.code == "pending"
+    assert refused.code == "busy"
     assert "confirm" in refused.message
     assert stand.ask(messages.Rollback(), messages.Applied).generation == 0
 
