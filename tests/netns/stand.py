@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from appliance.control import ipc, messages
 from appliance.control.generations import Store
 from appliance.control.processes import PROCESSES, Identity, Instance, encode_instance, process
@@ -180,6 +182,14 @@ class Stand:
             return bundles.decode(store.read(generation)[0])
         finally:
             store.close()
+
+    @staticmethod
+    def encoded(bundle: bundles.Bundle) -> bytes:
+        return bundles.encode(bundle)
+
+    @staticmethod
+    def decoded(data: bytes, *, generation: int, parent: int) -> bundles.Bundle:
+        return msgspec.structs.replace(bundles.decode(data), generation=generation, parent=parent)
 
     def load_as_policyd(
         self, bundle: bundles.Bundle, key: SigningKey | None = None
