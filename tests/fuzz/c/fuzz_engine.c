@@ -1,0 +1,45 @@
+/* The whole path over a capture file: decode, flow, stream, the parsers, events, EVE lines. */
+#include "fuzz.h"
+#include "reef/capture.h"
+#include "reef/eve.h"
+#include "reef/status.h"
+
+static void drain(reef_worker *worker, const reef_names *names)
+{
+    static char out[2 * REEF_EVE_LINE_MAX];
+    size_t used, lines;
+    do {
+        MUST(reef_eve_drain(reef_worker_events(worker), names, out, sizeof out, &used, &lines) == REEF_OK);
+        MUST((used == 0) == (lines == 0));
+        MUST(used == 0 || out[used - 1] == '\n');
+    } while (lines > 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    reef_file *file;
+    if (reef_file_memory(data, size, &file) != REEF_OK)
+        return 0;
+    reef_options options;
+    reef_options_default(&options);
+    options.flows = 8, options.heads = 4, options.events = 64, options.text_bytes = 1 << 16;
+    reef_config *config;
+    reef_worker *worker;
+    reef_names *names;
+    MUST(reef_config_new(&options, &config) == REEF_OK);
+    MUST(reef_worker_new(config, &worker) == REEF_OK);
+    MUST(reef_names_new("fuzz", &names) == REEF_OK);
+    while (reef_file_pull(file, worker) == REEF_OK)
+        drain(worker, names);
+    while (!reef_worker_finish(worker))
+        drain(worker, names);
+    drain(worker, names);
+    reef_counters counters;
+    reef_worker_count(worker, &counters);
+    MUST(counters.flows_active == 0 && counters.heads_in_use == 0);
+    reef_names_free(names);
+    reef_worker_free(worker);
+    reef_config_free(config);
+    reef_file_free(file);
+    return 0;
+}

@@ -1,0 +1,88 @@
+"""Write the seed corpus anew: `python -m tests.fuzz.c.seeds`. Small files, one shape each."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+from scapy.layers.dns import DNS, DNSQR, DNSRR
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop
+from scapy.layers.l2 import GRE, Dot1Q, Ether
+from scapy.packet import Packet, Raw
+from scapy.utils import PcapNgWriter, PcapWriter
+
+CORPUS = Path(__file__).resolve().parent / "corpus"
+HTTP = b"GET /index.html?a=b HTTP/1.1\r\nHost: www.example.org:8080\r\nUser-Agent: seed\r\n\r\n"
+QUESTION = DNS(id=1, rd=1, qd=DNSQR(qname="www.example.org", qtype="AAAA"))
+ANSWER = DNS(
+    id=1, qr=1, qd=DNSQR(qname="www.example.org"), an=DNSRR(rrname="www.example.org", ttl=30, rdata="192.0.2.1")
+)
+ETHERNET, RAW = 1, 101
+
+
+def client_hello() -> bytes:
+    """A ClientHello with server name, ALPN and versions."""
+    name = b"www.example.org"
+    extensions = struct.pack("!HHHBH", 0, len(name) + 5, len(name) + 3, 0, len(name)) + name
+    extensions += struct.pack("!HHH", 16, 5, 3) + b"\x02h2" + struct.pack("!HHB", 43, 3, 2) + b"\x03\x04"
+    hello = b"\x03\x03" + bytes(32) + b"\0" + b"\0\x02\x13\x01" + b"\x01\0" + struct.pack("!H", len(extensions))
+    body = b"\x01" + (len(hello) + len(extensions)).to_bytes(3, "big") + hello + extensions
+    return b"\x16\x03\x01" + struct.pack("!H", len(body)) + body
+
+
+def packets() -> dict[str, tuple[int, Packet]]:
+    """Name -> (link type, packet)."""
+    ether, ip, ip6 = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02"), IP(src="10.0.0.1"), IPv6(dst="2001:db8::1")
+    return {
+        "tcp": (ETHERNET, ether / ip / TCP(options=[("MSS", 1460), ("SAckOK", b""), ("WScale", 7)])),
+        "qinq": (ETHERNET, ether / Dot1Q(vlan=5) / Dot1Q(vlan=6) / ip / UDP() / QUESTION),
+        "icmp": (RAW, ip / ICMP(id=7)),
+        "fragment": (RAW, IP(flags="MF", frag=3) / UDP()),
+        "gre": (RAW, ip / GRE()),
+        "options6": (RAW, ip6 / IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / ICMPv6EchoRequest()),
+        "fragment6": (RAW, ip6 / IPv6ExtHdrFragment(offset=5) / UDP()),
+    }
+
+
+def conversation() -> list[Packet]:
+    """A request in two segments, a ClientHello, a question and its answer."""
+    there, back = IP(src="10.0.0.1", dst="10.0.0.2"), IP(src="10.0.0.2", dst="10.0.0.1")
+    ether = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+    return [
+        ether / there / TCP(sport=1024, dport=80, flags="S", seq=99),
+        ether / back / TCP(sport=80, dport=1024, flags="SA", seq=499, ack=100),
+        ether / there / TCP(sport=1024, dport=80, flags="PA", seq=100) / Raw(HTTP[:30]),
+        ether / there / TCP(sport=1024, dport=80, flags="PA", seq=130) / Raw(HTTP[30:]),
+        ether / there / TCP(sport=1025, dport=443, flags="PA", seq=1) / Raw(client_hello()),
+        ether / there / UDP(sport=1026, dport=53) / QUESTION,
+        ether / back / UDP(sport=53, dport=1026) / ANSWER,
+    ]
+
+
+def write(target: str, name: str, data: bytes) -> None:
+    directory = CORPUS / target
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / name).write_bytes(data)
+
+
+def main() -> None:
+    for name, (link, packet) in packets().items():
+        write("decode", name, struct.pack("!H", link) + bytes(packet))
+    write("dns", "question", b"\x02" + bytes(QUESTION))
+    write("dns", "answer", b"\x03" + bytes(ANSWER))
+    write("tls", "hello", b"\0" + client_hello())
+    write("http", "request", b"\0" + HTTP)
+    write("http", "answer", b"\x01HTTP/1.1 200 OK\r\n\r\n")
+    for target in ("file", "engine"):
+        directory = CORPUS / target
+        directory.mkdir(parents=True, exist_ok=True)
+        for suffix, writer in (("pcap", PcapWriter), ("pcapng", PcapNgWriter)):
+            with writer(str(directory / f"conversation.{suffix}")) as out:
+                for packet in conversation():
+                    packet.time = 1_700_000_000
+                    out.write(packet)
+
+
+if __name__ == "__main__":
+    main()
