@@ -44,7 +44,18 @@ class Kind(msgspec.Struct, frozen=True):
         return None
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "pattern": f"^(?:{self.pattern})$", "maxLength": self.longest}
+        # An editor with YAML 1.1 rules reads 8443 as a number and, where any text may stand, yes as a boolean.
+        pattern = _compiled(self.pattern)
+        types = ["string"]
+        if pattern.fullmatch("8443"):
+            types.append("integer")
+            if pattern.fullmatch("any text"):
+                types.append("boolean")
+        return {
+            "type": types if len(types) > 1 else "string",
+            "pattern": f"^(?:{self.pattern})$",
+            "maxLength": self.longest,
+        }
 
 
 class Choice(msgspec.Struct, frozen=True):
