@@ -44,13 +44,13 @@ class Kind(msgspec.Struct, frozen=True):
         return None
 
     def schema(self) -> dict[str, Any]:
-        # An editor with YAML 1.1 rules reads 8443 as a number and, where any text may stand, yes as a boolean.
+        # An editor (YAML 1.2, core schema) reads 8443 as a number and, where any text may stand, true as a boolean.
         pattern = _compiled(self.pattern)
         types = ["string"]
         if pattern.fullmatch("8443"):
             types.append("integer")
             if pattern.fullmatch("any text"):
-                types.append("boolean")
+                types.extend(("number", "boolean"))
         return {
             "type": types if len(types) > 1 else "string",
             "pattern": f"^(?:{self.pattern})$",
@@ -115,8 +115,7 @@ class Flag(msgspec.Struct, frozen=True):
         return f"`{shown(value)}` is neither `yes` nor `no`", "write `yes` or `no`"
 
     def schema(self) -> dict[str, Any]:
-        # An editor with YAML 1.1 rules reads yes and no as booleans.
-        return {"enum": ["yes", "no", True, False]}
+        return {"enum": ["yes", "no"]}
 
 
 Scalar = Kind | Choice | Number | Flag
