@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -39,9 +38,8 @@ TEMPLATES = {
 class EditorLoader(yaml.SafeLoader):
     """YAML 1.2 with the core schema, as editors read it."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
-
+EditorLoader.yaml_implicit_resolvers = {}
 for tag, pattern in (("bool", "true|false"), ("int", "[-+]?[0-9]+"), ("null", "null|~|")):
     EditorLoader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"^(?:{pattern})$"), None)
 
