@@ -21,6 +21,7 @@ from appliance.lab.watch import Watch
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)?")
 _UNITS = {"s": 1, "m": 60, "h": 3600, None: 1}
 TICK = 0.2
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Ended(BaseException):
@@ -91,7 +92,7 @@ def _start(options: argparse.Namespace) -> int:
         if options.verbose or who == "lab":
             paper.line(f"  {who}: {line}", "dim")
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, _end)
     lab = Lab(options.id, traffic=not options.no_traffic, two_gateways=options.two, log=log, stage=stage)
     paper.line("Starting the lab ...")
@@ -104,8 +105,7 @@ def _start(options: argparse.Namespace) -> int:
     except Ended:
         paper.line()
     finally:
-        # From here on nothing may interrupt: what was made is removed.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         lab.stop()
     summary.write(paper)
@@ -114,6 +114,9 @@ def _start(options: argparse.Namespace) -> int:
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:
+    # Once is enough: a second Ctrl-C must not interrupt the removal.
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     raise Ended
 
 

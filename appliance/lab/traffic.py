@@ -23,6 +23,7 @@ from appliance.lab.topology import DMZ, DNS4, DNS6, GATEWAY4, GATEWAY6, LAN1, Ha
 from crypto.selfsigned import TlsContext
 
 PATIENCE = 2.0  # seconds until an attempt counts as failed
+SCANNED = (21, 445, 1433, 3306, 3389, 5900, 6379, 8080)
 PAUSE = 0.5  # seconds between the attempts of one host
 
 
@@ -123,6 +124,15 @@ class Person:
             writer.close()
         return greeting.decode("ascii", "replace").strip()
 
+    async def scan(self, address: str, ports: Sequence[int]) -> str:
+        """Try many ports at once; the open ones. Raises OSError when none is."""
+        tries = [asyncio.wait_for(self.connect(address, port), PATIENCE / 4) for port in ports]
+        answers = await asyncio.gather(*tries, return_exceptions=True)
+        found = [port for port, answer in zip(ports, answers, strict=True) if answer == "connected"]
+        if not found:
+            raise OSError(f"none of {len(ports)} ports is open")
+        return f"open: {found}"
+
     def spoof(self, source: str, destination: str, port: int) -> None:
         """Send a TCP SYN whose source address is a lie."""
         segment = _syn(source, destination, port)
@@ -210,6 +220,7 @@ def attacker(person: Person) -> Sequence[Deed]:
         ("a LAN host over IPv6", False, lambda: person.connect("2001:db8:20:1::11", 80)),
         ("spoofed source from the LAN, IPv6", False, lambda: lie("2001:db8:20:1::99", "2001:db8:20:2::10")),
         ("telnet to the gateway, IPv6", False, lambda: person.connect(GATEWAY6, 23)),
+        ("a scan of the gateway", False, lambda: person.scan(GATEWAY4, SCANNED)),
     )
 
 
