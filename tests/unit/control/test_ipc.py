@@ -1,0 +1,159 @@
+"""Messages over real sockets: who is answered, what is too long, what a dead or strange peer does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.control import ipc
+from appliance.control.ipc import DaemonAway, Peer, ProtocolError, RefusedError, Server, call
+from appliance.control.messages import Check, Checked, Confirm, Refused, Reply, Request, Status, StatusReport
+
+REPORT = StatusReport("here", 1, 1, 0.0, "", ())
+
+
+class Serving:
+    """A server in a thread of its own."""
+
+    def __init__(self, path: Path, answer: Callable[[Request, Peer], Awaitable[Reply]], limit: int) -> None:
+        self.path = path
+        self.loop = asyncio.new_event_loop()
+        self.refused: list[str] = []
+        permits = {Status: lambda peer: peer.uid == os.getuid(), Check: lambda _: True, Confirm: lambda _: False}
+        self.server = Server(path, permits, answer, limit=limit, report=self.refused.append)
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+        asyncio.run_coroutine_threadsafe(self.server.start(), self.loop).result(10)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    def stop(self) -> None:
+        asyncio.run_coroutine_threadsafe(self.server.stop(), self.loop).result(10)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(10)
+        self.loop.close()
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Iterator[Serving]:
+    async def answer(request: Request, peer: Peer) -> Reply:
+        assert peer.pid == os.getpid()
+        if isinstance(request, Check):
+            return Checked((), len(request.text), "here", ok=True)
+        return REPORT
+
+    found = Serving(tmp_path / "policyd.sock", answer, 1 << 20)
+    yield found
+    found.stop()
+
+
+def test_a_request_gets_its_reply(serving: Serving) -> None:
+    assert call(serving.path, Status(), StatusReport) == REPORT
+    assert call(serving.path, Check("x" * 900_000), Checked).rules == 900_000
+
+
+def test_what_is_not_permitted_is_refused_and_told(serving: Serving) -> None:
+    with pytest.raises(RefusedError) as refused:
+        call(serving.path, Confirm(), StatusReport)
+    assert refused.value.reply.code == "not-allowed"
+    assert f"uid {os.getuid()}" in serving.refused[0]
+
+
+def test_too_long_a_frame_is_refused_by_its_length(serving: Serving) -> None:
+    with pytest.raises(RefusedError) as refused:
+        call(serving.path, Check("x" * (2 << 20)), Checked)
+    assert refused.value.reply.code == "too-large"
+    assert call(serving.path, Status(), StatusReport) == REPORT
+
+
+def test_too_long_a_frame_is_not_even_sent() -> None:
+    with pytest.raises(RefusedError, match="at most 16 MiB"):
+        call(Path("/nonexistent/policyd.sock"), Check("x" * (17 << 20)), Checked)
+
+
+@pytest.mark.parametrize("junk", [b"\0\0\0\4junk", b"\0\0\0\2{}", b'\0\0\0\x11{"type":"Nothing"}'])
+def test_junk_is_refused(serving: Serving, junk: bytes) -> None:
+    with socket.socket(socket.AF_UNIX) as raw:
+        raw.settimeout(10)
+        raw.connect(str(serving.path))
+        raw.sendall(junk)
+        assert b"bad-request" in raw.recv(4096)
+    assert call(serving.path, Status(), StatusReport) == REPORT
+
+
+def test_a_peer_that_leaves_in_the_middle_harms_nobody(serving: Serving) -> None:
+    for part in (b"", b"\0\0", b"\0\0\1\0half"):
+        with socket.socket(socket.AF_UNIX) as raw:
+            raw.connect(str(serving.path))
+            raw.sendall(part)
+    assert call(serving.path, Status(), StatusReport) == REPORT
+
+
+def test_more_connections_than_allowed_are_told_busy(serving: Serving) -> None:
+    waiting = []
+    try:
+        for _ in range(ipc.CONNECTIONS):
+            raw = socket.socket(socket.AF_UNIX)
+            raw.connect(str(serving.path))
+            waiting.append(raw)
+        # Answered only once all of them were accepted.
+        with pytest.raises(RefusedError) as refused:
+            call(serving.path, Status(), StatusReport, timeout=10)
+        assert refused.value.reply.code == "busy"
+    finally:
+        for raw in waiting:
+            raw.close()
+
+
+def test_a_daemon_that_is_away_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(DaemonAway, match=r"policyd does not answer at .*; is the gateway running\? `reef doctor`"):
+        call(tmp_path / "policyd.sock", Status(), StatusReport)
+
+
+def test_a_wrong_reply_is_a_protocol_error(serving: Serving) -> None:
+    with pytest.raises(ProtocolError, match="answered StatusReport where Checked was due"):
+        call(serving.path, Status(), Checked)
+
+
+def test_the_asynchronous_client_does_the_same(serving: Serving) -> None:
+    assert asyncio.run(ipc.call_async(serving.path, Status(), StatusReport)) == REPORT
+    with pytest.raises(RefusedError):
+        asyncio.run(ipc.call_async(serving.path, Confirm(), StatusReport))
+    with pytest.raises(DaemonAway):
+        asyncio.run(ipc.call_async(serving.path.with_name("gone.sock"), Status(), StatusReport))
+
+
+def test_a_silent_daemon_is_told_after_the_timeout(tmp_path: Path) -> None:
+    path = tmp_path / "applyd.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        with pytest.raises(DaemonAway, match="did not answer within"):
+            call(path, Status(), StatusReport, timeout=0.2)
+
+
+def test_ancestors_lead_to_the_first_process() -> None:
+    chain = list(ipc.ancestors(os.getpid()))
+    assert chain[0][0] == os.getpid()
+    assert (os.getppid(), Path(f"/proc/{os.getppid()}/comm").read_text().strip()) == chain[1]
+
+
+def test_ssh_is_seen_among_the_ancestors(tmp_path: Path) -> None:
+    for pid, parent, name in ((30, 20, "bash"), (20, 10, "sshd-session"), (10, 1, "sshd"), (40, 1, "my (odd) name)")):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} ({name}) S {parent} 0 0")
+    assert [name for _, name in ipc.ancestors(30, tmp_path)] == ["bash", "sshd-session", "sshd"]
+    assert [name for _, name in ipc.ancestors(40, tmp_path)] == ["my (odd) name)"]
+
+
+def test_refused_replies_carry_their_findings() -> None:
+    refusal = Refused("policy", "three errors")
+    assert RefusedError(refusal).reply is refusal
