@@ -22,6 +22,7 @@ PATIENCE = 120.0
 Answer = TypeVar("Answer", bound=msgspec.Struct)
 
 _EXITS = {
+    "conflict": CONFLICT,
     "moved-on": CONFLICT,
     "pending": CONFLICT,
     "busy": CONFLICT,

@@ -77,8 +77,11 @@ def _users(proc: Path) -> set[int]:
     found: set[int] = set()
     for path in proc.glob("[0-9]*/status"):
         with contextlib.suppress(OSError):  # it ended meanwhile
-            words = path.read_text(errors="replace").partition("\nUid:")[2].split(maxsplit=1)
-            found.update(int(word) for word in words[:1])
+            facts = dict(
+                line.split(":\t", 1) for line in path.read_text(errors="replace").splitlines() if ":\t" in line
+            )
+            if not facts.get("State", "Z").startswith(("Z", "X")):
+                found.add(int(facts["Uid"].split()[0]))
     return found
 
 
