@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
+import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -162,6 +167,75 @@ def test_waiting_for_the_confirm_ends_with_it(reef: Reef) -> None:
             reef.lab.poll(0.05)
         assert waiting.returncode == 0
     assert reef("rollback", "--yes").returncode == 0
+
+
+class Terminal:
+    """A person at a terminal of 100 columns, typing one command of `reef`."""
+
+    def __init__(self, reef: Reef, *arguments: str) -> None:
+        self._lab = reef.lab
+        self._seen = ""
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "appliance.cli", *arguments],
+            env=os.environ | {"PYTHONPATH": str(ROOT), "REEF_LAB": reef.lab.lab, "TERM": "xterm"},
+            stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
+        os.close(slave)
+
+    def expect(self, words: str) -> str:
+        """Read on until `words` are on the screen; returns what was read since the last time."""
+        deadline = time.monotonic() + 20
+        while words not in self._seen:
+            assert time.monotonic() < deadline, f"no {words!r} in {self._seen!r}"
+            self._lab.poll(0.01)
+            if select.select([self._master], [], [], 0.02)[0]:
+                self._seen += os.read(self._master, 65536).decode()
+        before, _, self._seen = self._seen.partition(words)
+        return before + words
+
+    def type(self, keys: str) -> None:
+        os.write(self._master, keys.encode())
+
+    def end(self) -> int:
+        while self.process.poll() is None:
+            self._lab.poll(0.02)
+        os.close(self._master)
+        return self.process.returncode
+
+
+def test_at_a_terminal_the_plan_is_shown_and_asked_for_and_no_is_no(reef: Reef) -> None:
+    before = reef.data("show")["running"]
+    file = reef.folder / "policy.yaml"
+    file.write_text(allow_telnet(POLICY.read_text()))
+    person = Terminal(reef, "apply", str(file))
+    assert "rule R-30 is new" in person.expect("Apply this? [y/N] ")
+    person.type("\n")
+    person.expect("not applied, nothing changed")
+    assert person.end() == 1
+    assert reef.data("show")["running"] == before
+
+
+def test_at_a_terminal_apply_counts_down_and_ctrl_c_leaves_the_confirm_open(reef: Reef) -> None:
+    file = reef.folder / "policy.yaml"
+    file.write_text(allow_telnet(POLICY.read_text()))
+    person = Terminal(reef, "apply", str(file), "--confirm-within", "60")
+    person.expect("Apply this? [y/N] ")
+    person.type("y\n")
+    person.expect("from a new session, or generation")
+    person.expect("waiting for the confirm: 0:5")
+    person.type("\x03")
+    screen = person.expect("the confirm is open until")
+    assert "Traceback" not in screen
+    assert person.end() == 130
+    status = msgspec.convert(reef.data("show"), messages.StatusReport)
+    assert status.running != status.confirmed
+    back = reef("rollback", "--yes")
+    assert back.returncode == 0, back.stderr
+    status = msgspec.convert(reef.data("show"), messages.StatusReport)
+    assert status.running == status.confirmed
 
 
 def test_a_ban_cuts_at_once_and_is_listed_with_its_reason(reef: Reef) -> None:
