@@ -118,6 +118,7 @@ class Machine:
             *("-append", "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on"),
             *("-serial", f"file:{self._console}"),
             *("-chardev", f"socket,id=share,path={share}", "-device", "vhost-user-fs-pci,chardev=share,tag=root"),
+            *("-qmp", f"unix:{self._folder / 'control'},server=on,wait=off"),
             *("-chardev", f"socket,id=channel,path={channel},server=on,wait=off"),
             *("-device", "virtio-serial-pci", "-device", "virtserialport,chardev=channel,name=reef"),
         ]
@@ -154,27 +155,36 @@ class Machine:
         return MachineError("\n".join(said))
 
     def _receive(self, number: int, seconds: float) -> Result:
-        assert self._channel is not None
         deadline = time.monotonic() + seconds
         while number not in self._answers:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise self._failure(f"no answer after {seconds:.0f} s")
-            self._channel.settimeout(min(remaining, 1.0))
-            try:
-                chunk = self._channel.recv(65536)
-            except TimeoutError:
-                self._check_alive()
-                continue
-            except ConnectionResetError:
-                chunk = b""
-            if not chunk:
-                raise self._failure("the command channel closed")
-            *lines, self._pending = (self._pending + chunk).split(b"\n")
-            for line in lines:
-                message = json.loads(line)
-                self._answers[message["id"]] = Result(message["status"], message["output"])
+            self._hear(min(remaining, 1.0))
         return self._answers.pop(number)
+
+    def _hear(self, seconds: float) -> None:
+        """Take in what the machine says within so many seconds, if anything."""
+        assert self._channel is not None
+        self._channel.settimeout(seconds)
+        try:
+            chunk = self._channel.recv(65536)
+        except (TimeoutError, BlockingIOError):
+            self._check_alive()
+            return
+        except ConnectionResetError:
+            chunk = b""
+        if not chunk:
+            raise self._failure("the command channel closed")
+        *lines, self._pending = (self._pending + chunk).split(b"\n")
+        for line in lines:
+            message = json.loads(line)
+            self._answers[message["id"]] = Result(message["status"], message["output"])
+
+    def ended(self, number: int) -> bool:
+        """Whether a started script has ended; `wait` then has its result at once."""
+        self._hear(0.0)
+        return number in self._answers
 
     def start(self, script: str, timeout: float = 60.0) -> int:
         """Start a shell script in the machine; the number to `wait` for. It is killed after `timeout` seconds."""
@@ -198,6 +208,27 @@ class Machine:
         if result.status != 0:
             raise CommandFailed(f"in the test machine, status {result.status} of:\n{script}\n---\n{result.output}")
         return result.output
+
+    def disk_as_after_a_power_cut(self, copy: Path) -> None:
+        """Stop the machine for a moment and copy its disk: what a power cut at this instant would leave."""
+        assert self._disk is not None
+        self._control("stop")
+        subprocess.run(["cp", "--sparse=always", str(self._disk), str(copy)], check=True)
+        self._control("cont")
+
+    def _control(self, command: str) -> None:
+        """One command of QEMU's machine protocol."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(30.0)
+            connection.connect(str(self._folder / "control"))
+            with connection.makefile("rw", encoding="utf-8") as channel:
+                for name in ("qmp_capabilities", command):
+                    channel.write(json.dumps({"execute": name, "id": name}) + "\n")
+                    channel.flush()
+                    while (answer := json.loads(channel.readline())).get("id") != name:
+                        pass
+                    if "error" in answer:
+                        raise self._failure(f"QEMU refuses {name}: {answer['error']}")
 
     def cut_power(self) -> None:
         """The power is gone, this instant."""
