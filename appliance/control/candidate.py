@@ -17,6 +17,7 @@ from appliance.policy.parse import ParseCache, parse
 from appliance.policy.problem import Problem
 from appliance.policy.services import words_of_entry
 
+_SAME = 60.0  # seconds: warnings of what has expired are not older than that
 MAX_FINDINGS = 1000  # more than a person reads, fewer than a frame holds
 
 
@@ -24,6 +25,7 @@ class Candidate(msgspec.Struct, frozen=True):
     """A text that parsed. `seconds` is how long it took."""
 
     text: str
+    file: str
     files: dict[str, str]
     inherited: dict[str, str]
     policy: Policy
@@ -47,13 +49,23 @@ class Workshop:
         self._numbers = numbers
         self._parsed = ParseCache()
         self._compiled = CompileCache()
+        self._last: Candidate | None = None
+        self._last_at = 0.0
 
     def read(self, text: str, file: str, files: Mapping[str, str], inherited: Mapping[str, str]) -> Candidate:
         """Raises `PolicyError` with every problem of the text."""
         begun = time.perf_counter()
+        last = self._last
+        if last is not None and begun - self._last_at < _SAME:
+            # A plan and the apply after it are of one text.
+            same = (last.text, last.file, last.files, last.inherited) == (text, file, files, inherited)
+            if same:
+                return msgspec.structs.replace(last, seconds=time.perf_counter() - begun)
         policy, warnings = parse(text, file, inherited=inherited, files=files, cache=self._parsed, now=time.time())
         seconds = time.perf_counter() - begun
-        return Candidate(text, dict(files), dict(inherited), policy, findings(warnings), seconds)
+        self._last = Candidate(text, file, dict(files), dict(inherited), policy, findings(warnings), seconds)
+        self._last_at = begun
+        return self._last
 
     def compile(self, candidate: Candidate, origin: Origin, capabilities: frozenset[str]) -> Bundle:
         """Raises `OutOfNumbers`, and OSError when new rule numbers cannot be kept."""

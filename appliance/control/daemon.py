@@ -45,7 +45,9 @@ def run(serve: Callable[[asyncio.Event], Awaitable[None]]) -> None:
         await serve(stop)
         notify.stopping()
 
-    # What the imports left lives as long as the process: keep the collector from walking it again and again.
+    # What the imports left lives as long as the process: keep the collector from walking it again and again, and
+    # from running every few hundred of the many thousand objects that a policy is.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
     asyncio.run(main())

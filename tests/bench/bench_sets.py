@@ -7,9 +7,10 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from appliance.control.nfnetlink import Netfilter
-from appliance.control.nfsets import Element, Sets
+from appliance.control.nfsets import Element, SetInfo, Sets
 from ctypes_ext import sandbox
 from ctypes_ext.nftables import Nftables
 from tests.bench.table import Row
@@ -41,8 +42,8 @@ def main(*, quick: bool) -> list[Row]:
             info = sets.info(name)
             sets.add(info, [Element(base + 2 * number, base + 2 * number) for number in range(SIZE)])
             raw = _both(
-                lambda element, info=info: sets.add(info, [element]),
-                lambda element, info=info: sets.remove(info, [element]),
+                partial(_add, sets, info),
+                partial(_remove, sets, info),
                 base,
                 times,
             )
@@ -68,11 +69,17 @@ def _networks(sets: Sets, times: int) -> list[Row]:
     rows = []
     for size in (256, 10_000):
         sets.replace(info, [Element(FIRST + 4 * number, FIRST + 4 * number) for number in range(size)])
-        raw = _both(
-            lambda element: sets.add(info, [element]), lambda element: sets.remove(info, [element]), FIRST, times, 4
-        )
+        raw = _both(partial(_add, sets, info), partial(_remove, sets, info), FIRST, times, 4)
         rows.append(Row(f"raw netlink: an interval set of {size:,}", _said(raw)))
     return rows
+
+
+def _add(sets: Sets, info: SetInfo, element: Element) -> None:
+    sets.add(info, [element])
+
+
+def _remove(sets: Sets, info: SetInfo, element: Element) -> None:
+    sets.remove(info, [element])
 
 
 def _both(

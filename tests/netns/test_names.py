@@ -93,7 +93,7 @@ def names(tmp_path: Path) -> Iterator[Names]:
             server.wait()
 
 
-BAD = {
+BAD: dict[str, tuple[dict[str, object], str]] = {
     "none": ({"A": []}, "no address"),
     "does not exist": ({"rcode": "NXDOMAIN"}, "NXDOMAIN"),
     "server failure": ({"rcode": "SERVFAIL"}, "SERVFAIL"),

@@ -25,7 +25,11 @@ class Serving:
         self.path = path
         self.loop = asyncio.new_event_loop()
         self.refused: list[str] = []
-        permits = {Status: lambda peer: peer.uid == os.getuid(), Check: lambda _: True, Confirm: lambda _: False}
+        permits: dict[type, Callable[[Peer], bool]] = {
+            Status: lambda peer: peer.uid == os.getuid(),
+            Check: lambda _: True,
+            Confirm: lambda _: False,
+        }
         self.server = Server(path, permits, answer, limit=limit, report=self.refused.append)
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
