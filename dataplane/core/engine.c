@@ -17,9 +17,9 @@ struct reef_config {
     reef_options options;
 };
 
-/* Packets go through the stages in small groups, so that the memory one packet needs is on its way while
- * the others are worked on. */
-enum { GROUP = 16 };
+/* Packets go through the stages in small groups, so that the memory one packet needs is on its way while the
+ * others are worked on: headers AHEAD of decoding, a bucket when its hash is known, its flow BEHIND that. */
+enum { GROUP = 16, AHEAD = 4, BEHIND = 4 };
 
 struct reef_worker {
     const reef_config *config;
@@ -335,32 +335,51 @@ static void take_packet(reef_worker *worker, const reef_packet *packet, unsigned
         inspect_datagram(worker, flow, direction, packet);
 }
 
-static void decode_group(reef_worker *worker, const reef_frame *frames, size_t count)
+/* Link, network and transport header seldom end in the first cache line. */
+static void prefetch_headers(const reef_frame *frame)
 {
-    const reef_config *config = worker->config;
-    for (size_t i = 0; i < count; i++) {
-        reef_packet *packet = &worker->packet[i];
-        reef_decode(&frames[i], packet);
-        packet->number = ++worker->counters.packets;
-        worker->counters.bytes += frames[i].length;
-        worker->counters.not_ip += packet->version == 0;
-        worker->counters.malformed += packet->flags & REEF_PACKET_BAD ? 1 : 0;
-        worker->counters.fragments += packet->flags & REEF_PACKET_FRAGMENT ? 1 : 0;
-        if (packet->version == 0)
-            continue;
-        reef_flow_key_of(packet, config->options.by_interface, &worker->key[i], &worker->source_is_high[i]);
-        worker->hash[i] = reef_flow_key_hash(&worker->key[i], config->options.seed);
-        reef_flows_prefetch(worker->flows, worker->hash[i]);
-    }
+    __builtin_prefetch(frame->data);
+    __builtin_prefetch(frame->data + 64);
+}
+
+static void prefetch_flow(const reef_worker *worker, size_t i)
+{
+    if (worker->packet[i].version != 0)
+        reef_flows_prefetch_flow(worker->flows, worker->hash[i]);
+}
+
+static void decode_one(reef_worker *worker, const reef_frame *frame, size_t i)
+{
+    const reef_options *options = &worker->config->options;
+    reef_packet *packet = &worker->packet[i];
+    reef_decode(frame, packet);
+    packet->number = ++worker->counters.packets;
+    worker->counters.bytes += frame->length;
+    worker->counters.not_ip += packet->version == 0;
+    worker->counters.malformed += packet->flags & REEF_PACKET_BAD ? 1 : 0;
+    worker->counters.fragments += packet->flags & REEF_PACKET_FRAGMENT ? 1 : 0;
+    if (packet->version == 0)
+        return;
+    reef_flow_key_of(packet, options->by_interface, &worker->key[i], &worker->source_is_high[i]);
+    worker->hash[i] = reef_flow_key_hash(&worker->key[i], options->seed);
+    reef_flows_prefetch_bucket(worker->flows, worker->hash[i]);
 }
 
 void reef_worker_frames(reef_worker *worker, const reef_frame *frames, size_t count)
 {
+    for (size_t i = 0; i < AHEAD && i < count; i++)
+        prefetch_headers(&frames[i]);
     for (size_t at = 0; at < count; at += GROUP) {
         size_t group = count - at < GROUP ? count - at : GROUP;
-        for (size_t i = at + group; i < count && i < at + group + GROUP; i++)
-            __builtin_prefetch(frames[i].data);
-        decode_group(worker, frames + at, group);
+        for (size_t i = 0; i < group; i++) {
+            if (at + i + AHEAD < count)
+                prefetch_headers(&frames[at + i + AHEAD]);
+            decode_one(worker, &frames[at + i], i);
+            if (i >= BEHIND)
+                prefetch_flow(worker, i - BEHIND);
+        }
+        for (size_t i = group < BEHIND ? 0 : group - BEHIND; i < group; i++)
+            prefetch_flow(worker, i);
         for (size_t i = 0; i < group; i++)
             take_packet(worker, &worker->packet[i], (unsigned)i);
     }

@@ -3,6 +3,7 @@
 #include "reef/flow.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "reef/bytes.h"
 #include "reef/status.h"
@@ -28,6 +29,18 @@ struct reef_flows {
 
 enum { SLOT_NONE = UINT32_MAX, SLOT_DUE = UINT32_MAX - 1 };
 #define NS_PER_SECOND 1000000000ull
+#define HUGE_PAGE (2u << 20)
+
+/* Memory that is walked at random: in large pages where the system has them, so that addresses cost little to
+ * translate. */
+static void *huge_pages(size_t size)
+{
+    size = (size + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1);
+    void *memory = aligned_alloc(HUGE_PAGE, size);
+    if (memory != NULL)
+        (void)madvise(memory, size, MADV_HUGEPAGE);
+    return memory;
+}
 
 int reef_flows_new(uint32_t limit, const reef_flow_timeouts *timeouts, const uint64_t seed[2],
                    bool by_interface, reef_flows **out)
@@ -41,8 +54,8 @@ int reef_flows_new(uint32_t limit, const reef_flow_timeouts *timeouts, const uin
     reef_flows *flows = calloc(1, sizeof *flows);
     if (flows == NULL)
         return REEF_NOMEM;
-    flows->flow = calloc(limit, sizeof *flows->flow);
-    flows->bucket = malloc(buckets * sizeof *flows->bucket);
+    flows->flow = huge_pages(limit * sizeof *flows->flow);
+    flows->bucket = huge_pages(buckets * sizeof *flows->bucket);
     if (flows->flow == NULL || flows->bucket == NULL) {
         reef_flows_free(flows);
         return REEF_NOMEM;
@@ -73,9 +86,20 @@ const uint64_t *reef_flows_seed(const reef_flows *flows)
     return flows->seed;
 }
 
-void reef_flows_prefetch(const reef_flows *flows, uint32_t hash)
+void reef_flows_prefetch_bucket(const reef_flows *flows, uint32_t hash)
 {
     __builtin_prefetch(&flows->bucket[hash & flows->mask]);
+}
+
+void reef_flows_prefetch_flow(const reef_flows *flows, uint32_t hash)
+{
+    uint32_t number = flows->bucket[hash & flows->mask];
+    if (number == REEF_NO_FLOW)
+        return;
+    const char *flow = (const char *)&flows->flow[number];
+    __builtin_prefetch(flow);
+    __builtin_prefetch(flow + 64, 1);
+    __builtin_prefetch(flow + 128, 1);
 }
 
 void reef_flows_count(const reef_flows *flows, reef_flows_counters *counters)

@@ -33,7 +33,11 @@ def client_hello() -> bytes:
 
 def packets() -> dict[str, tuple[int, Packet]]:
     """Name -> (link type, packet)."""
-    ether, ip, ip6 = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02"), IP(src="10.0.0.1"), IPv6(dst="2001:db8::1")
+    ether, ip, ip6 = (
+        Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02"),
+        IP(src="10.0.0.1"),
+        IPv6(dst="2001:db8::1"),
+    )
     return {
         "tcp": (ETHERNET, ether / ip / TCP(options=[("MSS", 1460), ("SAckOK", b""), ("WScale", 7)])),
         "qinq": (ETHERNET, ether / Dot1Q(vlan=5) / Dot1Q(vlan=6) / ip / UDP() / QUESTION),
