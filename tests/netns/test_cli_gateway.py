@@ -114,7 +114,7 @@ def test_a_decision_reaches_the_log_with_rule_zones_and_names(reef: Reef) -> Non
     deadline = time.monotonic() + 10
     while not (line := reef("log", "--rule", "R-6", "--limit", "1").stdout):
         assert time.monotonic() < deadline, "no event of R-6 in the log"
-    assert "REJECT   R-6           lan → internet      10.20.0.12 → example-mail(198.51.100.25)  tcp/25" in line
+    assert "REJECT   R-6           lan → internet      10.20.0.12 → example-mail(198.51.100.25)  smtp(tcp/25)" in line
 
 
 def test_two_at_once_the_second_is_refused_and_told_what_changed(reef: Reef) -> None:

@@ -101,7 +101,7 @@ BOOK = NameBook(
     rules=(RuleInfo("R-7", 1, "allow"),),
     objects={"records": ("10.21.0.10",), "servers": ("10.21.0.0/24", "10.22.0.5-10.22.0.9"),
              "six": ("2001:db8::/32",)},
-    services={"web": ("tcp/443", "tcp/80"), "secure": ("tcp/443",)},
+    services={"web": ("tcp/443", "tcp/80"), "remote-control": ("tcp/443", "tcp/23", "tcp/3389", "tcp/445")},
     networks={"lan": ("10.20.0.0/16", "2001:db8:1::/48"), "dmz": ("10.21.0.0/16",), "internet": ()},
     addresses=(InterfaceAddress("lan0", "10.20.0.1/16"),),
 )  # fmt: skip
@@ -120,7 +120,9 @@ def test_addresses_ports_and_interfaces_are_said_in_the_words_of_the_policy() ->
     assert Names().zone_of_address("8.8.8.8") == ""
     assert (names.zone_of_interface("lan1"), names.zone_of_interface("eth9")) == ("lan", "")
     assert names.service("tcp", 443) == "web(tcp/443)"
-    assert (names.service("6", 8080), names.service("ICMP", 0)) == ("tcp/8080", "icmp")
+    assert (names.service("6", 8081), names.service("ICMP", 0)) == ("tcp/8081", "icmp")
+    assert names.service("tcp", 22) == "ssh(tcp/22)", "what the policy does not name has its well-known name"
+    assert names.service("tcp", 23) == "telnet(tcp/23)", "a group of many things names none of them"
 
 
 _PIECE = st.tuples(st.integers(0, 255), st.integers(0, 255)).map(sorted)

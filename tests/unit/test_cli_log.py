@@ -76,7 +76,7 @@ ANSWER = {
         ),
         (
             event("drop", "default", "deny", dest_port=22),
-            "DENY     default       lan → internet      10.20.0.12 → 198.51.100.80  tcp/22",
+            "DENY     default       lan → internet      10.20.0.12 → 198.51.100.80  ssh(tcp/22)",
         ),
         (
             event("drop", "R-6", "reject", dest_ip="10.21.0.10"),
@@ -94,7 +94,7 @@ ANSWER = {
         ),
         (
             event("dns", proto="UDP", dest_port=53, dns=ANSWER),
-            "dns      -             lan → internet      10.20.0.12 → 198.51.100.80  udp/53  "
+            "dns      -             lan → internet      10.20.0.12 → 198.51.100.80  dns(udp/53)  "
             "answers a.example A: 192.0.2.0, 192.0.2.1, 192.0.2.2, 192.0.2.3 and 2 more",
         ),
         (
@@ -103,7 +103,7 @@ ANSWER = {
         ),
         (
             event("http", dest_port=80, http={"hostname": "www.example.org", "http_method": "GET", "url": "/a"}),
-            "http     -             lan → internet      10.20.0.12 → 198.51.100.80  tcp/80  GET www.example.org/a",
+            "http     -             lan → internet      10.20.0.12 → 198.51.100.80  http(tcp/80)  GET www.example.org/a",
         ),
         (
             record.notice("spool", "3 events were lost", seconds=AT, error="disk full"),
