@@ -5,6 +5,7 @@ Each raises OSError when the kernel refuses.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 
@@ -69,6 +70,19 @@ def no_new_privileges() -> None:
 
 def keep_capabilities_over_setuid(on: bool) -> None:
     _checked(lib.reef_keep_capabilities_over_setuid(int(on)), "keepcaps")
+
+
+def write_only_beneath(paths: Sequence[str]) -> bool:
+    """From now on nothing outside of these files and directories can be changed, whatever their modes say.
+
+    Needs `no_new_privileges`. Returns False where this kernel has no Landlock, or it is switched off.
+    """
+    kept = [ffi.new("char[]", path.encode()) for path in paths]
+    status = lib.reef_landlock_writes(ffi.new("const char *[]", kept), len(kept))
+    if status in (-errno.ENOSYS, -errno.EOPNOTSUPP):
+        return False
+    _checked(status, "landlock")
+    return True
 
 
 def dumpable(on: bool) -> None:

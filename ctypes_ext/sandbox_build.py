@@ -26,6 +26,7 @@ ffibuilder.cdef(
     int reef_capabilities_keep(uint64_t keep);
     int reef_capabilities_held(uint64_t *permitted, uint64_t *bounding);
     int reef_no_new_privileges(void);
+    int reef_landlock_writes(const char *const *paths, size_t count);
     int reef_keep_capabilities_over_setuid(int on);
     int reef_dumpable(int on);
     int reef_parent_death_signal(int signal);
@@ -43,13 +44,16 @@ ffibuilder.set_source(
     #define _GNU_SOURCE
     #endif
     #include <errno.h>
+    #include <fcntl.h>
     #include <linux/capability.h>
+    #include <linux/landlock.h>
     #include <sched.h>
     #include <seccomp.h>
     #include <stdint.h>
     #include <string.h>
     #include <sys/mount.h>
     #include <sys/prctl.h>
+    #include <sys/stat.h>
     #include <sys/syscall.h>
     #include <unistd.h>
 
@@ -127,6 +131,43 @@ ffibuilder.set_source(
         data[0].permitted = data[0].effective = (uint32_t)keep;
         data[1].permitted = data[1].effective = (uint32_t)(keep >> 32);
         return reef_result(syscall(SYS_capset, &header, data));
+    }
+
+    /* Newer than the headers of Debian 12. */
+    #define REEF_LANDLOCK_TRUNCATE (1ULL << 14)
+
+    /* Beneath `paths` the process may change what there is, anywhere else nothing: landlock(7). */
+    static int reef_landlock_writes(const char *const *paths, size_t count) {
+        long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+        if (abi < 0) return -errno;
+        const uint64_t files = LANDLOCK_ACCESS_FS_WRITE_FILE | (abi >= 3 ? REEF_LANDLOCK_TRUNCATE : 0);
+        uint64_t all = files | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+                       LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+                       LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
+                       LANDLOCK_ACCESS_FS_MAKE_SYM;
+        if (abi >= 2) all |= LANDLOCK_ACCESS_FS_REFER;
+        struct landlock_ruleset_attr attributes = {.handled_access_fs = all};
+        long ruleset = syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
+        if (ruleset < 0) return -errno;
+        int status = 0;
+        for (size_t i = 0; status == 0 && i < count; i++) {
+            int fd = open(paths[i], O_PATH | O_CLOEXEC);
+            struct stat kind;
+            if (fd < 0 || fstat(fd, &kind) < 0) {
+                status = -errno;
+            } else {
+                struct landlock_path_beneath_attr beneath = {
+                    .allowed_access = S_ISDIR(kind.st_mode) ? all : files,
+                    .parent_fd = fd,
+                };
+                if (syscall(SYS_landlock_add_rule, (int)ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0)
+                    status = -errno;
+            }
+            if (fd >= 0) close(fd);
+        }
+        if (status == 0 && syscall(SYS_landlock_restrict_self, (int)ruleset, 0) < 0) status = -errno;
+        close((int)ruleset);
+        return status;
     }
 
     static int reef_no_new_privileges(void) { return reef_result(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)); }

@@ -51,7 +51,8 @@ class Process(msgspec.Struct, frozen=True):
     `opens` are the capabilities it has until it entered its sandbox, `keeps` those it has afterwards.
     `peers` may connect to its socket: names of processes, ROOT, OPERATORS; with none it has no socket.
     `calls` are the processes whose sockets it connects to; those are started before it.
-    `spool` says that it writes events.
+    `spool` says that it writes events. Files may be changed in its run directory, its state, its spool, and below
+    the paths of `writes`; nowhere else.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Process(msgspec.Struct, frozen=True):
     peers: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
     spool: bool = False
+    writes: tuple[str, ...] = ()
     limits: Limits = Limits()
     restart: Restart = Restart()
 
@@ -91,6 +93,7 @@ PROCESSES: tuple[Process, ...] = (
         peers=("policyd", "namesd", "inspectd", ROOT),
         calls=("keyd",),
         spool=True,
+        writes=("/proc/sys/net",),  # forwarding, and what else a policy sets
         limits=Limits(files=256, memory=4096),
     ),
     Process(
@@ -188,6 +191,12 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def events_of(self, name: str) -> Path:
         """The process's spool of events; the operators' group can read it."""
         return Path(self.state) / "events" / name
+
+    def writable(self, row: Process) -> tuple[Path, ...]:
+        """Where the process may change files."""
+        own = (self.run_of(row.name), self.state_of(row.name))
+        spool = (self.events_of(row.name),) if row.spool else ()
+        return (*own, *spool, *(Path(path) for path in row.writes))
 
     @property
     def events(self) -> Path:

@@ -52,7 +52,7 @@ def mask_of(names: tuple[str, ...]) -> int:
 
 
 def enter(process: Process, instance: Instance) -> None:
-    """Become the process's own user with only the capabilities it keeps, its limits and its system call filter.
+    """Become the process's own user with only the capabilities it keeps, its limits, its files and its system calls.
 
     Call it with one thread running, after what needs privilege is open. It cannot be undone. Started by
     systemd the user is right already; only what remains to be given up is.
@@ -67,6 +67,8 @@ def enter(process: Process, instance: Instance) -> None:
         _user(process, instance)
         kernel.keep_capabilities(mask_of(process.keeps))
         kernel.no_new_privileges()
+        # A second lock on the files, beside users and modes; a kernel without Landlock has the first one alone.
+        kernel.write_only_beneath(["/dev/null", *(str(path) for path in instance.writable(process))])
         kernel.dumpable(False)
         _end_with_supervisor()
         _check(process, instance)

@@ -42,7 +42,8 @@ SystemCallArchitectures=native
 SystemCallErrorNumber=EPERM
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources @mount @debug @keyring
-SystemCallFilter=@setuid capset seccomp setrlimit"""
+SystemCallFilter=@setuid capset seccomp setrlimit
+SystemCallFilter=landlock_create_ruleset landlock_add_rule landlock_restrict_self"""
 
 
 def unit_name(process: Process) -> str:

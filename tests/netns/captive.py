@@ -92,12 +92,15 @@ def main(name: str, instance_file: str, where: str) -> dict[str, str]:
     row = process(name)
     other = next(other for other in ("keyd", "policyd") if other != name)
     parent = os.getppid()
+    open_file = Path(instance_file).with_name("everybodys")
     if where == "in":
         sandbox.enter(row, instance)
     attempts: dict[str, Callable[[], object]] = {
         "read another's state": lambda: list(instance.state_of(other).iterdir()),
         "write another's run directory": lambda: (instance.run_of(other) / "x").write_text(""),
         "read /etc/shadow": lambda: Path("/etc/shadow").read_text(),
+        "write a file that everybody may write": lambda: open_file.write_text("x"),
+        "make a file in /tmp": lambda: (Path("/tmp") / f"captive-{os.getpid()}").touch(),
         "write /etc": lambda: Path("/etc/reef-captive").write_text(""),
         "signal its parent": lambda: os.kill(parent, 0),
         "become root again": lambda: os.setresuid(0, 0, 0),

@@ -42,6 +42,9 @@ def instance_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     prepare_directories(instance, PROCESSES)
     file = folder / "instance.json"
     file.write_bytes(encode_instance(instance))
+    everybodys = folder / "everybodys"
+    everybodys.touch()
+    everybodys.chmod(0o666)
     yield file
 
 
@@ -68,6 +71,8 @@ def test_a_process_cannot_leave_its_own_house(name: str, instance_file: Path) ->
         "read another's state",
         "write another's run directory",
         "read /etc/shadow",
+        "write a file that everybody may write",
+        "make a file in /tmp",
         "write /etc",
         "signal its parent",
         "become root again",
@@ -114,7 +119,17 @@ def test_without_the_sandbox_the_same_attempts_succeed(instance_file: Path) -> N
     """The attempts are real: as root and outside, what is refused above is possible, or refused for other reasons."""
     answer = found("keyd", instance_file, "out")
     Path("/etc/reef-captive").unlink()
-    for what in ("read another's state", "write another's run directory", "read /etc/shadow", "write /etc", "fork"):
+    for file in Path("/tmp").glob("captive-*"):
+        file.unlink()
+    for what in (
+        "read another's state",
+        "write another's run directory",
+        "write a file that everybody may write",
+        "make a file in /tmp",
+        "read /etc/shadow",
+        "write /etc",
+        "fork",
+    ):
         assert answer[what] == "done", (what, answer[what])
     assert answer["memory writable and executable"] == "done"
     calls = {what: came for what, came in answer.items() if what.startswith("call ")}
