@@ -47,10 +47,8 @@ if ! [ -e $policy ]; then
     chmod 755 $policy
     trap 'rm -f /usr/sbin/policy-rc.d' EXIT INT TERM
 fi
-new_services=""
-for service in nginx ssh; do
-    [ -e "/lib/systemd/system/$service.service" ] || new_services="$new_services $service"
-done
+had_ssh=yes
+[ -e /lib/systemd/system/ssh.service ] || had_ssh=no
 
 log=$(mktemp)
 export DEBIAN_FRONTEND=noninteractive
@@ -62,9 +60,7 @@ if ! { apt-get update -q && apt-get install -y -q --no-install-recommends $missi
     exit 1
 fi
 rm -f "$log"
-for service in $new_services; do
-    if [ -d /run/systemd/system ] && [ -e "/lib/systemd/system/$service.service" ]; then
-        systemctl -q disable "$service.service"
-    fi
-done
+if [ $had_ssh = no ] && [ -d /run/systemd/system ]; then
+    systemctl -q disable ssh.service
+fi
 echo "deps: installed"

@@ -139,7 +139,9 @@ def test_the_narrowest_object_names_an_address(book: dict[str, list[list[int]]])
 
 def test_many_objects_are_looked_up_quickly_enough_to_name_a_log() -> None:
     draw = random.Random(5)
-    objects = {f"o{index}": (f"{ipaddress.ip_address(draw.getrandbits(32))}",) for index in range(5000)}
+    objects: dict[str, tuple[str, ...]] = {
+        f"o{index}": (f"{ipaddress.ip_address(draw.getrandbits(32))}",) for index in range(5000)
+    }
     objects["all"] = ("0.0.0.0/0",)
     names = Names(NameBook(1, "x", (), (), objects=objects))
     assert all(names.object_of(words[0]) == name or name == "all" for name, words in objects.items())

@@ -23,9 +23,11 @@ class Tty(io.StringIO):
         return True
 
 
-def terminal(*, json: bool = False, tty: bool = False, **environ: str) -> tuple[Terminal, io.StringIO, io.StringIO]:
+def terminal(
+    environ: dict[str, str] | None = None, *, json: bool = False, tty: bool = False
+) -> tuple[Terminal, io.StringIO, io.StringIO]:
     out, err = (Tty(), Tty()) if tty else (io.StringIO(), io.StringIO())
-    return Terminal(out, err, json=json, environ=environ), out, err
+    return Terminal(out, err, json=json, environ=environ or {}), out, err
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def test_wide_letters_keep_a_table_aligned() -> None:
 
 
 def test_a_table_on_a_terminal_holds_the_same_cells_and_no_markup() -> None:
-    page, out, _ = terminal(tty=True, NO_COLOR="1")
+    page, out, _ = terminal({"NO_COLOR": "1"}, tty=True)
     page.table(("rule", "why"), [("R-1", "[bold]not markup[/bold] \x1b[2J")])
     shown = out.getvalue()
     assert "[bold]not markup[/bold] \\x1b[2J" in shown
@@ -94,7 +96,7 @@ def test_an_empty_table_says_so() -> None:
     ],
 )
 def test_colour_only_where_it_is_wanted(environ: dict[str, str], tty: bool, coloured: bool) -> None:
-    page, out, err = terminal(tty=tty, **environ)
+    page, out, err = terminal(environ, tty=tty)
     page.line("words", "red")
     page.note("words", "red")
     assert ("\x1b[31m" in out.getvalue()) is coloured
