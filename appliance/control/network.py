@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -57,11 +57,13 @@ class Network:
         Raises `NetworkRefused`; then everything is as before.
         """
         undo: list[Callable[[], None]] = []
+        held = self._routing.routes()
         try:
             self._change(old, new, undo)
         except (OSError, KeyError) as error:
             for step in reversed(undo):
                 _quietly(step)
+            self._add_missing(held)
             raise NetworkRefused((_words(error),)) from error
 
     def settle(self, bundle: Bundle) -> tuple[str, ...]:
@@ -117,6 +119,15 @@ class Network:
         for address in sorted(obsolete & present):
             self._routing.remove_address(address)
             undo.append(partial(self._routing.add_address, address))
+        if obsolete:
+            self._add_missing(routes)
+
+    def _add_missing(self, routes: Iterable[RouteEntry]) -> None:
+        """With its last address an interface loses its routes, also those that have nothing to do with it."""
+        held = self._routing.routes()
+        for route in routes:
+            if not _holds(held, route):
+                _quietly(partial(self._routing.add_route, route))
 
     @staticmethod
     def _try(step: Callable[[], None], missing: list[str]) -> None:
