@@ -267,3 +267,18 @@ def test_the_second_ministry_can_run_reef_too() -> None:
         refused = lab.run("m2", "nc", "-z", "-w", "1", "198.51.100.80", "23")
         assert refused.returncode == 1
         assert site.instance_file(f"{lab.lab}:gw2") == lab.gateways["gw2"].file
+
+
+def test_list_and_clean_say_what_runs_and_what_was_left(before: dict[str, object]) -> None:
+    def verb(word: str) -> str:
+        command = [sys.executable, "-m", "appliance.lab", word]
+        return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+
+    demo = Demo(lab_id("a"), "--no-traffic")
+    demo.read_until("namespaces wired")
+    assert demo.lab in verb("list").split()
+    assert demo.lab not in verb("clean")
+    demo.end(signal.SIGKILL)
+    until(lambda: demo.lab not in verb("list").split(), "a dead lab is no running lab")
+    assert f"removed what lab {demo.lab} had left" in verb("clean")
+    assert machine() == before
