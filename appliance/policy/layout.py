@@ -159,11 +159,13 @@ def _comments(text: str, leaves: list[Leaf]) -> list[Comment]:
     found: list[Comment] = []
     spans: list[tuple[int, int]] = []
     for leaf in leaves:
-        first = leaf.first
+        first, last = leaf.first, leaf.last
         if leaf.style in ("|", ">"):
-            # The rest of the line behind | may hold a comment; the content begins on the next.
+            # The rest of the line behind | may hold a comment; the content begins on the next. What is blank
+            # behind the content belongs to what follows.
             first = text.find("\n", first) + 1 or len(text)
-        spans.append((first, leaf.last))
+            last = first + len(text[first:last].rstrip())
+        spans.append((first, last))
     starts = [first for first, _ in spans]
     index = 0
     for number, line in enumerate(text.split("\n")):
@@ -196,7 +198,7 @@ def _unfold(branch: Branch, indices: list[int]) -> None:
     """Makes blocks of the one-line forms that hold comments."""
     if branch.flow:
         number = bisect_right(indices, branch.first)
-        if number == len(indices) or indices[number] >= branch.last:
+        if number == len(indices) or indices[number] >= branch.last or not branch.entries:
             return
         branch.flow = False
         branch.unfolded = True
@@ -221,11 +223,13 @@ def _above_or_foot(places: list[_Place], number: int, root: Branch, comment: Com
     """Where a comment on its own line belongs: above the next entry, or, when it is indented like the entries
     of a block that ends here, at the foot of that block."""
     following = places[number].inside if number < len(places) else ()
+    margin = following[-1].column if following else root.column
     if number:
         for branch in reversed(places[number - 1].inside):
             if any(branch is other for other in following):
                 break
-            if comment.index < branch.last if branch.unfolded else branch.column <= comment.column:
+            indented = margin < comment.column and branch.column <= comment.column
+            if comment.index < branch.last if branch.unfolded else indented:
                 return branch.foot
     return places[number].entry.above if number < len(places) else root.foot
 
