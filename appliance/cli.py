@@ -267,6 +267,7 @@ def _other_verbs(tree: _Tree) -> None:
         help="how long, like 15m or 7d (default: until it is taken back)",
     )
     add.add_argument("--reason", default="", metavar="WORDS", help="why")
+    add.add_argument("--yes", action="store_true", help="even when it holds your own address or the gateway's")
     remove = bans.verb("remove", "ban:remove", "Take bans back")
     remove.add_argument("addresses", nargs="+", metavar="ADDRESS", help="what was banned")
     bans.verb("list", "ban:listing", "List the bans")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ipaddress
 import time
 from collections.abc import Sequence
 
+from appliance.commands.change import session
 from appliance.commands.failure import OK, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal
@@ -16,10 +18,28 @@ from appliance.control import messages
 
 def add(options: argparse.Namespace, terminal: Terminal) -> int:
     request = messages.Ban(_addresses(options.addresses), options.seconds, options.reason)
-    bans = Gateway(options).ask(request, messages.BanList)
+    gateway = Gateway(options)
+    if not options.yes:
+        _not_oneself(request.addresses, gateway)
+    bans = gateway.ask(request, messages.BanList)
     how_long = f"for {duration(options.seconds)}" if options.seconds else "until it is taken back"
     _say(bans, f"banned {_addresses_of(bans)} {how_long}", terminal)
     return OK
+
+
+def _not_oneself(addresses: Sequence[str], gateway: Gateway) -> None:
+    """A ban needs no confirm, so nothing would let its author in again: raises `Failure` for their own address."""
+    own = dict.fromkeys(session().split()[:1], "where you come from")
+    with contextlib.suppress(Failure):  # no generation runs yet
+        book = gateway.ask(messages.Names(), messages.NameBook)
+        own |= {address.address.partition("/")[0]: "the gateway's own" for address in book.addresses}
+    for address, whose in own.items():
+        inside = ipaddress.ip_address(address)
+        for banned in map(ipaddress.ip_network, addresses):
+            if inside.version == banned.version and inside in banned:
+                raise Failure(
+                    f"{banned} holds {address}, which is {whose}", "say --yes if you mean it", name="oneself"
+                )
 
 
 def remove(options: argparse.Namespace, terminal: Terminal) -> int:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from appliance.commands.failure import AWAY, CONFLICT, OK, USAGE, Failure
-from appliance.commands.files import STDIN, list_files, read_text, shown_name
+from appliance.commands.files import list_files, read_text, shown_name
 from appliance.commands.gateway import Gateway
 from appliance.commands.problems import SHOWN, show_findings, summary
 from appliance.commands.terminal import Terminal, escape
@@ -94,16 +94,20 @@ def _base_without_asking(gateway: Gateway) -> int:
     return gateway.ask(messages.Status(), messages.StatusReport).running
 
 
+def _somebody_to_ask(terminal: Terminal) -> None:
+    if terminal.json or not sys.stdin.isatty():
+        raise Failure(
+            "nobody to ask: standard input is no terminal", "say --yes to do it without a question", code=USAGE
+        )
+
+
 def _ask_for(
     gateway: Gateway, text: str, name: str, files: dict[str, str], options: argparse.Namespace, terminal: Terminal
 ) -> int:
     """Show the plan and ask. Returns the generation it was made against; raises `Failure` when the answer is no."""
     planned = _planned(gateway, text, name, files)
     show_findings(terminal, planned.findings, {name: text}, everything=options.all)
-    if terminal.json or options.file == STDIN or not sys.stdin.isatty():
-        raise Failure(
-            "nobody to ask: standard input is not a terminal", "say --yes to apply without a question", code=USAGE
-        )
+    _somebody_to_ask(terminal)
     _show_plan(planned, terminal, everything=options.all)
     if not terminal.ask("Apply this?"):
         raise Failure("not applied, nothing changed", name="declined")
@@ -172,8 +176,9 @@ def confirm(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def rollback(options: argparse.Namespace, terminal: Terminal) -> int:
     gateway = Gateway(options)
-    if not options.yes and sys.stdin.isatty() and not terminal.json:
+    if not options.yes:
         target = f"generation {options.generation}" if options.generation else "the generation before"
+        _somebody_to_ask(terminal)
         if not terminal.ask(f"Go back to {target}?"):
             raise Failure("not rolled back, nothing changed", name="declined")
     request = messages.Rollback(options.generation, options.reason, session())

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from appliance.commands.failure import OK, REFUSED
+from appliance.commands.failure import AWAY, OK, REFUSED, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import duration, size
@@ -42,20 +44,39 @@ class Examination(msgspec.Struct, frozen=True):
 
 def doctor(options: argparse.Namespace, terminal: Terminal) -> int:
     gateway = Gateway(options)
-    report = gateway.ask(messages.Doctor(), messages.DoctorReport)
-    status = with_silent(gateway.ask(messages.Status(), messages.StatusReport), gateway.instance)
-    findings = [
+    instance = gateway.instance
+    try:
+        report = gateway.ask(messages.Doctor(), messages.DoctorReport)
+        status = gateway.ask(messages.Status(), messages.StatusReport)
+    except Failure as failure:
+        # That nobody answers is the first finding, not the end of the examination.
+        if failure.code != AWAY:
+            raise
+        away = Finding("wrong", f"{failure.message}; {failure.remedy}".removesuffix("; "), "its log says why")
+        report = messages.DoctorReport(" ".join(os.uname()[0:3:2]), ())
+        dead = _dead(with_silent(_NOTHING_KNOWN, instance))
+        _show((away, *dead, *_clock(time.time()), *_disk(Path(instance.state))), report, terminal)
+        return AWAY
+    findings = (
         *(Finding("wrong", words) for words in report.findings),
-        *from_status(status, time.time()),
-        *_disk(Path(gateway.instance.state)),
+        *from_status(with_silent(status, instance), time.time()),
+        *_disk(Path(instance.state)),
         *_capabilities(report.capabilities),
-    ]
+    )
+    return OK if _show(findings, report, terminal) else REFUSED
+
+
+_NOTHING_KNOWN = messages.StatusReport("", 0, 0, 0.0, "", ())
+
+
+def _show(findings: tuple[Finding, ...], report: messages.DoctorReport, terminal: Terminal) -> bool:
+    """Print the examination; whether all is well."""
     well = all(finding.severity != "wrong" for finding in findings)
     if terminal.json:
-        terminal.data(Examination(well, report.kernel, tuple(findings), report.capabilities))
+        terminal.data(Examination(well, report.kernel, findings, report.capabilities))
     else:
         _print(report, findings, terminal)
-    return OK if well else REFUSED
+    return well
 
 
 def with_silent(
@@ -87,35 +108,36 @@ def _users(proc: Path) -> set[int]:
 
 def from_status(status: messages.StatusReport, now: float) -> list[Finding]:
     """What the status says that a person should know. Pure."""
-    found = []
-    if now < OLDEST_CLOCK:
-        found.append(
-            Finding("wrong", "the clock was never set", "set it (NTP): expiries, schedules and logs depend on it")
-        )
+    found = _clock(now)
     if not status.running:
         found.append(Finding("wrong", "no policy was applied: everything is denied", "reef apply FILE"))
     elif status.running != status.confirmed:
         left = f"; {duration(status.confirm_by - now)} left" if status.confirm_by else ""
         found.append(Finding("note", f"generation {status.running} is not confirmed{left}", "reef confirm"))
     if status.drift:
-        found.append(
-            Finding(
-                "wrong",
-                f"the kernel holds something else than the generation says: {status.drift}",
-                "reef apply the running text again, or set `drift: repair`",
-            )
-        )
-    for process in status.processes:
-        if not process.alive:
-            found.append(
-                Finding(
-                    "wrong",
-                    f"{process.name} is dead: {process.words or 'no word from it'}",
-                    f"its log says why (journalctl -u reef-{process.name})",
-                )
-            )
+        words = f"the kernel holds something else than the generation says: {status.drift}"
+        found.append(Finding("wrong", words, "reef apply the running text again, or set `drift: repair`"))
+    found += _dead(status)
     found += [Finding("note", f"left out, this kernel cannot: {words}") for words in status.omitted]
     return found
+
+
+def _clock(now: float) -> list[Finding]:
+    if now >= OLDEST_CLOCK:
+        return []
+    return [Finding("wrong", "the clock was never set", "set it (NTP): expiries, schedules and logs depend on it")]
+
+
+def _dead(status: messages.StatusReport) -> list[Finding]:
+    return [
+        Finding(
+            "wrong",
+            f"{process.name} is dead" + (f": {process.words}" if process.words else ""),
+            f"its log says why (journalctl -u reef-{process.name})",
+        )
+        for process in status.processes
+        if not process.alive
+    ]
 
 
 def _disk(state: Path) -> list[Finding]:
@@ -146,15 +168,16 @@ def _capabilities(capabilities: tuple[messages.Capability, ...]) -> list[Finding
     ]
 
 
-def _print(report: messages.DoctorReport, findings: list[Finding], terminal: Terminal) -> None:
+def _print(report: messages.DoctorReport, findings: Sequence[Finding], terminal: Terminal) -> None:
     terminal.line(f"kernel {escape(report.kernel)}", "bold")
     rows = [
         (one.name, "yes" if one.available else "no", ", ".join(one.needed_by), one.words)
         for one in report.capabilities
     ]
     styles = ["" if one.available else "yellow" for one in report.capabilities]
-    terminal.table(("capability", "there", "needed by", "what for"), rows, styles=styles)
-    terminal.line()
+    if rows:
+        terminal.table(("capability", "there", "needed by", "what for"), rows, styles=styles)
+        terminal.line()
     for finding in sorted(findings, key=lambda finding: finding.severity != "wrong"):
         wrong = finding.severity == "wrong"
         tail = f"; {finding.mend}" if finding.mend else ""

@@ -19,6 +19,9 @@ _UNSAFE += [*range(0x2066, 0x206A), 0xFEFF, *range(0xD800, 0xE000)]
 _ESCAPES = {point: f"\\x{point:02x}" if point < 0x100 else f"\\u{point:04x}" for point in _UNSAFE}
 _ESCAPES |= {0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r"}
 
+# More rows than this nobody reads wrapped, and wrapping takes seconds.
+_MANY_ROWS = 300
+
 _SGR = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "bold": "1", "dim": "2"}
 
 
@@ -122,7 +125,7 @@ class Terminal:
         right = {used.index(column) for column in right if column in used}
         heads = [heads[column] for column in used]
         clean = [[escape(row[column]) for column in used] for row in rows]
-        if self.tty:
+        if self.tty and len(clean) <= _MANY_ROWS:
             self._rich_table(heads, clean, right, styles)
             return
         widths = [max(cells(row[column]) for row in (list(heads), *clean)) for column in range(len(heads))]

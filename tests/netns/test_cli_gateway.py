@@ -251,6 +251,21 @@ def test_a_ban_cuts_at_once_and_is_listed_with_its_reason(reef: Reef) -> None:
     assert reef("ban", "remove", "198.51.100.80").returncode == 1
 
 
+def test_nobody_bans_themselves_or_the_gateway_by_mistake(reef: Reef) -> None:
+    own = reef("ban", "add", "10.20.0.0/24")
+    assert own.returncode == 1
+    assert "holds 10.20.0.1, which is the gateway's own; say --yes" in own.stderr
+    mine = reef("ban", "add", "192.0.2.7", SSH_CONNECTION="192.0.2.7 40000 203.0.113.2 22")
+    assert mine.returncode == 1
+    assert "where you come from" in mine.stderr
+    assert reef.data("ban", "list") == {"type": "BanList", "bans": []}
+
+
+def test_nothing_is_rolled_back_without_somebody_to_ask(reef: Reef) -> None:
+    result = reef("rollback", "1")
+    assert (result.returncode, "say --yes" in result.stderr) == (2, True)
+
+
 def test_tab_completes_rules_and_generations_of_the_running_gateway(reef: Reef) -> None:
     for line, offered in (
         ("reef show flows --rule R-", "R-3"),
@@ -356,8 +371,9 @@ def test_a_dead_policyd_is_exit_3_and_the_log_stays_readable(reef: Reef) -> None
     socket = reef.lab.gateway.instance.socket("policyd")
     os.kill(reef.lab.gateway.pid("policyd"), signal.SIGKILL)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "REEF_LAB": reef.lab.lab}
-    for verb, code in ((["show"], 3), (["log", "--limit", "1"], 0)):
+    for verb, code in ((["show"], 3), (["log", "--limit", "1"], 0), (["doctor"], 3)):
         command = [sys.executable, "-m", "appliance.cli", *verb]
         result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert result.returncode == code, result.stderr
-        assert f"policyd does not answer at {socket}" in result.stderr
+        assert f"policyd does not answer at {socket}" in result.stderr + result.stdout
+    assert "policyd is dead" in result.stdout, "doctor goes on with what it can see by itself"
