@@ -47,7 +47,7 @@ def main(argv: list[str]) -> None:
         key = load_or_create(instance.state_of(NAME) / "signing.key")
     except (KeyFileError, OSError) as error:
         sys.exit(f"{NAME}: {error}")
-    daemon.run(lambda stop: _serve(instance, key, log, stop))
+    daemon.run(lambda stop: _serve(instance, key, log, stop), log)
 
 
 async def _serve(instance: Instance, key: SigningKey, log: daemon.Log, stop: asyncio.Event) -> None:

@@ -390,11 +390,12 @@ def main(argv: list[str]) -> None:
     instance = daemon.instance_argument(NAME, argv)
     log = daemon.Log(NAME)
     sandbox.enter(process(NAME), instance)
+    log.open(instance.events_of(NAME))
     try:
         applyd = Applyd(instance, log)
     except (OSError, NftablesError) as error:
         sys.exit(f"{NAME}: {error}")
-    daemon.run(applyd.serve)
+    daemon.run(applyd.serve, log)
 
 
 if __name__ == "__main__":

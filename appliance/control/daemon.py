@@ -7,11 +7,17 @@ import asyncio
 import gc
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from appliance.control import notify
 from appliance.control.processes import Instance, InstanceError, load_instance
+from appliance.events import record
+from appliance.events.spool import Spool, SpoolError, SpoolLimits
+
+_SPOOL = SpoolLimits(segment=1 << 20, total=16 << 20)
+_TICK = 0.5  # seconds
 
 
 def instance_argument(name: str, argv: list[str]) -> Instance:
@@ -25,16 +31,43 @@ def instance_argument(name: str, argv: list[str]) -> Instance:
 
 
 class Log:
-    """One line per event on stderr, where the supervisor and the journal take it."""
+    """One line per event: on stderr, where the supervisor and the journal take it, and in the process's spool, where
+    `reef log` and the alerting read it."""
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._spool: Spool | None = None
+
+    def open(self, directory: Path) -> None:
+        """Begin to write events too. Without a place for them the process does its work all the same."""
+        try:
+            self._spool = Spool(directory, _SPOOL, source=self._name)
+        except SpoolError as error:
+            self(str(error))
 
     def __call__(self, words: str) -> None:
         print(f"{self._name}: {words}", file=sys.stderr, flush=True)
+        if self._spool is not None:
+            self._spool.append(record.encode(record.notice(self._name, words, seconds=time.time())), 1)
+
+    def tick(self) -> None:
+        """Make durable what waits for it."""
+        if self._spool is not None:
+            self._spool.tick()
+
+    def close(self) -> None:
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
 
 
-def run(serve: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+async def _ticking(log: Log) -> None:
+    while True:
+        await asyncio.sleep(_TICK)
+        log.tick()
+
+
+def run(serve: Callable[[asyncio.Event], Awaitable[None]], log: Log) -> None:
     """Run `serve` until SIGTERM or SIGINT sets the event it is given and it returns."""
 
     async def main() -> None:
@@ -42,7 +75,10 @@ def run(serve: Callable[[asyncio.Event], Awaitable[None]]) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        ticking = asyncio.create_task(_ticking(log))
         await serve(stop)
+        ticking.cancel()
+        log.close()
         notify.stopping()
 
     # What the imports left lives as long as the process: keep the collector from walking it again and again, and

@@ -199,7 +199,8 @@ def main(argv: list[str]) -> None:
     dns.rdata.load_all_types()  # type: ignore[no-untyped-call]
     dns.asyncbackend.set_default_backend("asyncio")
     sandbox.enter(process(NAME), instance)
-    daemon.run(Namesd(instance, log).serve)
+    log.open(instance.events_of(NAME))
+    daemon.run(Namesd(instance, log).serve, log)
 
 
 if __name__ == "__main__":

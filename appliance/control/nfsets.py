@@ -123,9 +123,7 @@ class Sets:
 
     def info(self, name: str) -> SetInfo:
         """Raises `NetlinkError` ENOENT when the table has no such set."""
-        _, data = self._netfilter.get(
-            NFTABLES | MSG_GETSET, body(self._table_attribute + string(SET_NAME, name))
-        )
+        _, data = self._netfilter.get(NFTABLES | MSG_GETSET, body(self._table_attribute + string(SET_NAME, name)))
         return _set_info(data)
 
     def all(self) -> list[SetInfo]:

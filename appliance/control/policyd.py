@@ -451,8 +451,9 @@ def main(argv: list[str]) -> None:
     instance = daemon.instance_argument(NAME, argv)
     log = daemon.Log(NAME)
     sandbox.enter(process(NAME), instance)
+    log.open(instance.events_of(NAME))
     policyd = Policyd(instance, log)
-    daemon.run(policyd.serve)
+    daemon.run(policyd.serve, log)
 
 
 if __name__ == "__main__":

@@ -373,3 +373,13 @@ def _shifted(stand: Stand, seconds: int) -> bool:
 def _clock(stand: Stand) -> float:
     """applyd's wall clock, as a ban that it makes shows it."""
     return stand.ask(messages.Ban(("192.0.2.1",)), messages.BanList).bans[0].since
+
+
+def test_what_happened_is_on_the_spool(stand: Stand) -> None:
+    stand.apply(TWO)
+    stand.sh("nft flush chain inet reef r_R-1")
+    until(lambda: "drift repaired" in stand.words(), "the repair is told")
+    stand.stop("applyd")
+    written = b"".join(path.read_bytes() for path in sorted(stand.instance.events_of("applyd").glob("*")))
+    for words in (b"generation 1 of root is enforced", b"drift: somebody changed the table", b"drift repaired"):
+        assert words in written
