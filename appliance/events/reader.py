@@ -51,6 +51,7 @@ class Reader:
         if self._cursor is None:
             raise ValueError("this reader has no cursor to keep its place in")
         places.store(self._cursor, self.next_serial)
+        self._begun = True  # what goes from here on is missed
 
     def seek_end(self) -> None:
         """Go behind the last record: only what comes will be read."""
@@ -106,8 +107,7 @@ class Reader:
             if block.serial + block.records <= self.next_serial:
                 continue  # read before
             skip = max(0, self.next_serial - block.serial)
-            lost = max(0, block.serial - self.next_serial) if self._begun else 0
-            self._begun = True
+            lost = max(0, block.serial - self.next_serial)
             return Batch(block.serial + skip, tuple(block.lines[skip:]), lost)
 
     def _find_segment(self) -> bool:
@@ -115,6 +115,8 @@ class Reader:
         known = segments(self._directory)
         if not known:
             return False
+        if not self._begun:  # from wherever the spool begins
+            self.next_serial, self._begun = max(self.next_serial, known[0][0]), True
         index = max(0, bisect_right([first for first, _ in known], self.next_serial) - 1)
         self._segment, self._offset = known[index][1], 0
         return True

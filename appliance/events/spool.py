@@ -63,9 +63,11 @@ class Spool:
     def _open_end(self) -> None:
         """Find the end, cut off a block that was not written whole, and go on behind it."""
         existing = segments(self._directory)
+        # A reader may have kept its place behind records that a power cut took: never give it their numbers again.
+        read = max(cursors(self._directory).values(), default=0)
         if not existing:
-            self._serial = 0
-            self._begin(0)
+            self._serial = read
+            self._begin(read)
             return
         first, path = existing[-1]
         self._serial, size = first, 0
@@ -76,8 +78,7 @@ class Spool:
             os.ftruncate(self._fd, size)
             os.fsync(self._fd)
         self._size = size
-        # A reader may have kept its place behind records that a power cut took: never give it their numbers again.
-        self._serial = max(self._serial, *cursors(self._directory).values(), 0)
+        self._serial = max(self._serial, read)
 
     def _begin(self, serial: int) -> None:
         """A new segment; its name is durable before a record of it can be. Changes nothing when it raises."""

@@ -295,10 +295,11 @@ int reef_file_pull(reef_file *file, reef_worker *worker)
 {
     reef_frame frames[REEF_BATCH_MAX];
     reef_events *events = reef_worker_events(worker);
+    size_t batch = reef_events_batch(events);
     int status = REEF_OK;
     while (status == REEF_OK && !reef_events_half_full(events)) {
         size_t count;
-        status = reef_file_next(file, frames, REEF_BATCH_MAX, &count);
+        status = reef_file_next(file, frames, batch, &count);
         reef_worker_frames(worker, frames, count);
     }
     return status;

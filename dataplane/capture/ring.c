@@ -159,6 +159,7 @@ int reef_ring_pull(reef_ring *ring, reef_worker *worker, uint64_t *packets)
 {
     reef_frame frames[REEF_BATCH_MAX];
     reef_events *events = reef_worker_events(worker);
+    size_t batch = reef_events_batch(events);
     *packets = 0;
     for (uint32_t taken = 0; taken < ring->blocks && !reef_events_half_full(events);) {
         struct tpacket_block_desc *block =
@@ -170,7 +171,7 @@ int reef_ring_pull(reef_ring *ring, reef_worker *worker, uint64_t *packets)
             ring->next = (const uint8_t *)block + block->hdr.bh1.offset_to_first_pkt;
         }
         size_t count = 0;
-        for (; ring->left > 0 && count < REEF_BATCH_MAX; ring->left--) {
+        for (; ring->left > 0 && count < batch; ring->left--) {
             const struct tpacket3_hdr *header = (const struct tpacket3_hdr *)(const void *)ring->next;
             count += frame_of(ring, header, &frames[count]);
             ring->next += header->tp_next_offset;

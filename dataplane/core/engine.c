@@ -287,10 +287,11 @@ static void end_flow(reef_worker *worker, reef_flow *flow, reef_flow_end end)
     reef_flows_release(worker->flows, flow, end == REEF_FLOW_END_FORCED);
 }
 
+/* A lull in a capture lets thousands time out at once. Those for whose events there is no room wait. */
 static void end_timed_out(reef_worker *worker, uint64_t now_ns)
 {
     reef_flow *flow;
-    while ((flow = reef_flows_timed_out(worker->flows, now_ns)) != NULL) {
+    while ((flow = reef_flows_timed_out(worker->flows, now_ns)) != NULL && !reef_events_half_full(worker->events)) {
         report_flow(worker, flow, REEF_FLOW_END_TIMEOUT);
         end_flow(worker, flow, REEF_FLOW_END_TIMEOUT);
     }

@@ -86,6 +86,14 @@ bool reef_events_half_full(reef_events *events)
     return (head - tail) * 2 > events->mask || (events->text_head - text_tail) * 2 > events->text_size;
 }
 
+size_t reef_events_batch(const reef_events *events)
+{
+    size_t by_records = (events->mask + 1u) / 2 / REEF_PACKET_EVENTS_MAX;
+    size_t by_text = events->text_size / 2 / REEF_EVENT_TEXT_MAX; /* a packet brings one transaction at most */
+    size_t batch = by_records < by_text ? by_records : by_text;
+    return batch < 1 ? 1 : batch > REEF_BATCH_MAX ? REEF_BATCH_MAX : batch;
+}
+
 static reef_event *next_record(reef_events *events)
 {
     reef_event *event = &events->record[atomic_load_explicit(&events->head, memory_order_relaxed) & events->mask];

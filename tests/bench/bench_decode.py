@@ -26,7 +26,14 @@ class Speed(NamedTuple):
 
 def measure(rounds: int, megabytes: int, files: list[Path]) -> dict[str, Speed]:
     """Kind -> speed. The kinds take turns in one process, and each round's time is that of its thread."""
-    command: list[str | Path] = [program("bench_decode"), "--rounds", str(rounds), "--megabytes", str(megabytes), *files]
+    command: list[str | Path] = [
+        program("bench_decode"),
+        "--rounds",
+        str(rounds),
+        "--megabytes",
+        str(megabytes),
+        *files,
+    ]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     speeds: dict[str, list[Speed]] = {}
     for line in output.splitlines():

@@ -12,5 +12,13 @@ PACKETS = 20000
 
 
 def test_decode_and_flow(hold: Callable[[str, float], None]) -> None:
-    command: list[str | Path] = [program("bench_decode"), "--megabytes", "24", "--flows", "2000", "--count", str(PACKETS)]
+    command: list[str | Path] = [
+        program("bench_decode"),
+        "--megabytes",
+        "24",
+        "--flows",
+        "2000",
+        "--count",
+        str(PACKETS),
+    ]
     hold("decode + flow: instructions per packet", count(command, inside="decode_and_flow") / PACKETS)

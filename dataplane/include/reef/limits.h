@@ -31,6 +31,7 @@
 #define REEF_EVENTS_DEFAULT 32768u
 #define REEF_EVENTS_MAX 4194304u
 #define REEF_PAYLOAD_DEFAULT (16u << 20) /* bytes of the ring that carries the events' texts */
+#define REEF_PACKET_EVENTS_MAX (REEF_DECODE_EVENTS_MAX + 4) /* events one packet may cause */
 #define REEF_EVENT_TEXT_MAX 16384u       /* bytes of text one event may carry */
 #define REEF_EVE_LINE_MAX 32768u         /* one line of EVE JSON, with its newline */
 
