@@ -15,7 +15,7 @@ from appliance.lab import site
 from appliance.lab.gateway import GatewayError
 from appliance.lab.netns import NamespaceError
 from appliance.lab.site import Lab, LabError
-from appliance.lab.traffic import Attempt
+from appliance.lab.traffic import PACE, Attempt
 from appliance.lab.watch import Watch
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)?")
@@ -61,6 +61,9 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--for", dest="seconds", type=_duration, metavar="TIME", help="end by itself, e.g. after 20s")
     words.add_argument("--two", action="store_true", help="the second ministry runs Reef too")
     words.add_argument("--no-traffic", action="store_true", help="the hosts only answer; all traffic is yours")
+    words.add_argument(
+        "--pace", type=_duration, default=PACE, metavar="TIME", help=f"between deeds (default: {PACE}s)"
+    )
     words.add_argument("--verbose", action="store_true", help="show what the daemons print, and every attempt")
     return words
 
@@ -94,7 +97,14 @@ def _start(options: argparse.Namespace) -> int:
 
     for number in SIGNALS:
         signal.signal(number, _end)
-    lab = Lab(options.id, traffic=not options.no_traffic, two_gateways=options.two, log=log, stage=stage)
+    lab = Lab(
+        options.id,
+        traffic=not options.no_traffic,
+        pace=options.pace,
+        two_gateways=options.two,
+        log=log,
+        stage=stage,
+    )
     paper.line("Starting the lab ...")
     summary = Summary()
     try:

@@ -23,13 +23,14 @@ from crypto.selfsigned import client_context, server_context
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What the process is told. `names`, `key` and `certificate` are files."""
+    """What the process is told. `names`, `key` and `certificate` are files, `pace` is `traffic.live`'s."""
 
     lab: str
     topology: Topology
     names: str
     key: str
     certificate: str
+    pace: float
 
 
 async def _serve(plan: Plan, host: Host) -> list[asyncio.Server]:
@@ -83,7 +84,9 @@ async def run(plan: Plan) -> None:
         told.result()
         trust = client_context(Path(plan.certificate))
         people = [
-            asyncio.create_task(live(Person(host.name, path_of(plan.lab, host.name), trust), host.habit, tell))
+            asyncio.create_task(
+                live(Person(host.name, path_of(plan.lab, host.name), trust), host.habit, plan.pace, tell)
+            )
             for host in plan.topology.hosts
             if host.habit
         ]

@@ -28,7 +28,7 @@ from appliance.lab.hosts import Plan
 from appliance.lab.registry import ID, ROOT, LabError, folders, instance_file, is_free, running
 from appliance.lab.ssh import Ssh
 from appliance.lab.topology import MANAGEMENT, Topology, ministry
-from appliance.lab.traffic import Attempt
+from appliance.lab.traffic import PACE, Attempt
 from crypto.selfsigned import self_signed
 from ctypes_ext import sandbox as kernel
 
@@ -76,7 +76,8 @@ def _clean() -> list[str]:
 class Lab:
     """A running lab. Use it as a context manager; `start` does the work, leaving it removes everything.
 
-    `lab` is its id (None: the lowest free number). `traffic`: the hosts live; without it they only serve.
+    `lab` is its id (None: the lowest free number). `traffic`: the hosts live, with `pace`
+    seconds between the deeds of each; without it they only serve.
     `log` gets (who, line) of everything the processes print. `policies` are applied,
     by the gateway's name; `rows` are the processes of a gateway; `two_gateways`: the second ministry runs Reef too.
     """
@@ -86,6 +87,7 @@ class Lab:
         lab: str | None = None,
         *,
         traffic: bool = True,
+        pace: float = PACE,
         policies: Mapping[str, Path] = POLICIES,
         two_gateways: bool = False,
         rows: Sequence[Process] = PROCESSES,
@@ -96,6 +98,7 @@ class Lab:
             raise LabError(f"{lab!r} is no id for a lab; use one to ten small letters and digits")
         self._wanted = lab
         self._traffic = traffic
+        self._pace = pace
         self._policies = policies
         self._rows = rows
         self._log = log
@@ -198,6 +201,7 @@ class Lab:
             names=str(self.names_file),
             key=str(self.directory / "key.pem"),
             certificate=str(self.certificate),
+            pace=self._pace,
         )
         file = self.directory / "plan.json"
         file.write_bytes(msgspec.json.encode(plan))

@@ -24,7 +24,7 @@ from crypto.selfsigned import TlsContext
 
 PATIENCE = 2.0  # seconds until an attempt counts as failed
 SCANNED = (21, 445, 1433, 3306, 3389, 5900, 6379, 8080)
-PAUSE = 0.5  # seconds between the attempts of one host
+PACE = 1.5  # seconds between the attempts of one host, so that a person can follow
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -232,11 +232,11 @@ HABITS: dict[Habit, Callable[[Person], Sequence[Deed]]] = {
 }
 
 
-async def live(person: Person, habit: Habit, tell: Callable[[Attempt], None]) -> None:
-    """Go through the deeds of the habit again and again, until cancelled."""
+async def live(person: Person, habit: Habit, pace: float, tell: Callable[[Attempt], None]) -> None:
+    """Go through the deeds of the habit again and again, `pace` seconds between them, until cancelled."""
     for what, meant, how in itertools.cycle(HABITS[habit](person)):
         tell(await attempt(person.host, what, meant, how))
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(pace)
 
 
 async def attempt(host: str, what: str, meant: bool, how: Callable[[], Awaitable[str]]) -> Attempt:

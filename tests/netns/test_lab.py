@@ -187,8 +187,8 @@ def test_the_next_start_cleans_up_after_a_kill(before: dict[str, object]) -> Non
 
 
 def test_a_demo_with_an_end_tells_what_it_saw_and_succeeds(before: dict[str, object]) -> None:
-    """For CI: `reef lab --for 8s`. What the policy allows is reached, what it forbids is not."""
-    demo = Demo(lab_id("a"), "--for", "8s")
+    """For CI: `reef lab --for 7s`. What the policy allows is reached, what it forbids is not."""
+    demo = Demo(lab_id("a"), "--for", "7s", "--pace", "0.3s")
     said, _ = demo.process.communicate(timeout=50)
     assert demo.process.returncode == 0, said
     assert "against the policy" not in said, said
