@@ -6,11 +6,14 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from appliance.control.ipc import call
 from appliance.control.messages import RuleCounterList, RuleCounters
+from appliance.control.processes import PROCESSES, Process
+from appliance.control.sandbox import mask_of
 from appliance.lab.netns import path_of
 from appliance.lab.site import POLICY, Lab
 from appliance.lab.topology import DMZ, GATEWAY4, GATEWAY6, LAN1, LAN2
@@ -134,6 +137,24 @@ def test_traffic_goes_on_while_a_daemon_is_dead(lab: Lab, name: str) -> None:
         lab=lab,
     )
     assert get(lab, "lan1", "-6", WEB) == f"web serves / to {LAN6}\n"
+
+
+@pytest.mark.parametrize("row", PROCESSES, ids=lambda row: row.name)
+def test_each_daemon_runs_with_what_its_row_lists_and_no_more(lab: Lab, row: Process) -> None:
+    """As the kernel tells it of the running processes, not as they say."""
+    pid = lab.gateway.pid(row.name)
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    status = {key: value.split() for key, _, value in (line.partition(":") for line in lines)}
+    identity = lab.gateway.instance.identity(row.name)
+    assert status["Uid"] == [str(identity.uid)] * 4
+    assert status["Gid"] == [str(identity.gid)] * 4
+    assert status["Groups"] == []
+    for capabilities in ("CapPrm", "CapEff", "CapBnd"):
+        assert int(status[capabilities][0], 16) == mask_of(row.keeps), capabilities
+    assert (status["CapInh"], status["CapAmb"]) == ([f"{0:016x}"], [f"{0:016x}"])
+    assert status["NoNewPrivs"] == ["1"]
+    assert status["Seccomp"] == ["2"]
+    assert Path(f"/proc/{pid}/ns/net").stat().st_ino == path_of(lab.lab, "gw").stat().st_ino
 
 
 # --- the way in ------------------------------------------------------------------------------------------
