@@ -1,0 +1,160 @@
+"""Changes of one rule in a text, which leave every other line as it is: for the console and the command line.
+
+A rule is named by its id and given as a person writes it: an item of a list (`- id: R-7 ...`) or a mapping.
+The comment lines directly above a rule belong to it. Nothing here judges what a rule means: parse the result.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+import msgspec
+
+from appliance.policy.kinds import did_you_mean
+from appliance.policy.layout import Branch, Entry, Leaf, Tree, tree_of
+from appliance.policy.text import Items, Report, Table, check_characters, compose, unix_lines
+
+
+class EditError(ValueError):
+    """The change cannot be made; `remedy` says what would be right."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """Where a rule stands: lines from 0, `last` is the first behind it; `above` is where its comments begin."""
+
+    id: str
+    above: int
+    first: int
+    last: int
+    indent: int
+
+
+def rule(text: str, ident: str) -> str:
+    """A rule as it is written, without its indent and the comments above. Raises `EditError`."""
+    lines = unix_lines(text).split("\n")
+    place = _find(_places(text), ident)
+    return textwrap.dedent("\n".join(lines[place.first : place.last])) + "\n"
+
+
+def replace(text: str, ident: str, new: str) -> str:
+    """The text with another rule in the place of one. Raises `EditError`."""
+    lines = unix_lines(text).split("\n")
+    place = _find(_places(text), ident)
+    lines[place.first : place.last] = _item(new, place.indent)
+    return "\n".join(lines)
+
+
+def delete(text: str, ident: str) -> str:
+    """The text without a rule and the comments directly above it. Raises `EditError`."""
+    lines = unix_lines(text).split("\n")
+    places = _places(text)
+    place = _find(places, ident)
+    del lines[place.above : place.last]
+    if len(places) == 1:
+        # An empty section is one without a value; what is left of it would be a key with nothing below.
+        header = next(number for number, line in enumerate(lines) if line.startswith("rules:"))
+        lines[header] = lines[header].replace("rules:", "rules: []", 1)
+    return "\n".join(lines)
+
+
+def insert(text: str, new: str, *, after: str = "") -> str:
+    """The text with a new rule behind the rule `after`, or as the first. Raises `EditError`."""
+    text = unix_lines(text)
+    lines = text.split("\n")
+    places = _places(text)
+    if after:
+        place = _find(places, after)
+        lines[place.last : place.last] = _item(new, place.indent)
+    elif places:
+        lines[places[0].above : places[0].above] = _item(new, places[0].indent)
+    else:
+        header = next((number for number, line in enumerate(lines) if line.startswith("rules:")), None)
+        if header is None:
+            while lines and not lines[-1].strip():
+                lines.pop()
+            lines += ["", "rules:", *_item(new, 2), ""]
+        else:
+            lines[header] = lines[header].replace("rules: []", "rules:", 1)
+            lines[header + 1 : header + 1] = _item(new, 2)
+    return "\n".join(lines)
+
+
+def _find(places: list[_Place], ident: str) -> _Place:
+    for place in places:
+        if place.id == ident:
+            return place
+    guess = did_you_mean(ident, [place.id for place in places])
+    raise EditError(f"there is no rule `{ident}` in the text", guess or "name the id of one of its rules")
+
+
+def _places(text: str) -> list[_Place]:
+    """Every rule of the text's own `rules:` section, in order. Raises `EditError`."""
+    text = unix_lines(text)
+    report = Report("policy.yaml")
+    check_characters(text, report)
+    node = None if report.failed else compose(text, report)
+    if not isinstance(node, Table) or report.failed:
+        said = report.problems()
+        raise EditError(str(said[0]) if said else "the text is not a policy", "correct the text first")
+    root, _ = tree_of(text)
+    section = next(
+        (entry.value for entry in root.entries if entry.key is not None and entry.key.value == "rules"), None
+    )
+    if not isinstance(section, Branch):
+        return []
+    if section.flow and section.entries:
+        raise EditError("`rules` is written on one line", "bring the text into its canonical form with `reef fmt`")
+    lines = text.split("\n")
+    found: list[_Place] = []
+    for entry in section.entries:
+        first = entry.line
+        while not lines[first].lstrip().startswith("-"):
+            first -= 1  # the dash stands alone above
+        above = first
+        while above > 0 and lines[above - 1].lstrip().startswith("#"):
+            above -= 1
+        last = text.count("\n", 0, _end(entry.value, text)) + 1
+        found.append(_Place(_id(entry), above, first, last, section.column))
+    return found
+
+
+def _id(entry: Entry) -> str:
+    if isinstance(entry.value, Branch):
+        for inner in entry.value.entries:
+            if inner.key is not None and inner.key.value == "id" and isinstance(inner.value, Leaf):
+                return inner.value.value
+    return ""
+
+
+def _end(tree: Tree, text: str) -> int:
+    """The index of the last character of a value."""
+    if isinstance(tree, Leaf):
+        return max(tree.first, len(text[: tree.last].rstrip()) - 1)
+    if tree.flow or not tree.entries:
+        return tree.last - 1
+    last = tree.entries[-1]
+    end = _end(last.value, text)
+    return max(end, last.key.last - 1) if last.key is not None else end
+
+
+def _item(new: str, indent: int) -> list[str]:
+    """The lines of a rule at an indent. Raises `EditError` when it is not exactly one."""
+    body = textwrap.dedent(unix_lines(new)).strip("\n").rstrip()
+    report = Report("rule")
+    check_characters(body, report)
+    node = None if report.failed else compose(body, report)
+    if report.failed or node is None:
+        said = report.problems()
+        raise EditError(str(said[0]) if said else "the rule is empty", "write `- id: ...` and its keys below")
+    if isinstance(node, Table) and not body.lstrip().startswith("{"):
+        body = "- " + body.replace("\n", "\n  ")
+    elif isinstance(node, Table):
+        body = "- " + body
+    elif not (isinstance(node, Items) and len(node.items) == 1 and isinstance(node.items[0], Table)):
+        raise EditError("this is not one rule", "write `- id: ...` and its keys below")
+    margin = " " * indent
+    return [margin + line if line.strip() else "" for line in body.split("\n")]

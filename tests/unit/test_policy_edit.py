@@ -1,0 +1,103 @@
+"""A change of one rule leaves every other line of the text as it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.policy import edit
+from appliance.policy.edit import EditError
+
+TEXT = """\
+reef: 1
+site: s
+zones: {lan: {interfaces: [lan0]}}
+rules:
+  # all about R-1
+  - id: R-1  # first
+    from: lan
+    to: lan
+    why: |
+      two
+
+      lines
+    action: deny
+
+  - {id: R-2, from: lan, to: lan, action: deny}
+  # about R-3
+  - id: R-3
+    from: lan
+    to: lan
+    action: deny
+    people:
+# the end of rules
+settings: {drift: report}
+"""
+NEW = "id: R-9\nfrom: lan\nto: lan\naction: reject\nwhy: |\n  some\n\n  words\n"
+WRITTEN = """\
+  - id: R-9
+    from: lan
+    to: lan
+    action: reject
+    why: |
+      some
+
+      words
+"""
+
+
+def test_a_rule_is_given_as_it_is_written() -> None:
+    assert edit.rule(TEXT, "R-2") == "- {id: R-2, from: lan, to: lan, action: deny}\n"
+    assert edit.rule(TEXT, "R-1").startswith("- id: R-1  # first\n  from: lan\n")
+    assert edit.rule(TEXT, "R-1").endswith("    lines\n  action: deny\n")
+    assert edit.rule(TEXT, "R-3").endswith("  people:\n")
+
+
+@pytest.mark.parametrize("ident", ["R-1", "R-2", "R-3"])
+def test_a_rule_replaced_by_itself_changes_nothing(ident: str) -> None:
+    assert edit.replace(TEXT, ident, edit.rule(TEXT, ident)) == TEXT
+
+
+def test_replacing_changes_only_the_rule() -> None:
+    assert edit.replace(TEXT, "R-2", NEW) == TEXT.replace(
+        "  - {id: R-2, from: lan, to: lan, action: deny}\n", WRITTEN
+    )
+
+
+def test_deleting_takes_the_comment_of_the_rule_along() -> None:
+    start, end = TEXT.index("  # about R-3"), TEXT.index("# the end")
+    assert edit.delete(TEXT, "R-3") == TEXT[:start] + TEXT[end:]
+    assert edit.delete(TEXT, "R-2") == TEXT.replace("  - {id: R-2, from: lan, to: lan, action: deny}\n", "")
+
+
+def test_inserting_behind_a_rule_and_at_the_top() -> None:
+    assert edit.insert(TEXT, NEW, after="R-2") == TEXT.replace("  # about R-3", WRITTEN + "  # about R-3")
+    assert edit.insert(TEXT, "- " + NEW.replace("\n", "\n  ")) == TEXT.replace(
+        "  # all about R-1", WRITTEN + "  # all about R-1"
+    )
+    assert edit.delete(edit.insert(TEXT, NEW, after="R-1"), "R-9") == TEXT
+
+
+def test_the_last_rule_goes_and_the_first_comes() -> None:
+    one = "reef: 1\nrules:\n  - {id: R-1}\nsettings: {}\n"
+    none = edit.delete(one, "R-1")
+    assert none == "reef: 1\nrules: []\nsettings: {}\n"
+    assert edit.insert(none, "{id: R-1}") == one
+    assert edit.insert("reef: 1\n", "{id: R-1}") == "reef: 1\n\nrules:\n  - {id: R-1}\n"
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (lambda: edit.rule(TEXT, "R-11"), "there is no rule `R-11`"),
+        (lambda: edit.replace(TEXT, "R-1", "- a\n- b\n"), "this is not one rule"),
+        (lambda: edit.replace(TEXT, "R-1", "id: [x\n"), "a list `\\[` that is not closed"),
+        (lambda: edit.insert(TEXT, ""), "the text is empty"),
+        (lambda: edit.insert("a: b: c\n", NEW), "a second `: ` in one line"),
+        (lambda: edit.delete("rules: [{id: R-1}]\n", "R-1"), "written on one line"),
+    ],
+)
+def test_what_cannot_be_done_is_said(act: object, said: str) -> None:
+    assert callable(act)
+    with pytest.raises(EditError, match=said) as refused:
+        act()
+    assert refused.value.remedy
