@@ -103,7 +103,8 @@ ANSWER = {
         ),
         (
             event("http", dest_port=80, http={"hostname": "www.example.org", "http_method": "GET", "url": "/a"}),
-            "http     -             lan → internet      10.20.0.12 → 198.51.100.80  http(tcp/80)  GET www.example.org/a",
+            "http     -             lan → internet      10.20.0.12 → 198.51.100.80  http(tcp/80)  "
+            "GET www.example.org/a",
         ),
         (
             record.notice("spool", "3 events were lost", seconds=AT, error="disk full"),
