@@ -81,17 +81,18 @@ class Applyd:
         self._netfilter = Netfilter()
         self._conntrack = Conntrack(self._netfilter)
         self._drift = Drift(log)
+        self._network = Network(Routing())
         state, run = instance.state_of(NAME), instance.run_of(NAME)
         self._gateway = Gateway(
             Store(state),
             Rules(self._netfilter, self._drift, run / "refused.nft"),
-            Network(Routing()),
+            self._network,
             self._conntrack,
             self._public_key(),
             run / "running.json",
             log,
         )
-        self._sets = LiveSets(self._netfilter)
+        self._sets = LiveSets(self._netfilter, self._network.own_addresses)
         self._bans = Bans(self._netfilter, state / "bans.json", log)
         self._expiry = Expiry(self._conntrack, log)
         self._capabilities = capabilities.probe(Nftables())
@@ -99,6 +100,7 @@ class Applyd:
         self._next_look = time.monotonic() + _LOOK
         self._loads = 0
         self._tidying: asyncio.TimerHandle | None = None
+        self._tidy_lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def _public_key(self) -> bytes:
@@ -219,10 +221,11 @@ class Applyd:
                 await self._repair()
 
     async def _tidy(self, load: int) -> None:
-        for generation in self._gateway.old():
-            if load != self._loads:
-                return  # somebody works; later
-            await asyncio.to_thread(self._gateway.retire, generation)
+        async with self._tidy_lock:
+            for generation in self._gateway.old():
+                if load != self._loads:
+                    return  # somebody works; later
+                await asyncio.to_thread(self._gateway.retire, generation)
 
     def _time_out(self) -> None:
         if not self._gateway.overdue():

@@ -87,10 +87,7 @@ class Gateway:
     # --- start --------------------------------------------------------------------------------------
 
     def recover(self) -> None:
-        """Make the kernel hold the confirmed generation and nothing else, whatever was going on before.
-
-        Raises `KernelRefused` when the kernel no longer takes it.
-        """
+        """Make the kernel hold the confirmed generation and nothing else, whatever was going on before."""
         for words in self._store.damaged:
             self._log(f"recovered: {words}")
         boot = boot_candidate(self._store, self._signed)
@@ -101,11 +98,10 @@ class Gateway:
             if held is not None:
                 self._rules.clear()
                 self._log(f"no generation was ever confirmed: generation {held.generation} is taken away")
-        elif held is None or held.chain != wanted.marker.chain:
-            self._restore_from(held, wanted)
-            self._log(f"generation {boot} is loaded; the kernel held {held.generation if held else 'none'}")
-        else:
+        elif held is not None and held.chain == wanted.marker.chain:
             self._log(f"generation {boot} is in the kernel already")
+        else:
+            wanted = self._boot(held, wanted)
         if unfinished:
             self._record(unfinished, "rolled-back", note="applyd ended before it was confirmed")
             self._log(f"generation {unfinished} was never confirmed: rolled back")
@@ -119,6 +115,19 @@ class Gateway:
                 for words in self.missing:
                     self._log(f"not set: {words}")
         self._publish()
+
+    def _boot(self, held: Marker | None, wanted: Running) -> Running | None:
+        """Load the confirmed generation. On a kernel that does not take it (another one than yesterday's) nothing is
+        forwarded, and this process lives on to be given a policy that the kernel takes."""
+        generation = wanted.bundle.generation
+        try:
+            self._restore_from(held, wanted)
+        except KernelRefused as error:
+            self._rules.close()
+            self._log(f"generation {generation} cannot be booted, nothing is forwarded: {error}")
+            return None
+        self._log(f"generation {generation} is loaded; the kernel held {held.generation if held else 'none'}")
+        return wanted
 
     def _restore_from(self, held: Marker | None, wanted: Running) -> None:
         """Load `wanted` by the shortest way: the difference from what the kernel says it holds, or all of it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -11,6 +11,7 @@ from appliance.control.messages import LiveSet, Refused, SetUpdate, SetUpdated
 from appliance.control.netlink import NetlinkError
 from appliance.control.nfnetlink import Netfilter
 from appliance.control.nfsets import Element, ElementError, SetInfo, Sets, format_element, parse_address
+from appliance.control.resolver import lie
 from appliance.policy.bundle import Bundle
 from appliance.policy.model import Dynamic
 
@@ -36,8 +37,10 @@ class Filling(msgspec.Struct):
 class LiveSets:
     """The live sets of the running generation, by the stem of their names: `<name>_v4` and `<name>_v6`."""
 
-    def __init__(self, netfilter: Netfilter, table: str = "reef") -> None:
+    def __init__(self, netfilter: Netfilter, own: Callable[[], frozenset[str]], table: str = "reef") -> None:
+        """`own` gives the addresses of this box."""
         self._sets = Sets(netfilter, table)
+        self._own = own
         self._fillings: dict[str, Filling] = {}
 
     def update(self, bundle: Bundle, request: SetUpdate, kinds: tuple[str, ...]) -> SetUpdated:
@@ -52,6 +55,13 @@ class LiveSets:
         if len(request.add) > dynamic.cap:
             words = f"{len(request.add)} addresses for {request.name}, at most {dynamic.cap} are allowed"
             raise self._failed(request.name, "cap", words)
+        if dynamic.kind == "dns":
+            # The resolver looked too; but it is the process that strangers talk to.
+            own = self._own()
+            for address in request.add:
+                words = lie(address, own)
+                if words:
+                    raise self._failed(request.name, "lie", f"set {request.name}: {words}")
         added = removed = 0
         try:
             for version in _VERSIONS:

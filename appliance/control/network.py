@@ -32,6 +32,10 @@ class Network:
         self._routing = routing
         self._sysctls = sysctls
 
+    def own_addresses(self) -> frozenset[str]:
+        """The addresses of this box, without their lengths."""
+        return frozenset(address.address.partition("/")[0] for address in self._routing.addresses())
+
     def check(self, new: Bundle) -> None:
         """Raises `NetworkRefused` with every interface or sysctl that is not there."""
         links = self._routing.links()

@@ -113,6 +113,13 @@ class Rules:
         """Take the table away, for a gateway that has no generation to hold."""
         self.load(f"add table inet {TABLE}\ndelete table inet {TABLE}\n")
 
+    def close(self) -> None:
+        """A table that forwards nothing, for a box whose kernel does not take the generation it shall boot."""
+        self.load(
+            f"add table inet {TABLE}\ndelete table inet {TABLE}\nadd table inet {TABLE}\n"
+            f"add chain inet {TABLE} forward {{ type filter hook forward priority filter; policy drop; }}\n"
+        )
+
     def _run(self, batch: str, *, dry_run: bool) -> None:
         try:
             self._nftables.run(batch, dry_run=dry_run)

@@ -54,7 +54,10 @@ class Filling(msgspec.Struct, frozen=True):
 
 def lie(address: str, own: Iterable[str]) -> str:
     """Why nobody's name may stand for this address, "" when it may: R1, a name must never open the gateway itself."""
-    parsed: Address = ip_address(address)
+    try:
+        parsed: Address = ip_address(address)
+    except ValueError:
+        return f"{address} is not one address"
     if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
         return f"{address} is IPv4 in disguise"
     kinds = (

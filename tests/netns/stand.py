@@ -21,7 +21,7 @@ from typing import TypeVar
 import msgspec
 
 from appliance.control import ipc, messages
-from appliance.control.generations import Store
+from appliance.control.generations import Entry, Kept, Store
 from appliance.control.processes import PROCESSES, Identity, Instance, encode_instance, process
 from appliance.policy import bundle as bundles
 from crypto.signing import SigningKey, load_or_create
@@ -183,6 +183,20 @@ class Stand:
         finally:
             store.close()
 
+    def keep(self, bundle: bundles.Bundle) -> None:
+        """Put a sealed, confirmed generation into the store of an applyd that does not run."""
+        data = bundles.encode(bundle)
+        signature = load_or_create(self.instance.state_of("keyd") / "signing.key").sign(bundles.digest(data))
+        store = Store(self.instance.state_of("applyd"))
+        store.keep(
+            Kept(bundle.generation, bundle.parent, "a test", "kept", 0.0, bundles.digest(data), 0, signature), data
+        )
+        store.record(Entry(bundle.generation, "confirmed", 0.0))
+        store.close()
+        identity = self.instance.identity("applyd")
+        for path in self.instance.state_of("applyd").rglob("*"):
+            os.chown(path, identity.uid, identity.gid)
+
     @staticmethod
     def encoded(bundle: bundles.Bundle) -> bytes:
         return bundles.encode(bundle)
@@ -197,10 +211,13 @@ class Stand:
         """Have applyd load a bundle without policyd, signed with this gateway's key or another."""
         data = bundles.encode(bundle)
         signer = key or load_or_create(self.instance.state_of("keyd") / "signing.key")
-        request = messages.Load(data, signer.sign(bundles.digest(data)), 0)
-        os.seteuid(self.instance.identity("policyd").uid)
+        return self.ask_as("policyd", messages.Load(data, signer.sign(bundles.digest(data)), 0), messages.Loaded)
+
+    def ask_as(self, name: str, request: messages.Request, reply: type[T]) -> T | messages.Refused:
+        """Ask applyd as another process would: the kernel shows it that process's user."""
+        os.seteuid(self.instance.identity(name).uid)
         try:
-            return ipc.call(self.instance.socket("applyd"), request, messages.Loaded, timeout=30)
+            return ipc.call(self.instance.socket("applyd"), request, reply, timeout=30)
         except ipc.RefusedError as error:
             return error.reply
         finally:

@@ -383,3 +383,33 @@ def test_what_happened_is_on_the_spool(stand: Stand) -> None:
     written = b"".join(path.read_bytes() for path in sorted(stand.instance.events_of("applyd").glob("*")))
     for words in (b"generation 1 of root is enforced", b"drift: somebody changed the table", b"drift repaired"):
         assert words in written
+
+
+def test_a_kernel_that_no_longer_takes_the_confirmed_generation_forwards_nothing(stand: Stand) -> None:
+    """As after an update of the kernel: the generation on disk is signed and whole, and still cannot be loaded."""
+    stand.apply(TWO)
+    bundle = stand.bundle(1)
+    chains = dict(bundle.ruleset.chains)
+    wrong = msgspec.structs.replace(bundle, generation=2, parent=1)
+    assert isinstance(stand.load_as_policyd(wrong), messages.Loaded)
+    stand.kill("applyd")
+    chains["r_R-2"] = Chain(("jump forward",))
+    stand.keep(
+        msgspec.structs.replace(wrong, generation=3, ruleset=msgspec.structs.replace(bundle.ruleset, chains=chains))
+    )
+    stand.sh("nft flush ruleset")
+    stand.restart("applyd")
+    assert stand.status().running == 0
+    assert "generation 3 cannot be booted, nothing is forwarded" in stand.words()
+    assert "policy drop" in stand.sh("nft list chain inet reef forward")
+    # And the way out is open: a policy that this kernel takes.
+    assert stand.apply(TWO).generation == 4
+    assert stand.marker().startswith("generation_4_")
+
+
+def test_a_thousand_errors_are_told_at_once(stand: Stand) -> None:
+    text = policy(*(rule(f"R-{number}", to="mars") for number in range(1_000)))
+    checked = stand.ask(messages.Check(text), messages.Checked)
+    assert not checked.ok
+    assert len(checked.findings) == 1_000
+    assert len({finding.line for finding in checked.findings}) == 1_000

@@ -133,7 +133,33 @@ def test_names_are_filled_again_after_a_restart_of_the_gateway(names: Names) -> 
     names.until_error("SERVFAIL")
 
 
-def test_the_resolver_may_fill_only_what_the_generation_declares(names: Names) -> None:
-    update = messages.SetUpdate("nothing_of_ours", add=("192.0.2.66",))
-    refused = names.stand.refusal(update, to="applyd")
-    assert refused.code == "not-allowed"  # root is not the resolver
+def test_a_resolver_in_wrong_hands_is_held_to_what_the_generation_declares(names: Names) -> None:
+    """applyd believes the resolver no more than it must: asked here as its user, without it."""
+    stand = names.stand
+    stand.kill("namesd")
+    people = policy(rule("R-1", destination="mirrors"), rule("R-2", people="[group:staff]"), head=HEAD + PEOPLE)
+    stand.apply(people)
+
+    def code(update: messages.SetUpdate) -> str:
+        answer = stand.ask_as("namesd", update, messages.SetUpdated)
+        return answer.code if isinstance(answer, messages.Refused) else "taken"
+
+    assert code(messages.SetUpdate("dns_mirrors", add=("192.0.2.50",), replace=True)) == "taken"
+    assert code(messages.SetUpdate("nothing_of_ours", add=("192.0.2.66",))) == "unknown-set"
+    (staff,) = (one.name for one in stand.bundle(2).dynamics if one.kind == "group")
+    assert code(messages.SetUpdate(staff, add=("192.0.2.66",))) == "unknown-set"
+    assert code(messages.SetUpdate("dns_mirrors", add=("127.0.0.1",))) == "lie"
+    assert code(messages.SetUpdate("dns_mirrors", add=("0.0.0.0/0",))) == "lie"
+    assert code(messages.SetUpdate("dns_mirrors", add=tuple(f"192.0.2.{n}" for n in range(1, 10)))) == "cap"
+    assert names.set().elements == ("192.0.2.50",)
+    other = stand.ask_as("namesd", messages.Unban(("192.0.2.1",)), messages.BanList)
+    assert isinstance(other, messages.Refused)
+    assert other.code == "not-allowed"
+
+
+PEOPLE = """\
+people:
+  a.person: {name: A Person}
+groups:
+  staff: [a.person]
+"""
