@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 
 from appliance.control import capabilities, daemon, notify, sandbox
 from appliance.control.bans import BANS, BanRefused, Bans
+from appliance.control.batch import KernelRefused
 from appliance.control.conntrack import Conntrack
 from appliance.control.drift import Drift, fingerprint
 from appliance.control.expiry import Expiry
@@ -57,7 +58,7 @@ from appliance.control.netlink import NetlinkError
 from appliance.control.network import Network
 from appliance.control.nfnetlink import Netfilter
 from appliance.control.nfsets import counters
-from appliance.control.nft import KernelRefused, Rules
+from appliance.control.nft import Rules
 from appliance.control.processes import Instance, process
 from appliance.control.rtnetlink import Routing
 from appliance.control.shownflows import shown_flows

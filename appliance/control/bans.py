@@ -7,6 +7,7 @@ change costs with their size, so there should be few.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -17,7 +18,7 @@ import msgspec
 from appliance.control.messages import BanEntry, Refused
 from appliance.control.netlink import NetlinkError
 from appliance.control.nfnetlink import Netfilter
-from appliance.control.nfsets import Element, ElementError, SetInfo, Sets, format_element, parse_address
+from appliance.control.nfsets import Element, ElementError, Sets, format_element, parse_address
 from appliance.policy.delta import repair
 from appliance.policy.ruleset import Chain, Ruleset, Set
 from ctypes_ext.nftables import Nftables
@@ -78,9 +79,13 @@ class Bans:
             kept = ()
         now = time.time()
         self._entries = {entry.address: entry for entry in kept if not entry.until or entry.until > now}
-        Nftables().run(repair(BANS))
-        if self._entries:
-            self._insert(self._entries.values(), now)
+        if not self._declared():
+            Nftables().run(repair(BANS))
+        # Over what an earlier process left there: never a moment without the bans that hold.
+        grouped = self._grouped(self._entries.values())
+        for name in BANS.sets:
+            info = self._sets.info(name)
+            self._sets.replace(info, [_timed(entry, plain, now) for entry, plain in grouped.get(name, [])])
 
     def ban(self, addresses: tuple[str, ...], seconds: int, reason: str, by: str) -> tuple[BanEntry, ...]:
         """Raises `BanRefused`."""
@@ -114,6 +119,14 @@ class Bans:
         self._forget_ended()
         return tuple(self._entries.values())
 
+    def _declared(self) -> bool:
+        try:
+            return {info.name for info in self._sets.all()} == set(BANS.sets)
+        except NetlinkError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            return False
+
     def _forget_ended(self) -> None:
         now = time.time()
         for name in [name for name, entry in self._entries.items() if entry.until and entry.until <= now]:
@@ -128,34 +141,29 @@ class Bans:
                 raise BanRefused("overlap", f"{name} overlaps the banned network {held}; unban that first")
 
     def _insert(self, entries: Iterable[BanEntry], now: float) -> None:
-        def element(entry: BanEntry, plain: Element) -> Element:
-            left = max(entry.until - now, 0.001) if entry.until else 0.0
-            return Element(plain.first, plain.last, left)
-
         try:
-            for info, pairs in self._grouped(entries).items():
-                self._sets.add(info, [element(entry, plain) for entry, plain in pairs])
+            for name, pairs in self._grouped(entries).items():
+                self._sets.add(self._sets.info(name), [_timed(entry, plain, now) for entry, plain in pairs])
         except (NetlinkError, ElementError) as error:
             raise BanRefused("kernel", f"the kernel refuses the ban: {error}") from error
 
     def _delete(self, names: Iterable[str]) -> None:
         entries = [BanEntry(name, "", "", 0.0, 0.0) for name in names]
-        for info, pairs in self._grouped(entries).items():
+        for name, pairs in self._grouped(entries).items():
+            info = self._sets.info(name)
             for _, plain in pairs:
                 try:
                     self._sets.remove(info, [plain])
                 except NetlinkError as error:
                     self._log(f"a ban was gone already: {error}")
 
-    def _grouped(self, entries: Iterable[BanEntry]) -> dict[SetInfo, list[tuple[BanEntry, Element]]]:
-        found: dict[SetInfo, list[tuple[BanEntry, Element]]] = {}
-        infos: dict[str, SetInfo] = {}
+    def _grouped(self, entries: Iterable[BanEntry]) -> dict[str, list[tuple[BanEntry, Element]]]:
+        """The entries by the set that holds them."""
+        found: dict[str, list[tuple[BanEntry, Element]]] = {}
         for entry in entries:
             version, plain = parse_address(entry.address)
             name = f"ban_v{version}" if plain.first == plain.last else f"ban_net_v{version}"
-            if name not in infos:
-                infos[name] = self._sets.info(name)
-            found.setdefault(infos[name], []).append((entry, plain))
+            found.setdefault(name, []).append((entry, plain))
         return found
 
     def _save(self) -> None:
@@ -169,6 +177,11 @@ class Bans:
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise BanRefused("store", f"the bans are in force but cannot be kept: {error.strerror}") from error
+
+
+def _timed(entry: BanEntry, plain: Element, now: float) -> Element:
+    """The element of a ban, with the seconds it has left."""
+    return Element(plain.first, plain.last, max(entry.until - now, 0.001) if entry.until else 0.0)
 
 
 def _canonical(words: str) -> str:

@@ -19,11 +19,12 @@ from pathlib import Path
 
 import msgspec
 
+from appliance.control.batch import KernelRefused, statements
 from appliance.control.conntrack import Conntrack, session_tuple
 from appliance.control.generations import Entry, Kept, State, Store, StoreError, boot_candidate
 from appliance.control.messages import GenerationSummary, Loaded, Refused
 from appliance.control.network import Network, NetworkRefused
-from appliance.control.nft import KernelRefused, Marker, Rules, present_devices, statements
+from appliance.control.nft import Marker, Rules, present_devices
 from appliance.policy import bundle as bundles
 from appliance.policy.bundle import Bundle, generation_mark
 from appliance.policy.ruleset import Ruleset

@@ -16,6 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from appliance.control import daemon, notify, sandbox
+from appliance.control.batch import statements
 from appliance.control.candidate import Candidate, Origin, Workshop, findings
 from appliance.control.ipc import (
     BUNDLE_LIMIT,
@@ -68,7 +69,6 @@ from appliance.control.messages import (
     StatusReport,
     Unban,
 )
-from appliance.control.nft import statements
 from appliance.control.numbering import Numbers, OutOfNumbers
 from appliance.control.processes import PROCESSES, Instance, process
 from appliance.policy import bundle as bundles
