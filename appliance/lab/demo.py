@@ -9,12 +9,13 @@ import signal
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 from types import FrameType
 
 from appliance.lab import site
 from appliance.lab.gateway import GatewayError
 from appliance.lab.netns import NamespaceError
-from appliance.lab.site import Lab, LabError
+from appliance.lab.site import POLICIES, Lab, LabError
 from appliance.lab.traffic import PACE, Attempt
 from appliance.lab.watch import Watch
 
@@ -59,6 +60,9 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("verb", nargs="?", default="start", choices=("start", "list", "clean"), help="default: start")
     words.add_argument("--id", help="the lab's id: small letters and digits (default: the lowest free number)")
     words.add_argument("--for", dest="seconds", type=_duration, metavar="TIME", help="end by itself, e.g. after 20s")
+    words.add_argument(
+        "--policy", type=Path, metavar="FILE", help="the ministry's first policy (default: the lab's own)"
+    )
     words.add_argument("--two", action="store_true", help="the second ministry runs Reef too")
     words.add_argument("--no-traffic", action="store_true", help="the hosts only answer; all traffic is yours")
     words.add_argument(
@@ -99,6 +103,7 @@ def _start(options: argparse.Namespace) -> int:
         signal.signal(number, _end)
     lab = Lab(
         options.id,
+        policies=POLICIES if options.policy is None else {**POLICIES, "gw": options.policy},
         traffic=not options.no_traffic,
         pace=options.pace,
         two_gateways=options.two,
@@ -148,15 +153,9 @@ def _run(lab: Lab, options: argparse.Namespace, paper: Paper, summary: Summary) 
 
 
 def _outcome(attempt: Attempt) -> str:
-    reached = "reached" if attempt.reached else "not reached"
-    unlike = (
-        ""
-        if attempt.meant == attempt.reached
-        else ", against the policy"
-        if attempt.reached
-        else ", yet it should be"
-    )
-    return f"{reached}{unlike} ({attempt.words})"
+    """What came of it; "now" marks what is not as the lab's first policy has it: somebody changed the policy."""
+    now = "" if attempt.meant == attempt.reached else "now "
+    return f"{now}reached ({attempt.words})" if attempt.reached else f"{now}not reached ({attempt.words})"
 
 
 class Summary:
@@ -171,7 +170,7 @@ class Summary:
 
     def write(self, paper: Paper) -> None:
         paper.line(
-            f"Of what the policy allows, the hosts reached {self.attempts[True, True]} "
+            f"Of what the lab's first policy allows, the hosts reached {self.attempts[True, True]} "
             f"and missed {self.attempts[True, False]}; of what it forbids, they reached "
             f"{self.attempts[False, True]} and missed {self.attempts[False, False]}."
         )

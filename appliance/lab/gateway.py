@@ -142,10 +142,10 @@ class LabGateway:
         )
         command.chmod(0o755)
 
-    def apply(self, text: str, reason: str) -> Applied:
-        """Apply a policy text for good. Raises GatewayError with every finding."""
+    def apply(self, text: str, reason: str, file: str = "policy.yaml") -> Applied:
+        """Apply a policy text for good; `file` is what findings call it. Raises GatewayError with every finding."""
         base = self.status().running
-        request = Apply(text=text, base=base, reason=reason, confirm_within=0)
+        request = Apply(text=text, base=base, reason=reason, file=file, confirm_within=0)
         try:
             return call(self.instance.socket("policyd"), request, Applied)
         except RefusedError as error:

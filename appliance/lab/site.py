@@ -73,6 +73,13 @@ def _clean() -> list[str]:
     return cleaned
 
 
+def _read(policy: Path) -> str:
+    try:
+        return policy.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabError(f"{policy}: {error}; name a policy text") from error
+
+
 class Lab:
     """A running lab. Use it as a context manager; `start` does the work, leaving it removes everything.
 
@@ -129,6 +136,7 @@ class Lab:
     def start(self) -> None:
         """Bring everything up. Raises LabError, NamespaceError or GatewayError; call `stop` then."""
         reefs = [host.name for host in self.topology.hosts if host.reef]
+        texts = {name: _read(self._policies[name]) for name in reefs if name in self._policies}
         with self._timed("claimed"):
             blocks = self._claim(len(reefs))
         with self._timed("namespaces wired"):
@@ -145,9 +153,8 @@ class Lab:
             self._await_hosts()
             self.ssh.start()
         with self._timed("policy applied"):
-            for name, gateway in self.gateways.items():
-                if name in self._policies:
-                    gateway.apply(self._policies[name].read_text(), "the lab's first policy")
+            for name, text in texts.items():
+                self.gateways[name].apply(text, "the lab's first policy", str(self._policies[name]))
         if self._traffic:
             self.live()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -191,7 +192,7 @@ def test_a_demo_with_an_end_tells_what_it_saw_and_succeeds(before: dict[str, obj
     demo = Demo(lab_id("a"), "--for", "7s", "--pace", "0.3s")
     said, _ = demo.process.communicate(timeout=50)
     assert demo.process.returncode == 0, said
-    assert "against the policy" not in said, said
+    assert ": now " not in said, said
     assert "of what it forbids, they reached 0 and missed" in said, said
     assert "and missed 0; of what" in said, said
     assert machine() == before
@@ -281,4 +282,30 @@ def test_list_and_clean_say_what_runs_and_what_was_left(before: dict[str, object
     demo.end(signal.SIGKILL)
     until(lambda: demo.lab not in verb("list").split(), "a dead lab is no running lab")
     assert f"removed what lab {demo.lab} had left" in verb("clean")
+    assert machine() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "No such file or directory: 'wrong.yaml'; name a policy text"),
+        ("reef: 1\nsite: x\nzones:\n  lan: {interface: [lan0]}\n", "wrong.yaml:4:9: `lan` has no key `interface`"),
+    ],
+    ids=["missing", "wrong"],
+)
+def test_a_first_policy_that_cannot_be_ends_the_start_with_its_problems(
+    before: dict[str, object], tmp_path: Path, text: str | None, words: str
+) -> None:
+    if text is not None:
+        (tmp_path / "wrong.yaml").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "appliance.lab", "--id", lab_id("a"), "--policy", "wrong.yaml"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert words in done.stderr
     assert machine() == before
