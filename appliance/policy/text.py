@@ -157,12 +157,13 @@ def compose(text: str, report: Report, depth: int = 0) -> Node | None:
     `depth` is how deep the text stands in a greater one.
     Duplicate keys, anchors, aliases and tags are reported and reading goes on; a syntax error ends it.
     """
-    if not text.strip():
-        report.error(0, "the text is empty", "begin with `reef: 1` and `site: <name>`")
-        return None
     loader = CBaseLoader(text)
+    before = len(report.found)
     try:
-        return _build(loader, report, MAX_DEPTH - depth)
+        node = _build(loader, report, MAX_DEPTH - depth)
+        if node is None and len(report.found) == before:
+            report.error(0, "the text is empty", "begin with `reef: 1` and `site: <name>`")
+        return node
     except yaml.MarkedYAMLError as error:
         _report_syntax(error, text, report)
         return None
