@@ -123,7 +123,7 @@ def _say_applied(applied: messages.Applied, base: int, gateway: Gateway, termina
     _show_omitted(applied.omitted, terminal)
     if applied.confirm_by:
         left = duration(applied.confirm_by - time.time())
-        back = f"generation {base} comes back" if base else "the gateway goes back to denying everything"
+        back = f"generation {base} comes back" if base else "nothing is forwarded any more"
         terminal.line(
             f"Run `{gateway.command('confirm')}` within {left} from a new session, or {back}.", "yellow bold"
         )
@@ -161,7 +161,9 @@ def _wait(gateway: Gateway, applied: messages.Applied, base: int, terminal: Term
     if report.confirmed == generation:
         terminal.note(f"Generation {generation} is confirmed.", "green")
         return OK
-    terminal.note(f"Generation {report.running} runs again: generation {generation} was not confirmed.", "red bold")
+    again = f"Generation {report.running} runs" if report.running else "Nothing is applied"
+    closed = "" if report.running else " nothing is forwarded."
+    terminal.note(f"{again} again:{closed} Generation {generation} was not confirmed.", "red bold")
     return CONFLICT
 
 

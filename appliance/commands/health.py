@@ -110,7 +110,7 @@ def from_status(status: messages.StatusReport, now: float) -> list[Finding]:
     """What the status says that a person should know. Pure."""
     found = _clock(now)
     if not status.running:
-        found.append(Finding("wrong", "no policy was applied: everything is denied", "reef apply FILE"))
+        found.append(Finding("wrong", "no policy was applied: nothing is forwarded", "reef apply FILE"))
     elif status.running != status.confirmed:
         left = f"; {duration(status.confirm_by - now)} left" if status.confirm_by else ""
         found.append(Finding("note", f"generation {status.running} is not confirmed{left}", "reef confirm"))

@@ -27,7 +27,7 @@ def status(options: argparse.Namespace, terminal: Terminal) -> int:
         terminal.data(report)
         return OK
     if not report.running:
-        terminal.line("Nothing was applied yet: everything is denied. `reef apply FILE` begins.", "yellow bold")
+        terminal.line("Nothing is applied: nothing is forwarded. `reef apply FILE` begins.", "yellow bold")
     elif report.confirmed == report.running:
         terminal.line(f"{escape(report.site)}: generation {report.running} runs, confirmed.", "green bold")
     else:
