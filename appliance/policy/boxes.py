@@ -149,16 +149,35 @@ def _icmp_keys(entry: ServiceEntry, version: int) -> list[Interval]:
     return [(kind * 256 + entry.code, kind * 256 + entry.code) for kind in sorted(kinds)]
 
 
-def area(rule: Rule, traffic: Traffic) -> Area | None:
-    """What `rule` covers of `traffic`, or None for nothing."""
-    sources = addresses(rule.source, traffic.version)
-    destinations = addresses(rule.destination, traffic.version)
-    if not sources or not destinations:
-        return None
-    wanted = merge([part for entry in rule.services for part in keys(entry, traffic)])
-    if not wanted:
-        return None
-    return Area(sources, destinations, wanted)
+def areas(rule: Rule) -> dict[Traffic, Area]:
+    """What `rule` covers of each class of traffic that it can match at all."""
+    found: dict[Traffic, Area] = {}
+    protocols = {entry.protocol for entry in rule.services}
+    for version in (4, 6):
+        sources = addresses(rule.source, version)
+        destinations = addresses(rule.destination, version)
+        if not sources or not destinations:
+            continue
+        for traffic in TRAFFIC:
+            if traffic.version != version or not _possible(protocols, traffic):
+                continue
+            wanted = merge([part for entry in rule.services for part in keys(entry, traffic)])
+            if wanted:
+                found[traffic] = Area(sources, destinations, wanted)
+    return found
+
+
+def _possible(protocols: set[int | None], traffic: Traffic) -> bool:
+    """Whether any of the protocols is of this class: spares most rules most classes."""
+    if None in protocols:
+        return True
+    if traffic.family == "tcp":
+        return TCP in protocols
+    if traffic.family == "udp":
+        return UDP in protocols
+    if traffic.family == "icmp":
+        return icmp_protocol(traffic.version) in protocols
+    return not protocols <= {TCP, UDP, ICMP, ICMPV6}
 
 
 def needs_entries(entry: ServiceEntry) -> bool:

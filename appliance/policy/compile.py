@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from appliance.policy import emit, schedule
-from appliance.policy.boxes import TRAFFIC, Traffic, area
+from appliance.policy.boxes import Traffic, areas
 from appliance.policy.bundle import MAX_RULE_NUMBER, RuleInfo, ZoneInfo
 from appliance.policy.hooks import Frame
 from appliance.policy.logprefix import RESERVED
@@ -162,9 +162,7 @@ def _pieces(policy: Policy, rules: list[Rule], around: Surroundings, cache: Comp
         if rule.id in RESERVED or rule.id in pieces:
             raise ValueError(f"rule id {rule.id!r} is taken")
         chains = build_chains(rule, number[rule.id], around)
-        parts = {
-            traffic: Part(found, chains.certain) for traffic in TRAFFIC if (found := area(rule, traffic)) is not None
-        }
+        parts = {traffic: Part(found, chains.certain) for traffic, found in areas(rule).items()}
         pieces[rule.id] = Piece(rule, number[rule.id], chains, parts, pairs_of(rule, zones))
     return pieces
 

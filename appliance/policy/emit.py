@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address
+from socket import AF_INET, AF_INET6, inet_ntop
 
 from appliance.policy.boxes import FULL_ADDRESS, Interval
 from appliance.policy.model import AddressSet, Range
@@ -16,7 +16,9 @@ VERSIONS = (4, 6)
 
 
 def address(value: int, version: int) -> str:
-    return str(IPv4Address(value)) if version == 4 else str(IPv6Address(value))
+    if version == 4:
+        return inet_ntop(AF_INET, value.to_bytes(4, "big"))
+    return inet_ntop(AF_INET6, value.to_bytes(16, "big"))
 
 
 def addresses(interval: Interval, version: int) -> str:

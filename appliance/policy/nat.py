@@ -57,9 +57,7 @@ class Translation:
         target = self._target(rule)
         entering = f"iifname {emit.quoted(interfaces)}"
         source = self._address(rule.source, version, f"ct original {emit.IP[version]} saddr", f"{rule.id}_source")
-        destination = self._address(
-            rule.destination, version, f"{emit.IP[version]} daddr", f"{rule.id}_destination"
-        )
+        destination = self._address(rule.destination, version, f"{emit.IP[version]} daddr", f"{rule.id}_destination")
         if source is None or destination is None:
             return
         for entry in rule.services:

@@ -198,25 +198,26 @@ def _limited(kind: str, rule: str, over: str, per: str, options: tuple[str, ...]
 
 
 def _verdict(rule: Rule, number: int, around: Surroundings) -> list[str]:
+    """Count, log, mark and end: one nftables rule, but for a log that is written at the start of a connection."""
     action, flags = effect(rule, around)
-    statements = [f"counter name {chain_name(rule.id)}"]
+    words = [f"counter name {chain_name(rule.id)}"]
+    before: list[str] = []
     if rule.log in ("start", "both"):
         sources = () if ANY in rule.sources else rule.sources
         destinations = () if ANY in rule.destinations else rule.destinations
-        said = build(rule.id, action, sources, destinations)
-        once = f"{UNDECIDED} " if action == "allow" else ""
-        statements.append(f'{once}log prefix "{said}" group {NFLOG_GROUP}')
+        log = f'log prefix "{build(rule.id, action, sources, destinations)}" group {NFLOG_GROUP}'
+        if action == "allow":
+            before.append(f"{UNDECIDED} {log}")
+        else:
+            words.append(log)
     if action == "allow":
         if rule.people or rule.expires_at or rule.when:
             flags |= FLAG_REVISIT
-        kept = MARK_GENERATION | FLAG_REVISIT
-        statements.append(f"ct mark set ct mark and {kept:#010x} or {number | flags:#010x}")
-        statements.append("goto accepted")
-    elif action == "deny":
-        statements.append("drop")
+        words.append(f"ct mark set ct mark and {MARK_GENERATION | FLAG_REVISIT:#010x} or {number | flags:#010x}")
+        words.append("goto accepted")
     else:
-        statements.append("goto rejected")
-    return statements
+        words.append("drop" if action == "deny" else "goto rejected")
+    return [*before, " ".join(words)]
 
 
 def effect(rule: Rule, around: Surroundings) -> tuple[str, int]:

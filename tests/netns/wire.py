@@ -47,9 +47,10 @@ SYSCTLS = {
 
 
 class Wire:
-    """Use as a context: makes the namespace, and takes it away."""
+    """Use as a context: makes the namespace, and takes it away. Without `raw` nobody listens at the far ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, raw: bool = True) -> None:
+        self.raw = raw
         self.name = f"reef-wire-{os.getpid()}-{time.monotonic_ns() % 10**6}"
         self.sockets: dict[str, socket.socket] = {}
         self.addresses: dict[str, str] = {}
@@ -113,6 +114,8 @@ class Wire:
         for interface in LINES:
             shown = json.loads(self.run("ip", "-j", "link", "show", interface))
             self.addresses[interface] = shown[0]["address"]
+            if not self.raw:
+                continue
             with self.inside():
                 raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
