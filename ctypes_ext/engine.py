@@ -156,9 +156,7 @@ class Worker:
         `on_prefix` is asked once for each log prefix that `names` does not know yet.
         """
         while True:
-            status = lib.reef_eve_drain(
-                self._events, names._c, self._buffer, DRAIN_BYTES, self._used, self._lines
-            )
+            status = lib.reef_eve_drain(self._events, names._c, self._buffer, DRAIN_BYTES, self._used, self._lines)
             if status == lib.REEF_UNKNOWN_PREFIX:
                 out = ffi.new("char[]", PREFIX_MAX)
                 length = lib.reef_engine_first_prefix(self._events, out, PREFIX_MAX)

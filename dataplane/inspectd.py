@@ -89,7 +89,7 @@ class Losses:
         words = []
         lost, overruns = self._sources.ring.lost(), self._sources.conntrack.overruns()
         if lost > self._ring:
-            words.append(f"{lost - self._ring} packets were not inspected: the packet ring was full")
+            words.append(f"packets not inspected: {lost - self._ring}; the packet ring was full")
         if overruns > self._overruns:
             words.append("ends of connections were lost: the conntrack socket overflowed")
         self._ring, self._overruns = lost, overruns

@@ -119,7 +119,7 @@ class Spool:
             self._lose(records)
 
     def _words(self) -> str:
-        return f"{self._unsaid} events were lost: there was no room on the disk"
+        return f"events lost: {self._unsaid}; there was no room on the disk"
 
     def _lose(self, records: int) -> None:
         """Skip their serial numbers, so that every reader sees the loss too."""
@@ -175,7 +175,7 @@ class Spool:
             if read is not None and read < end:
                 lost = end - max(first, read)
                 self.dropped_unread += lost
-                words = f"{lost} events were dropped before every reader had them: the spool reached its bound"
+                words = f"events dropped unread: {lost}; the spool reached its bound"
                 self._write(record.encode(record.notice(self._source, words, seconds=time.time())), 1)
 
     # --- durability ---------------------------------------------------------------------------------

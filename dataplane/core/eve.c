@@ -307,7 +307,7 @@ static void log_line(reef_json *json, const reef_event *event, const char *text,
 static void lost_line(reef_json *json, const reef_event *event, const reef_names *names)
 {
     char message[96];
-    snprintf(message, sizeof message, "%llu events were lost: %s", (unsigned long long)event->packets[0],
+    snprintf(message, sizeof message, "events lost: %llu; %s", (unsigned long long)event->packets[0],
              event->code == REEF_LOST_BY_KERNEL ? "the kernel's log socket was full" : "the event ring was full");
     write_common(json, event, names, "engine");
     reef_json_open(json, "engine", '{');

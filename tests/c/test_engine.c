@@ -185,7 +185,7 @@ static void test_ring_overflow(void)
     CHECK_EQUAL(count, 4);
     reef_names_free(names);
     const char *lines = lines_of(worker);
-    CHECK(strstr(lines, "96 events were lost") != NULL);
+    CHECK(strstr(lines, "events lost: 96;") != NULL);
     CHECK_EQUAL(occurrences(lines, "\"event_type\":\"flow\""), 1);
 }
 

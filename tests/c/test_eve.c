@@ -99,7 +99,7 @@ static void test_others(const reef_names *names)
                "{\"timestamp\":\"1970-01-01T00:00:00.000000+0000\",\"event_type\":\"anomaly\",\"vlan\":[7],\"host\":\"health\","
                "\"anomaly\":{\"type\":\"decode\",\"event\":\"decoder.ipv4.trunc_pkt\"}}\n");
     reef_event lost = {.kind = REEF_EVENT_LOST, .packets = {12, 0}, .time_ns = 1};
-    CHECK(strstr(line_of(&lost, "", names), "12 events were lost: the event ring was full") != NULL);
+    CHECK(strstr(line_of(&lost, "", names), "events lost: 12; the event ring was full") != NULL);
 }
 
 /* A line is written whole or not at all. */

@@ -153,7 +153,7 @@ def test_a_reader_gets_each_record_once_or_is_told_of_it(
         lost += batch.lost
     spool.close()
     numbers = [text for text in got if text.startswith(b'{"n":')]
-    notices = [text for text in got if b"were dropped before every reader" in text]
+    notices = [text for text in got if b"events dropped unread" in text]
     assert numbers == sorted(set(numbers), key=lambda text: int(text[5 : text.index(b",")]))
     assert len(numbers) + lost >= next_number  # notices that were dropped count as lost, too
     assert len(numbers) <= next_number
@@ -169,7 +169,7 @@ def test_the_bound_drops_the_oldest_and_says_what_nobody_had_read(tmp_path: Path
     assert spool.dropped_unread > 0
     spool.close()
     lines, _ = everything(tmp_path)
-    assert any(b"were dropped before every reader had them" in text for text in lines)
+    assert any(b"events dropped unread" in text for text in lines)
     reader = Reader(tmp_path, cursor=tmp_path / cursor.DIRECTORY / "alertd")
     batch = reader.read()
     assert batch is not None
@@ -233,7 +233,7 @@ def test_a_full_disk_loses_lines_counts_them_and_says_so_when_there_is_room(
     assert lines[:2] == [line(0).rstrip(), line(1).rstrip()]
     notice = record.decode(lines[2])
     assert notice.engine is not None
-    assert notice.engine["message"].startswith("7 events were lost")
+    assert notice.engine["message"].startswith("events lost: 7;")
     assert lines[3:] == [line(9).rstrip(), line(10).rstrip()]
     assert lost == 7
 
