@@ -96,9 +96,10 @@ class Gateway:
         held = self._rules.held()
         unfinished = self._store.pending
         if wanted is None:
-            if held is not None:
-                self._rules.clear()
-                self._log(f"no generation was ever confirmed: generation {held.generation} is taken away")
+            # A gateway without a policy is closed, not open: addresses and forwarding may be there already.
+            self._rules.close()
+            gone = f"; generation {held.generation} is taken away" if held is not None else ""
+            self._log(f"no generation was ever confirmed, nothing is forwarded{gone}")
         elif held is not None and held.chain == wanted.marker.chain:
             self._log(f"generation {boot} is in the kernel already")
         else:
@@ -318,7 +319,7 @@ class Gateway:
 
     def _undo(self, gone: Running, before: Running | None) -> None:
         if before is None:
-            self._rules.clear()
+            self._rules.close()
             return
         self._restore_from(gone.marker, before)
 

@@ -92,12 +92,8 @@ class Rules:
         with self._drift.own_change():
             self._run(batch, dry_run=False)
 
-    def clear(self) -> None:
-        """Take the table away, for a gateway that has no generation to hold."""
-        self.load(f"add table inet {TABLE}\ndelete table inet {TABLE}\n")
-
     def close(self) -> None:
-        """A table that forwards nothing, for a box whose kernel does not take the generation it shall boot."""
+        """A table that forwards nothing, for a box that has no generation, or whose kernel does not take it."""
         self.load(
             f"add table inet {TABLE}\ndelete table inet {TABLE}\nadd table inet {TABLE}\n"
             f"add chain inet {TABLE} forward {{ type filter hook forward priority filter; policy drop; }}\n"
