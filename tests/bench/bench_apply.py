@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
+from pathlib import Path
 
+from appliance.control.messages import Applied
 from tests.bench.table import Row
 from tests.netns.stand import POLICY, Stand
 
 RULES = 10_000
+PAUSE = 1.0  # seconds between applies; what follows an apply (reading the table back) is done by then
 STAGES = ("parse", "compile", "plan", "sign", "load")
 
 
@@ -27,21 +31,37 @@ def text(rules: int, changed: int = -1) -> str:
     return "".join(lines)
 
 
+def _timed(stand: Stand, changed: str) -> tuple[float, float, Applied]:
+    """Seconds from the request to the answer (the kernel then enforces it), seconds the daemons worked, and the answer."""
+    base = stand.status().running
+    worked = _worked(stand)
+    begun = time.perf_counter()
+    applied = stand.apply(changed, base=base)
+    return time.perf_counter() - begun, _worked(stand) - worked, applied
+
+
+def _worked(stand: Stand) -> float:
+    """CPU seconds that the daemons have used so far (proc(5), fields utime and stime)."""
+    ticks = 0
+    for child in stand.running.values():
+        fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def main(*, quick: bool) -> list[Row]:
     count = 1_000 if quick else RULES
     with Stand() as stand:
         plain = text(count)
-        begun = time.perf_counter()
-        first = stand.apply(plain, base=0)
-        whole = time.perf_counter() - begun
+        whole, worked, first = _timed(stand, plain)
         edits: list[float] = []
+        work: list[float] = []
         stages: dict[str, list[float]] = {stage: [] for stage in STAGES}
         for turn in range(5 if quick else 15):
-            changed = text(count, changed=(turn * 617) % count)
-            base = stand.status().running
-            begun = time.perf_counter()
-            applied = stand.apply(changed, base=base)
-            edits.append(time.perf_counter() - begun)
+            time.sleep(PAUSE)
+            seconds, cpu, applied = _timed(stand, text(count, changed=(turn * 617) % count))
+            edits.append(seconds)
+            work.append(cpu)
             for stage in STAGES:
                 stages[stage].append(applied.seconds[stage])
     said = ", ".join(f"{stage} {first.seconds[stage] * 1000:.0f}" for stage in STAGES)
@@ -50,13 +70,14 @@ def main(*, quick: bool) -> list[Row]:
     return [
         Row(
             f"{count:,} rules, {len(plain) / 1e6:.1f} MB of text: to loaded ruleset",
-            f"{whole:.2f} s (ms: {said})",
+            f"{whole:.2f} s, {worked:.2f} s of CPU (ms: {said})",
             wanted="< 2.5 s",
             holds=whole < 2.5,
         ),
         Row(
             "one rule of them edited: from request to enforced",
-            f"median {median * 1000:.0f} ms, worst {max(edits) * 1000:.0f} ms (ms: {edited})",
+            f"median {median * 1000:.0f} ms, worst {max(edits) * 1000:.0f} ms, "
+            f"{statistics.median(work) * 1000:.0f} ms of CPU (ms: {edited})",
             wanted="< 400 ms",
             holds=median < 0.4,
         ),
