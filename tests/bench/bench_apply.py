@@ -32,7 +32,7 @@ def text(rules: int, changed: int = -1) -> str:
 
 
 def _timed(stand: Stand, changed: str) -> tuple[float, float, Applied]:
-    """Seconds from the request to the answer (the kernel then enforces it), seconds the daemons worked, and the answer."""
+    """Seconds from request to answer (the kernel then enforces it), seconds the daemons worked, the answer."""
     base = stand.status().running
     worked = _worked(stand)
     begun = time.perf_counter()
