@@ -15,7 +15,7 @@ from jsonschema.validators import validator_for
 from appliance.events.reader import Reader
 from appliance.events.record import Event
 from appliance.events.view import Selection, past
-from appliance.lab.site import Lab
+from appliance.lab.site import POLICIES, Lab
 from tests.netns.conftest import until
 
 LAN1 = (ip_network("10.20.0.11/32"),)
@@ -48,6 +48,24 @@ def test_an_allowed_connection_is_seen_with_rule_zones_and_names(lab: Lab) -> No
     assert question.dns["queries"][0]["rrname"] == "www.example.org"
     # Seen once, where it entered, though it crossed two interfaces.
     assert len(events(lab, types=("http",))) == 1
+
+
+def test_a_new_generation_is_followed_and_ends_of_connections_are_logged(lab: Lab) -> None:
+    text = POLICIES["gw"].read_text(encoding="utf-8")
+    begun = "service: web\n    action: allow\n    log: start\n"
+    assert begun in text
+    lab.gateway.apply(text.replace(begun, begun.replace("start", "both")), "log the end of web connections, too")
+
+    def ended() -> list[Event]:
+        lab.run("lan1", "curl", "-4", "-sS", "http://www.example.org/again")
+        lab.run("gw", "conntrack", "-D", "-s", "10.20.0.11", "-p", "tcp", "--dport", "80")
+        return [one for one in events(lab, rules=("R-3",), types=("flow",)) if one.flow and "end" in one.flow]
+
+    [flow, *_] = eventually(lab, ended, "the end of a connection is logged")
+    assert flow.flow is not None
+    assert flow.flow["pkts_toclient"] > 3
+    assert flow.flow["start"] <= flow.flow["end"]
+    assert (flow.decision.action, flow.decision.source, flow.decision.destination) == ("allow", "lan", "internet")
 
 
 def test_a_dropped_packet_is_seen_with_its_rule(lab: Lab) -> None:
