@@ -85,7 +85,7 @@ PROCESSES: tuple[Process, ...] = (
     Process(
         "applyd",
         "appliance.control.applyd",
-        "checks and applies a signed bundle in one transaction, confirms it or restores",
+        "checks and applies a signed bundle in one transaction, confirms it or restores; keeps every generation",
         seccomp="apply",
         # Loads rulesets, addresses, routes and the network's sysctls, for as long as it lives.
         opens=("CAP_NET_ADMIN",),
@@ -99,7 +99,7 @@ PROCESSES: tuple[Process, ...] = (
     Process(
         "policyd",
         "appliance.control.policyd",
-        "candidate, check, plan, compile; keeps every generation",
+        "candidate, check, plan, compile, seal",
         seccomp="policy",
         peers=(ROOT, OPERATORS),
         calls=("keyd", "applyd"),
