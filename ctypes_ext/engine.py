@@ -237,11 +237,14 @@ class Ring:
 
 
 class Nflog:
-    """What the ruleset's log statements send to a group. Opening needs CAP_NET_ADMIN."""
+    """What the ruleset's log statements send to a group, at most `rate` records a second of it.
 
-    def __init__(self, group: int) -> None:
+    Opening needs CAP_NET_ADMIN.
+    """
+
+    def __init__(self, group: int, *, rate: int = 4096) -> None:
         out = ffi.new("reef_nflog **")
-        _check(lib.reef_nflog_open(group, out), f"NFLOG group {group}")
+        _check(lib.reef_nflog_open(group, rate, out), f"NFLOG group {group}")
         self._c = ffi.gc(out[0], lib.reef_nflog_free)
         self._packets = ffi.new("uint64_t *")
 
@@ -255,6 +258,10 @@ class Nflog:
     def lost(self) -> int:
         """Log records that the kernel made and that never came up."""
         return int(lib.reef_nflog_lost(self._c))
+
+    def left_out(self) -> int:
+        """Those that came and were left out for the rate."""
+        return int(lib.reef_nflog_left_out(self._c))
 
 
 class Conntrack:

@@ -88,11 +88,12 @@ int reef_ring_select(reef_ring *ring, const uint32_t *interfaces, size_t count);
 int reef_ring_pull(reef_ring *ring, reef_worker *worker, uint64_t *packets);
 int reef_ring_lost(reef_ring *ring, uint64_t *lost);
 
-int reef_nflog_open(uint16_t group, reef_nflog **out);
+int reef_nflog_open(uint16_t group, uint32_t rate, reef_nflog **out);
 void reef_nflog_free(reef_nflog *nflog);
 int reef_nflog_fd(const reef_nflog *nflog);
 int reef_nflog_pull(reef_nflog *nflog, reef_worker *worker, uint64_t *packets);
 uint64_t reef_nflog_lost(const reef_nflog *nflog);
+uint64_t reef_nflog_left_out(const reef_nflog *nflog);
 
 int reef_conntrack_open(reef_conntrack **out);
 void reef_conntrack_free(reef_conntrack *conntrack);

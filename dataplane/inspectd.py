@@ -156,6 +156,7 @@ class Inspectd:
             self._spool.append(lines, count)
 
     def _each_second(self) -> None:
+        self._sources.nflog.pull(self._worker)  # ready or not: it may have to tell what a flood left out
         self._worker.pass_time(time.time_ns())
         self._drain()
         host = self._book.site if self._book else ""

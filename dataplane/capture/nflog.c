@@ -19,6 +19,9 @@ struct reef_nflog {
     uint32_t sequence; /* the next we expect */
     bool sequenced;
     uint64_t lost, said;
+    uint32_t rate, this_second; /* records a second at most, and how many became events in the present one */
+    uint64_t second;
+    uint64_t left_out, left_out_said;
     uint8_t buffer[REEF_NETLINK_BUFFER];
 };
 
@@ -85,12 +88,15 @@ static int configure(int fd, uint16_t group)
     return ask(fd, &r);
 }
 
-int reef_nflog_open(uint16_t group, reef_nflog **out)
+int reef_nflog_open(uint16_t group, uint32_t rate, reef_nflog **out)
 {
     *out = NULL;
+    if (rate == 0)
+        return REEF_INVALID;
     reef_nflog *nflog = calloc(1, sizeof *nflog);
     if (nflog == NULL)
         return REEF_NOMEM;
+    nflog->rate = rate;
     nflog->fd = reef_netlink_open(0, RECEIVE_BYTES);
     if (nflog->fd < 0 || configure(nflog->fd, group) != REEF_OK) {
         int error = errno;
@@ -119,6 +125,11 @@ int reef_nflog_fd(const reef_nflog *nflog)
 uint64_t reef_nflog_lost(const reef_nflog *nflog)
 {
     return nflog->lost;
+}
+
+uint64_t reef_nflog_left_out(const reef_nflog *nflog)
+{
+    return nflog->left_out;
 }
 
 /* --- reading --------------------------------------------------------------------------------------- */
@@ -213,17 +224,36 @@ static void write_header(reef_json *text, const reef_packet *packet)
     }
 }
 
-static void report_lost(reef_nflog *nflog, reef_events *events)
+/* `lost` so far, `said` of them already. */
+static void report_lost(reef_events *events, uint8_t code, uint64_t lost, uint64_t *said)
 {
     reef_json text;
+    if (lost == *said)
+        return;
     reef_event *event = reef_events_begin(events, reef_wall_clock_ns(), &text);
     if (event == NULL)
         return;
     event->kind = REEF_EVENT_LOST;
-    event->code = REEF_LOST_BY_KERNEL;
-    event->packets[0] = nflog->lost - nflog->said;
-    nflog->said = nflog->lost;
+    event->code = code;
+    event->packets[0] = lost - *said;
+    *said = lost;
     reef_events_commit(events, event, &text);
+}
+
+/* May this record become an event? A new second says first what the last one left out. */
+static bool within_rate(reef_nflog *nflog, reef_events *events, uint64_t second)
+{
+    if (second != nflog->second) {
+        nflog->second = second;
+        nflog->this_second = 0;
+        report_lost(events, REEF_LOST_BY_RATE, nflog->left_out, &nflog->left_out_said);
+    }
+    if (nflog->this_second == nflog->rate) {
+        nflog->left_out++;
+        return false;
+    }
+    nflog->this_second++;
+    return true;
 }
 
 static void report_record(const record *r, reef_events *events)
@@ -270,6 +300,7 @@ static void report_record(const record *r, reef_events *events)
 int reef_nflog_pull(reef_nflog *nflog, reef_worker *worker, uint64_t *packets)
 {
     reef_events *events = reef_worker_events(worker);
+    uint64_t second = reef_wall_clock_ns() / 1000000000u;
     *packets = 0;
     while (!reef_events_half_full(events)) {
         long n = reef_netlink_receive(nflog->fd, nflog->buffer, sizeof nflog->buffer);
@@ -286,11 +317,13 @@ int reef_nflog_pull(reef_nflog *nflog, reef_worker *worker, uint64_t *packets)
                 continue;
             record r;
             read_record(nflog, list, &r);
-            report_record(&r, events);
+            if (within_rate(nflog, events, second))
+                report_record(&r, events);
             (*packets)++;
         }
-        if (nflog->lost != nflog->said)
-            report_lost(nflog, events);
+        report_lost(events, REEF_LOST_BY_KERNEL, nflog->lost, &nflog->said);
     }
+    if (second != nflog->second) /* the flood ended, and nothing came that would say it */
+        report_lost(events, REEF_LOST_BY_RATE, nflog->left_out, &nflog->left_out_said);
     return REEF_OK;
 }

@@ -306,9 +306,12 @@ static void log_line(reef_json *json, const reef_event *event, const char *text,
 
 static void lost_line(reef_json *json, const reef_event *event, const reef_names *names)
 {
-    char message[96];
+    static const char *const reasons[] = {[REEF_LOST_IN_RING] = "the event ring was full",
+                                          [REEF_LOST_BY_KERNEL] = "the kernel's log socket was full",
+                                          [REEF_LOST_BY_RATE] = "the ruleset logged more than is written in a second"};
+    char message[128];
     snprintf(message, sizeof message, "events lost: %llu; %s", (unsigned long long)event->packets[0],
-             event->code == REEF_LOST_BY_KERNEL ? "the kernel's log socket was full" : "the event ring was full");
+             reasons[event->code]);
     write_common(json, event, names, "engine");
     reef_json_open(json, "engine", '{');
     reef_json_text(json, "module", "events");

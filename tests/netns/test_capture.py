@@ -190,10 +190,30 @@ def test_logged_packets_carry_their_rule(wire: Wire) -> None:
         Nflog(GROUP)  # one reader per group
 
 
+def test_a_flood_is_logged_up_to_a_rate_and_the_rest_is_said(wire: Wire) -> None:
+    _, names = links_of(wire)
+    with wire.at("gateway"):
+        nflog = Nflog(GROUP, rate=10)
+    watch = Watch(nflog, Options(), names)
+    wire.send(7, 500)
+
+    def kinds(kind: str) -> list[dict[str, Any]]:
+        return [event for event in watch.events if event["event_type"] == kind]
+
+    def said() -> int:
+        words = [event["engine"]["message"] for event in kinds("engine")]
+        assert all("more than is written in a second" in one for one in words)
+        return sum(int(one.removeprefix("events lost: ").partition(";")[0]) for one in words)
+
+    watch.until(lambda _: len(kinds("drop")) + said() == 500, "what is not written is said, though nothing follows")
+    assert 10 <= len(kinds("drop")) <= 50
+    assert nflog.left_out() == said()
+
+
 def test_log_records_that_found_no_room_are_counted_exactly(wire: Wire) -> None:
     _, names = links_of(wire)
     with wire.at("gateway"):
-        nflog = Nflog(GROUP)
+        nflog = Nflog(GROUP, rate=1_000_000)
     with socket.socket(fileno=os.dup(nflog.fileno())) as same:
         same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)  # a flood for little
     watch = Watch(nflog, Options(), names)

@@ -46,12 +46,16 @@ int reef_ring_lost(reef_ring *ring, uint64_t *lost);
 
 typedef struct reef_nflog reef_nflog;
 
-int reef_nflog_open(uint16_t group, reef_nflog **out);
+/* At most `rate` records a second become events, so that a flood of dropped packets cannot push everything else out
+ * of the log; what is left out is counted, and said by an event once a second. The rules' counters count all. */
+int reef_nflog_open(uint16_t group, uint32_t rate, reef_nflog **out);
 void reef_nflog_free(reef_nflog *nflog);
 int reef_nflog_fd(const reef_nflog *nflog);
 int reef_nflog_pull(reef_nflog *nflog, reef_worker *worker, uint64_t *packets);
 /* Log records that the kernel made and we never got, by their sequence numbers. */
 uint64_t reef_nflog_lost(const reef_nflog *nflog);
+/* Those that were left out for the rate. */
+uint64_t reef_nflog_left_out(const reef_nflog *nflog);
 
 typedef struct reef_conntrack reef_conntrack;
 

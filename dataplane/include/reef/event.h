@@ -20,7 +20,7 @@ typedef enum reef_event_kind {
     REEF_EVENT_LOST,    /* events that did not fit; `packets[0]` says how many, `code` where */
 } reef_event_kind;
 
-enum { REEF_LOST_IN_RING = 0, REEF_LOST_BY_KERNEL = 1 };
+enum { REEF_LOST_IN_RING = 0, REEF_LOST_BY_KERNEL = 1, REEF_LOST_BY_RATE = 2 };
 
 typedef struct reef_event {
     uint64_t time_ns;
