@@ -1,0 +1,58 @@
+"""What `reef doctor` makes of what it is told and of what it sees by itself."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from appliance.commands.health import from_status, with_silent
+from appliance.control.messages import ProcessHealth, StatusReport
+from appliance.control.processes import PROCESSES, Identity, Instance
+
+NOW = 1_800_000_000.0
+WELL = StatusReport("health", 7, 7, 0.0, "", (), (ProcessHealth("keyd", True),))
+
+
+def instance(tmp_path: Path) -> Instance:
+    identities = {row.name: Identity(61000 + number, 61000) for number, row in enumerate(PROCESSES)}
+    return Instance("box", str(tmp_path), str(tmp_path), str(tmp_path), identities, 61000)
+
+
+def process(proc: Path, pid: int, uid: int, state: str = "S (sleeping)") -> None:
+    (proc / str(pid)).mkdir(parents=True)
+    (proc / str(pid) / "status").write_text(f"Name:\tpython\nState:\t{state}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
+
+
+def test_all_is_well_says_nothing() -> None:
+    assert from_status(WELL, NOW) == []
+
+
+def test_each_trouble_is_one_finding_with_what_to_do() -> None:
+    troubled = StatusReport(
+        "health", 8, 7, NOW + 90, "rule added by hand", ("queue: R-9 is not inspected",), (ProcessHealth("keyd", False),)
+    )  # fmt: skip
+    found = {finding.what: finding for finding in from_status(troubled, NOW)}
+    assert [(finding.severity, what) for what, finding in found.items()] == [
+        ("note", "generation 8 is not confirmed; 1:30 left"),
+        ("wrong", "the kernel holds something else than the generation says: rule added by hand"),
+        ("wrong", "keyd is dead"),
+        ("note", "left out, this kernel cannot: queue: R-9 is not inspected"),
+    ]
+    assert all(finding.mend for what, finding in found.items() if finding.severity == "wrong")
+
+
+def test_a_clock_that_was_never_set_and_a_box_without_policy_are_wrong() -> None:
+    found = from_status(StatusReport("", 0, 0, 0.0, "", ()), 86_400.0)
+    assert [(one.severity, one.what.split(":")[0]) for one in found] == [
+        ("wrong", "the clock was never set"),
+        ("wrong", "no policy was applied"),
+    ]
+
+
+def test_processes_without_a_socket_are_known_by_their_user(tmp_path: Path) -> None:
+    box = instance(tmp_path)
+    process(tmp_path / "proc", 10, box.identity("namesd").uid)
+    process(tmp_path / "proc", 11, box.identity("inspectd").uid, "Z (zombie)")
+    process(tmp_path / "proc", 12, os.geteuid())
+    seen = {one.name: one.alive for one in with_silent(WELL, box, tmp_path / "proc").processes}
+    assert seen == {"keyd": True, "applyd": False, "policyd": False, "namesd": True, "inspectd": False}
