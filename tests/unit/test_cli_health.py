@@ -28,9 +28,9 @@ def test_all_is_well_says_nothing() -> None:
 
 
 def test_each_trouble_is_one_finding_with_what_to_do() -> None:
-    troubled = StatusReport(
-        "health", 8, 7, NOW + 90, "rule added by hand", ("queue: R-9 is not inspected",), (ProcessHealth("keyd", False),)
-    )  # fmt: skip
+    omitted = ("queue: R-9 is not inspected",)
+    dead = (ProcessHealth("keyd", False),)
+    troubled = StatusReport("health", 8, 7, NOW + 90, "rule added by hand", omitted, dead)
     found = {finding.what: finding for finding in from_status(troubled, NOW)}
     assert [(finding.severity, what) for what, finding in found.items()] == [
         ("note", "generation 8 is not confirmed; 1:30 left"),
