@@ -14,6 +14,7 @@ from appliance.policy import inherit, site, times, translate
 from appliance.policy import names as vocabulary
 from appliance.policy.document import SettingsText, SiteText
 from appliance.policy.inherit import Baseline, Locks
+from appliance.policy.invariants import Judge
 from appliance.policy.kinds import did_you_mean
 from appliance.policy.model import (
     Connection,
@@ -102,6 +103,7 @@ class Frame:
         for text in document.invariants:
             self.claims.claim(text.id, report)
             self.invariants.append(site.invariant(text, self.names, self.resolver, report))
+        self.judge = Judge(self.invariants, self.names.zones, self.names.objects)
 
     def _timezone(self) -> str:
         word = self.document.timezone
@@ -170,6 +172,8 @@ class Frame:
         for text in self.document.invariants:
             excepted(text.excepted, ids, report)
         rules = (*self.first, *own, *self.published, *self.last)
+        if not report.failed:
+            self._keep_invariants(rules, report)
         if now is not None:
             self._dates(rules, now, report)
         return Policy(
@@ -191,6 +195,18 @@ class Frame:
             settings=self.settings,
             description="" if self.document.description is None else self.document.description.value,
         )
+
+    def _keep_invariants(self, rules: tuple[Rule, ...], report: Report) -> None:
+        for breach in self.judge.breaches(rules):
+            rule, item = breach.rule, breach.invariant
+            assert rule.span is not None
+            report.add(
+                Problem(
+                    rule.span,
+                    f"`{rule.id}` allows {breach.words}, which `{item.id}` ({item.span}) says is never to pass",
+                    f"narrow `{rule.id}`, or name it in `except` of `{item.id}`",
+                )
+            )
 
     def _people(self, rules: tuple[Rule, ...]) -> dict[str, Dynamic]:
         """The sets of the people and groups that rules name."""
