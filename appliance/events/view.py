@@ -112,26 +112,35 @@ def past(events: Path, selection: Selection, *, limit: int | None = None) -> lis
     return found if limit is None else found[-limit:]
 
 
+class Feed:
+    """What comes from now on: `new` gives every event since the last call, and never waits.
+
+    Spools that appear later are read from their beginning.
+    """
+
+    def __init__(self, events: Path) -> None:
+        self._events = events
+        self._readers: dict[str, Reader] = {}
+        for name, directory in spools(events).items():
+            self._readers[name] = Reader(directory)
+            self._readers[name].seek_end()
+
+    def new(self) -> list[Event | Lost]:
+        came: list[Event | Lost] = []
+        for name, directory in spools(self._events).items():
+            reader = self._readers.setdefault(name, Reader(directory))
+            while (batch := reader.read()) is not None:
+                came += _events(name, batch)
+        return came
+
+
 def follow(
     events: Path, selection: Selection, stopped: Callable[[], bool], *, poll: float = POLL_SECONDS
 ) -> Iterator[Event | Lost]:
-    """What comes from now on (from this call on), until `stopped` answers true; spools that appear later too."""
-    readers: dict[str, Reader] = {}
-    for name, directory in spools(events).items():
-        readers[name] = Reader(directory)
-        readers[name].seek_end()
-    return _following(events, selection, stopped, poll, readers)
-
-
-def _following(
-    events: Path, selection: Selection, stopped: Callable[[], bool], poll: float, readers: dict[str, Reader]
-) -> Iterator[Event | Lost]:
+    """What comes from now on, until `stopped` answers true; losses are never left out."""
+    feed = Feed(events)
     while not stopped():
-        came: list[Event | Lost] = []
-        for name, directory in spools(events).items():
-            reader = readers.setdefault(name, Reader(directory))
-            while (batch := reader.read()) is not None:
-                came += _events(name, batch)
+        came = feed.new()
         yield from (item for item in came if isinstance(item, Lost) or selection.chooses(item))
         if not came:
             time.sleep(poll)
