@@ -53,10 +53,15 @@ class Running(msgspec.Struct, frozen=True):
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """A running generation that waits for its confirm. `deadline` by the monotonic clock; `until` for people."""
+    """A running generation that waits for its confirm.
+
+    `deadline` by the monotonic clock; `until` for people; `since` when it was loaded (nanoseconds since the epoch, as
+    conntrack stamps connections).
+    """
 
     deadline: float
     until: float
+    since: int
     before: Running | None
 
 
@@ -176,7 +181,7 @@ class Gateway:
         until = 0.0
         if confirm_within > 0:
             until = time.time() + confirm_within
-            self.pending = Pending(time.monotonic() + confirm_within, until, before)
+            self.pending = Pending(time.monotonic() + confirm_within, until, time.time_ns(), before)
         else:
             self._settle_confirmed(before, new)
         self._publish()
@@ -269,7 +274,7 @@ class Gateway:
         if self.pending is None or self.running is None:
             raise LoadRefused("nothing-pending", "no generation waits for a confirm")
         generation = self.running.bundle.generation
-        self._through_new_rules(session, generation)
+        self._through_new_rules(session, generation, self.pending.since)
         try:
             self._store.record(Entry(generation, "confirmed", time.time(), by))
             self._store.settle()
@@ -282,8 +287,12 @@ class Gateway:
         self._log(f"generation {generation} is confirmed by {by}")
         return generation
 
-    def _through_new_rules(self, session: str, generation: int) -> None:
-        """A local console may always confirm; an ssh session must be a connection that the new rules let in."""
+    def _through_new_rules(self, session: str, generation: int, since: int) -> None:
+        """A local console may always confirm; an ssh session must be a connection that the new rules let in.
+
+        One that began before may go on under them and still be the last that comes in: a new one would meet other
+        address translation, limits and routes.
+        """
         if not session:
             return
         wanted = session_tuple(session)
@@ -292,10 +301,10 @@ class Gateway:
         flow = self._conntrack.lookup(wanted)
         if flow is None:
             raise LoadRefused("session", f"no connection of {session} is known here; log in again and confirm then")
-        if flow.generation != generation_mark(generation):
+        if flow.started < since or flow.generation != generation_mark(generation):
             raise LoadRefused(
                 "session",
-                f"your session was let in by an older generation, not by {generation}: "
+                f"your session was not let in by generation {generation}, it is older: "
                 "log in again (that shows that you can) and confirm from there",
             )
 
