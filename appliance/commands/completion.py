@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 from collections.abc import Callable, Iterable
 
 import argcomplete
@@ -23,7 +24,18 @@ def script(options: argparse.Namespace, terminal: Terminal) -> int:
 def complete(parser: argparse.ArgumentParser) -> None:
     """Answer the shell (argcomplete's protocol) and end the process."""
     _attach(parser)
+    if " lab " in os.environ.get("COMP_LINE", ""):
+        _attach_lab(parser)
     argcomplete.autocomplete(parser)
+
+
+def _attach_lab(parser: argparse.ArgumentParser) -> None:
+    """The lab has a command line of its own, which takes time to load."""
+    from appliance.lab.demo import parser as lab_parser
+
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            action.choices["lab"] = lab_parser()
 
 
 # What is known only to the running gateway. TAB must never fail, so a gateway that is away completes nothing.

@@ -184,6 +184,8 @@ def complete(line: str, **environ: str) -> set[str]:
         ("reef completion ", {"bash", "zsh", "fish"}),
         ("reef apply --confirm", {"--confirm-within"}),
         ("reef log --action r", {"reject"}),
+        ("reef lab --no", {"--no-traffic"}),
+        ("reef lab cl", {"clean"}),
     ],
 )
 def test_tab_completes_verbs_options_and_choices(line: str, offered: set[str]) -> None:
