@@ -199,12 +199,14 @@ class Frame:
     def _keep_invariants(self, rules: tuple[Rule, ...], report: Report) -> None:
         for breach in self.judge.breaches(rules):
             rule, item = breach.rule, breach.invariant
-            assert rule.span is not None
+            assert rule.span is not None and item.span is not None
+            own = item.span.file == rule.span.file
+            remedy = f", or name it in `except` of `{item.id}`" if own else "; what is inherited has no exceptions"
             report.add(
                 Problem(
                     rule.span,
                     f"`{rule.id}` allows {breach.words}, which `{item.id}` ({item.span}) says is never to pass",
-                    f"narrow `{rule.id}`, or name it in `except` of `{item.id}`",
+                    f"narrow `{rule.id}`{remedy}",
                 )
             )
 

@@ -47,7 +47,7 @@ class _Known(msgspec.Struct, frozen=True):
     """A rule that was read without a problem.
 
     Positions in `text` count from line `origin` of its own text: its piece stood there. `rule` has its span
-    as if the piece stood at `line`. The piece has `lines` lines.
+    as if the piece stood at `line`. The piece has `lines` lines and at most `nodes` values.
     """
 
     text: RuleText
@@ -55,6 +55,7 @@ class _Known(msgspec.Struct, frozen=True):
     rule: Rule
     line: int
     lines: int
+    nodes: int
 
 
 class _Kept(msgspec.Struct):
@@ -194,7 +195,7 @@ class _Reading:
 
     def again(self, text: str, kept: _Kept, now: float | None) -> bool:
         """Reads what changed since `kept`. False when the text must be read whole."""
-        if kept.file != self.report.file or _nodes_at_most(text) > limits.MAX_NODES:
+        if kept.file != self.report.file:
             return False
         self.cut = cut(text, kept.rules)
         if self.cut is None or len(self.cut.pieces) > limits.MAX_RULES:
@@ -233,6 +234,7 @@ class _Reading:
     def _rules_again(self, parts: Cut, kept: _Kept, frame: Frame, now: float | None) -> bool:
         same_names = frame is kept.frame or frame.names == kept.frame.names
         line = parts.first
+        nodes = _nodes_at_most(parts.before) + _nodes_at_most(parts.after)
         bases: list[int] = []
         for number, piece in enumerate(parts.pieces):
             known = kept.rules.get(piece)
@@ -243,20 +245,24 @@ class _Reading:
                 if text is None:
                     return False
                 rule = self._resolve(frame, text, number)
-                known = _Known(text, 0, rule, line, lines)
+                known = _Known(text, 0, rule, line, lines, _nodes_at_most(piece))
             elif not same_names:
                 self.report.base = (line - known.origin) << LINE_SHIFT
                 rule = self._resolve(frame, known.text, number)
-                known = _Known(known.text, known.origin, rule, line, known.lines)
+                known = _Known(known.text, known.origin, rule, line, known.lines, known.nodes)
             elif known.line != line:
-                known = _Known(known.text, known.origin, _moved(known.rule, line - known.line), line, known.lines)
+                moved = _moved(known.rule, line - known.line)
+                known = _Known(known.text, known.origin, moved, line, known.lines, known.nodes)
             self.texts.append(known.text)
             self.rules.append(known.rule)
             bases.append((line - known.origin) << LINE_SHIFT)
             if number not in self.troubled:
                 self.known[piece] = known
             line += known.lines
+            nodes += known.nodes
         self.report.base = 0
+        if nodes > limits.MAX_NODES:
+            return False
         self._finish(frame, bases, now)
         return True
 
@@ -284,7 +290,9 @@ class _Reading:
             for number, piece in enumerate(self.cut.pieces):
                 lines = piece.count("\n")
                 if number not in self.troubled:
-                    self.known[piece] = _Known(self.texts[number], line, self.rules[number], line, lines)
+                    self.known[piece] = _Known(
+                        self.texts[number], line, self.rules[number], line, lines, _nodes_at_most(piece)
+                    )
                 line += lines
         used_lists, used_texts = self.files.used, self.inherited.used
         return _Kept(

@@ -137,6 +137,20 @@ ALLOW = "  - {id: R-1, from: lan, to: any, action: allow, owner: o, why: w}\n"
             "never: lan -> dmz",
             "R-1",
         ),
+        ("  - {id: R-0, from: lan, to: dmz, action: deny, when: never}\n" + ALLOW, "never: lan -> dmz", "R-1"),
+        ("  - {id: R-0, from: lan, to: dmz, action: deny, limit: 1/day}\n" + ALLOW, "never: lan -> dmz", "R-1"),
+        ("  - {id: R-0, from: lan, to: dmz, action: deny, connections: 1}\n" + ALLOW, "never: lan -> dmz", "R-1"),
+        ("  - {id: R-0, from: lan, to: dmz, action: deny, enabled: no}\n" + ALLOW, "never: lan -> dmz", "R-1"),
+        ("  - {id: R-0, from: lan, to: dmz, action: deny, source: desk}\n" + ALLOW, "never: lan -> dmz", "R-1"),
+        ("  - {id: R-0, from: lan, to: dmz, action: deny, source: desk}\n" + ALLOW, "never: desk -> dmz", ""),
+        (
+            "  - {id: R-0, from: lan, to: dmz, action: deny, destination: servers}\n" + ALLOW,
+            "never: lan -> dmz",
+            "R-1",
+        ),
+        ("  - {id: R-0, from: dmz, to: dmz, action: deny}\n" + ALLOW, "never: lan -> dmz", "R-1"),
+        ("  - {id: R-0, from: lan, to: lan, action: deny}\n" + ALLOW, "never: lan -> dmz", "R-1"),
+        ("  - {id: R-0, from: any, to: any, action: reject}\n" + ALLOW, "never: lan -> dmz", ""),
         (ALLOW + "  - {id: R-0, from: lan, to: dmz, action: deny}\n", "never: lan -> dmz", "R-1"),
         (ALLOW.replace("any", "internet"), "never: any -> servers", ""),
         (ALLOW.replace("action", "destination: named, action"), "never: any -> desk", "R-1"),
@@ -173,3 +187,21 @@ def test_a_breach_is_seen_when_only_a_rule_changed() -> None:
                 inherited={},
                 cache=cache,
             )
+
+
+def test_a_rule_that_was_clean_and_is_widened_is_judged_again() -> None:
+    cache = ParseCache()
+    head = (
+        HEAD
+        + "invariants: [{id: I-1, never: lan -> dmz, service: ssh}, {id: I-2, never: any -> servers, service: dns}]\n"
+    )
+    rule = "  - {id: R-1, from: lan, to: dmz, source: desk, destination: 10.0.1.3, service: https, "
+    rule += "action: allow, owner: o, why: w}\n"
+    for good, bad in (
+        ("service: https", "service: any"),
+        ("destination: 10.0.1.3, service: https", "service: dns"),
+        ("to: dmz, source: desk, destination: 10.0.1.3, service: https", "to: [lan, dmz]"),
+    ):
+        parse(head + "rules:\n" + rule, "t.yaml", inherited={}, cache=cache)
+        with pytest.raises(PolicyError, match="is never to pass"):
+            parse(head + "rules:\n" + rule.replace(good, bad), "t.yaml", inherited={}, cache=cache)
