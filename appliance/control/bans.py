@@ -74,7 +74,7 @@ class Bans:
             kept = msgspec.json.decode(self._path.read_bytes(), type=tuple[BanEntry, ...])
         except FileNotFoundError:
             kept = ()
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, ValueError) as error:
             self._log(f"{self._path}: the bans cannot be read and are not in force: {error}")
             kept = ()
         now = time.time()

@@ -314,7 +314,7 @@ def _entry(line: bytes) -> Entry | None:
         return None
     try:
         return msgspec.json.decode(body, type=Entry)
-    except msgspec.DecodeError:
+    except ValueError:
         return None
 
 

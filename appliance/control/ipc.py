@@ -157,7 +157,7 @@ def _receive(connection: socket.socket, size: int) -> bytes:
 def _typed(body: bytes, reply: type[T], path: Path) -> T:
     try:
         answer = _reply_decoder.decode(body)
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         raise ProtocolError(f"{path.stem} answered what this version does not understand: {error}") from error
     if isinstance(answer, Refused):
         raise RefusedError(answer)
@@ -249,7 +249,7 @@ class Server:
             body = await reader.readexactly(size)
         try:
             request = self._decoder.decode(body)
-        except msgspec.DecodeError as error:
+        except ValueError as error:
             await _reply(writer, Refused("bad-request", f"not a request of this version: {error}"))
             return False
         del body

@@ -81,7 +81,7 @@ class Namesd:
             wanted = msgspec.json.decode(self._running.read_bytes(), type=Wanted)
         except FileNotFoundError:
             return False
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, ValueError) as error:
             self._log(f"{self._running}: {error}")
             return False
         self._seen = seen
@@ -163,7 +163,7 @@ class Namesd:
             return msgspec.json.decode(self._kept.read_bytes(), type=dict[str, tuple[str, ...]])
         except FileNotFoundError:
             return {}
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, ValueError) as error:
             self._log(f"{self._kept}: {error}; every name is asked for anew")
             return {}
 

@@ -43,7 +43,7 @@ class Numbers:
             self._given = msgspec.json.decode(path.read_bytes(), type=dict[str, int])
         except FileNotFoundError:
             pass
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, ValueError) as error:
             log(f"{path}: {error}; the numbers are taken from the running generation")
         self._last = max(self._given.values(), default=0)
 

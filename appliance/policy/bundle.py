@@ -89,8 +89,11 @@ def encode(bundle: Bundle) -> bytes:
 
 
 def decode(data: bytes) -> Bundle:
-    """Raises `msgspec.ValidationError` for anything that is not a bundle of this format."""
-    bundle = msgspec.json.decode(data, type=Bundle)
+    """Raises `msgspec.DecodeError` for anything that is not a bundle of this format."""
+    try:
+        bundle = msgspec.json.decode(data, type=Bundle)
+    except UnicodeDecodeError as error:  # msgspec lets it through
+        raise msgspec.DecodeError(f"not UTF-8: {error}") from error
     if bundle.format != 1:
         raise msgspec.ValidationError(f"bundle format {bundle.format} is not known here; this reads format 1")
     return bundle
