@@ -7,8 +7,12 @@
 #include "reef/bytes.h"
 #include "reef/decode.h"
 
+/* Said once of a packet, however often it is so. */
 static inline void decode_event(reef_packet *packet, reef_decode_event event)
 {
+    for (unsigned i = 0; i < packet->events; i++)
+        if (packet->event[i] == event)
+            return;
     if (packet->events < REEF_DECODE_EVENTS_MAX)
         packet->event[packet->events++] = (uint8_t)event;
 }

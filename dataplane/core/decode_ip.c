@@ -163,6 +163,11 @@ static void decode_ipv6_extensions(reef_packet *packet, const uint8_t *p, uint32
     unsigned seen = 0;
     for (unsigned walked = 0; walked < REEF_IPV6_EXTENSIONS_MAX; walked++) {
         uint32_t length;
+        if (walked > 0 && n < 2 && next != NEXT_NONE) { /* an extension header announced one that is not there */
+            packet->protocol = next;
+            decode_bad(packet, REEF_EV_IPV6_TRUNC_EXTHDR);
+            return;
+        }
         switch (next) {
         case NEXT_HOP_BY_HOP:
         case NEXT_DESTINATION:

@@ -242,6 +242,7 @@ static void test_malformed_ipv6(void)
         {44, "\x3b\1\0\0\0\0\0\5", 8, REEF_EV_IPV6_FH_NON_ZERO_RES_FIELD},
         {51, "\x3b\1\0\7\0\0\0\1\0\0\0\1", 12, REEF_EV_IPV6_EXTHDR_AH_RES_NOT_NULL},
         {51, "\x3b\1\0\0\0\0\0\1", 8, REEF_EV_IPV6_TRUNC_EXTHDR},
+        {60, "\x06\0\x1e\4\0\0\0\0x", 9, REEF_EV_IPV6_TRUNC_EXTHDR}, /* TCP, of one byte */
         {59, "x", 1, REEF_EV_IPV6_DATA_AFTER_NONE_HEADER},
         {1, "\x08\0\0\0\0\0\0\0", 8, REEF_EV_IPV6_WITH_ICMPV4},
     };
@@ -249,6 +250,10 @@ static void test_malformed_ipv6(void)
         ipv6_with(&b, cases[i].next, cases[i].bytes, cases[i].n);
         check_event(&b, REEF_LINK_IPV6, cases[i].event);
     }
+    /* However often something is wrong, it is said once. */
+    ipv6_with(&b, 60, "\x3b\0\x1e\1\0\x1e\0\0", 8);
+    CHECK_EQUAL(decoded(&b, REEF_LINK_IPV6).events, 1);
+
     /* A chain of extension headers without end. */
     uint8_t chain[8 * (REEF_IPV6_EXTENSIONS_MAX + 1)];
     for (size_t i = 0; i < sizeof chain; i += 8)
