@@ -111,7 +111,6 @@ SYSCTLS = {
     "net.netfilter.nf_conntrack_acct": "1",
     # How old a flow is; and a confirm counts only from a session that began after the generation was loaded.
     "net.netfilter.nf_conntrack_timestamp": "1",
-    "net.netfilter.nf_conntrack_timestamp": "1",
     # A gateway takes no advice on routes, and its reverse path is checked by the ruleset for both versions.
     "net.ipv4.conf.all.accept_redirects": "0",
     "net.ipv4.conf.all.send_redirects": "0",
