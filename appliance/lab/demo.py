@@ -100,7 +100,8 @@ def _start(options: argparse.Namespace) -> int:
             paper.line(f"  {who}: {line}", "dim")
 
     for number in SIGNALS:
-        signal.signal(number, _end)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # started with nohup(1), it outlives the terminal
+            signal.signal(number, _end)
     lab = Lab(
         options.id,
         policies=POLICIES if options.policy is None else {**POLICIES, "gw": options.policy},

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -125,7 +125,7 @@ def test_what_does_not_run_is_said_with_what_does() -> None:
 class Demo:
     """`python -m appliance.lab` in a process of its own."""
 
-    def __init__(self, lab: str, *more: str) -> None:
+    def __init__(self, lab: str, *more: str, before: Callable[[], object] | None = None) -> None:
         self.lab = lab
         self.process = subprocess.Popen(
             [sys.executable, "-m", "appliance.lab", "--id", lab, *more],
@@ -134,6 +134,7 @@ class Demo:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=before,
         )
         self.lines: list[str] = []
 
@@ -161,6 +162,24 @@ def test_a_signal_ends_the_demo_and_removes_everything(before: dict[str, object]
     assert "nothing of it is left" in said
     assert machine() == before
     assert children_of(demo.lab) == []
+
+
+def test_with_nohup_it_outlives_the_terminal() -> None:
+    demo = Demo(lab_id("a"), "--no-traffic", before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    demo.read_until("Ctrl-C ends the lab")
+    demo.process.send_signal(signal.SIGHUP)
+    assert (
+        "runs"
+        in subprocess.run(
+            [sys.executable, "-m", "appliance.cli", "--lab", demo.lab, "show", "status"],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )
+    assert demo.process.poll() is None
+    assert "nothing of it is left" in demo.end(signal.SIGTERM)
 
 
 def test_ctrl_c_during_the_start_removes_what_was_made(before: dict[str, object]) -> None:
