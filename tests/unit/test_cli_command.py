@@ -218,3 +218,57 @@ def test_completion_scripts_name_the_command(shell: str) -> None:
     assert "reef" in result.stdout
     if shell == "bash":
         subprocess.run(["bash", "-n"], input=result.stdout, text=True, check=True, timeout=30)
+
+
+# --- bad texts ----------------------------------------------------------------------------------------
+
+HEAD = """\
+reef: 1
+site: x
+zones:
+  internet: {interfaces: [wan0]}
+  lan: {interfaces: [lan0]}
+connections:
+  wan0: {provider: BTL, officer: "H. Officer <noc@health.example>"}
+rules:
+"""
+
+
+def test_a_thousand_errors_are_told_at_once_fifty_of_them_printed(tmp_path: Path) -> None:
+    rule = "  - {{id: R-{0}, from: lann, to: internet, action: allow, why: w, owner: a@b.example}}\n"
+    file = tmp_path / "p.yaml"
+    file.write_text(HEAD + "".join(rule.format(number) for number in range(1000)))
+    result = reef("check", str(file))
+    assert result.returncode == 1
+    assert result.stderr.count("there is no zone `lann`") == 50
+    assert "… and 950 more (--all shows them)\n" in result.stderr
+    assert result.stderr.endswith("refused, 1000 errors\n")
+    assert reef("check", "--all", str(file)).stderr.count("there is no zone `lann`") == 1000
+    found = json.loads(reef("check", "--json", str(file)).stdout)
+    assert len(found["files"][0]["findings"]) == 1000
+
+
+def test_a_text_of_fifty_megabytes_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    with file.open("w") as stream:
+        stream.write(HEAD)
+        for _ in range(50):
+            stream.write(("# " + "x" * 97 + "\n") * 10_000)
+    for verb in ("check", "fmt"):
+        result = reef(verb, str(file))
+        assert result.returncode == 1
+        assert "put long address lists into a file" in result.stderr
+
+
+def test_a_file_that_is_not_there_is_said_in_words(tmp_path: Path) -> None:
+    for arguments in (
+        ["check", "none"],
+        ["fmt", "none"],
+        ["plan", "none"],
+        ["apply", "none"],
+        ["diff", "none", "none"],
+    ):
+        result = reef(*(str(tmp_path / word) if word == "none" else word for word in arguments))
+        assert result.returncode == 1
+        assert "No such file or directory; give the path of a policy text" in result.stderr
+        assert "Traceback" not in result.stderr
