@@ -191,12 +191,15 @@ def test_the_officer_is_no_root_and_reaches_only_policyd(lab: Lab) -> None:
     assert "Permission denied" in said
 
 
-def test_an_apply_over_ssh_is_confirmed_by_its_name(lab: Lab) -> None:
+def test_an_apply_over_ssh_is_confirmed_from_a_new_session_only(lab: Lab) -> None:
+    """The session that applied proves nothing: it was there before. A new one had to pass the new rules."""
     text = POLICY.read_text().replace("web access for staff", "web access for staff and guests")
     base = running(lab)
-    code, said = over_ssh(lab, "reef apply - --yes --no-wait --confirm-within 30 --reason words", stdin=text)
-    assert code == 0, said
-    assert running(lab) == base + 1
+    apply = "reef apply - --yes --no-wait --confirm-within 30 --reason words"
+    code, said = over_ssh(lab, f"{apply} && reef confirm", stdin=text)
+    assert code == 4, said
+    assert "log in again" in said
+    assert lab.gateway.status().confirmed == base
     code, said = over_ssh(lab, "reef confirm")
     assert code == 0, said
     code, said = over_ssh(lab, "reef --json history")
