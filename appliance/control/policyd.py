@@ -71,6 +71,7 @@ from appliance.control.messages import (
 )
 from appliance.control.numbering import Numbers, OutOfNumbers
 from appliance.control.processes import PROCESSES, Instance, process
+from appliance.control.sources import SourceError, baselines
 from appliance.policy import bundle as bundles
 from appliance.policy.bundle import Bundle
 from appliance.policy.delta import delta
@@ -82,6 +83,7 @@ NAME = "policyd"
 _DAY = 86400
 _RENEW = 60 * _DAY  # schedules are compiled anew when fewer days of them are left
 _HOUR = 3600.0
+_AWAY = 2.0  # seconds until a process that is starting is asked again
 _ALIVE = 2.0  # seconds within which a process must answer to count as alive
 
 T = TypeVar("T")
@@ -384,11 +386,10 @@ class Policyd:
 
     def _baselines(self) -> dict[str, str]:
         """The baselines of this gateway, by name."""
-        found: dict[str, str] = {}
-        with contextlib.suppress(FileNotFoundError):
-            for path in sorted(self._instance.baselines.glob("*.yaml")):
-                found[path.stem] = path.read_text()
-        return found
+        try:
+            return dict(baselines(self._instance.baselines))
+        except SourceError as error:
+            raise ApplyRefused("baseline", str(error)) from error
 
     async def _ask(self, request: Request, reply: type[T]) -> T:
         return await call_async(self._instance.socket("applyd"), request, reply, timeout=120)
@@ -397,13 +398,20 @@ class Policyd:
 
     async def _chores(self) -> None:
         """Warm the caches once, then see every hour whether compiled time runs out."""
+        told = ""
         while True:
+            pause = _HOUR
             try:
                 async with self._change:
                     await self._renew_time()
-            except (RefusedError, ApplyRefused, PolicyError, DaemonAway, ProtocolError, OSError) as error:
-                self._log(f"not now: {error}")
-            await asyncio.sleep(_HOUR)
+            except (RefusedError, ApplyRefused, PolicyError, OutOfNumbers, OSError) as error:
+                self._log(f"the times of the running generation cannot be carried on: {error}")
+            except (DaemonAway, ProtocolError) as error:
+                pause = _AWAY
+                if str(error) != told:
+                    told = str(error)
+                    self._log(told)
+            await asyncio.sleep(pause)
 
     async def _renew_time(self) -> None:
         running = await self._current()

@@ -413,3 +413,32 @@ def test_a_thousand_errors_are_told_at_once(stand: Stand) -> None:
     assert not checked.ok
     assert len(checked.findings) == 1_000
     assert len({finding.line for finding in checked.findings}) == 1_000
+
+
+def test_a_baseline_is_inherited_and_kept_with_the_generation(stand: Stand) -> None:
+    baseline = stand.instance.baselines / "national.yaml"
+    refused = stand.refusal(messages.Apply(INHERITING, 0, "no baseline yet", confirm_within=0))
+    assert refused.code == "policy"
+    assert any("national" in finding.message for finding in refused.findings)
+    baseline.write_bytes(b"reef: 1\nbaseline: national\nbroken: \xff\n")
+    refused = stand.refusal(messages.Apply(INHERITING, 0, "broken", confirm_within=0))
+    assert (refused.code, "is not UTF-8" in refused.message) == ("baseline", True)
+    baseline.write_text(BASELINE)
+    stand.apply(INHERITING)
+    assert any("r_N-1" in line for line in stand.chains())
+    # Going back later means going back to that baseline too, whatever lies in the folder then.
+    baseline.write_text(BASELINE.replace("N-1", "N-2"))
+    stand.apply(INHERITING)
+    assert any("r_N-2" in line for line in stand.chains())
+    stand.ask(messages.Rollback(1), messages.Applied)
+    assert any("r_N-1" in line for line in stand.chains())
+    assert stand.ask(messages.Show(), messages.Shown).inherited == {"national": BASELINE}
+
+
+BASELINE = """\
+reef: 1
+baseline: national
+first:
+  - {id: N-1, from: internet, to: any, service: tcp/23, action: deny, why: no telnet, owner: csirt@gov.example}
+"""
+INHERITING = TWO.replace("site: stand\n", "site: stand\ninherits: [national]\n")
