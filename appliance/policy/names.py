@@ -137,17 +137,21 @@ class _Objects:
                 0, f"{len(self.texts):,} objects", f"at most {limits.MAX_OBJECTS:,}; use lists from files"
             )
             return
-        for name in list(self.texts):
-            if name not in self.names.objects:
-                self._define_one(self.texts[name])
+        # First what may be defined here at all, so that a member never means a refused definition.
+        for text in list(self.texts.values()):
+            name = _name(text.name)
+            if not _may_define("object", name, self.names, self.report, self.baseline):
+                del self.texts[name.value]
+                if name.value not in self.names.objects:
+                    self.names.broken.add(name.value)
+        for key, text in self.texts.items():
+            if key not in self.names.objects:
+                self._define_one(text)
 
     def _define_one(self, text: ObjectText) -> None:
         name = _name(text.name)
         if text.flawed:
             self.names.broken.add(name.value)
-        if not _may_define("object", name, self.names, self.report, self.baseline):
-            self.names.broken.add(name.value)
-            return
         self.open.append(name.value)
         ranges: list[Range] = []
         for word, read in (
@@ -270,17 +274,18 @@ class _Services:
         self.open: list[str] = []
 
     def define(self) -> None:
-        for name in list(self.texts):
-            if name not in self.names.services:
-                self._define_one(name)
+        for key, (name, _) in list(self.texts.items()):
+            if services.looks_literal(key) or key in services.WELL_KNOWN:
+                self.report.error(name.at, f"the service `{key}` is built in", "choose another name")
+                del self.texts[key]
+            elif not _may_define("service", name, self.names, self.report, self.baseline):
+                del self.texts[key]
+        for key in self.texts:
+            if key not in self.names.services:
+                self._define_one(key)
 
     def _define_one(self, key: str) -> None:
         name, words = self.texts[key]
-        if services.looks_literal(key) or key in services.WELL_KNOWN:
-            self.report.error(name.at, f"the service `{key}` is built in", "choose another name")
-            return
-        if not _may_define("service", name, self.names, self.report, self.baseline):
-            return
         self.open.append(key)
         entries: list[ServiceEntry] = []
         for word in words:
