@@ -67,9 +67,7 @@ def zones(antispoofing: bool = True) -> dict[str, Zone]:
     found: dict[str, Zone] = {}
     for name in ZONES:
         interfaces = tuple(interface for interface, line in LINES.items() if line[0] == name)
-        networks = tuple(
-            sorted(line_network(interface, version) for interface in interfaces for version in (4, 6))
-        )
+        networks = tuple(sorted(line_network(interface, version) for interface in interfaces for version in (4, 6)))
         found[name] = Zone(
             name,
             interfaces,
@@ -302,7 +300,9 @@ PAIRS = (
     ("guest", "internet", 0.05),
     ("dmz", "lan", 0.03),
 )
-SERVICES = ("tcp/443", "udp/443", "tcp/22", "tcp/25", "udp/53", "tcp/5432", "tcp/3306", "udp/514", "udp/123", "tcp/8443")
+SERVICES = (
+    "tcp/443", "udp/443", "tcp/22", "tcp/25", "udp/53", "tcp/5432", "tcp/3306", "udp/514", "udp/123", "tcp/8443",
+)  # fmt: skip
 INNER = {"lan": (1, 1), "dmz": (3, 3), "guest": (4, 4)}
 
 
@@ -333,7 +333,8 @@ def large_policy_text(count: int, *, seed: int = 1, edit: int | None = None) -> 
             sources, destinations = _side(rng, source, wide=0.02), _side(rng, destination, wide=0.1)
             if written % 1999 == 7:
                 sources, service = "", "tcp/443"
-            lines += _rule_lines(f"R-{written}", source, destination, sources, destinations, service, f"need {written}")
+            name, why = f"R-{written}", f"need {written}"
+            lines += _rule_lines(name, source, destination, sources, destinations, service, why)
             written += 1
     lines += _rule_lines("W-2", "lan", "internet", "", "", "tcp/80", "plain web for everybody")
     return "\n".join([*lines, ""])

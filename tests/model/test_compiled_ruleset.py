@@ -111,9 +111,7 @@ def test_first_packets_meet_the_rule_that_the_model_names(queue: bool) -> None:
     met: set[str] = set()
     for serial in range(POLICIES):
         policy = random_policy(rng, rules=rng.choice((3, 12, 12, 40)))
-        compiled = compile_policy(
-            policy, generation=serial, capabilities=QUEUE if queue else frozenset(), now=NOW
-        )
+        compiled = compile_policy(policy, generation=serial, capabilities=QUEUE if queue else frozenset(), now=NOW)
         known = world(rng, policy)
         loaded = machine(compiled.ruleset, known)
         for _ in range(PACKETS):
@@ -203,9 +201,7 @@ def test_what_ends_by_itself_ends_running_connections(reply: bool) -> None:
         moment = NOW + rng.choice((0, 7200, 36000, 86400))
         later = msgspec.structs.replace(world(rng, policy, moment), over=frozenset())
         # The addresses of names may change: what was allowed to the old ones goes on.
-        later = msgspec.structs.replace(
-            later, members={**later.members, "dns_mirror": first.members["dns_mirror"]}
-        )
+        later = msgspec.structs.replace(later, members={**later.members, "dns_mirror": first.members["dns_mirror"]})
         before, after = machine(compiled.ruleset, first), machine(compiled.ruleset, later)
         for _ in range(PACKETS):
             packet = random_packet(rng, policy, spoofed=0)
@@ -235,9 +231,7 @@ def test_interval_maps_hold_no_overlap() -> None:
             maps += len(keys) > 3
             for index, one in enumerate(keys):
                 for other in keys[:index]:
-                    disjoint = any(
-                        not (within(a[0], b) or within(b[0], a)) for a, b in zip(one, other, strict=True)
-                    )
+                    disjoint = any(not (within(a[0], b) or within(b[0], a)) for a, b in zip(one, other, strict=True))
                     assert disjoint, (name, one, other)
     assert maps > 20
 
