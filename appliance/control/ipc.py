@@ -211,9 +211,13 @@ class Server:
     async def start(self) -> None:
         """Bind the socket; one that a dead process left is replaced."""
         self._path.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._connection, str(self._path), limit=MIB)
-        # Who may connect is decided by credentials, which cannot be forged, not by the file's mode.
-        self._path.chmod(self._mode)
+        # Who may connect is decided by credentials, which cannot be forged, not by the file's mode; and from its first
+        # moment, or a peer that comes between bind and chmod is turned away.
+        mask = os.umask(0o777 & ~self._mode)
+        try:
+            self._server = await asyncio.start_unix_server(self._connection, str(self._path), limit=MIB)
+        finally:
+            os.umask(mask)
 
     async def stop(self) -> None:
         if self._server is not None:
@@ -315,7 +319,3 @@ def came_by_ssh(pid: int) -> bool:
     """Whether an sshd is among the process's ancestors."""
     return any(name.startswith("sshd") for _, name in ancestors(pid))
 
-
-def umask_private() -> None:
-    """Files of daemons are for their own user."""
-    os.umask(0o077)
