@@ -57,6 +57,9 @@ def doctor(options: argparse.Namespace, terminal: Terminal) -> int:
         dead = _dead(with_silent(_NOTHING_KNOWN, instance))
         _show((away, *dead, *_clock(time.time()), *_disk(Path(instance.state))), report, terminal)
         return AWAY
+    # What is left out is told once: where the examination finds it wrong, not again as a note.
+    omitted = tuple(words for words in status.omitted if words not in report.findings)
+    status = msgspec.structs.replace(status, omitted=omitted)
     findings = (
         *(Finding("wrong", words) for words in report.findings),
         *from_status(with_silent(status, instance), time.time()),
