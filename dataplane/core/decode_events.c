@@ -1,4 +1,4 @@
-#include "reef/decode.h"
+#include "decode_internal.h"
 
 static const char *const names[] = {
 #define REEF_EVENT(id, name) [REEF_EV_##id] = name,
@@ -9,4 +9,19 @@ static const char *const names[] = {
 const char *reef_decode_event_name(unsigned event)
 {
     return event < REEF_EV_COUNT ? names[event] : "unknown";
+}
+
+void decode_event(reef_packet *packet, reef_decode_event event)
+{
+    for (unsigned i = 0; i < packet->events; i++)
+        if (packet->event[i] == event)
+            return;
+    if (packet->events < REEF_DECODE_EVENTS_MAX)
+        packet->event[packet->events++] = (uint8_t)event;
+}
+
+void decode_bad(reef_packet *packet, reef_decode_event event)
+{
+    decode_event(packet, event);
+    packet->flags |= REEF_PACKET_BAD;
 }

@@ -7,22 +7,11 @@
 #include "reef/bytes.h"
 #include "reef/decode.h"
 
-/* Said once of a packet, however often it is so. */
-static inline void decode_event(reef_packet *packet, reef_decode_event event)
-{
-    for (unsigned i = 0; i < packet->events; i++)
-        if (packet->event[i] == event)
-            return;
-    if (packet->events < REEF_DECODE_EVENTS_MAX)
-        packet->event[packet->events++] = (uint8_t)event;
-}
+/* Something is wrong: said once of a packet, however often it is so. */
+void decode_event(reef_packet *packet, reef_decode_event event) __attribute__((cold));
 
 /* A header that cannot be read to its end: said, and the walk ends there. */
-static inline void decode_bad(reef_packet *packet, reef_decode_event event)
-{
-    decode_event(packet, event);
-    packet->flags |= REEF_PACKET_BAD;
-}
+void decode_bad(reef_packet *packet, reef_decode_event event) __attribute__((cold));
 
 void decode_link(reef_packet *packet, unsigned link, const uint8_t *p, uint32_t n);
 void decode_ipv4(reef_packet *packet, const uint8_t *p, uint32_t n);

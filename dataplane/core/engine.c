@@ -287,14 +287,22 @@ static void end_flow(reef_worker *worker, reef_flow *flow, reef_flow_end end)
     reef_flows_release(worker->flows, flow, end == REEF_FLOW_END_FORCED);
 }
 
-/* A lull in a capture lets thousands time out at once. Those for whose events there is no room wait. */
-static void end_timed_out(reef_worker *worker, uint64_t now_ns)
+/* `flow` and the others whose time has run out, too. A lull in a capture lets thousands time out at once: those for
+ * whose events there is no room wait. */
+static __attribute__((noinline)) void end_timed_out(reef_worker *worker, reef_flow *flow, uint64_t now_ns)
 {
-    reef_flow *flow;
-    while ((flow = reef_flows_timed_out(worker->flows, now_ns)) != NULL && !reef_events_half_full(worker->events)) {
+    while (flow != NULL && !reef_events_half_full(worker->events)) {
         report_flow(worker, flow, REEF_FLOW_END_TIMEOUT);
         end_flow(worker, flow, REEF_FLOW_END_TIMEOUT);
+        flow = reef_flows_timed_out(worker->flows, now_ns);
     }
+}
+
+static inline void pass_time(reef_worker *worker, uint64_t now_ns)
+{
+    reef_flow *flow = reef_flows_timed_out(worker->flows, now_ns);
+    if (flow != NULL)
+        end_timed_out(worker, flow, now_ns);
 }
 
 static reef_flow *flow_of(reef_worker *worker, const reef_packet *packet, unsigned i)
@@ -318,7 +326,7 @@ static reef_flow *flow_of(reef_worker *worker, const reef_packet *packet, unsign
 /* One decoded packet through the stages after decode. */
 static void take_packet(reef_worker *worker, const reef_packet *packet, unsigned i)
 {
-    end_timed_out(worker, packet->time_ns);
+    pass_time(worker, packet->time_ns);
     if (packet->events > 0)
         report_anomalies(worker, packet);
     if (packet->version == 0 || packet->flags & REEF_PACKET_BAD)
@@ -388,7 +396,7 @@ void reef_worker_frames(reef_worker *worker, const reef_frame *frames, size_t co
 
 void reef_worker_time(reef_worker *worker, uint64_t now_ns)
 {
-    end_timed_out(worker, now_ns);
+    pass_time(worker, now_ns);
 }
 
 bool reef_worker_finish(reef_worker *worker)

@@ -30,11 +30,14 @@ struct reef_flows {
 enum { SLOT_NONE = UINT32_MAX, SLOT_DUE = UINT32_MAX - 1 };
 #define NS_PER_SECOND 1000000000ull
 #define HUGE_PAGE (2u << 20)
+#define CACHE_LINE 64u
 
-/* Memory that is walked at random: in large pages where the system has them, so that addresses cost little to
- * translate. */
-static void *huge_pages(size_t size)
+/* Memory that is walked at random: where it is large, in large pages if the system has them, so that addresses
+ * cost little to translate. */
+static void *table_memory(size_t size)
 {
+    if (size < HUGE_PAGE)
+        return aligned_alloc(CACHE_LINE, (size + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1));
     size = (size + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1);
     void *memory = aligned_alloc(HUGE_PAGE, size);
     if (memory != NULL)
@@ -54,8 +57,8 @@ int reef_flows_new(uint32_t limit, const reef_flow_timeouts *timeouts, const uin
     reef_flows *flows = calloc(1, sizeof *flows);
     if (flows == NULL)
         return REEF_NOMEM;
-    flows->flow = huge_pages(limit * sizeof *flows->flow);
-    flows->bucket = huge_pages(buckets * sizeof *flows->bucket);
+    flows->flow = table_memory(limit * sizeof *flows->flow);
+    flows->bucket = table_memory(buckets * sizeof *flows->bucket);
     if (flows->flow == NULL || flows->bucket == NULL) {
         reef_flows_free(flows);
         return REEF_NOMEM;
@@ -259,9 +262,19 @@ static void young_unlink(reef_flows *flows, reef_flow *flow)
 
 /* --- flows ----------------------------------------------------------------------------------------- */
 
+_Static_assert(sizeof(reef_flow_key) == 6 * sizeof(uint64_t), "a key is six words, without padding");
+
+static inline uint64_t word(const reef_flow_key *key, unsigned i)
+{
+    uint64_t w;
+    memcpy(&w, (const char *)key + i * sizeof w, sizeof w);
+    return w;
+}
+
 static inline bool key_equal(const reef_flow_key *a, const reef_flow_key *b)
 {
-    return memcmp(a, b, sizeof *a) == 0;
+    return ((word(a, 0) ^ word(b, 0)) | (word(a, 1) ^ word(b, 1)) | (word(a, 2) ^ word(b, 2)) |
+            (word(a, 3) ^ word(b, 3)) | (word(a, 4) ^ word(b, 4)) | (word(a, 5) ^ word(b, 5))) == 0;
 }
 
 reef_flow *reef_flows_find(reef_flows *flows, const reef_flow_key *key, uint32_t hash)
