@@ -34,6 +34,11 @@ def test_every_link_leads_somewhere(document: Path) -> None:
             assert anchor in anchors(target), link
 
 
+def test_the_readme_leads_to_every_document() -> None:
+    linked = {link.partition("#")[0] for link in _LINK.findall((ROOT / "README.md").read_text())}
+    assert {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} <= linked
+
+
 def commands(document: Path) -> list[list[str]]:
     """The `reef` command lines of a document that hold no placeholder."""
     found = []
