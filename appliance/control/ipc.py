@@ -211,8 +211,8 @@ class Server:
     async def start(self) -> None:
         """Bind the socket; one that a dead process left is replaced."""
         self._path.unlink(missing_ok=True)
-        # Who may connect is decided by credentials, which cannot be forged, not by the file's mode; and from its first
-        # moment, or a peer that comes between bind and chmod is turned away.
+        # Who may connect is decided by credentials, which cannot be forged, not by the file's mode. Set it before
+        # the bind, or a peer that comes between bind and chmod is turned away.
         mask = os.umask(0o777 & ~self._mode)
         try:
             self._server = await asyncio.start_unix_server(self._connection, str(self._path), limit=MIB)
