@@ -23,6 +23,7 @@ from appliance.policy.model import (
     Zone,
 )
 
+MAX_COMPARISONS = 1_000_000  # of rules with rules above; beyond it the judgement is on the safe side
 VERSIONS = {1: (4,), 58: (6,)}  # ICMP is of IPv4 only, ICMPv6 of IPv6 only
 
 
@@ -67,6 +68,7 @@ class Judge:
         self.objects = objects
         self.places = {zone.name: self._living_in(zone) for zone in zones.values()}
         self.places[GATEWAY] = self._gateway()
+        self._comparisons = 0
         self._clean: dict[str, Rule] = {}
         self._pairs: dict[tuple[int, tuple[str, ...], tuple[str, ...]], bool] = {}
 
@@ -96,8 +98,12 @@ class Judge:
             return []
         found: list[Breach] = []
         clean: dict[str, Rule] = {}
-        for number, rule in enumerate(rules):
+        denials: list[Rule] = []  # above the rule that is judged, and without conditions
+        self._comparisons = 0
+        for rule in rules:
             if rule.action != "allow" or not rule.enabled:
+                if rule.action != "allow" and _always(rule):
+                    denials.append(rule)
                 continue
             known = self._clean.get(rule.id)
             if known is None or not (
@@ -109,9 +115,7 @@ class Judge:
             ):
                 overlaps = [(item, overlap) for item in self.invariants for overlap in self._overlaps(rule, item)]
                 for item, overlap in overlaps:
-                    if rule.id not in item.excepted and not any(
-                        self._takes(above, overlap) for above in rules[:number] if above.action != "allow"
-                    ):
+                    if rule.id not in item.excepted and not self._denied(overlap, denials):
                         found.append(Breach(rule, item, overlap))
                         break
                 if overlaps:
@@ -169,17 +173,24 @@ class Judge:
             return left
         return intersection(left, item.ranges)
 
+    def _denied(self, overlap: Overlap, denials: list[Rule]) -> bool:
+        """Whether one of the rules above denies every packet of an overlap. Too many to look at: no."""
+        self._comparisons += len(denials)
+        return self._comparisons <= MAX_COMPARISONS and any(self._takes(above, overlap) for above in denials)
+
     def _takes(self, above: Rule, overlap: Overlap) -> bool:
-        """Whether a rule, without conditions, decides every packet of an overlap before it."""
         return (
-            above.enabled
-            and not (above.people or above.when or above.rate or above.connections or above.expires_at)
-            and _in(overlap.source_zone, above.sources)
+            _in(overlap.source_zone, above.sources)
             and _in(overlap.destination_zone, above.destinations)
             and not without(overlap.source, above.source.ranges)
             and not without(overlap.destination, above.destination.ranges)
             and all(any(_covers(mine, entry) for mine in above.services) for entry in overlap.services)
         )
+
+
+def _always(rule: Rule) -> bool:
+    """Whether a rule holds at any moment."""
+    return rule.enabled and not (rule.people or rule.when or rule.rate or rule.connections or rule.expires_at)
 
 
 def _in(zone: str, zones: tuple[str, ...]) -> bool:

@@ -8,6 +8,7 @@ addresses) is decided later, by `resolve.py`; a kind only knows how it may be wr
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,15 +16,32 @@ import msgspec
 
 from appliance.policy.limits import MAX_NAME, MAX_WORDS
 
+MAX_COMPARED = 200  # names that a guess compares with
+_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789-_.ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 NAME = rf"[A-Za-z][A-Za-z0-9_.-]{{0,{MAX_NAME - 1}}}"
 
 
-def did_you_mean(word: str, known: list[str]) -> str:
-    """ "did you mean `lan`? " or "": the beginning of a remedy."""
-    if len(known) > 5_000:
-        known = [name for name in known if name[:1].lower() == word[:1].lower()][:5_000]
-    close = get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean `{close[0]}`?" if close else ""
+def did_you_mean(word: str, known: Collection[str]) -> str:
+    """ "did you mean `lan`?" or "": the beginning of a remedy."""
+    if len(known) <= MAX_COMPARED:
+        close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+        return f"did you mean `{close[0]}`?" if close else ""
+    # Comparing with thousands of names is dear. Most slips are one letter: those are looked up.
+    names = set(known)
+    found = next((slip for slip in _slips(word) if slip in names), "")
+    return f"did you mean `{found}`?" if found else ""
+
+
+def _slips(word: str) -> Iterator[str]:
+    """Every word that is one letter away: two exchanged, one too many, one wrong, one missing."""
+    if len(word) > MAX_NAME:
+        return
+    halves = [(word[:at], word[at:]) for at in range(len(word) + 1)]
+    yield from (left + right[1] + right[0] + right[2:] for left, right in halves if len(right) > 1)
+    yield from (left + right[1:] for left, right in halves if right)
+    yield from (left + letter + right for left, right in halves for letter in _LETTERS)
+    yield from (left + letter + right[1:] for left, right in halves if right for letter in _LETTERS)
 
 
 class Kind(msgspec.Struct, frozen=True):

@@ -48,6 +48,34 @@ def test_a_thousand_errors_are_a_thousand_problems_in_order() -> None:
     assert all("there is no zone" in problem.message for problem in found)
 
 
+def test_a_thousand_slips_among_ten_thousand_names_are_told_in_good_time() -> None:
+    objects = "".join(f"  host-{n}: {{addresses: 10.0.{n // 256}.{n % 256}}}\n" for n in range(10_000))
+    started = time.process_time()
+    parse(HEAD + "objects:\n" + objects, "p.yaml", inherited={})
+    whole = time.process_time() - started
+    rules = "".join(f"  - {{id: R-{n}, from: lan, to: lan, source: hots-{n}, action: deny}}\n" for n in range(1000))
+    started = time.process_time()
+    found = problems(HEAD + "objects:\n" + objects + "rules:\n" + rules)
+    assert time.process_time() - started < 20 * whole
+    assert [problem.remedy for problem in found] == [f"did you mean `host-{n}`?" for n in range(1000)]
+
+
+def test_invariants_of_many_rules_are_judged_in_good_time() -> None:
+    denials = "".join(
+        f"  - {{id: D-{n}, from: lan, to: lan, source: 10.0.0.{n % 250}, action: deny}}\n" for n in range(2000)
+    )
+    allowed = "".join(
+        f"  - {{id: R-{n}, from: lan, to: lan, action: allow, owner: o, why: w}}\n" for n in range(2000)
+    )
+    started = time.process_time()
+    parse(HEAD + "rules:\n" + denials + allowed, "p.yaml", inherited={})
+    whole = time.process_time() - started
+    started = time.process_time()
+    found = problems(HEAD + "rules:\n" + denials + allowed + "invariants: [{id: I-1, never: lan -> lan}]\n")
+    assert len(found) == 2000
+    assert time.process_time() - started < 20 * whole
+
+
 def test_more_problems_than_anybody_reads_end_the_reading() -> None:
     rules = "".join(f"  - {{id: R-{n}, from: x, to: y, action: z}}\n" for n in range(12_000))
     found = problems(HEAD + "rules:\n" + rules)
