@@ -62,6 +62,14 @@ def without_gateway(arguments: Sequence[str]) -> list[str]:
     return kept
 
 
+def with_standard_input(arguments: Sequence[str], name: str, file: str) -> list[str]:
+    """The command line with `-` in the place of the verb's file, written as a word or as `--file=FILE`."""
+    start = arguments.index(name) + 1
+    swapped = {file: STDIN, f"--file={file}": f"--file={STDIN}"}
+    at = next(index for index in range(start, len(arguments)) if arguments[index] in swapped)
+    return [*arguments[:at], swapped[arguments[at]], *arguments[at + 1 :]]
+
+
 def verb(options: argparse.Namespace, terminal: Terminal) -> int:
     address = parse_address(options.gateway)
     name = next((word for word in options.arguments if not word.startswith("-") and word != options.gateway), "")
@@ -71,8 +79,9 @@ def verb(options: argparse.Namespace, terminal: Terminal) -> int:
     text: bytes | None = None
     if file := getattr(options, "file", ""):
         text = read_text(file).encode()
-        arguments[arguments.index(file, arguments.index(name) + 1)] = STDIN
-        arguments += ["--called", shown_name(file)]
+        arguments = with_standard_input(arguments, name, file)
+        if name != "explain":
+            arguments += ["--called", shown_name(file)]
     try:
         if name == "apply" and not options.yes:
             _ask_first(address, text, options, terminal)

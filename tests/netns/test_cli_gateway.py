@@ -322,6 +322,8 @@ def test_a_verb_runs_on_a_distant_gateway(distant: Callable[..., Done], reef: Re
     applied = distant("apply", str(file), "--yes", "--reason", "it's from afar; $HOME `id`")
     assert applied.returncode == 0, applied.stderr
     assert distant("confirm").returncode == 0
+    asked = distant("explain", "10.20.0.12", "198.51.100.80", "telnet", "--file", str(file))
+    assert "allowed by R-30" in asked.stdout, asked.stderr
     newest = msgspec.convert(reef.data("history"), messages.HistoryList).generations[0]
     assert (newest.author, newest.confirmed_by) == ("officer", "officer")
     assert newest.reason == "it's from afar; $HOME `id`"

@@ -14,7 +14,7 @@ from appliance.commands import files
 from appliance.commands.failure import Failure
 from appliance.commands.files import baselines, read_text, write_text
 from appliance.commands.names import Names, interval
-from appliance.commands.remote import Address, parse_address, without_gateway
+from appliance.commands.remote import Address, parse_address, with_standard_input, without_gateway
 from appliance.control.messages import NameBook
 from appliance.policy.bundle import RuleInfo, ZoneInfo
 from appliance.policy.model import InterfaceAddress
@@ -173,6 +173,19 @@ def test_logins_are_read(words: str, address: Address) -> None:
 def test_what_is_no_login_is_refused(words: str) -> None:
     with pytest.raises(Failure, match="is not a login"):
         parse_address(words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "sent"),
+    [
+        ("plan p.yaml --all", "plan", "plan - --all"),
+        ("--json apply --yes p.yaml", "apply", "--json apply --yes -"),
+        ("explain 10.0.0.1 10.0.0.2 ssh --file p.yaml", "explain", "explain 10.0.0.1 10.0.0.2 ssh --file -"),
+        ("explain --file=p.yaml 10.0.0.1 10.0.0.2 ssh", "explain", "explain --file=- 10.0.0.1 10.0.0.2 ssh"),
+    ],
+)
+def test_a_distant_gateway_reads_the_text_from_standard_input(arguments: str, name: str, sent: str) -> None:
+    assert with_standard_input(arguments.split(), name, "p.yaml") == sent.split()
 
 
 def test_the_gateway_option_does_not_travel() -> None:
