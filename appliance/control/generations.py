@@ -261,7 +261,8 @@ class Store:
         if good != len(data):
             # Only an append can be cut short, so what follows the last whole line never took effect.
             self.damaged.append(f"{self._journal}: {len(data) - good} bytes of an unfinished line were dropped")
-            os.truncate(self._journal, good)
+            with self._journal.open("r+b", buffering=0) as journal:
+                journal.truncate(good)
 
     def _recover_file(self, path: Path) -> Kept | None:
         try:
