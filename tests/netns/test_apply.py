@@ -18,6 +18,7 @@ from appliance.control import messages
 from appliance.control.ipc import DaemonAway, RefusedError
 from appliance.policy.ruleset import Chain
 from crypto.signing import load_or_create
+from tests.netns.readable import readable
 from tests.netns.stand import ROOT, Stand, policy, rule, until
 
 HEAD_MISSING = """\
@@ -240,11 +241,10 @@ def test_only_those_who_may_are_answered(stand: Stand) -> None:
         "try: print(ipc.call(Path(sys.argv[1]), messages.Status(), messages.StatusReport))\n"
         "except ipc.RefusedError as error: print(error.reply.code)"
     )
+    command = (sys.executable, "-c", program, str(stand.instance.socket("policyd")))
     nobody = subprocess.run(
-        [sys.executable, "-c", program, str(stand.instance.socket("policyd"))],
-        user=65534,
-        group=65534,
-        extra_groups=[],
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command],
+        preexec_fn=readable,
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -252,10 +252,8 @@ def test_only_those_who_may_are_answered(stand: Stand) -> None:
     )
     assert nobody.stdout.strip() == "not-allowed"
     operator = subprocess.run(
-        [sys.executable, "-c", program, str(stand.instance.socket("policyd"))],
-        user=65534,
-        group=65534,
-        extra_groups=[stand.instance.operators],
+        ["setpriv", "--reuid=65534", "--regid=65534", f"--groups={stand.instance.operators}", *command],
+        preexec_fn=readable,
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -27,6 +27,7 @@ from appliance.lab.site import POLICY, Lab
 
 ROOT = Path(__file__).parents[2]
 Done = subprocess.CompletedProcess[str]
+from tests.netns.readable import readable
 
 
 class Reef:
@@ -43,6 +44,7 @@ class Reef:
             [*prefix, sys.executable, "-m", "appliance.cli", *arguments],
             cwd=self.folder, env=environment, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            preexec_fn=readable if prefix else None,
         )  # fmt: skip
         if process.stdin is not None:
             process.stdin.write(stdin)

@@ -16,6 +16,7 @@ from appliance.lab import site
 from appliance.lab.netns import MOUNTS, RESOLVERS
 from appliance.lab.site import Lab, LabError
 from tests.netns.conftest import lab_id, until
+from tests.netns.readable import readable
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -244,10 +245,10 @@ def test_what_it_says_to_try_works_as_printed(before: dict[str, object]) -> None
 
 
 def test_without_root_it_says_what_it_needs() -> None:
-    # A copy of the interpreter's path must be readable for nobody; where it is not, python itself says so.
     done = subprocess.run(
         [sys.executable, "-c", "import os; os.setuid(65534); from appliance.lab.demo import main; exit(main([]))"],
         cwd=PROJECT,
+        preexec_fn=readable,
         capture_output=True,
         text=True,
         check=False,

@@ -26,6 +26,7 @@ FAMILIES = {
     "namesd": {"unix", "netlink", "inet", "inet6"},
     "inspectd": {"unix"},
 }
+from tests.netns.readable import readable
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +176,7 @@ def test_started_by_systemd_it_gives_up_what_remains(instance_file: Path) -> Non
     done = subprocess.run(
         [*as_systemd, sys.executable, "-m", "tests.netns.captive", row.name, str(instance_file), "in"],
         cwd=ROOT,
+        preexec_fn=readable,
         capture_output=True,
         text=True,
         timeout=30,
