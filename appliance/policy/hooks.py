@@ -42,16 +42,14 @@ class Frame:
         self.chains: dict[str, Chain] = {}
 
     def build(self) -> Frame:
-        self.chains["early"] = Chain(
-            ('iifname "lo" accept', "iifname vmap @antispoofing"),
-            base="type filter hook prerouting priority raw; policy accept;",
-        )
         self._antispoofing()
         self._pinholes()
         for hook in ("input", "forward", "output"):
+            base, rest = getattr(self, f"_{hook}")()
             self.chains[hook] = Chain(
-                tuple(getattr(self, f"_{hook}")()), base=f"type filter hook {hook} priority filter; policy drop;"
+                (*base, f"goto decide_{hook}"), base=f"type filter hook {hook} priority filter; policy drop;"
             )
+            self.chains[f"decide_{hook}"] = Chain((*rest, "goto default_deny"))
         self._verdicts()
         return self
 
@@ -81,47 +79,55 @@ class Frame:
         ]
         return rules
 
-    def _input(self) -> list[str]:
+    def _begin(self, hook: str) -> list[str]:
+        """Most of what is not decided yet is quite new: it goes straight to the decision."""
+        return [f"ct state new ct mark 0 goto decide_{hook}", f"ct state invalid goto {INVALID}"]
+
+    def _input(self) -> tuple[list[str], list[str]]:
         return [
             *self._decided(),
             'iifname "lo" accept',
-            f"ct state invalid goto {INVALID}",
+            *self._begin("input"),
             f"ip6 hoplimit 255 icmpv6 type {NEIGHBOURS} accept",
             f"ip6 hoplimit 1 icmpv6 type {LISTENERS} accept",
             *self._decided_with_flags(),
+        ], [
+            "iifname vmap @antispoofing",
             "ct direction original iifname vmap @input_pairs",
             "ct direction reply iifname vmap @output_pairs",
-            "goto default_deny",
         ]
 
-    def _forward(self) -> list[str]:
-        lines = [*self._decided(offload=True), f"ct state invalid goto {INVALID}", *self._decided_with_flags()]
-        for version in emit.VERSIONS:
-            family = emit.IP[version]
-            lines.append(
-                f"meta l4proto udp ct original {family} saddr . ct reply {family} saddr . ct reply proto-src "
-                f"@{PINHOLE}_v{version} goto r_{PINHOLE}"
-            )
+    def _forward(self) -> tuple[list[str], list[str]]:
+        pinholes = [
+            f"meta l4proto udp ct original {emit.IP[version]} saddr . ct reply {emit.IP[version]} saddr "
+            f". ct reply proto-src @{PINHOLE}_v{version} goto r_{PINHOLE}"
+            for version in emit.VERSIONS
+        ]
         return [
-            *lines,
+            *self._decided(offload=True),
+            *self._begin("forward"),
+            *self._decided_with_flags(),
+        ], [
+            "iifname vmap @antispoofing",
             "ct direction original iifname . oifname vmap @forward_pairs",
             "ct direction reply oifname . iifname vmap @forward_pairs",
-            "goto default_deny",
+            # Media of calls: what no rule decided.
+            *pinholes,
         ]
 
-    def _output(self) -> list[str]:
+    def _output(self) -> tuple[list[str], list[str]]:
         return [
             *self._decided(),
             'oifname "lo" accept',
-            f"ct state invalid goto {INVALID}",
+            *self._begin("output"),
             # The gateway's own errors and resets, which answer packets of connections that may not exist.
             "ct state related accept",
             f"ip6 hoplimit 255 icmpv6 type {NEIGHBOURS} accept",
             f"ip6 hoplimit 1 icmpv6 type {LISTENERS} accept",
             *self._decided_with_flags(),
+        ], [
             "ct direction original oifname vmap @output_pairs",
             "ct direction reply oifname vmap @input_pairs",
-            "goto default_deny",
         ]
 
     # --- shared verdicts --------------------------------------------------------------------------------
@@ -160,7 +166,7 @@ class Frame:
             )
         self.chains[f"r_{PINHOLE}"] = Chain((f"counter name r_{PINHOLE}", "goto accepted"))
 
-    # --- anti-spoofing ----------------------------------------------------------------------------------
+    # --- anti-spoofing: part of the decision, so a connection is checked when it begins and with each generation
 
     def _antispoofing(self) -> None:
         elements = {}
@@ -177,13 +183,9 @@ class Frame:
         self.sets["antispoofing"] = Set(key="type ifname", data="verdict", elements=elements)
 
     def _sources(self, zone: Zone) -> list[str]:
-        """Where a source is not what the zone may have, to the zone's `spoof` chain."""
-        rules = [
-            # What has no address yet asks for one; link-local never crosses the gateway.
-            "ip saddr 0.0.0.0 udp dport 67 accept",
-            "ip6 saddr :: icmpv6 type { nd-neighbor-solicit, nd-router-solicit, mld2-listener-report } accept",
-            "ip6 saddr fe80::/10 accept",
-        ]
+        """A source that the zone may have returns; everything else ends in the zone's `spoof` chain."""
+        back = "fib saddr . iif oif exists"
+        rules = []
         if zone.networks:
             for version in emit.VERSIONS:
                 parts = [
@@ -192,8 +194,14 @@ class Frame:
                     if part.version == version
                 ]
                 if parts:
-                    rules.append(f"{emit.IP[version]} saddr != {emit.braces(parts)} goto spoof_{zone.name}")
-                else:
-                    rules.append(f"meta nfproto ipv{version} goto spoof_{zone.name}")
-        rules.append(f"fib saddr . iif oif missing goto spoof_{zone.name}")
-        return rules
+                    rules.append(f"{emit.IP[version]} saddr {emit.braces(parts)} {back} return")
+        else:
+            rules.append(f"{back} return")
+        return [
+            *rules,
+            # What has no address yet asks for one; link-local never crosses the gateway.
+            "ip saddr 0.0.0.0 udp dport 67 return",
+            "ip6 saddr :: icmpv6 type { nd-neighbor-solicit, nd-router-solicit, mld2-listener-report } return",
+            "ip6 saddr fe80::/10 return",
+            f"goto spoof_{zone.name}",
+        ]

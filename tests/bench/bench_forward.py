@@ -113,8 +113,11 @@ def flows(policy: Policy, protocol: int, count: int) -> list[Packet]:
 
 
 def inside(rng: random.Random, first: int, version: int) -> int:
+    """A host of the LAN in a range that begins at `first`; the first addresses of the line are the gateway's."""
     network = line_network("lan0", version)
-    return first if network.first < first <= network.last else network.first + rng.randrange(2, 8000)
+    if not network.first <= first <= network.last:
+        return network.first + rng.randrange(2, 8000)
+    return first + 9 if first - network.first < 2 else first
 
 
 def outer(rng: random.Random, version: int) -> int:
@@ -215,7 +218,7 @@ def hosts(stack: ExitStack, wire: Wire) -> tuple[str, str]:
             own = emit.address(gateway_address(interface, version) + 1, version)
             hop = emit.address(gateway_address(interface, version), version)
             here = LINES[interface][1 if version == 4 else 2]
-            side = here if interface == "lan0" else ("0.0.0.0/0" if version == 4 else "::/0")
+            side = here if interface == "lan0" else ("100.0.0.0/6" if version == 4 else "2001:db8:4000::/34")
             other = ("0.0.0.0/0", "::/0") if interface == "lan0" else (LINES["lan0"][1], LINES["lan0"][2])
             commands += [
                 f"addr add {own}/{size} dev far-{interface}{' nodad' if version == 6 else ''}",
@@ -224,9 +227,10 @@ def hosts(stack: ExitStack, wire: Wire) -> tuple[str, str]:
                 f"route add local {side} dev lo",
                 f"route add {other[0 if version == 4 else 1]} via {hop} dev far-{interface} onlink",
             ]
-        subprocess.run(
-            ["ip", "netns", "exec", name, "ip", "-batch", "-"], input="\n".join(commands), text=True, check=True
-        )
+        inside_it = ["ip", "netns", "exec", name]
+        subprocess.run([*inside_it, "ip", "-batch", "-"], input="\n".join(commands), text=True, check=True)
+        # A client uses every address of its side, without having them on an interface.
+        subprocess.run([*inside_it, "sysctl", "-qw", "net.ipv6.ip_nonlocal_bind=1"], check=True)
         names.append(name)
     return names[0], names[1]
 
@@ -246,7 +250,7 @@ def connects(stack: ExitStack, program: Path, wire: Wire, file: Path) -> Callabl
     def run(count: int) -> float:
         said = subprocess.run(
             ["ip", "netns", "exec", client, str(program), "begin", str(file), str(count)],
-            check=True, text=True, capture_output=True,
+            check=True, text=True, capture_output=True, timeout=60,
         ).stdout  # fmt: skip
         made, nanoseconds = (int(word) for word in said.split())
         return made / nanoseconds * 1e9

@@ -56,8 +56,6 @@ def pass_first(machine: Machine, packet: Packet) -> Passage:
     )
     passage = Passage("", [], [], "", False, connection)
     if packet.entering:
-        if not _through(machine, "early", frame, passage):
-            return passage
         frame.connection = connection
         outcome = machine.run("prerouting_nat", frame)
         _note(outcome, passage)
@@ -108,6 +106,7 @@ def pass_again(machine: Machine, packet: Packet, connection: Connection, *, repl
         icmp=icmp,
         iif=entering,
         oif=going,
+        reverse=route(packet.version, ends[0]),
         state="established" if connection.answered else "new",
         direction="reply" if reply else "original",
         connection=connection,

@@ -33,7 +33,7 @@ SYMBOLS: dict[str, int] = {
     "mld-listener-reduction": 132,
     "mld2-listener-report": 143,
 }
-WORDS = frozenset({"original", "reply", "new", "established", "related", "invalid", "untracked", "dnat", "missing"})
+WORDS = frozenset({"original", "reply", "new", "established", "related", "invalid", "untracked", "dnat", "exists"})
 TOKEN = re.compile(r'"[^"]*"|@th,0,16|[{},]|[^\s{},"]+')
 VERDICTS = frozenset({"accept", "drop", "return", "jump", "goto"})
 EXPRESSIONS = sorted(
@@ -447,7 +447,7 @@ class _Rule:
             ("th", "sport"): frame.source_port,
             ("th", "dport"): frame.destination_port,
             ("@th,0,16",): frame.icmp[0] * 256 + frame.icmp[1] if frame.protocol in (1, 58) else frame.source_port,
-            ("fib", "saddr", ".", "iif", "oif"): "missing" if frame.reverse != frame.iif else "found",
+            ("fib", "saddr", ".", "iif", "oif"): "exists" if frame.reverse == frame.iif else "",
         }
         return plain[words]
 
