@@ -24,10 +24,10 @@ from appliance.commands import explain, health, live
 from appliance.commands.flows import FlowLine
 from appliance.control import messages
 from appliance.lab.site import POLICY, Lab
+from tests.netns.readable import readable
 
 ROOT = Path(__file__).parents[2]
 Done = subprocess.CompletedProcess[str]
-from tests.netns.readable import readable
 
 
 class Reef:

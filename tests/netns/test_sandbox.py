@@ -13,6 +13,7 @@ import pytest
 
 from appliance.control.processes import PROCESSES, Identity, Instance, Process, encode_instance
 from appliance.control.supervisor import prepare_directories
+from tests.netns.readable import readable
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = [row.name for row in PROCESSES]
@@ -26,7 +27,6 @@ FAMILIES = {
     "namesd": {"unix", "netlink", "inet", "inet6"},
     "inspectd": {"unix"},
 }
-from tests.netns.readable import readable
 
 
 @pytest.fixture(scope="module")
