@@ -14,9 +14,11 @@ from appliance.policy.compile import CompileCache, Compiled, compile_policy
 from appliance.policy.emit import addresses
 from appliance.policy.model import Policy
 from appliance.policy.parse import ParseCache, parse
-from appliance.policy.problem import Problem
+from appliance.policy.problem import PolicyError, Problem
 from appliance.policy.services import words_of_entry
 
+# What every text is called while it is parsed, so that the parser knows one again that came under another name.
+_NAME = "<policy>"
 _SAME = 60.0  # seconds: warnings of what has expired are not older than that
 MAX_FINDINGS = 1000  # more than a person reads, fewer than a frame holds
 
@@ -61,7 +63,12 @@ class Workshop:
             same = (last.text, last.file, last.files, last.inherited) == (text, file, files, inherited)
             if same:
                 return msgspec.structs.replace(last, seconds=time.perf_counter() - begun)
-        policy, warnings = parse(text, file, inherited=inherited, files=files, cache=self._parsed, now=time.time())
+        now = time.time()
+        try:
+            policy, warnings = parse(text, _NAME, inherited=inherited, files=files, cache=self._parsed, now=now)
+        except PolicyError as error:
+            raise PolicyError(_renamed(error.problems, file)) from error
+        warnings = _renamed(warnings, file)
         seconds = time.perf_counter() - begun
         self._last = Candidate(text, file, dict(files), dict(inherited), policy, findings(warnings), seconds)
         self._last_at = begun
@@ -75,6 +82,19 @@ class Workshop:
             policy, generation=origin.generation, capabilities=capabilities, cache=self._compiled, now=int(now)
         )
         return _bundle(candidate, policy, compiled, origin, now)
+
+
+def _renamed(problems: Iterable[Problem], file: str) -> tuple[Problem, ...]:
+    """The problems in the name that the person gave the text."""
+    return tuple(
+        msgspec.structs.replace(
+            problem,
+            span=msgspec.structs.replace(problem.span, file=file) if problem.span.file == _NAME else problem.span,
+            message=problem.message.replace(_NAME, file),
+            remedy=problem.remedy.replace(_NAME, file),
+        )
+        for problem in problems
+    )
 
 
 def findings(problems: Iterable[Problem]) -> tuple[Finding, ...]:

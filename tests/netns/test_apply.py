@@ -178,8 +178,10 @@ def test_rule_numbers_are_permanent(stand: Stand) -> None:
 def test_every_problem_of_a_text_is_told_and_nothing_changes(stand: Stand) -> None:
     stand.apply(TWO)
     broken = policy(rule("R-1", to="mars"), rule("R-2", "tcp/99999"), rule("R-2"))
-    refused = stand.refusal(messages.Apply(broken, 1, "broken"))
+    refused = stand.refusal(messages.Apply(broken, 1, "broken", file="mine.yaml"))
     assert refused.code == "policy"
+    assert {finding.file for finding in refused.findings} == {"mine.yaml"}
+    assert not any("<policy>" in finding.message + finding.remedy for finding in refused.findings)
     assert len(refused.findings) >= 3
     assert all(finding.line > 0 for finding in refused.findings)
     assert stand.marker().startswith("generation_1_")
