@@ -12,9 +12,10 @@ import msgspec
 
 from appliance.policy import inherit, site, times, translate
 from appliance.policy import names as vocabulary
-from appliance.policy.document import SettingsText, SiteText
+from appliance.policy.addresses import without
+from appliance.policy.document import PublishText, SettingsText, SiteText
 from appliance.policy.inherit import Baseline, Locks
-from appliance.policy.invariants import Judge
+from appliance.policy.invariants import Judge, common_services
 from appliance.policy.kinds import did_you_mean
 from appliance.policy.model import (
     Connection,
@@ -86,9 +87,11 @@ class Frame:
         self.names.timezone = self._timezone()
         for baseline in self.baselines:
             if baseline.document is not None:
+                site.nameservers(baseline.document.settings, baseline.report)
                 self.locks.check(baseline.document, baseline.report)
                 self.locks.add(baseline)
                 vocabulary.define(baseline.document, self.names, files, baseline.report, baseline.name)
+        site.nameservers(document.settings, report)
         self.locks.check(document, report)
         site.zones(document, self.names, report, self.locks)
         vocabulary.define(document, self.names, files, report)
@@ -161,7 +164,23 @@ class Frame:
             rule, nats = translate.publish(publish_text, self.resolver, self.report)
             if rule is not None:
                 self.published.append(rule)
+            for translation in nats:
+                self._shadowed(translation, publish_text)
             self.destination_nat.extend(nats)
+
+    def _shadowed(self, later: DestinationNat, text: PublishText) -> None:
+        """Warns of a published service that an earlier one takes away whole: its packets never come here."""
+        for earlier in self.destination_nat:
+            takes = (
+                set(later.sources) <= set(earlier.sources)
+                and not without(later.destination.ranges, earlier.destination.ranges)
+                and not without(later.source.ranges, earlier.source.ranges)
+                and common_services(later.services, earlier.services) == later.services
+            )
+            if takes:
+                message = f"`{text.id.value}` never gets a packet: `{earlier.id}` takes the same address and service"
+                self.report.warn(text.at, message, "publish it on another address or port")
+                return
 
     def problems(self) -> tuple[Problem, ...]:
         """The problems of the baselines; those of the site are in its report."""

@@ -120,8 +120,9 @@ class Locks:
             for key, known in declared(SettingsText).items():
                 lock = self.locks.get(f"settings.{key}")
                 written = getattr(document.settings, known.field)
-                if lock is not None and isinstance(written, Word) and written.value != lock.value:
-                    _refuse(written, f"settings.{key}", lock, report)
+                for word in written if isinstance(written, tuple) else (written,):
+                    if lock is not None and word is not None and word.value != lock.value:
+                        _refuse(word, f"settings.{key}", lock, report)
         if isinstance(document, SiteText):
             for zone in document.zones:
                 assert zone.name is not None

@@ -23,7 +23,7 @@ from appliance.policy.model import (
     Zone,
 )
 
-MAX_COMPARISONS = 1_000_000  # of rules with rules above; beyond it the judgement is on the safe side
+MAX_COMPARISONS = 250_000  # of rules with rules above; beyond it the judgement is on the safe side
 VERSIONS = {1: (4,), 58: (6,)}  # ICMP is of IPv4 only, ICMPv6 of IPv6 only
 
 

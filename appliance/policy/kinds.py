@@ -201,7 +201,7 @@ ID = Kind(
 )
 INTERFACE = Kind(
     "the name of a network interface",
-    r"(?!\.{1,2}$)[A-Za-z0-9_.@-]{1,15}",
+    r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}",
     "at most 15 letters, digits, `_`, `.`, `-`, as `ip link` shows it",
     "lan0",
     15,

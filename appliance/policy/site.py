@@ -240,6 +240,15 @@ def routes(texts: tuple[RouteText, ...], names: Names, report: Report) -> tuple[
     return tuple(found)
 
 
+def nameservers(text: SettingsText | None, report: Report) -> None:
+    """Reports nameservers that are no addresses."""
+    for word in () if text is None else text.nameservers:
+        try:
+            addresses.address(word.value)
+        except AddressError as error:
+            report.error(word.at, str(error), error.remedy)
+
+
 def settings(texts: list[SettingsText], timezone: str) -> Settings:
     """The settings of a site: its own words before those of its baselines (`texts` is in falling priority)."""
 
@@ -254,14 +263,14 @@ def settings(texts: list[SettingsText], timezone: str) -> Settings:
     log_default = first("log_default")
     confirm_within = first("confirm_within")
     history = first("history")
-    nameservers = next((text.nameservers for text in texts if text.nameservers), ())
+    resolvers = next((text.nameservers for text in texts if text.nameservers), ())
     return Settings(
         drift="report" if drift is not None and drift.value == "report" else "repair",
         log_default=log_default is None or log_default.value == "yes",
         confirm_within=120 if confirm_within is None else int(confirm_within.value),
         timezone=timezone,
         history=500 if history is None else int(history.value),
-        nameservers=tuple(word.value for word in nameservers),
+        nameservers=tuple(word.value for word in resolvers),
     )
 
 
