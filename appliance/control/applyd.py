@@ -101,6 +101,7 @@ class Applyd:
         self._next_look = time.monotonic() + _LOOK
         self._loads = 0
         self._tidying: asyncio.TimerHandle | None = None
+        self._looking = self._look_again = False
         self._tidy_lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -208,15 +209,23 @@ class Applyd:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _fingerprint(self) -> bytes:
+    async def _fingerprint(self) -> bytes | None:
+        """What the kernel holds now; None when it changes faster than it can be read."""
         running = self._gateway.running
         sets = running.bundle.ruleset.sets if running else {}
         live = frozenset(name for name, declared in sets.items() if declared.live)
-        return await asyncio.to_thread(fingerprint, live)
+        try:
+            return await asyncio.to_thread(fingerprint, live)
+        except NetlinkError as error:
+            self._log(f"the ruleset cannot be read back: {error}")
+            return None
 
     async def _read_back(self, load: int) -> None:
         found = await self._fingerprint()
-        if load == self._loads:
+        while found is None and load == self._loads:
+            await asyncio.sleep(_RETRY)
+            found = await self._fingerprint()
+        if found is not None and load == self._loads:
             self._drift.refer(found)
             if self._drift.look(found):
                 await self._repair()
@@ -242,17 +251,29 @@ class Applyd:
     def _ruleset_changed(self) -> None:
         if not self._drift.announced():
             return
-        if self._drift.known:
-            self._spawn(self._look())
-        else:
+        if not self._drift.known:
             self._drift.disturb()  # the look after reading back sees to it
+            return
+        self._look_again = True
+        if not self._looking:
+            self._looking = True
+            self._spawn(self._looks())
+
+    async def _looks(self) -> None:
+        """One look for however many changes were announced meanwhile."""
+        try:
+            while self._look_again:
+                self._look_again = False
+                await self._look()
+        finally:
+            self._looking = False
 
     async def _look(self) -> None:
         load = self._loads
         if self._gateway.running is None or not self._drift.known:
             return
         found = await self._fingerprint()
-        if load == self._loads and self._drift.look(found):
+        if found is not None and load == self._loads and self._drift.look(found):
             await self._repair()
 
     async def _repair(self) -> None:

@@ -203,7 +203,11 @@ class Gateway:
     def _open(self, data: bytes, signature: bytes) -> Running:
         digest = bundles.digest(data)
         if not verify(self._public_key, digest, signature):
-            raise LoadRefused("signature", "the bundle is not signed by this gateway's key; nothing was changed")
+            raise LoadRefused(
+                "signature",
+                "the bundle is not signed by this gateway's key; nothing was changed. If keyd's key was replaced on "
+                "purpose, remove keyd.public from applyd's state and start applyd again",
+            )
         try:
             return Running(bundles.decode(data), digest)
         except msgspec.DecodeError as error:

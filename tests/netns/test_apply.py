@@ -293,6 +293,15 @@ def test_drift_is_noticed_and_repaired(stand: Stand) -> None:
     until(lambda: stand.marker().startswith("generation_1_"), "the table is back")
 
 
+def test_many_changes_by_hand_are_undone_together(stand: Stand) -> None:
+    stand.apply(TWO)
+    before = stand.sh("nft -s list table inet reef")
+    stand.sh("for n in $(seq 60); do nft add rule inet reef r_R-1 tcp dport $n accept || true; done")
+    until(lambda: stand.sh("nft -s list table inet reef") == before, "every change is undone")
+    until(lambda: stand.status().drift == "", "the drift is gone")
+    assert stand.words().count("drift repaired") < 60
+
+
 def test_drift_is_only_reported_where_the_policy_says_so(stand: Stand) -> None:
     text = TWO + "settings: {drift: report}\n"
     stand.apply(text)
