@@ -2,8 +2,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_ether.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netfilter/nfnetlink_log.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "netlink.h"
@@ -69,6 +71,14 @@ static int ask(int fd, const request *r)
     return REEF_SYSTEM;
 }
 
+static int ask_flags(int fd, uint16_t group, uint16_t flags)
+{
+    request r = config_request(group);
+    flags = htons(flags);
+    add_attribute(&r, NFULA_CFG_FLAGS, &flags, sizeof flags);
+    return ask(fd, &r);
+}
+
 static int configure(int fd, uint16_t group)
 {
     request r = config_request(group);
@@ -77,14 +87,16 @@ static int configure(int fd, uint16_t group)
     int status = ask(fd, &r);
     if (status != REEF_OK)
         return status;
+    /* With the connection's number where the kernel can tell it (nf_conntrack_netlink), without where it cannot. */
+    if (ask_flags(fd, group, NFULNL_CFG_F_SEQ | NFULNL_CFG_F_CONNTRACK) != REEF_OK &&
+        (status = ask_flags(fd, group, NFULNL_CFG_F_SEQ)) != REEF_OK)
+        return status;
     r = config_request(group);
     struct nfulnl_msg_config_mode mode = {.copy_range = htonl(COPY_BYTES), .copy_mode = NFULNL_COPY_PACKET};
     uint32_t threshold = htonl(BATCH_PACKETS), timeout = htonl(BATCH_CENTISECONDS);
-    uint16_t flags = htons(NFULNL_CFG_F_SEQ);
     add_attribute(&r, NFULA_CFG_MODE, &mode, sizeof mode);
     add_attribute(&r, NFULA_CFG_QTHRESH, &threshold, sizeof threshold);
     add_attribute(&r, NFULA_CFG_TIMEOUT, &timeout, sizeof timeout);
-    add_attribute(&r, NFULA_CFG_FLAGS, &flags, sizeof flags);
     return ask(fd, &r);
 }
 
@@ -104,6 +116,10 @@ int reef_nflog_open(uint16_t group, uint32_t rate, reef_nflog **out)
         errno = error;
         return REEF_SYSTEM;
     }
+    /* Records wait in the kernel to be sent together. As long as some socket wants stamps, packets are stamped when they
+     * arrive, and the record carries that time rather than ours. */
+    int on = 1;
+    (void)setsockopt(nflog->fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
     *out = nflog;
     return REEF_OK;
 }
@@ -137,9 +153,20 @@ uint64_t reef_nflog_left_out(const reef_nflog *nflog)
 typedef struct record {
     uint64_t time_ns;
     uint32_t in, out, mark;
+    uint32_t connection; /* its number in the kernel's table, 0 when there is none */
     attributes prefix, packet;
     uint8_t hook;
 } record;
+
+static uint32_t connection_of(attributes list)
+{
+    unsigned type;
+    attributes value;
+    while (next_attribute(&list, &type, &value))
+        if (type == CTA_ID && value.left >= 4)
+            return reef_be32(value.at);
+    return 0;
+}
 
 static void read_record(reef_nflog *nflog, attributes list, record *r)
 {
@@ -172,6 +199,9 @@ static void read_record(reef_nflog *nflog, attributes list, record *r)
             break;
         case NFULA_PAYLOAD:
             r->packet = value;
+            break;
+        case NFULA_CT:
+            r->connection = connection_of(value);
             break;
         case NFULA_SEQ:
             if (value.left >= 4) {
@@ -272,6 +302,7 @@ static void report_record(const record *r, reef_events *events)
     event->kind = REEF_EVENT_LOG;
     event->code = r->hook;
     event->start_ns = frame.time_ns;
+    event->flow_id = r->connection; /* the same in the flow's end (conntrack.c) */
     event->interface = r->in;
     event->out_interface = r->out;
     event->mark = r->mark;

@@ -69,6 +69,8 @@ def test_a_new_generation_is_followed_and_ends_of_connections_are_logged(lab: La
 
     [flow, *_] = eventually(lab, ended, "the end of a connection is logged")
     assert flow.flow is not None
+    same = [one for one in events(lab, rules=("R-3",), types=("flow",)) if one.community_id == flow.community_id]
+    assert next(one.flow["state"] for one in same if one.flow) == "new"  # its beginning
     assert flow.flow["pkts_toclient"] > 3
     assert flow.flow["start"] <= flow.flow["end"]
     assert (flow.decision.action, flow.decision.source, flow.decision.destination) == ("allow", "lan", "internet")
