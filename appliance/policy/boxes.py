@@ -53,7 +53,8 @@ class Box(NamedTuple):
 
 
 def is_point(box: Box) -> bool:
-    return all(first == last for first, last in box)
+    (a, b), (c, d), (e, f) = box
+    return a == b and c == d and e == f
 
 
 def shape(box: Box, traffic: Traffic) -> str:

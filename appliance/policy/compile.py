@@ -6,7 +6,9 @@ change is taken from the compilation before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 
@@ -48,6 +50,7 @@ class Piece(msgspec.Struct):
     chains: RuleChains
     parts: dict[Traffic, Part]
     pairs: tuple[Pair, ...]
+    info: RuleInfo
 
 
 class CompileCache:
@@ -75,10 +78,35 @@ def compile_policy(
     """
     cache = CompileCache() if cache is None else cache
     rules = [rule for rule in policy.rules if rule.enabled]
-    timed = any(rule.when or rule.expires_at for rule in rules)
-    if timed and now is None:
+    if now is None and any(rule.when or rule.expires_at for rule in rules):
         raise ValueError("a policy with schedules or expiries is compiled for a moment: give now")
-    begin, horizon = schedule.period(now) if now is not None else (0, 0)
+    with _no_collection():
+        period = schedule.period(now) if now is not None else (0, 0)
+        return _compile(policy, rules, generation, capabilities, cache, period)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No search for cyclic garbage meanwhile: there is none, and with 10,000 rules it takes as long as the work."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _compile(
+    policy: Policy,
+    rules: list[Rule],
+    generation: int,
+    capabilities: frozenset[str],
+    cache: CompileCache,
+    period: schedule.Window,
+) -> Compiled:
+    begin, horizon = period
+    timed = any(rule.when or rule.expires_at for rule in rules)
     around = Surroundings(
         queue="queue" in capabilities,
         not_before=begin,
@@ -93,7 +121,7 @@ def compile_policy(
     cache.around, cache.zones, cache.pieces = around, tuple(policy.zones), pieces
     return Compiled(
         ruleset=ruleset,
-        rules=tuple(_info(piece, around) for piece in pieces.values()),
+        rules=tuple(piece.info for piece in pieces.values()),
         zones=tuple(ZoneInfo(zone.name, zone.interfaces, zone.antispoofing) for zone in policy.zones.values()),
         dynamics=tuple(policy.dynamics.values()),
         sysctls=dict(SYSCTLS),
@@ -158,13 +186,14 @@ def _pieces(policy: Policy, rules: list[Rule], around: Surroundings, cache: Comp
                 continue
             if _same(piece.rule, rule):
                 # Written elsewhere in the text now, but the same rule.
-                pieces[rule.id] = Piece(rule, piece.number, piece.chains, piece.parts, piece.pairs)
+                pieces[rule.id] = msgspec.structs.replace(piece, rule=rule)
                 continue
         if rule.id in RESERVED or rule.id in pieces:
             raise ValueError(f"rule id {rule.id!r} is taken")
         chains = build_chains(rule, number[rule.id], around)
-        parts = {traffic: Part(found, chains.certain) for traffic, found in areas(rule).items()}
-        pieces[rule.id] = Piece(rule, number[rule.id], chains, parts, pairs_of(rule, zones))
+        parts = {traffic: Part(found, chains.certain, found.wide) for traffic, found in areas(rule).items()}
+        info = _info(rule, number[rule.id], around)
+        pieces[rule.id] = Piece(rule, number[rule.id], chains, parts, pairs_of(rule, zones), info)
     return pieces
 
 
@@ -332,8 +361,7 @@ def _schedules(schedules: dict[str, Schedule], rules: list[Rule], begin: int, ho
     return sets
 
 
-def _info(piece: Piece, around: Surroundings) -> RuleInfo:
-    rule = piece.rule
+def _info(rule: Rule, number: int, around: Surroundings) -> RuleInfo:
     said = " ".join(
         (
             ",".join(rule.said_source or rule.sources),
@@ -344,7 +372,7 @@ def _info(piece: Piece, around: Surroundings) -> RuleInfo:
     )
     return RuleInfo(
         id=rule.id,
-        number=piece.number,
+        number=number,
         action=effect(rule, around)[0],
         log=rule.log,
         owner=rule.owner,

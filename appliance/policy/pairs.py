@@ -26,10 +26,11 @@ LONGEST_NAME = 120
 
 
 class Part(msgspec.Struct, frozen=True):
-    """What a rule has in a section: its area, and whether it decides everything there."""
+    """What a rule has in a section: its area, whether it is certain to decide there, whether its boxes are too many."""
 
     area: Area
     certain: bool
+    wide: bool
 
 
 class Emitted(msgspec.Struct, frozen=True):
@@ -91,7 +92,7 @@ class Section:
                     self._owners.setdefault(box, []).append(rule)
                     stale.add(box)
                 else:
-                    boxes.append(Item(rule, box, "wide" if part.area.wide else shape(box, self.traffic)))
+                    boxes.append(Item(rule, box, "wide" if part.wide else shape(box, self.traffic)))
                     room.append(box)
             if boxes:
                 items[rule] = tuple(boxes)
@@ -105,7 +106,7 @@ class Section:
 
     @staticmethod
     def _is_point(part: Part, box: Box) -> bool:
-        return not part.area.wide and is_point(box)
+        return not part.wide and is_point(box)
 
     def _decide(self, stale: set[Box]) -> None:
         """Find again what holds at points: every rule there in order, up to the first that is certain."""
@@ -125,9 +126,9 @@ class Section:
             rules = {item.rule for item in self.ladder.index.meeting(point)}
             rules.update(self._owners.get(point, ()))
             held: list[str] = []
-            for rule in sorted(rules, key=order.__getitem__):
+            for rule in sorted(rules, key=order.__getitem__) if len(rules) > 1 else rules:
                 held.append(rule)
-                if parts[rule].certain and not parts[rule].area.wide:
+                if parts[rule].certain and not parts[rule].wide:
                     break
             decided = tuple(held)
             if self._decided.get(point) != decided:
