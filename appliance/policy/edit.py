@@ -7,6 +7,8 @@ The comment lines directly above a rule belong to it. Nothing here judges what a
 from __future__ import annotations
 
 import textwrap
+from bisect import bisect_right
+from itertools import accumulate
 
 import msgspec
 
@@ -109,6 +111,7 @@ def _places(text: str) -> list[_Place]:
     if section.flow and section.entries:
         raise EditError("`rules` is written on one line", "bring the text into its canonical form with `reef fmt`")
     lines = text.split("\n")
+    starts = [0, *accumulate(len(line) + 1 for line in lines)]
     found: list[_Place] = []
     for entry in section.entries:
         first = entry.line
@@ -117,7 +120,7 @@ def _places(text: str) -> list[_Place]:
         above = first
         while above > 0 and lines[above - 1].lstrip().startswith("#"):
             above -= 1
-        last = text.count("\n", 0, _end(entry.value, text)) + 1
+        last = bisect_right(starts, _end(entry.value, text))
         found.append(_Place(_id(entry), above, first, last, section.column))
     return found
 
@@ -133,7 +136,7 @@ def _id(entry: Entry) -> str:
 def _end(tree: Tree, text: str) -> int:
     """The index of the last character of a value."""
     if isinstance(tree, Leaf):
-        return max(tree.first, len(text[: tree.last].rstrip()) - 1)
+        return max(tree.first, tree.first + len(text[tree.first : tree.last].rstrip()) - 1)
     if tree.flow or not tree.entries:
         return tree.last - 1
     last = tree.entries[-1]
