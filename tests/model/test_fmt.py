@@ -69,7 +69,7 @@ def comments(text: str) -> list[str]:
     return found
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(TEXTS)
 def test_a_formatted_text_is_the_same_and_stays_so(text: str) -> None:
     try:
@@ -82,7 +82,7 @@ def test_a_formatted_text_is_the_same_and_stays_so(text: str) -> None:
     assert sorted(comments(formatted)) == sorted(comments(text))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_an_ill_formatted_policy_means_the_same(data: st.DataObject) -> None:
     """The templates, with indents, blank lines, quotes and comments changed at random."""

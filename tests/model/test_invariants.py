@@ -97,7 +97,7 @@ def leaks(policy: Policy, statement: Invariant) -> list[str]:
     return found
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(RULE, max_size=5), STATEMENT)
 def test_no_accepted_policy_breaks_its_invariant(
     rules: list[tuple[str, ...]], statement: tuple[str, str, str, set[int]]

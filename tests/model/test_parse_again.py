@@ -70,7 +70,7 @@ def outcome(text: str, cache: ParseCache | None) -> tuple[bytes, list[str]]:
     return msgspec.json.encode(policy), [str(problem) for problem in warnings]
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(HEADERS, st.lists(BODIES, min_size=2, max_size=5), st.booleans())
 def test_a_parse_with_a_cache_equals_a_parse_without(
     header: str, bodies: list[list[str]], changed_head: bool
@@ -94,7 +94,7 @@ BEHIND = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     st.lists(st.tuples(st.lists(st.tuples(st.sampled_from(GOOD), BETWEEN), unique_by=lambda pair: pair[0]), BEHIND))
 )
@@ -124,7 +124,7 @@ def test_what_only_looks_like_rules() -> None:
         assert outcome(text, cache) == outcome(text, None), text
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_any_change_of_a_text_that_was_parsed(data: st.DataObject) -> None:
     """One edit of a good text, as in an editor: a span replaced by a few characters."""
