@@ -8,6 +8,7 @@
 
 #include "reef/bytes.h"
 #include "reef/capture.h"
+#include "reef/decode.h"
 #include "reef/status.h"
 
 enum { PCAP_HEADER = 24, PCAP_RECORD = 16 };
@@ -65,7 +66,7 @@ static int read_header(reef_file *file)
     file->nanoseconds = magic == PCAP_NANOSECONDS;
     file->link = (uint16_t)number32(file, file->data + 20); /* the upper bits speak of the frame check sequence */
     file->at = PCAP_HEADER;
-    return REEF_OK;
+    return reef_decode_knows_link(file->link) ? REEF_OK : REEF_UNSUPPORTED;
 }
 
 int reef_file_memory(const uint8_t *data, size_t size, reef_file **out)

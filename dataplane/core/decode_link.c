@@ -104,6 +104,25 @@ static void decode_null(reef_packet *packet, const uint8_t *p, uint32_t n)
     }
 }
 
+bool reef_decode_knows_link(unsigned link)
+{
+    switch (link) {
+    case REEF_LINK_NULL:
+    case REEF_LINK_ETHERNET:
+    case REEF_LINK_RAW_BSD:
+    case REEF_LINK_RAW_OPENBSD:
+    case REEF_LINK_RAW:
+    case REEF_LINK_LOOP:
+    case REEF_LINK_SLL:
+    case REEF_LINK_IPV4:
+    case REEF_LINK_IPV6:
+    case REEF_LINK_SLL2:
+        return true;
+    default:
+        return false;
+    }
+}
+
 void decode_link(reef_packet *packet, unsigned link, const uint8_t *p, uint32_t n)
 {
     switch (link) {

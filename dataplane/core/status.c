@@ -10,7 +10,7 @@ const char *reef_status_text(int status)
     case REEF_SYSTEM: return "a system call failed";
     case REEF_FORMAT: return "damaged, or neither a pcap nor a pcapng file";
     case REEF_TRUNCATED: return "the file ends inside a record";
-    case REEF_UNSUPPORTED: return "this link type or version is not supported";
+    case REEF_UNSUPPORTED: return "a capture of a link type that is not read here (Ethernet, raw IP, Linux cooked and loopback are)";
     case REEF_FULL: return "the output buffer is full";
     case REEF_UNKNOWN_PREFIX: return "the log prefix is not known";
     }

@@ -121,6 +121,10 @@ static void test_malformed_links(void)
     check_event(&b, REEF_LINK_RAW, REEF_EV_IPRAW_INVALID_IPV);
     check_event(&b, REEF_LINK_NULL, REEF_EV_LTNULL_UNSUPPORTED_TYPE);
     check_event(&b, 147, REEF_EV_LINK_UNSUPPORTED);
+    for (unsigned link = 0; link < 400; link++) { /* what is said to be known is what is read */
+        reef_packet p = decoded(&b, link);
+        CHECK_EQUAL(reef_decode_knows_link(link), !(p.events == 1 && p.event[0] == REEF_EV_LINK_UNSUPPORTED));
+    }
     b.length = 3;
     check_event(&b, REEF_LINK_NULL, REEF_EV_LTNULL_PKT_TOO_SMALL);
     b.length = 0;

@@ -74,6 +74,9 @@ static void test_pcap(void)
         put32(&b, 1), put32(&b, 1), put32(&b, REEF_FRAME_MAX + 1), put32(&b, 1);
         CHECK_EQUAL(frames_of(&b, frames, 8, &count), REEF_FORMAT);
     }
+    swapped = false;
+    pcap_header(&b, 0xa1b2c3d4, 105); /* IEEE 802.11 */
+    CHECK_EQUAL(frames_of(&b, frames, 8, &count), REEF_UNSUPPORTED);
     b.length = 0;
     add_text(&b, "no capture at all");
     CHECK_EQUAL(frames_of(&b, frames, 8, &count), REEF_FORMAT);

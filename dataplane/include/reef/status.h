@@ -10,7 +10,7 @@ typedef enum reef_status {
     REEF_SYSTEM,       /* a system call failed; errno says why */
     REEF_FORMAT,       /* the file is not what it should be */
     REEF_TRUNCATED,    /* the file ends inside a record */
-    REEF_UNSUPPORTED,  /* a link type or version this build does not read */
+    REEF_UNSUPPORTED,  /* a link type that is not read */
     REEF_FULL,         /* the output buffer holds no more */
     REEF_UNKNOWN_PREFIX /* an event carries a log prefix that the names do not hold */
 } reef_status;
