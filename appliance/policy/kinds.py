@@ -343,7 +343,8 @@ CONNECTIONS = Kind(
 )
 NEVER = Kind(
     "a direction",
-    r"\S+(?: *, *\S+)* *-> *\S+(?: *, *\S+)*",
+    # No word holds a comma: where one could, the ways to read a row of words double with each.
+    r"[^\s,]+(?: *, *[^\s,]+)* *-> *[^\s,]+(?: *, *[^\s,]+)*",
     "write for example `internet -> lan`",
     "internet -> lan",
     400,
