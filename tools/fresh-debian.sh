@@ -50,7 +50,7 @@ started=$(date +%s)
 status=0
 # shellcheck disable=SC2016,SC2086  # expanded by the inner shell; a list of words
 unshare --mount --pid --fork --kill-child --ipc --uts sh -eu -c '
-    root=$1 verb=$2 seconds=$3; shift 3
+    root=$1 verb=$2 seconds=$3 tier=$4; shift 4
     mount --make-rprivate /
     mount --bind "$root" "$root"
     mount -t proc proc "$root/proc"
@@ -63,7 +63,7 @@ unshare --mount --pid --fork --kill-child --ipc --uts sh -eu -c '
     cd /root/reef
     # this shell stays the first process and reaps what its children leave behind
     env -i HOME=/root TERM=dumb LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@" \
-        timeout --signal INT --kill-after 60 "$seconds" make "$verb" LAB="--for 10s" </dev/null
-' sh "$root" "$verb" "$seconds" $kept || status=$?
+        timeout --signal INT --kill-after 60 "$seconds" make "$verb" LAB="--for 10s" TIER="$tier" </dev/null
+' sh "$root" "$verb" "$seconds" "${TIER:-all}" $kept || status=$?
 echo "fresh: Debian $1, make $verb: status $status after $(($(date +%s) - started)) s"
 exit $status
