@@ -41,6 +41,7 @@ from appliance.control.messages import (
     Confirmed,
     Doctor,
     DoctorReport,
+    Finding,
     FlowList,
     Flows,
     GenerationSummary,
@@ -112,9 +113,9 @@ class Running:
 class ApplyRefused(Exception):
     """The change was refused; nothing changed."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, found: tuple[Finding, ...] = ()) -> None:
         super().__init__(message)
-        self.reply = Refused(code, message)
+        self.reply = Refused(code, message, found)
 
 
 class Policyd:
@@ -317,10 +318,27 @@ class Policyd:
             )
         if wanted == running.generation:
             raise ApplyRefused("rollback", f"generation {wanted} runs already")
-        candidate = self._workshop.read(shown.text, f"generation {wanted}", shown.files, shown.inherited)
+        candidate = self._past(wanted, shown)
         # History only grows: going back is a new generation with the old content, which needs no confirm any more.
         words = f"back to {wanted}" + (f": {request.reason}" if request.reason else "")
         return await self._enforce(candidate, running, peer.name, words, 0)
+
+    def _past(self, generation: int, shown: Shown) -> Candidate:
+        """The site's text of then under the baselines of now: an old generation is no way round a new one (R9)."""
+        inherited = self._baselines()
+        file = f"generation {generation}"
+        try:
+            return self._workshop.read(shown.text, file, shown.files, inherited)
+        except PolicyError as error:
+            changed = [name for name, text in shown.inherited.items() if inherited.get(name) != text]
+            if not changed:
+                raise
+            raise ApplyRefused(
+                "rollback",
+                f"generation {generation} does not hold under the baselines of today ({', '.join(changed)} changed "
+                f"since then); bring its text to them (`reef show generation {generation}`) and apply that",
+                findings(error.problems),
+            ) from error
 
     async def _parent(self, running: Running) -> int:
         if not running.generation:

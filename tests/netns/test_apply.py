@@ -435,13 +435,35 @@ def test_a_baseline_is_inherited_and_kept_with_the_generation(stand: Stand) -> N
     baseline.write_text(BASELINE)
     stand.apply(INHERITING)
     assert any("r_N-1" in line for line in stand.chains())
-    # Going back later means going back to that baseline too, whatever lies in the folder then.
-    baseline.write_text(BASELINE.replace("N-1", "N-2"))
-    stand.apply(INHERITING)
-    assert any("r_N-2" in line for line in stand.chains())
-    stand.ask(messages.Rollback(1), messages.Applied)
-    assert any("r_N-1" in line for line in stand.chains())
     assert stand.ask(messages.Show(), messages.Shown).inherited == {"national": BASELINE}
+
+
+def test_going_back_does_not_bring_an_older_baseline_back(stand: Stand) -> None:
+    """R9: what a site inherits today holds for its old generations too."""
+    baseline = stand.instance.baselines / "national.yaml"
+    baseline.write_text(BASELINE)
+    stand.apply(INHERITING)
+    stricter = BASELINE.replace("N-1", "N-2")
+    baseline.write_text(stricter)
+    stand.apply(INHERITING.replace("R-2", "R-3"))
+    stand.ask(messages.Rollback(1), messages.Applied)
+    assert any("r_R-2" in line for line in stand.chains())
+    assert any("r_N-2" in line for line in stand.chains())
+    assert not any("r_N-1" in line for line in stand.chains())
+    assert stand.ask(messages.Show(), messages.Shown).inherited == {"national": stricter}
+
+
+def test_an_old_generation_that_a_new_baseline_forbids_stays_old(stand: Stand) -> None:
+    baseline = stand.instance.baselines / "national.yaml"
+    baseline.write_text(BASELINE)
+    stand.apply(INHERITING)
+    stand.apply(policy(rule("R-1")))
+    baseline.write_text(BASELINE + "invariants:\n  - {id: N-I, never: any -> internet}\n")
+    refused = stand.refusal(messages.Rollback(1))
+    assert refused.code == "rollback"
+    assert "does not hold under the baselines of today (national changed" in refused.message
+    assert [finding.file for finding in refused.findings]
+    assert stand.status().running == 2
 
 
 BASELINE = """\

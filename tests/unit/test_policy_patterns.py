@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# A pattern with two ways to read a piece doubles its time with each piece, so the asking is done by a process that can
-# be ended.
+# A pattern with two ways to read a piece doubles its time with each piece: a process that can be ended asks.
 PROGRAM = """
 from appliance.policy import kinds
 
