@@ -14,7 +14,7 @@ PACKAGES := $(wildcard appliance crypto ctypes_ext dataplane mail_relay voip_pol
 # The private environment is made from Debian's own Python, whatever else is first on the PATH.
 DEBIAN_PYTHON := /usr/bin/python3
 
-.PHONY: help run test check fmt bench soak fuzz fresh build deps lock clean
+.PHONY: help run test check fmt bench soak fuzz fresh build deps install lock clean
 
 help:  ## print the verbs
 	@echo "usage: make VERB"; echo
@@ -49,6 +49,9 @@ build: .cache/ready-run  ## compile the C core and the native modules
 deps:  ## install what is missing: Debian packages, .venv, locked Python packages
 	@rm -f $(STAMPS)/debian-* $(STAMPS)/python
 	@$(MAKE) .cache/ready-test
+
+install: .cache/ready-run  ## put Reef on this box: PREFIX=/opt/reef, DESTDIR=folder for an image
+	@$(PYTHON) tools/install.py "$(DESTDIR)" "$(or $(PREFIX),/opt/reef)"
 
 lock:  ## pin the Python packages of pyproject.toml again
 	@tools/lock.sh --upgrade

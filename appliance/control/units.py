@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from appliance.control.processes import DEFAULT_INSTANCE, Process, start_order
 
 TARGET = "reef.target"
+INSTANCE_UNIT = "reef-instance.service"
+OPERATORS_GROUP = "reef-operators"
+STATE = "/var/lib/reef"
 
 _FAMILIES = {
     "keys": "AF_UNIX",
@@ -52,9 +55,8 @@ def unit_name(process: Process) -> str:
 
 def unit(process: Process, python: str) -> str:
     """The unit file of one row. `python` is the interpreter that has the packages, an absolute path."""
-    after = " ".join(f"reef-{name}.service" for name in process.calls)
+    called = "".join(f" reef-{name}.service" for name in process.calls)
     capabilities = " ".join(dict.fromkeys((*process.opens, *process.keeps)))
-    events = f" reef/events/{process.name}" if process.spool else ""
     limits, restart = process.limits, process.restart
     # Writes to /proc/sys/net are what the keeper of CAP_NET_ADMIN is there for.
     tunables = "no" if "CAP_NET_ADMIN" in process.keeps else "yes"
@@ -62,7 +64,9 @@ def unit(process: Process, python: str) -> str:
         "[Unit]",
         f"Description=Reef {process.name}: {process.does}",
         f"PartOf={TARGET}",
-        *([f"After={after}", f"Wants={after}"] if after else []),
+        f"Requires={INSTANCE_UNIT}",
+        f"After={INSTANCE_UNIT}{called}",
+        *([f"Wants={called.strip()}"] if called else []),
         # Give up only after a day of failures: a gateway that is left alone must come back by itself.
         "StartLimitIntervalSec=0",
         "",
@@ -74,8 +78,10 @@ def unit(process: Process, python: str) -> str:
         f"RuntimeDirectory=reef/{process.name}",
         "RuntimeDirectoryMode=0755",
         "RuntimeDirectoryPreserve=restart",
-        f"StateDirectory=reef/{process.name}{events}",
-        "StateDirectoryMode=0750" if process.spool else "StateDirectoryMode=0700",
+        f"StateDirectory=reef/{process.name}",
+        "StateDirectoryMode=0700",
+        # tmpfiles.d makes the spool: it belongs to the operators' group, which StateDirectory cannot say.
+        *([f"ReadWritePaths={STATE}/events/{process.name}"] if process.spool else []),
         f"CapabilityBoundingSet={capabilities}",
         f"AmbientCapabilities={capabilities}",
         f"RestrictAddressFamilies={_FAMILIES[process.seccomp]}",
@@ -111,7 +117,35 @@ def target(rows: Sequence[Process]) -> str:
 def sysusers(rows: Sequence[Process]) -> str:
     """The users of the rows, as sysusers.d(5) declares them, and the group of those who may operate the gateway."""
     users = "".join(f'u {row.user} - "Reef {row.name}"\n' for row in rows)
-    return f"g reef-operators -\n{users}"
+    return f"g {OPERATORS_GROUP} -\n{users}"
+
+
+def tmpfiles(rows: Sequence[Process]) -> str:
+    """The directories that outlive the processes, as tmpfiles.d(5) declares them."""
+    # Set-group-id, so that the operators' group can read every spool file that appears in it.
+    spools = "".join(f"d {STATE}/events/{row.name} 2750 {row.user} {OPERATORS_GROUP}\n" for row in rows if row.spool)
+    return f"d /etc/reef 0755 root root\nd {STATE} 0755 root root\nd {STATE}/events 0755 root root\n{spools}"
+
+
+def instance(python: str) -> str:
+    """The unit that writes the instance file: only the box itself knows the numbers of its users."""
+    return (
+        "[Unit]\n"
+        "Description=Reef: the numbers of its users, for its processes\n"
+        f"PartOf={TARGET}\n"
+        "\n[Service]\n"
+        "Type=oneshot\n"
+        "RemainAfterExit=yes\n"
+        f"ExecStart={python} -m appliance.control.install {DEFAULT_INSTANCE}\n"
+        "NoNewPrivileges=yes\n"
+        "ProtectSystem=strict\n"
+        f"ReadWritePaths={DEFAULT_INSTANCE.parent}\n"
+        "ProtectHome=yes\n"
+        "PrivateTmp=yes\n"
+        "PrivateDevices=yes\n"
+        "RestrictAddressFamilies=AF_UNIX\n"
+        "CapabilityBoundingSet=\n"
+    )
 
 
 def files(rows: Sequence[Process], python: str) -> dict[str, str]:
@@ -119,6 +153,8 @@ def files(rows: Sequence[Process], python: str) -> dict[str, str]:
     units = {f"usr/lib/systemd/system/{unit_name(row)}": unit(row, python) for row in rows}
     return {
         **units,
+        f"usr/lib/systemd/system/{INSTANCE_UNIT}": instance(python),
         f"usr/lib/systemd/system/{TARGET}": target(rows),
         "usr/lib/sysusers.d/reef.conf": sysusers(rows),
+        "usr/lib/tmpfiles.d/reef.conf": tmpfiles(rows),
     }
