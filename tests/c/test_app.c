@@ -104,8 +104,9 @@ static uint32_t client_hello(uint8_t *out, const char *name)
     add16(&extensions, n), add_bytes(&extensions, name, n);
     add16(&extensions, 16), add16(&extensions, 14), add16(&extensions, 12);
     add8(&extensions, 2), add_text(&extensions, "h2"), add8(&extensions, 8), add_text(&extensions, "http/1.1");
-    add16(&extensions, 43), add16(&extensions, 7), add8(&extensions, 6);
-    add16(&extensions, 0x7a7a), add16(&extensions, 0x0304), add16(&extensions, 0x0303);
+    add16(&extensions, 43), add16(&extensions, 9), add8(&extensions, 8);
+    add16(&extensions, 0x7a7a), add16(&extensions, 0x7f1c); /* GREASE, a draft */
+    add16(&extensions, 0x0304), add16(&extensions, 0x0303);
 
     uint32_t hello = 2 + 32 + 1 + 2 + 2 + 1 + 1 + 2 + extensions.length;
     add8(&b, 22), add16(&b, 0x0301), add16(&b, hello + 4);

@@ -110,6 +110,26 @@ static void test_dns_and_timeout(void)
     const char *lines = lines_of(worker);
     CHECK(strstr(lines, "\"rrname\":\"www.example.org\"") != NULL);
     CHECK(strstr(lines, "\"reason\":\"timeout\"") != NULL);
+    /* Who asked is the source, in every event. */
+    CHECK_EQUAL(occurrences(lines, "\"src_ip\":\"10.0.0.1\",\"src_port\":40000,\"dest_ip\":\"10.0.0.2\",\"dest_port\":53"), 2);
+}
+
+/* One flow cannot fill the log by itself. */
+static void test_transactions_of_a_flow_are_bounded(void)
+{
+    reef_options o = options();
+    o.events = 4096, o.text_bytes = 1 << 22;
+    reef_worker *worker = worker_of(&o);
+    bytes b;
+    udp_frame(&b, 1, 40000, 2, 53, dns_question, DNS_QUESTION);
+    for (int i = 0; i < REEF_APP_TRANSACTIONS_MAX + 10; i++)
+        give(worker, &b, SECOND, 0);
+    reef_counters counters;
+    reef_worker_count(worker, &counters);
+    CHECK_EQUAL(counters.transactions, REEF_APP_TRANSACTIONS_MAX);
+    CHECK_EQUAL(counters.events_lost, 0);
+    reef_worker_free(worker);
+    reef_config_free(config);
 }
 
 static void test_anomaly(void)
@@ -194,6 +214,7 @@ int main(void)
     test_request_in_pieces();
     test_requests_in_a_row();
     test_dns_and_timeout();
+    test_transactions_of_a_flow_are_bounded();
     test_anomaly();
     test_only_entering();
     test_flood();

@@ -136,6 +136,7 @@ static void test_community_id(void)
     check_community(4, REEF_PROTO_UDP, "\xc0\xa8\x01\x34", 54585, "\x08\x08\x08\x08", 53, "1:d/FP5EW3wiY1vCndhwleRRKHowQ=");
     check_community(4, REEF_PROTO_ICMP, "\xc0\xa8\0\x59", 8, "\xc0\xa8\0\1", 0, "1:X0snYXpgwiv9TZtqg64sgzUn6Dk=");
     check_community(4, REEF_PROTO_ICMP, "\xc0\xa8\0\1", 0, "\xc0\xa8\0\x59", 0, "1:X0snYXpgwiv9TZtqg64sgzUn6Dk=");
+    check_community(4, REEF_PROTO_ICMP, "\xc0\xa8\0\x59", 20, "\xc0\xa8\0\1", 0, "1:3o2RFccXzUgjl7zDpqmY7yJi8rI=");
 }
 
 static void test_sha1(void)

@@ -150,6 +150,24 @@ static void test_pcapng(void)
             CHECK(status == REEF_TRUNCATED || status == REEF_END);
         }
     }
+    /* Interfaces are numbered anew in each section. */
+    swapped = false;
+    pcapng(&b);
+    bytes second = {.length = 0};
+    bytes part = {.length = 0};
+    put32(&part, 0x1a2b3c4d), put16(&part, 1), put16(&part, 0), put32(&part, 0xffffffff), put32(&part, 0xffffffff);
+    block(&second, 0x0a0d0d0a, &part);
+    part.length = 0;
+    put16(&part, REEF_LINK_IPV6), put16(&part, 0), put32(&part, 0);
+    block(&second, 1, &part);
+    part.length = 0;
+    put32(&part, 0), put32(&part, 0), put32(&part, 5), put32(&part, 0), put32(&part, 0);
+    block(&second, 6, &part);
+    add_bytes(&b, second.data, second.length);
+    CHECK_EQUAL(frames_of(&b, frames, 8, &count), REEF_END);
+    CHECK_EQUAL(count, 4);
+    CHECK_EQUAL(frames[3].link, REEF_LINK_IPV6);
+
     /* A packet of an interface that was never described. */
     swapped = false;
     pcapng(&b);

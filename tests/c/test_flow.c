@@ -216,6 +216,24 @@ static void test_flood(void)
     reef_flows_free(flows);
 }
 
+/* The newest of the unanswered goes, wherever it lies in the table; an answered one that is newer stays. */
+static void test_victim_is_the_newest_young_flow(void)
+{
+    reef_flows *flows;
+    int direction;
+    CHECK_EQUAL(reef_flows_new(3, &timeouts, seed, false, &flows), REEF_OK);
+    for (unsigned port = 1; port <= 3; port++) {
+        reef_packet p = packet_of(REEF_PROTO_UDP, 1, port, 2, 53, 0, SECOND);
+        take(flows, &p, &direction);
+    }
+    reef_packet answer = packet_of(REEF_PROTO_UDP, 2, 53, 1, 3, 0, SECOND);
+    take(flows, &answer, &direction);
+    reef_flow *victim = reef_flows_victim(flows);
+    CHECK(victim != NULL);
+    CHECK_EQUAL(victim->key.low_port, 2);
+    reef_flows_free(flows);
+}
+
 /* With nothing but answered flows there is nothing worth less than a new one: it is refused, and counted. */
 static void test_refusal(void)
 {
@@ -286,6 +304,7 @@ int main(void)
     test_against_twin();
     test_tcp_states();
     test_flood();
+    test_victim_is_the_newest_young_flow();
     test_refusal();
     test_clock_set_back();
     return 0;

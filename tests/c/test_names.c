@@ -19,9 +19,12 @@ int main(void)
     const uint8_t outside[4] = {192, 0, 2, 1};
     CHECK_EQUAL(reef_names_network(names, 4, ten, 8, "wide"), REEF_OK);
     CHECK_EQUAL(reef_names_network(names, 4, inner, 20, "narrow"), REEF_OK);
+    const uint8_t middle[4] = {10, 16, 0, 0};
+    CHECK_EQUAL(reef_names_network(names, 4, middle, 12, "middle"), REEF_OK);
     CHECK_EQUAL(reef_names_network(names, 4, ten, 33, "none"), REEF_INVALID);
     CHECK_TEXT(reef_names_zone_of_address(names, 4, inside), "narrow");
-    CHECK_TEXT(reef_names_zone_of_address(names, 4, beside), "wide");
+    CHECK_TEXT(reef_names_zone_of_address(names, 4, beside), "middle");
+    CHECK_TEXT(reef_names_zone_of_address(names, 4, (const uint8_t[]){10, 15, 0, 1}), "wide");
     CHECK_TEXT(reef_names_zone_of_address(names, 4, outside), "");
     CHECK_TEXT(reef_names_zone_of_address(names, 6, (const uint8_t *)"\x0a\x14\x1f\1\0\0\0\0\0\0\0\0\0\0\0\0"), "");
 
