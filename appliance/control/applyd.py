@@ -95,6 +95,7 @@ class Applyd:
         )
         self._sets = LiveSets(self._netfilter, self._network.own_addresses)
         self._bans = Bans(self._netfilter, state / "bans.json", log)
+        self._kept_fingerprint = state / "fingerprint"
         self._expiry = Expiry(self._conntrack, log)
         self._capabilities = capabilities.probe(Nftables())
         self._deadline: asyncio.TimerHandle | None = None
@@ -226,9 +227,35 @@ class Applyd:
             await asyncio.sleep(_RETRY)
             found = await self._fingerprint()
         if found is not None and load == self._loads:
-            self._drift.refer(found)
+            kept = self._kept() if load == 1 else None
+            self._drift.refer(found if kept is None else kept)
+            if kept is None:
+                self._keep(found)
             if self._drift.look(found):
                 await self._repair()
+
+    def _kept(self) -> bytes | None:
+        """The fingerprint of the running generation from before this process started, where the kernel still has it
+        from then: what somebody changed while nobody watched is drift too. None where it was loaded anew."""
+        running = self._gateway.running
+        if running is None or not self._gateway.found_loaded:
+            return None
+        with contextlib.suppress(OSError, ValueError):
+            chain, _, digest = self._kept_fingerprint.read_text().partition(" ")
+            if chain == running.marker.chain:
+                return bytes.fromhex(digest)
+        return None
+
+    def _keep(self, found: bytes) -> None:
+        running = self._gateway.running
+        if running is None:
+            return
+        temporary = self._kept_fingerprint.with_suffix(".tmp")
+        try:
+            temporary.write_text(f"{running.marker.chain} {found.hex()}")
+            temporary.rename(self._kept_fingerprint)
+        except OSError as error:  # a full disk: a change while this process is dead would not be noticed
+            self._log(f"the ruleset's fingerprint is not kept: {error}")
 
     async def _tidy(self, load: int) -> None:
         async with self._tidy_lock:

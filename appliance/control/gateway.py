@@ -89,6 +89,7 @@ class Gateway:
         self.pending: Pending | None = None
         self.missing: tuple[str, ...] = ()  # what of the network could not be set yet
         self._attached: set[str] = set()  # interfaces on the flowtables
+        self.found_loaded = False  # at the start the kernel held the generation already
 
     # --- start --------------------------------------------------------------------------------------
 
@@ -106,6 +107,7 @@ class Gateway:
             gone = f"; generation {held.generation} is taken away" if held is not None else ""
             self._log(f"no generation was ever confirmed, nothing is forwarded{gone}")
         elif held is not None and held.chain == wanted.marker.chain:
+            self.found_loaded = True
             self._log(f"generation {boot} is in the kernel already")
         else:
             wanted = self._boot(held, wanted)

@@ -39,10 +39,10 @@ def here(netns: Path | None = None, accounts: Path | None = None) -> Placement:
 
     `accounts` is a folder with a passwd, group and shadow that the process takes for the machine's.
     """
-    prefix = Path(sys.prefix)
     roots = [PROJECT]
-    if PROJECT not in prefix.parents and sys.prefix != sys.base_prefix:
-        roots.append(prefix)
+    for prefix in (Path(sys.prefix), Path(sys.base_prefix)):  # the environment, and the interpreter it is made from
+        if not any(prefix == root or root in prefix.parents for root in roots):
+            roots.append(prefix)
     binds = tuple((str(accounts / name), f"/etc/{name}") for name in ACCOUNT_FILES) if accounts else ()
     return Placement(str(netns) if netns else "", tuple(str(root) for root in roots), binds)
 

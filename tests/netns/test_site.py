@@ -157,6 +157,19 @@ def test_each_daemon_runs_with_what_its_row_lists_and_no_more(lab: Lab, row: Pro
     assert Path(f"/proc/{pid}/ns/net").stat().st_ino == path_of(lab.lab, "gw").stat().st_ino
 
 
+def test_what_somebody_changed_while_applyd_was_dead_is_repaired(lab: Lab) -> None:
+    """Drift is what differs from what was loaded, whether or not anybody watched when it came."""
+    chain = ("nft", "list", "chain", "inet", "reef", "forward")
+    whole = lab.run("gw", *chain).stdout
+    pid = lab.gateway.pid("applyd")
+    os.kill(pid, signal.SIGKILL)
+    lab.run("gw", "nft", "flush", "chain", "inet", "reef", "forward")
+    assert lab.run("gw", *chain).stdout != whole
+    until(lambda: lab.run("gw", *chain).stdout == whole, "the chain is as it was loaded", lab=lab)
+    assert get(lab, "lan1", "-4", WEB) == f"web serves / to {GATEWAY4}\n"
+    until(lambda: lab.gateway.status().drift == "", "nothing is reported any more", lab=lab)
+
+
 # --- the way in ------------------------------------------------------------------------------------------
 
 
