@@ -40,6 +40,7 @@ static void test_order(void)
     check_bytes(streams, &flow, segment(100, 0, "GET "), false, NULL);    /* sent again */
     check_bytes(streams, &flow, segment(102, 0, "T / "), false, "GET / "); /* overlaps: only what is new */
     check_bytes(streams, &flow, segment(106, 0, "HTTP"), false, "GET / HTTP");
+    check_bytes(streams, &flow, segment(120, 0, "behind a gap"), true, NULL); /* what is held waits for what is missing */
     reef_streams_counters counters;
     reef_streams_count(streams, &counters);
     CHECK_EQUAL(counters.in_use, 1);
