@@ -71,11 +71,13 @@ class Frame:
             queued = f"ct mark and {FLAG_REVISIT | MARK_GENERATION:#010x} == {self.stamp:#010x}"
             rules.append(f"{queued} goto accepted_again")
         timed = f"ct mark and {FLAG_REVISIT | MARK_GENERATION:#010x} == {FLAG_REVISIT | self.stamp:#010x}"
+        anew = 0xFFFFFFFF ^ (FLAG_REVISIT | MARK_GENERATION)
         rules += [
             f"{timed} ct mark and {MARK_RULE:#010x} vmap @revisit",
             # An ICMP error belongs to a connection, and is worth what that is worth.
             f"ct state related meta l4proto {{ icmp, ipv6-icmp }} {known} accept",
-            f"ct mark and {FLAG_REVISIT:#010x} != 0 ct mark set ct mark and {0xFFFFFFFF ^ FLAG_REVISIT:#010x}",
+            # What is decided anew is undecided until it is accepted again: both the flag and the generation go.
+            f"ct mark and {FLAG_REVISIT:#010x} != 0 ct mark set ct mark and {anew:#010x}",
         ]
         return rules
 

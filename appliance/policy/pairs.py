@@ -26,7 +26,7 @@ LONGEST_NAME = 120
 
 
 class Part(msgspec.Struct, frozen=True):
-    """What a rule has in a section: its area, whether it is certain to decide there, whether its boxes are too many."""
+    """What a rule has in a section: its area, whether it is certain to decide, whether its boxes are too many."""
 
     area: Area
     certain: bool

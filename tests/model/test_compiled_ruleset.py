@@ -179,6 +179,8 @@ def test_a_new_generation_decides_running_connections_again(reply: bool) -> None
             allowed = rule is not None and rule.action == "allow"
             again = pass_again(after, packet, connection, reply=reply)
             assert (again.verdict in ("accept", "queue")) == allowed, (serial, packet, rule, again)
+            if not allowed:
+                assert pass_again(after, packet, connection, reply=not reply).verdict == "drop"
             kept, cut = kept + allowed, cut + (not allowed)
             if allowed and rule is not None:
                 # From now on it is on the fast path, in both directions, and is not counted again.
@@ -212,6 +214,8 @@ def test_what_ends_by_itself_ends_running_connections(reply: bool) -> None:
             allowed = rule is not None and rule.action == "allow"
             again = pass_again(after, packet, passage.connection, reply=reply)
             assert (again.verdict in ("accept", "queue")) == allowed, (serial, packet, rule, again, passage)
+            once_more = pass_again(after, packet, passage.connection, reply=not reply)
+            assert (once_more.verdict in ("accept", "queue")) == allowed, (serial, packet, rule, once_more, passage)
             kept, cut = kept + allowed, cut + (not allowed)
     assert kept > 20
     assert cut > 20

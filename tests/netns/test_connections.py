@@ -1,228 +1,180 @@
-"""What an apply does to running connections and counters, and who may confirm: real TCP through the gateway."""
+"""Running connections under a new generation, and everything that ends by itself, in a real kernel."""
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
+import msgspec
 import pytest
+from scapy.layers.inet import TCP
+from scapy.packet import Packet as Layers
 
-from appliance.control import messages
-from ctypes_ext import sandbox
-from tests.netns.stand import Stand, policy, rule, until
+from appliance.policy import emit
+from appliance.policy.compile import compile_policy
+from appliance.policy.decide import Packet
+from appliance.policy.delta import delta
+from appliance.policy.model import Connections, Dynamic, Policy, Rate, Rule, Schedule, ServiceEntry
+from appliance.policy.ruleset import Ruleset
+from tests.netns.wire import Seen, Wire
+from tests.policies import line_network, zones
 
-HEAD = """\
-reef: 1
-site: stand
-zones:
-  internet: {role: internet, interfaces: [wan0], addresses: {wan0: [203.0.113.1/24]}}
-  lan: {role: internal, interfaces: [lan0], networks: [10.20.0.0/16], addresses: {lan0: [10.20.0.1/16]}}
-connections:
-  wan0: {provider: Line, officer: "An Officer <noc@stand.example>", phone: "+501 555 0100"}
-"""
-SSH = rule("R-ssh", "tcp/22", "lan", "gateway")
-WEB = rule("R-web", "tcp/443")
-OLD = rule("R-old", "tcp/80")
-ECHO = """
-import socket, sys, threading
-def serve(port):
-    listener = socket.create_server((sys.argv[1], port))
-    while True:
-        connection, _ = listener.accept()
-        threading.Thread(target=echo, args=(connection,), daemon=True).start()
-def echo(connection):
-    while data := connection.recv(4096):
-        connection.sendall(data)
-ports = [int(port) for port in sys.argv[2:]]
-for port in ports[1:]:
-    threading.Thread(target=serve, args=(port,), daemon=True).start()
-threading.Timer(0.1, lambda: print("ready", flush=True)).start()
-serve(ports[0])
-"""
+CLIENT, SERVER = 10, 20
+WEB = ServiceEntry(6, ports=(443, 443))
 
 
-class Site:
-    """The stand between two hosts: 10.20.0.9 in the LAN, 203.0.113.9 outside with an echo server."""
-
-    def __init__(self, stand: Stand) -> None:
-        self.stand = stand
-        self.lan, self.wan = f"{stand.namespace}-l", f"{stand.namespace}-w"
-        self._processes: list[subprocess.Popen[bytes]] = []
-
-    def build(self, stack: contextlib.ExitStack) -> None:
-        for name, peer, address, via in (
-            (self.lan, "lan0p", "10.20.0.9/16", "10.20.0.1"),
-            (self.wan, "wan0p", "203.0.113.9/24", "203.0.113.1"),
-        ):
-            subprocess.run(["ip", "netns", "add", name], check=True)
-            stack.callback(subprocess.run, ["ip", "netns", "del", name], check=True)
-            self.stand.sh(f"ip link set {peer} netns {name}")
-            script = f"ip addr add {address} dev {peer}; ip link set {peer} up; ip route add default via {via}"
-            subprocess.run(["ip", "netns", "exec", name, "sh", "-ec", script], check=True)
-        stack.callback(self._stop)
-        self._serve(self.wan, "203.0.113.9", 443, 80)
-
-    def serve_gateway(self) -> None:
-        """An echo server on the gateway's port 22, where sshd would be."""
-        self._serve(self.stand.namespace, "10.20.0.1", 22)
-
-    def _serve(self, namespace: str, address: str, *ports: int) -> None:
-        child = subprocess.Popen(
-            ["ip", "netns", "exec", namespace, sys.executable, "-c", ECHO, address, *map(str, ports)],
-            stdout=subprocess.PIPE,
-        )
-        self._processes.append(child)
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"ready\n"
-
-    def _stop(self) -> None:
-        for child in self._processes:
-            child.kill()
-            child.wait()
-
-    def connect(self, address: str, port: int) -> socket.socket:
-        """A connection from the LAN host."""
-        with inside(self.lan):
-            connection = socket.socket()
-        connection.settimeout(5)
-        connection.connect((address, port))
-        return connection
-
-    def refused(self, address: str, port: int) -> bool:
-        with inside(self.lan):
-            connection = socket.socket()
-        with connection:
-            connection.settimeout(0.7)
-            return connection.connect_ex((address, port)) != 0
+def policy(*rules: Rule, **more: object) -> Policy:
+    return msgspec.structs.replace(Policy(site="connections", zones=zones(), rules=rules), **more)
 
 
-@contextlib.contextmanager
-def inside(namespace: str) -> Iterator[None]:
-    """This thread is in another network namespace meanwhile; sockets made there stay there."""
-    with Path("/proc/thread-self/ns/net").open() as home, Path(f"/run/netns/{namespace}").open() as there:
-        sandbox.setns(there.fileno(), sandbox.CLONE_NEWNET)
-        try:
-            yield
-        finally:
-            sandbox.setns(home.fileno(), sandbox.CLONE_NEWNET)
+def allow(name: str = "R-1", **more: object) -> Rule:
+    rule = Rule(name, ("lan",), ("dmz",), services=(WEB,), action="allow", number=int(name[2:]))
+    return msgspec.structs.replace(rule, **more)
 
 
-def echoes(connection: socket.socket, seconds: float = 5) -> bool:
-    """Whether a word comes back through the connection."""
-    connection.settimeout(seconds)
-    try:
-        connection.sendall(b"word")
-        return connection.recv(64).startswith(b"word")
-    except (TimeoutError, ConnectionError):
+def ruleset(text: Policy, generation: int) -> Ruleset:
+    return compile_policy(text, generation=generation, capabilities=frozenset(), now=int(time.time())).ruleset
+
+
+class Connection:
+    """A TCP connection from lan0 to dmz0 of which both ends are played here."""
+
+    def __init__(self, wire: Wire, version: int, port: int) -> None:
+        self.wire = wire
+        self.there = Packet(
+            version, "lan0", "dmz0",
+            line_network("lan0", version).first + CLIENT, line_network("dmz0", version).first + SERVER,
+            6, source_port=port, destination_port=443,
+        )  # fmt: skip
+        self.back = Packet(
+            version, "dmz0", "lan0", self.there.destination, self.there.source, 6,
+            source_port=443, destination_port=port,
+        )  # fmt: skip
+        self.serial = port * 100
+        self.sequence = {"lan0": 1000, "dmz0": 5000}
+
+    def pass_on(self, packet: Packet, flags: str) -> bool:
+        """Sends one segment; whether it came out on the other side."""
+        self.serial += 1
+        here, other = packet.entering, packet.leaving
+        layers: Layers = TCP(
+            sport=packet.source_port, dport=packet.destination_port, flags=flags,
+            seq=self.sequence[here], ack=self.sequence[other] if "A" in flags else 0, window=60000,
+        )  # fmt: skip
+        before = sum(self.wire.counters().values())
+        self.wire.drain()
+        self.wire.send(here, self.wire.frame(packet, self.serial, layers))
+
+        def passed(frames: list[tuple[str, bytes]]) -> bool:
+            return any(line == other and Seen(frame).serial == self.serial for line, frame in frames)
+
+        def counted(frames: list[tuple[str, bytes]]) -> bool:
+            return passed(frames) or sum(self.wire.counters().values()) > before
+
+        frames = self.wire.collect(counted, 3.0)
+        frames += self.wire.collect(passed, 0.1)
+        if passed(frames):
+            # SYN and the payload each count.
+            self.sequence[here] += 13 + ("S" in flags)
+            return True
         return False
 
+    def open(self) -> bool:
+        return self.pass_on(self.there, "S") and self.pass_on(self.back, "SA") and self.pass_on(self.there, "A")
 
-def session(connection: socket.socket) -> str:
-    """SSH_CONNECTION as sshd would set it for this connection."""
-    client, server = connection.getsockname(), connection.getpeername()
-    return f"{client[0]} {client[1]} {server[0]} {server[1]}"
+    def forth(self) -> bool:
+        return self.pass_on(self.there, "PA")
 
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with contextlib.ExitStack() as stack:
-        stand = stack.enter_context(Stand())
-        found = Site(stand)
-        found.build(stack)
-        yield found
+    def answer(self) -> bool:
+        return self.pass_on(self.back, "PA")
 
 
-def counter(site: Site, rule_id: str) -> int:
-    counted = site.stand.ask(messages.RuleCounters(), messages.RuleCounterList)
-    return next(one.packets for one in counted.counters if one.id == rule_id)
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_connection_lives_through_an_apply_that_allows_it_and_is_cut_by_one_that_does_not(version: int) -> None:
+    first = ruleset(policy(allow()), 1)
+    same = ruleset(policy(Rule("R-9", ("guest",), ("dmz",), number=9), allow("R-5")), 2)
+    none = ruleset(policy(Rule("R-9", ("guest",), ("dmz",), number=9)), 3)
+    with Wire() as wire:
+        wire.load(delta(None, first))
+        one, other = Connection(wire, version, 2001), Connection(wire, version, 2002)
+        assert one.open()
+        assert other.open()
+        wire.load(delta(first, same))
+        # One is decided again by its client's next segment, the other by its server's.
+        assert one.forth()
+        assert one.answer()
+        assert other.answer()
+        assert other.forth()
+        assert wire.counters()["r_R-5"] == 2
+        wire.load(delta(same, none))
+        assert not one.forth()
+        assert not one.answer()
+        assert not other.answer()
+        assert not other.forth()
 
 
-def test_what_stays_allowed_goes_on_and_what_is_forbidden_is_cut(site: Site) -> None:
-    site.stand.apply(policy(WEB, OLD, head=HEAD))
-    kept, cut = site.connect("203.0.113.9", 443), site.connect("203.0.113.9", 80)
-    assert echoes(kept)
-    assert echoes(cut)
-    before = counter(site, "R-web")
-    assert before > 0
-    site.stand.apply(policy(WEB, rule("R-new", "tcp/25"), head=HEAD))
-    assert not echoes(cut, 1)
-    assert echoes(kept)
-    assert counter(site, "R-web") >= before  # counted on, not from nothing
-    assert site.refused("203.0.113.9", 80)
-    flows = site.stand.ask(messages.Flows(rule="R-web"), messages.FlowList).flows
-    assert [(flow.source, flow.destination_port, flow.state) for flow in flows] == [("10.20.0.9", 443, "established")]
+def holds_until(check: Callable[[], bool], seconds: float) -> bool:
+    """Whether `check` becomes false before the time is over."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not check():
+            return True
+    return False
 
 
-def test_a_rule_that_expires_ends_its_connections(site: Site) -> None:
-    end = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(time.time() + 3600))
-    site.stand.apply(policy(WEB, rule("R-brief", "tcp/80", expires=end), head=HEAD))
-    connection = site.connect("203.0.113.9", 80)
-    assert echoes(connection)
-    # The same, with an end that is one second away, as the compiler would have made it of the minute.
-    bundle = site.stand.bundle(1)
-    (info,) = (one for one in bundle.rules if one.id == "R-brief")
-    soon = int(time.time()) + 2
-    data = site.stand.encoded(bundle).replace(str(info.expires_at).encode(), str(soon).encode())
-    site.stand.load_as_policyd(site.stand.decoded(data, generation=2, parent=1))
-    assert echoes(connection, 1)
-    until(lambda: "rule R-brief has expired" in site.stand.words(), "the end is told")
-    assert not echoes(connection, 1)
-    assert site.refused("203.0.113.9", 80)
+def test_a_rule_that_expires_ends_its_connections_with_no_daemon_at_all() -> None:
+    ends = int(time.time()) + 4
+    with Wire() as wire:
+        wire.load(delta(None, ruleset(policy(allow(expires_at=ends)), 1)))
+        connection = Connection(wire, 4, 2001)
+        assert connection.open()
+        assert connection.answer()
+        assert holds_until(connection.forth, 10)
+        assert time.time() >= ends
+        assert not connection.answer()
+        assert not Connection(wire, 4, 2002).open()
 
 
-def test_only_a_session_that_came_in_through_the_new_rules_may_confirm(site: Site) -> None:
-    site.stand.apply(policy(SSH, WEB, head=HEAD))
-    site.serve_gateway()
-    old = site.connect("10.20.0.1", 22)
-    assert echoes(old)
-    site.stand.apply(policy(SSH, head=HEAD), confirm_within=60)
-    assert echoes(old)  # allowed, and decided again; but it shows nothing about whoever comes next
-    refused = site.stand.refusal(messages.Confirm(session(old)))
-    assert (refused.code, "log in again" in refused.message) == ("session", True)
-    assert site.stand.status().confirmed == 1
-    new = site.connect("10.20.0.1", 22)
-    assert echoes(new)
-    assert site.stand.ask(messages.Confirm(session(new)), messages.Confirmed).generation == 2
+def test_a_schedule_is_kept_by_the_kernel() -> None:
+    local = time.gmtime()
+    minute = local.tm_wday * 1440 + local.tm_hour * 60 + local.tm_min
+    on = tuple(sorted({(minute, minute + 1), ((minute + 1) % 10080, (minute + 1) % 10080 + 1)}))
+    off = (((minute + 5000) % 10000, (minute + 5000) % 10000 + 1),)
+    for spans, expected in ((on, True), (off, False)):
+        text = policy(allow(when="s"), schedules={"s": Schedule("s", "UTC", spans)})
+        with Wire() as wire:
+            wire.load(delta(None, ruleset(text, 1)))
+            assert Connection(wire, 6, 2001).open() is expected
 
 
-def test_a_policy_that_locks_out_comes_back_by_itself(site: Site) -> None:
-    site.stand.apply(policy(SSH, WEB, head=HEAD))
-    site.serve_gateway()
-    ssh = site.connect("10.20.0.1", 22)
-    assert echoes(ssh)
-    site.stand.apply(policy(WEB, head=HEAD), confirm_within=3)
-    assert not echoes(ssh, 0.5)
-    assert site.refused("10.20.0.1", 22)
-    # Whoever sits in the old session cannot confirm what cut it off.
-    refused = site.stand.refusal(messages.Confirm(session(ssh)))
-    assert refused.code == "session"
-    assert "it is older" in refused.message
-    refused = site.stand.refusal(messages.Confirm("10.20.0.9 1 10.20.0.1 22"))
-    assert (refused.code, "no connection" in refused.message) == ("session", True)
-    until(lambda: site.stand.status().running == 1, "generation 1 runs again")
-    assert echoes(ssh)  # what was said meanwhile comes through late, and the connection lives
-    assert not site.refused("10.20.0.1", 22)
+def test_people_who_leave_take_their_connections_with_them() -> None:
+    text = policy(allow(people=("group_staff",)), dynamics={"group_staff": Dynamic("group_staff", "group", ("a",))})
+    with Wire() as wire:
+        wire.load(delta(None, ruleset(text, 1)))
+        connection = Connection(wire, 4, 2001)
+        assert not connection.open()
+        who = emit.address(connection.there.source, 4)
+        wire.run("nft", f"add element inet reef group_staff_v4 {{ {who} }}")
+        assert connection.open()
+        assert connection.answer()
+        wire.run("nft", f"delete element inet reef group_staff_v4 {{ {who} }}")
+        assert not connection.answer()
+        assert not connection.forth()
 
 
-def test_a_banned_host_is_cut_at_once(site: Site) -> None:
-    site.stand.apply(policy(WEB, head=HEAD))
-    connection = site.connect("203.0.113.9", 443)
-    assert echoes(connection)
-    site.stand.ask(messages.Ban(("203.0.113.0/24",), 0, "a test"), messages.BanList)
-    assert not echoes(connection, 0.7)
-    site.stand.kill("applyd")
-    site.stand.restart("applyd")
-    assert site.refused("203.0.113.9", 443)  # kept over a restart
-    overlap = site.stand.refusal(messages.Ban(("203.0.113.0/25",)))
-    assert overlap.code == "overlap"
-    site.stand.ask(messages.Unban(("203.0.113.0/24",)), messages.BanList)
-    assert not site.refused("203.0.113.9", 443)
-    site.stand.ask(messages.Ban(("203.0.113.9",), 1), messages.BanList)
-    assert site.refused("203.0.113.9", 443)
-    until(lambda: not site.refused("203.0.113.9", 443), "the ban ends by itself")
-    assert site.stand.ask(messages.Bans(), messages.BanList).bans == ()
+@pytest.mark.parametrize("per", ["rule", "source"])
+def test_a_rate_limits_new_connections_only(per: str) -> None:
+    rule = allow(rate=Rate(1, 3600, burst=3, per="rule" if per == "rule" else "source"))
+    with Wire() as wire:
+        wire.load(delta(None, ruleset(policy(rule), 1)))
+        connections = [Connection(wire, 4, 2000 + number) for number in range(6)]
+        opened = [connection.open() for connection in connections]
+        assert opened == [True, True, True, False, False, False]
+        assert all(connection.forth() for connection in connections[:3])
+
+
+def test_connections_at_a_time_are_counted_per_source() -> None:
+    with Wire() as wire:
+        wire.load(delta(None, ruleset(policy(allow(connections=Connections(2))), 1)))
+        opened = [Connection(wire, 6, 2000 + number).open() for number in range(4)]
+        assert opened == [True, True, False, False]
