@@ -23,6 +23,7 @@ import msgspec
 from appliance.control import ipc, messages
 from appliance.control.generations import Entry, Kept, Store
 from appliance.control.processes import PROCESSES, Identity, Instance, encode_instance, process
+from appliance.control.sandbox import SUPERVISOR_VARIABLE
 from appliance.policy import bundle as bundles
 from crypto.signing import SigningKey, load_or_create
 
@@ -81,6 +82,14 @@ class Stand:
         self.environment: dict[str, str] = {}  # further variables for processes that are started from now on
 
     def __enter__(self) -> Stand:
+        try:
+            self._enter()
+        except BaseException:
+            self.__exit__()  # a stand that does not come up leaves nothing behind either
+            raise
+        return self
+
+    def _enter(self) -> None:
         _ip("netns", "add", self.namespace)
         self.sh("ip link set lo up")
         for name in LINKS:
@@ -103,7 +112,6 @@ class Stand:
             self.start(name)
         for name in self.names:
             self.wait_for(name)
-        return self
 
     def __exit__(self, *_: object) -> None:
         for name in list(self.running):
@@ -122,7 +130,8 @@ class Stand:
                 ],
                 cwd=ROOT,
                 stderr=log,
-                env=os.environ | self.environment,
+                # Should this test run be killed, its processes end with it.
+                env=os.environ | {SUPERVISOR_VARIABLE: str(os.getpid())} | self.environment,
             )
 
     def stop(self, name: str, number: int = signal.SIGTERM) -> int:
