@@ -74,8 +74,9 @@ class Frame:
         anew = 0xFFFFFFFF ^ (FLAG_REVISIT | MARK_GENERATION)
         rules += [
             f"{timed} ct mark and {MARK_RULE:#010x} vmap @revisit",
-            # An ICMP error belongs to a connection, and is worth what that is worth.
+            # An ICMP error belongs to a connection and is worth what that is worth; it never decides about it.
             f"ct state related meta l4proto {{ icmp, ipv6-icmp }} {known} accept",
+            f"ct state related goto {INVALID}",
             # What is decided anew is undecided until it is accepted again: both the flag and the generation go.
             f"ct mark and {FLAG_REVISIT:#010x} != 0 ct mark set ct mark and {anew:#010x}",
         ]

@@ -12,10 +12,10 @@ from appliance.policy.boxes import FULL_ADDRESS
 from appliance.policy.compile import CompileCache, compile_policy
 from appliance.policy.decide import Decision, Packet, World, decide, first_match
 from appliance.policy.logprefix import parse
-from appliance.policy.model import Policy, Range
+from appliance.policy.model import Policy, Range, Rule, ServiceEntry
 from appliance.policy.ruleset import Ruleset
 from tests.model.gateway import Passage, pass_again, pass_first
-from tests.model.nft_interpreter import Machine, interval, within
+from tests.model.nft_interpreter import Frame, Machine, interval, within
 from tests.policies import LINES, NOW, gateway_address, host, random_packet, random_policy, route
 
 POLICIES = 50
@@ -219,6 +219,33 @@ def test_what_ends_by_itself_ends_running_connections(reply: bool) -> None:
             kept, cut = kept + allowed, cut + (not allowed)
     assert kept > 20
     assert cut > 20
+
+
+def test_an_icmp_error_never_decides_about_its_connection() -> None:
+    """Where everything of ICMP is allowed back, an error must not revive a TCP connection that is allowed no more."""
+    echo = Rule("R-1", ("dmz",), ("lan",), services=(ServiceEntry(1),), action="allow", number=1)
+    web = Rule("R-2", ("lan",), ("dmz",), services=(ServiceEntry(6),), action="allow", number=2)
+    policy = msgspec.structs.replace(random_policy(random.Random(1), rules=0, nat=False), rules=(echo, web))
+    ends = (host(random.Random(1), 4, "lan0"), host(random.Random(1), 4, "dmz0"))
+    packet = Packet(4, "lan0", "dmz0", *ends, 6, 1025, 80)
+    old = Machine(compile_policy(policy, generation=1, capabilities=QUEUE).ruleset)
+    without = msgspec.structs.replace(policy, rules=(echo,))
+    new = Machine(compile_policy(without, generation=2, capabilities=QUEUE).ruleset)
+    connection = pass_first(old, packet).connection
+
+    def error(loaded: Machine) -> str:
+        # Sent by the server about a packet of the client: it travels back, under the direction of what it quotes.
+        frame = Frame(
+            4, 1, packet.destination, packet.source, icmp=(3, 4), iif="dmz0", oif="lan0",
+            state="related", direction="original", connection=connection, reverse="dmz0",
+        )  # fmt: skip
+        return loaded.run("forward", frame).verdict
+
+    assert error(old) == "accept"
+    before = connection.mark
+    assert error(new) == "drop"
+    assert connection.mark == before
+    assert pass_again(new, packet, connection, reply=False).verdict == "drop"
 
 
 def test_interval_maps_hold_no_overlap() -> None:

@@ -1,0 +1,32 @@
+"""The compiled table as text: each `<name>.yaml` beside the `<name>.nft` it compiles to.
+
+After a wanted change: `python -m tests.golden.test_ruleset` writes the expectations again; read the difference.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.policy.compile import compile_policy
+from appliance.policy.delta import render
+from appliance.policy.parse import parse
+
+FOLDER = Path(__file__).parent / "ruleset"
+POLICIES = sorted(FOLDER.glob("*.yaml"))
+
+
+def compiled(path: Path) -> str:
+    policy, _ = parse(path.read_text(encoding="utf-8"), path.name, inherited={})
+    return render(compile_policy(policy, generation=1, capabilities=frozenset(), now=1_774_000_000).ruleset)
+
+
+@pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
+def test_a_policy_compiles_to_the_table_that_is_written_down(path: Path) -> None:
+    assert compiled(path) == path.with_suffix(".nft").read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for each in POLICIES:
+        each.with_suffix(".nft").write_text(compiled(each), encoding="utf-8")
