@@ -6,14 +6,18 @@ import json
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from appliance.control.placement import closed_ancestor
 from tests.netns.conftest import lab_id
 
 ROOT = Path(__file__).resolve().parents[2]
+# What the gateway's processes import; the rest of the environment is for tests and checks.
+NEEDED = ("msgspec", "yaml", "_yaml", "cffi", "_cffi_backend*", "pyroute2", "cryptography", "dns", "rich", "pygments")
 CODE = ("appliance", "crypto", "ctypes_ext", "dataplane", "examples")
 
 PROBE = """
@@ -68,8 +72,17 @@ def test_the_lab_runs_from_a_checkout_that_only_root_can_read(closed: Path) -> N
     checkout = closed / "src" / "checkout"
     for folder in CODE:
         shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    # An environment of its own: the one of the tests is tied to this checkout.
+    venv.create(checkout / ".venv", symlinks=True)
+    packages = next((checkout / ".venv" / "lib").glob("python*")) / "site-packages"
+    for name in NEEDED:
+        for found in Path(msgspec.__file__).parents[1].glob(name):
+            (shutil.copytree if found.is_dir() else shutil.copy)(found, packages / found.name)
+    python = str(checkout / ".venv" / "bin" / "python")
+    where = [python, "-c", "import appliance; print(appliance.__file__)"]
+    assert subprocess.check_output(where, cwd=checkout, text=True).startswith(str(checkout))
     done = subprocess.run(
-        [sys.executable, "-m", "appliance.lab", "--id", lab_id("c"), "--for", "1s"],
+        [python, "-m", "appliance.lab", "--id", lab_id("c"), "--for", "1s"],
         cwd=checkout,
         capture_output=True,
         text=True,
