@@ -60,8 +60,11 @@ from appliance.control.nfnetlink import Netfilter
 from appliance.control.nfsets import counters
 from appliance.control.nft import Rules
 from appliance.control.processes import Instance, process
+from appliance.control.register import Register
+from appliance.control.register import words as words_of_line
 from appliance.control.rtnetlink import Routing
 from appliance.control.shownflows import shown_flows
+from appliance.events.record import UNREGISTERED_LINE
 from appliance.policy.rulechain import chain_name
 from ctypes_ext.nftables import Nftables, NftablesError
 
@@ -69,6 +72,7 @@ NAME = "applyd"
 Permit = Callable[[Peer], bool]
 _TICK = 1.0  # seconds between looks at the clock; the deadline itself has a timer of its own
 _LOOK = 60.0  # seconds between looks at the whole ruleset; notifications come at once
+_LINES = 5.0  # seconds between looks at the lines
 _QUIET = 5.0  # seconds after the last change until the store is tidied
 _RETRY = 2.0  # seconds until a restore that the kernel refused is tried again
 
@@ -82,7 +86,10 @@ class Applyd:
         self._netfilter = Netfilter()
         self._conntrack = Conntrack(self._netfilter)
         self._drift = Drift(log)
-        self._network = Network(Routing())
+        self._routing = Routing()
+        self._network = Network(self._routing)
+        self._register = Register()
+        self._next_lines = time.monotonic()
         state, run = instance.state_of(NAME), instance.run_of(NAME)
         self._gateway = Gateway(
             Store(state),
@@ -137,7 +144,8 @@ class Applyd:
             self._instance.socket(NAME),
             self._permits(),
             self.answer,
-            limit=BUNDLE_LIMIT + BUNDLE_LIMIT // 2,
+            # Only bundles are large, and only policyd brings them.
+            large=(self._instance.identity("policyd").uid, BUNDLE_LIMIT + BUNDLE_LIMIT // 2),
             report=self._log,
         )
         await server.start()
@@ -179,9 +187,21 @@ class Applyd:
                 self._loaded()
         except KernelRefused as error:
             self._log(f"the flowtable does not take its interfaces: {error}")
+        if time.monotonic() >= self._next_lines:
+            self._next_lines = time.monotonic() + _LINES
+            self._look_at_lines()
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _LOOK
             await self._look()
+
+    def _look_at_lines(self) -> None:
+        """A line that carries traffic and is not registered is itself an alert (R2)."""
+        running = self._gateway.running
+        if running is None:  # everything is closed, and nothing says yet what belongs where
+            return
+        interfaces = frozenset(name for zone in running.bundle.zones for name in zone.interfaces)
+        for line in self._register.look(self._routing.lines(), interfaces, time.monotonic()):
+            self._log.alert(UNREGISTERED_LINE, "Unregistered line", words_of_line(line), line.name)
 
     def _running_changed(self) -> None:
         """The kernel holds another generation: watch its rules and its deadline, and read it back once."""
@@ -433,6 +453,8 @@ class Applyd:
         findings = [*self._gateway.missing, *(running.bundle.omitted if running else ())]
         if self._drift.words:
             findings.append(self._drift.words)
+        self._look_at_lines()
+        findings += map(words_of_line, self._register.unregistered)
         return DoctorReport(
             capabilities.kernel(), capabilities.with_need(self._capabilities, requires), tuple(findings)
         )

@@ -12,6 +12,8 @@ import os
 import pwd
 import socket
 import struct
+import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +29,9 @@ REPLY_LIMIT = 64 * MIB
 FRAME_SECONDS = 30.0  # a frame that has begun arrives within this time
 IDLE_SECONDS = 120.0
 CONNECTIONS = 64
+USER_CONNECTIONS = 16  # of them for one user: nobody may keep the others out
+
+_QUIET = 1.0  # seconds between two reports of refusals of one user
 
 _LENGTH = struct.Struct("!I")
 _CREDENTIALS = struct.Struct("=iII")
@@ -184,7 +189,9 @@ class Server:
     """Answers requests on a Unix socket.
 
     `permits` says for each request type whether that peer may make it; a type that is not there is
-    refused for everyone. `answer` gets what was permitted, one request of a connection at a time.
+    refused for everyone. A peer that may ask nothing is turned away before it is read, so that it costs neither a
+    place nor memory. `answer` gets what was permitted, one request of a connection at a time. `limit` bounds a
+    request, `large` names a user whose requests may be larger.
     """
 
     def __init__(
@@ -194,17 +201,20 @@ class Server:
         answer: Answer,
         *,
         limit: int = LIMIT,
+        large: tuple[int, int] | None = None,  # uid, bytes
         mode: int = 0o666,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._path = path
         self._permits = permits
         self._answer = answer
+        self._limits = dict([large] if large is not None else [])
         self._limit = limit
         self._mode = mode
         self._report = report
         self._decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
-        self._open = 0
+        self._open: Counter[int] = Counter()  # connections by user
+        self._told: dict[int, float] = {}  # when a refusal of this user was reported last
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -227,39 +237,59 @@ class Server:
             self._path.unlink(missing_ok=True)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open += 1
+        peer = peer_of(writer.get_extra_info("socket"))
+        self._open[peer.uid] += 1
         self._writers.add(writer)
         try:
-            if self._open > CONNECTIONS:
-                await _reply(writer, Refused("busy", f"{CONNECTIONS} connections are open already; try again"))
+            refusal = self._turned_away(peer)
+            if refusal is not None:
+                await _reply(writer, refusal)
                 return
-            peer = peer_of(writer.get_extra_info("socket"))
             while await self._exchange(reader, writer, peer):
                 pass
         except (TimeoutError, ConnectionError, asyncio.IncompleteReadError):
             return  # the peer left or stalled: its own affair
         finally:
-            self._open -= 1
+            self._open[peer.uid] -= 1
             self._writers.discard(writer)
             writer.close()
+
+    def _turned_away(self, peer: Peer) -> Refused | None:
+        """Why a connection is not even read. Root comes in when others fill all places: it must set things right."""
+        if not any(permit(peer) for permit in self._permits.values()):
+            self._tell(peer, f"refused uid {peer.uid} (pid {peer.pid}): not allowed")
+            return Refused("not-allowed", f"{self._path.stem} does not answer {peer.name} (uid {peer.uid})")
+        if self._open[peer.uid] > USER_CONNECTIONS:
+            return Refused("busy", f"{peer.name} has {USER_CONNECTIONS} connections open already; try again")
+        if peer.uid and self._open.total() > CONNECTIONS:
+            return Refused("busy", f"{CONNECTIONS} connections are open already; try again")
+        return None
+
+    def _tell(self, peer: Peer, words: str) -> None:
+        """Say who was refused, but not so often that it drives everything else out of the log."""
+        now = time.monotonic()
+        if now - self._told.get(peer.uid, -_QUIET) >= _QUIET:
+            self._told[peer.uid] = now
+            self._report(words)
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Peer) -> bool:
         async with asyncio.timeout(IDLE_SECONDS):
             size = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))[0]
-        if size > self._limit:
-            await _reply(writer, too_large(size, self._limit))
+        limit = self._limits.get(peer.uid, self._limit)
+        if size > limit:
+            await _reply(writer, too_large(size, limit))
             return False
         async with asyncio.timeout(FRAME_SECONDS):
             body = await reader.readexactly(size)
         try:
             request = self._decoder.decode(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             await _reply(writer, Refused("bad-request", f"not a request of this version: {error}"))
             return False
         del body
         permit = self._permits.get(type(request))
         if permit is None or not permit(peer):
-            self._report(f"refused {type(request).__name__} of uid {peer.uid} (pid {peer.pid}): not allowed")
+            self._tell(peer, f"refused {type(request).__name__} of uid {peer.uid} (pid {peer.pid}): not allowed")
             await _reply(
                 writer,
                 Refused("not-allowed", f"{type(request).__name__} is not for {peer.name} (uid {peer.uid})"),
@@ -318,4 +348,3 @@ def ancestors(pid: int, proc: Path = Path("/proc")) -> Iterable[tuple[int, str]]
 def came_by_ssh(pid: int) -> bool:
     """Whether an sshd is among the process's ancestors."""
     return any(name.startswith("sshd") for _, name in ancestors(pid))
-

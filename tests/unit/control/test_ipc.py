@@ -21,7 +21,15 @@ REPORT = StatusReport("here", 1, 1, 0.0, "", ())
 class Serving:
     """A server in a thread of its own."""
 
-    def __init__(self, path: Path, answer: Callable[[Request, Peer], Awaitable[Reply]], limit: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        answer: Callable[[Request, Peer], Awaitable[Reply]],
+        limit: int,
+        *,
+        nobody: bool = False,
+        large: tuple[int, int] | None = None,
+    ) -> None:
         self.path = path
         self.loop = asyncio.new_event_loop()
         self.refused: list[str] = []
@@ -30,7 +38,9 @@ class Serving:
             Check: lambda _: True,
             Confirm: lambda _: False,
         }
-        self.server = Server(path, permits, answer, limit=limit, report=self.refused.append)
+        if nobody:
+            permits = dict.fromkeys(permits, lambda _: False)
+        self.server = Server(path, permits, answer, limit=limit, large=large, report=self.refused.append)
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
         asyncio.run_coroutine_threadsafe(self.server.start(), self.loop).result(10)
@@ -101,10 +111,10 @@ def test_a_peer_that_leaves_in_the_middle_harms_nobody(serving: Serving) -> None
     assert call(serving.path, Status(), StatusReport) == REPORT
 
 
-def test_more_connections_than_allowed_are_told_busy(serving: Serving) -> None:
+def test_one_user_cannot_take_every_connection(serving: Serving) -> None:
     waiting = []
     try:
-        for _ in range(ipc.CONNECTIONS):
+        for _ in range(ipc.USER_CONNECTIONS):
             raw = socket.socket(socket.AF_UNIX)
             raw.connect(str(serving.path))
             waiting.append(raw)
@@ -112,9 +122,68 @@ def test_more_connections_than_allowed_are_told_busy(serving: Serving) -> None:
         with pytest.raises(RefusedError) as refused:
             call(serving.path, Status(), StatusReport, timeout=10)
         assert refused.value.reply.code == "busy"
+        assert serving.server._turned_away(Peer(1, os.getuid() + 1, 0)) is None  # others come in all the same
     finally:
         for raw in waiting:
             raw.close()
+
+
+def test_more_connections_than_allowed_are_told_busy_but_root_comes_in(serving: Serving) -> None:
+    for uid in range(1_000, 1_000 + ipc.CONNECTIONS):
+        serving.server._open[uid] = 1
+    refused = serving.server._turned_away(Peer(1, 1_000 + ipc.CONNECTIONS, 0))
+    assert refused is None  # as many as may be are open, this one included
+    serving.server._open[999] = 1
+    refused = serving.server._turned_away(Peer(1, 999, 0))
+    assert refused is not None
+    assert refused.code == "busy"
+    assert serving.server._turned_away(Peer(1, 0, 0)) is None
+
+
+def test_who_may_ask_nothing_is_turned_away_before_it_says_anything(tmp_path: Path) -> None:
+    async def answer(request: Request, peer: Peer) -> Reply:
+        raise AssertionError(f"{peer} asked {request}")
+
+    serving = Serving(tmp_path / "applyd.sock", answer, 1 << 20, nobody=True)
+    try:
+        with socket.socket(socket.AF_UNIX) as raw:
+            raw.settimeout(10)
+            raw.connect(str(serving.path))
+            assert b"not-allowed" in raw.recv(4096)
+            assert raw.recv(4096) == b""
+        for _ in range(50):
+            with pytest.raises(RefusedError, match="does not answer"):
+                call(serving.path, Status(), StatusReport)
+        assert 1 <= len(serving.refused) < 25  # told, and not once for each
+    finally:
+        serving.stop()
+
+
+def test_only_the_named_user_may_send_much(tmp_path: Path) -> None:
+    async def answer(request: Request, peer: Peer) -> Reply:
+        assert isinstance(request, Check)
+        return Checked((), len(request.text), "here", ok=True)
+
+    for large, taken in (((os.getuid(), 1 << 20), True), ((os.getuid() + 1, 1 << 20), False)):
+        serving = Serving(tmp_path / "applyd.sock", answer, 1 << 10, large=large)
+        try:
+            if taken:
+                assert call(serving.path, Check("x" * 10_000), Checked).rules == 10_000
+            else:
+                with pytest.raises(RefusedError, match="MiB are taken"):
+                    call(serving.path, Check("x" * 10_000), Checked)
+        finally:
+            serving.stop()
+
+
+def test_a_frame_nested_without_end_is_refused(serving: Serving) -> None:
+    body = b'{"type":"Status","x":' + b"[" * 500_000
+    with socket.socket(socket.AF_UNIX) as raw:
+        raw.settimeout(10)
+        raw.connect(str(serving.path))
+        raw.sendall(len(body).to_bytes(4, "big") + body)
+        assert b"bad-request" in raw.recv(4096)
+    assert call(serving.path, Status(), StatusReport) == REPORT
 
 
 def test_a_daemon_that_is_away_is_told_with_what_to_do(tmp_path: Path) -> None:
