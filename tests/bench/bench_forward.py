@@ -271,8 +271,7 @@ def forwarding(policy: Policy, short: Policy, rounds: int) -> list[Row]:
             "linear 10,000": Lane(stack, linear(policy)),
         }
         chosen = {
-            name: flows(short if name == "linear 1,000" else policy, 17, FLOWS)
-            for name in ("accept", "linear 1,000")
+            name: flows(short if name == "linear 1,000" else policy, 17, FLOWS) for name in ("accept", "linear 1,000")
         }
         there, back = {}, {}
         for name, lane in lanes.items():
@@ -316,9 +315,7 @@ def forwarding(policy: Policy, short: Policy, rounds: int) -> list[Row]:
     return rows
 
 
-def ratio(
-    what: str, ours: list[float], theirs: list[float], wanted: float | None, unit: float, word: str
-) -> Row:
+def ratio(what: str, ours: list[float], theirs: list[float], wanted: float | None, unit: float, word: str) -> Row:
     quotient = max(ours) / max(theirs)
     return Row(
         what=f"{what}",
