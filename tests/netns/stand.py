@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -224,13 +224,11 @@ class Stand:
 
     def ask_as(self, name: str, request: messages.Request, reply: type[T]) -> T | messages.Refused:
         """Ask applyd as another process would: the kernel shows it that process's user."""
-        os.seteuid(self.instance.identity(name).uid)
-        try:
-            return ipc.call(self.instance.socket("applyd"), request, reply, timeout=30)
-        except ipc.RefusedError as error:
-            return error.reply
-        finally:
-            os.seteuid(0)
+        with as_user(self.instance.identity(name).uid):
+            try:
+                return ipc.call(self.instance.socket("applyd"), request, reply, timeout=30)
+            except ipc.RefusedError as error:
+                return error.reply
 
     def sh(self, command: str) -> str:
         """Run a command in the stand's namespace; its output."""
@@ -249,6 +247,21 @@ class Stand:
     def chains(self) -> list[str]:
         listing = self.sh("nft -t list table inet reef 2>/dev/null || true")
         return [line.strip() for line in listing.splitlines() if line.strip().startswith("chain ")]
+
+
+@contextlib.contextmanager
+def as_user(uid: int, groups: tuple[int, ...] = ()) -> Iterator[None]:
+    """This process shows the kernel another user meanwhile: whom it connects to sees that one."""
+    before = os.getgroups()
+    os.setgroups(groups)
+    os.setegid(uid)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(before)
 
 
 def until(holds: Callable[[], object], what: str, patience: float = PATIENCE) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,8 +17,7 @@ from appliance.control import messages
 from appliance.control.ipc import DaemonAway, RefusedError
 from appliance.policy.ruleset import Chain
 from crypto.signing import load_or_create
-from tests.netns.readable import readable
-from tests.netns.stand import ROOT, Stand, policy, rule, until
+from tests.netns.stand import Stand, as_user, policy, rule, until
 
 HEAD_MISSING = """\
 reef: 1
@@ -238,30 +236,13 @@ def test_only_those_who_may_are_answered(stand: Stand) -> None:
     load = messages.Load(b"{}", b"", 0)
     for request, name in ((load, "applyd"), (messages.Sign("0" * 64), "keyd"), (messages.SetUpdate("x"), "applyd")):
         assert stand.refusal(request, to=name).code == "not-allowed"
-    program = (
-        "import sys; from pathlib import Path; from appliance.control import ipc, messages\n"
-        "try: print(ipc.call(Path(sys.argv[1]), messages.Status(), messages.StatusReport))\n"
-        "except ipc.RefusedError as error: print(error.reply.code)"
-    )
-    command = (sys.executable, "-c", program, str(stand.instance.socket("policyd")))
-    nobody = subprocess.run(
-        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command],
-        preexec_fn=readable,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert nobody.stdout.strip() == "not-allowed"
-    operator = subprocess.run(
-        ["setpriv", "--reuid=65534", "--regid=65534", f"--groups={stand.instance.operators}", *command],
-        preexec_fn=readable,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "StatusReport" in operator.stdout
+    nobody = 65534
+    with as_user(nobody):
+        assert stand.refusal(messages.Status()).code == "not-allowed"
+        assert stand.refusal(messages.Sign("0" * 64), to="keyd").code == "not-allowed"
+    with as_user(nobody, (stand.instance.operators,)):
+        assert stand.ask(messages.Status(), messages.StatusReport).running == 1
+        assert stand.refusal(messages.Status(), to="applyd").code == "not-allowed"
 
 
 def test_a_bundle_that_was_not_signed_here_is_refused(stand: Stand) -> None:
