@@ -304,22 +304,21 @@ def _guarded(pieces: dict[str, Piece]) -> set[str]:
 
 
 def _dispatch(pair: Pair, sections: list[Section]) -> list[str]:
-    """To the chain of the packet's class. What has no rules returns, and is denied by default."""
-    rules = []
+    """To the section of the packet's class. What has no rules returns, and is denied by default.
+
+    Plain comparisons, not a map: they lie in the chain itself, where a map is one more place to look.
+    """
     present = {section.traffic for section in sections}
-    for version in emit.VERSIONS:
-        words = {"tcp": "tcp", "udp": "udp", "icmp": "icmp" if version == 4 else "ipv6-icmp"}
-        if not any(traffic.version == version for traffic in present):
-            continue
-        entries = []
-        for family, word in words.items():
+    rules = []
+    for family in ("tcp", "udp", "icmp", "other"):
+        for version in emit.VERSIONS:
             traffic = Traffic(version, family)
             verdict = f"goto {chain_of(pair, traffic)}" if traffic in present else "return"
-            entries.append(f"{word} : {verdict}")
-        rules.append(f"meta nfproto ipv{version} meta l4proto vmap {{ {', '.join(entries)} }}")
-        other = Traffic(version, "other")
-        if other in present:
-            rules.append(f"meta nfproto ipv{version} goto {chain_of(pair, other)}")
+            if verdict == "return" and Traffic(version, "other") not in present:
+                continue
+            word = {"icmp": "icmp" if version == 4 else "ipv6-icmp"}.get(family, family)
+            protocol = "" if family == "other" else f" meta l4proto {word}"
+            rules.append(f"meta nfproto ipv{version}{protocol} {verdict}")
     return rules
 
 

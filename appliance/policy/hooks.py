@@ -22,6 +22,7 @@ from appliance.policy.ruleset import Chain, Set
 
 QUEUES = "0-3"
 FLOWTABLE = "fast"
+INLINE_NETWORKS = 4  # a comparison in the chain is cheaper than a set, up to about so many
 INVALID = "invalid"
 PINHOLE = "pinhole"
 SPOOFED = "antispoofing"
@@ -196,8 +197,9 @@ class Frame:
                     for part in zone.networks
                     if part.version == version
                 ]
-                if parts:
-                    rules.append(f"{emit.IP[version]} saddr {emit.braces(parts)} {back} return")
+                if len(parts) > INLINE_NETWORKS:
+                    parts = [emit.braces(parts)]
+                rules += [f"{emit.IP[version]} saddr {part} {back} return" for part in parts]
         else:
             rules.append(f"{back} return")
         return [
