@@ -19,12 +19,14 @@ from pathlib import Path
 
 import msgspec
 
+from appliance.control import shape
 from appliance.control.batch import KernelRefused, statements
 from appliance.control.conntrack import Conntrack, session_tuple
 from appliance.control.generations import Entry, Kept, State, Store, StoreError, boot_candidate
 from appliance.control.messages import GenerationSummary, Loaded, Refused
 from appliance.control.network import Network, NetworkRefused
 from appliance.control.nft import Marker, Rules, present_devices
+from appliance.control.shape import ShapeError
 from appliance.policy import bundle as bundles
 from appliance.policy.bundle import Bundle, generation_mark
 from appliance.policy.ruleset import Ruleset
@@ -211,9 +213,11 @@ class Gateway:
                 "purpose, remove keyd.public from applyd's state and start applyd again",
             )
         try:
-            return Running(bundles.decode(data), digest)
-        except msgspec.DecodeError as error:
+            bundle = bundles.decode(data)
+            shape.check(bundle)
+        except (msgspec.DecodeError, ShapeError) as error:
             raise LoadRefused("format", f"the bundle is not one that this applyd reads: {error}") from error
+        return Running(bundle, digest)
 
     def _expected(self, bundle: Bundle) -> None:
         """Only the next generation of what runs may be loaded."""

@@ -231,6 +231,31 @@ def test_a_kernel_that_refuses_leaves_the_old_generation(stand: Stand) -> None:
     assert stand.apply(policy(rule("R-1"))).generation == 3
 
 
+def test_a_signed_bundle_cannot_leave_its_table_or_read_files(stand: Stand) -> None:
+    """What a policyd that was taken over could have signed."""
+    stand.apply(TWO)
+    bundle = stand.bundle(1)
+    before = stand.sh("nft -s list ruleset")
+    chains = bundle.ruleset.chains
+    secret = stand.instance.state_of("applyd") / "journal"
+    for line in (f'include "{secret}"', "accept; delete table inet reef_ban", "accept\nflush ruleset"):
+        hostile = chains | {"r_R-2": Chain((*chains["r_R-2"].rules, line))}
+        refused = stand.load_as_policyd(
+            msgspec.structs.replace(
+                bundle, generation=2, parent=1, ruleset=msgspec.structs.replace(bundle.ruleset, chains=hostile)
+            )
+        )
+        assert isinstance(refused, messages.Refused)
+        assert refused.code == "format"
+        assert "confirmed" not in refused.message  # nothing of the journal
+    refused = stand.load_as_policyd(
+        msgspec.structs.replace(bundle, generation=2, parent=1, sysctls={"net/../kernel/hostname": "1"})
+    )
+    assert isinstance(refused, messages.Refused)
+    assert refused.code == "format"
+    assert stand.sh("nft -s list ruleset") == before
+
+
 def test_only_those_who_may_are_answered(stand: Stand) -> None:
     stand.apply(TWO)
     load = messages.Load(b"{}", b"", 0)
