@@ -121,6 +121,8 @@ def _detail(event: Event) -> str:
         return f"{method} {url if url.startswith('http:') else host + url}"
     if event.anomaly is not None:
         return str(event.anomaly.get("event", ""))
+    if event.alert is not None:
+        return str(event.alert.get("signature", ""))
     if event.engine is not None:
         words = f"{event.engine.get('module', '')}: {event.engine.get('message', '')}"
         return f"{words}: {event.engine['error']}" if event.engine.get("error") else words

@@ -47,8 +47,16 @@ class Log:
 
     def __call__(self, words: str) -> None:
         print(f"{self._name}: {words}", file=sys.stderr, flush=True)
+        self._write(record.notice(self._name, words, seconds=time.time()))
+
+    def alert(self, signature: int, category: str, words: str, interface: str = "") -> None:
+        """What somebody must look at (`appliance.events.record` has the numbers)."""
+        print(f"{self._name}: {words}", file=sys.stderr, flush=True)
+        self._write(record.alert(signature, category, words, seconds=time.time(), interface=interface))
+
+    def _write(self, event: record.Event) -> None:
         if self._spool is not None:
-            self._spool.append(record.encode(record.notice(self._name, words, seconds=time.time())), 1)
+            self._spool.append(record.encode(event), 1)
 
     def tick(self) -> None:
         """Make durable what waits for it."""

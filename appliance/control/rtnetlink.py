@@ -26,7 +26,8 @@ RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTMGRP_LINK = 1  # group number
 
-IFLA_IFNAME = 3
+IFLA_IFNAME, IFLA_LINK, IFLA_MASTER, IFLA_STATS64, IFLA_LINK_NETNSID = 3, 5, 10, 23, 37
+IFF_UP, IFF_LOOPBACK = 0x1, 0x8
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_TABLE = 1, 4, 5, 6, 15
 RT_TABLE_MAIN = 254
@@ -44,6 +45,19 @@ class Link(msgspec.Struct, frozen=True):
     index: int
     name: str
     up: bool
+
+
+class Line(msgspec.Struct, frozen=True):
+    """An interface as a line: what it received so far, and by number what it is a port of (`master`) and stands on
+    (`below`, as a VLAN does); 0 for none."""
+
+    index: int
+    name: str
+    up: bool
+    loopback: bool = False
+    received: int = 0  # packets
+    master: int = 0
+    below: int = 0
 
 
 class Address(msgspec.Struct, frozen=True, order=True):
@@ -79,8 +93,29 @@ class Routing:
         for data in self._dump(RTM_GETLINK, _IFINFO.pack(0, 0, 0, 0, 0)):
             _, _, index, flags, _ = _IFINFO.unpack_from(data)
             name = text(attribute_map(data, _IFINFO.size)[IFLA_IFNAME])
-            found[name] = Link(index, name, bool(flags & 1))
+            found[name] = Link(index, name, bool(flags & IFF_UP))
         return found
+
+    def lines(self) -> tuple[Line, ...]:
+        """Every interface with what it received."""
+        found: list[Line] = []
+        for data in self._dump(RTM_GETLINK, _IFINFO.pack(0, 0, 0, 0, 0)):
+            _, _, index, flags, _ = _IFINFO.unpack_from(data)
+            fields = attribute_map(data, _IFINFO.size)
+            # A number of another namespace says nothing here.
+            below = 0 if IFLA_LINK_NETNSID in fields else _native(fields.get(IFLA_LINK))
+            found.append(
+                Line(
+                    index,
+                    text(fields[IFLA_IFNAME]),
+                    bool(flags & IFF_UP),
+                    bool(flags & IFF_LOOPBACK),
+                    _native(fields.get(IFLA_STATS64, b"")[:8]),
+                    _native(fields.get(IFLA_MASTER)),
+                    below,
+                )
+            )
+        return tuple(found)
 
     def addresses(self) -> set[Address]:
         found: set[Address] = set()

@@ -108,3 +108,22 @@ def notice(module: str, message: str, *, seconds: float, host: str = "", error: 
     if error:
         engine["error"] = error
     return Event(timestamp=format_time(seconds), event_type="engine", host=host, engine=engine)
+
+
+# Alerts of the gateway itself, beside those of inspection: EVE's generator id of ours, and a number for each.
+ALERTS = 87
+UNREGISTERED_LINE = 1
+
+
+def alert(signature: int, category: str, message: str, *, seconds: float, interface: str = "") -> Event:
+    """An alert that the gateway raises itself, about an interface where one is concerned."""
+    body = {
+        "action": "blocked",
+        "gid": ALERTS,
+        "signature_id": signature,
+        "rev": 1,
+        "signature": message,
+        "category": category,
+        "severity": 1,
+    }
+    return Event(timestamp=format_time(seconds), event_type="alert", in_iface=interface, alert=body)

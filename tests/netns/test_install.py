@@ -28,9 +28,9 @@ mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
 mount --rbind /dev "$root/dev"
 ip link set lo up
-ip link add wan0 type veth peer name far0
-ip link add lan0 type veth peer name near0
-for link in wan0 far0 lan0 near0; do ip link set "$link" up; done
+ip tuntap add wan0 mode tap
+ip tuntap add lan0 mode tap
+for link in wan0 lan0; do ip link set "$link" up; done
 exec chroot "$root" /bin/sh -eu /start
 """
 
