@@ -137,8 +137,11 @@ class Feed:
 def follow(
     events: Path, selection: Selection, stopped: Callable[[], bool], *, poll: float = POLL_SECONDS
 ) -> Iterator[Event | Lost]:
-    """What comes from now on, until `stopped` answers true; losses are never left out."""
-    feed = Feed(events)
+    """What comes from this call on, until `stopped` answers true; losses are never left out."""
+    return _coming(Feed(events), selection, stopped, poll)
+
+
+def _coming(feed: Feed, selection: Selection, stopped: Callable[[], bool], poll: float) -> Iterator[Event | Lost]:
     while not stopped():
         came = feed.new()
         yield from (item for item in came if isinstance(item, Lost) or selection.chooses(item))

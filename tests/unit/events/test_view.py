@@ -97,6 +97,15 @@ def test_following_shows_what_comes_and_what_is_lost(events: Path) -> None:
     ]
 
 
+def test_following_begins_with_the_call(tmp_path: Path) -> None:
+    events = tmp_path / "events"
+    write(events, "inspectd", event(1, "R-1"))
+    coming = follow(events, Selection(), lambda: False, poll=0.001)
+    write(events, "inspectd", event(2, "R-2"))  # before anybody looked
+    first = next(coming)
+    assert isinstance(first, Event) and first.decision.rule == "R-2"
+
+
 def test_an_event_survives_its_line() -> None:
     one = event(3, src_ip="2001:db8::1", drop={"len": 60})
     line = record.encode(one)
