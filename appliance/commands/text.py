@@ -31,11 +31,12 @@ from appliance.policy.problem import PolicyError, Problem
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What `reef check --json` says of one file."""
+    """What `reef check --json` says of one file: of the policy of a `site`, or of a `baseline`."""
 
     file: str
     ok: bool
     site: str
+    baseline: str
     zones: int
     rules: int
     seconds: float
@@ -48,16 +49,25 @@ def finding(problem: Problem) -> Finding:
 
 
 def parse_text(
-    text: str, name: str, inherited: Baselines, files: Mapping[str, str], now: float | None = None
+    text: str,
+    name: str,
+    inherited: Baselines,
+    files: Mapping[str, str],
+    now: float | None = None,
+    *,
+    baseline: bool = False,
 ) -> tuple[Policy, tuple[Finding, ...]]:
     """The policy of a text and its warnings. Raises `Failure` with every problem, ready to be shown.
 
-    With `now` (seconds since the epoch) rules that have expired or wait for a review are warned of.
+    With `now` (seconds since the epoch) rules that have expired or wait for a review are warned of. With
+    `baseline` the text is a baseline and the policy what it makes of a site that says nothing else.
     """
+    from appliance.policy.alone import check_baseline
     from appliance.policy.parse import parse
 
+    read = check_baseline if baseline else parse
     try:
-        policy, warnings = parse(text, name, inherited=inherited, files=files, now=now)
+        policy, warnings = read(text, name, inherited=inherited, files=files, now=now)
     except PolicyError as error:
         findings = [finding(problem) for problem in error.problems]
         raise Failure(
@@ -81,13 +91,17 @@ def check(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _check_one(file: str, options: argparse.Namespace, terminal: Terminal) -> Verdict:
-    name = shown_name(file)
+    from appliance.policy.alone import name_of_baseline
+
+    name, baseline = shown_name(file), ""
     started = time.perf_counter()
     findings: tuple[Finding, ...]
     try:
         text = read_text(file)
+        baseline = name_of_baseline(text)
         inherited = baselines(file, options.baselines, own_baselines(options))
-        policy, findings = parse_text(text, name, inherited, ListFiles(folder_of(file)), time.time())
+        lists = ListFiles(folder_of(file))
+        policy, findings = parse_text(text, name, inherited, lists, time.time(), baseline=bool(baseline))
     except Failure as failure:
         findings = failure.findings or (
             Finding(name, 0, 0, failure.message.removeprefix(f"{name}: "), failure.remedy),
@@ -95,14 +109,17 @@ def _check_one(file: str, options: argparse.Namespace, terminal: Terminal) -> Ve
         if not terminal.json:
             show_findings(terminal, findings, failure.texts, everything=options.all)
             terminal.note(f"{escape(name)}: refused, {summary(findings)}", "bold red")
-        return Verdict(name, False, "", 0, 0, round(time.perf_counter() - started, 6), findings)
+        return Verdict(name, False, "", baseline, 0, 0, round(time.perf_counter() - started, 6), findings)
     seconds = round(time.perf_counter() - started, 6)
     if not terminal.json:
         show_findings(terminal, findings, _texts(text, name, inherited.read), everything=options.all)
         also = f", {summary(findings)}" if findings else ""
-        parts = f"{count(len(policy.rules), 'rule')}, {count(len(policy.zones), 'zone')}"
-        terminal.line(f"{escape(name)}: ok, site {policy.site}, {parts}{also} ({took(seconds)})", "green")
-    return Verdict(name, True, policy.site, len(policy.zones), len(policy.rules), seconds, findings)
+        parts = f"site {policy.site}, {count(len(policy.rules), 'rule')}, {count(len(policy.zones), 'zone')}"
+        if baseline:
+            parts = f"baseline {baseline}, {count(len(policy.rules), 'rule')} for a site with every role"
+        terminal.line(f"{escape(name)}: ok, {parts}{also} ({took(seconds)})", "green")
+    site = "" if baseline else policy.site
+    return Verdict(name, True, site, baseline, len(policy.zones), len(policy.rules), seconds, findings)
 
 
 def fmt(options: argparse.Namespace, terminal: Terminal) -> int:
