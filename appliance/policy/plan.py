@@ -194,6 +194,11 @@ _WORDS = {
     "first": "from",
     "full_name": "name",
 }
+# Everything that decides whether a rule matches, and what happens to what it allows.
+_SAID_OF_A_RULE = (
+    *("source", "destination", "services", "people", "when", "rate", "connections", "inspect"),
+    *("log", "expires", "review"),
+)
 _SAID = {"source": "said_source", "destination": "said_destination", "services": "said_service"}
 _NOTHING = {"expires": "never", "when": "always", "owner": "nobody", "people": "everybody", "inspect": "nothing"}
 
@@ -282,12 +287,12 @@ def _several(words: list[str]) -> str:
 
 
 def said_of(value: msgspec.Struct) -> str:
-    """A value in one line: "allow lan -> internet, service web, people group_staff"."""
+    """A value in one line: "allow lan -> internet, service web, people group:staff, limit 3/minute"."""
     if isinstance(value, Rule):
         parts = [f"{value.action} {', '.join(value.sources)} -> {', '.join(value.destinations)}"]
-        for field in ("source", "destination", "services", "people", "when", "expires"):
+        for field in _SAID_OF_A_RULE:
             content = getattr(value, field)
-            if content and content != EVERYTHING and content != (ServiceEntry(None),):
+            if content and content not in (EVERYTHING, (ServiceEntry(None),), "none"):
                 parts.append(f"{_WORDS.get(field, field)} {_value(field, content, value)}")
         if not value.enabled:
             parts.append("not enabled")
