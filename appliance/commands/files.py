@@ -7,16 +7,17 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.commands.failure import Failure
 from appliance.control.messages import Finding
+from appliance.control.sources import BASELINE_NAME, LIST_NAME, SourceError, Texts
+from appliance.policy.limits import MAX_LIST_FILE_BYTES, MAX_TEXT_BYTES
 
 STDIN = "-"
 # Far above the parser's own limit, which has the better words; this one keeps /dev/zero out of memory.
 MAX_READ = 64 * 1024 * 1024
-_BASELINE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def shown_name(file: str) -> str:
@@ -76,40 +77,21 @@ def write_text(file: str, text: str) -> None:
         raise Failure(f"{file}: cannot be written: {error.strerror}", name="unwritable") from error
 
 
-class Baselines(Mapping[str, str]):
-    """The texts that a policy may inherit, read from `folders` when they are asked for; the first folder wins."""
-
-    def __init__(self, folders: Sequence[Path]) -> None:
-        self.folders = tuple(folders)
-        self.read: dict[str, str] = {}  # what was asked for, for the carets of its problems
+class _Named(Texts):
+    """Texts by name; one that is there and cannot be read ends the verb."""
 
     def __getitem__(self, name: str) -> str:
-        if name not in self.read:
-            path = self._path(name)
-            if path is None:
-                raise KeyError(name)
-            self.read[name] = read_text(str(path))
-        return self.read[name]
+        try:
+            return super().__getitem__(name)
+        except SourceError as error:
+            raise Failure(f"{error.path}: {error.message}", error.remedy, name="unreadable") from error
 
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self._path(name) is not None
 
-    def __iter__(self) -> Iterator[str]:
-        found: dict[str, None] = {}
-        for folder in self.folders:
-            with contextlib.suppress(OSError):
-                found.update(dict.fromkeys(sorted(path.stem for path in folder.glob("*.yaml"))))
-        return iter(found)
+class Baselines(_Named):
+    """The texts that a policy may inherit; the first of `folders` that has one wins."""
 
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def _path(self, name: str) -> Path | None:
-        # A name is a file's stem and nothing else, so that no text can name a file elsewhere.
-        if not _BASELINE_NAME.fullmatch(name):
-            return None
-        paths = (folder / f"{name}.yaml" for folder in self.folders)
-        return next((path for path in paths if path.is_file()), None)
+    def __init__(self, folders: Sequence[Path]) -> None:
+        super().__init__(tuple(folders), ".yaml", BASELINE_NAME, MAX_TEXT_BYTES)
 
 
 def baselines(file: str, given: Sequence[str] | None, own: Path | None = None) -> Baselines:
@@ -131,36 +113,11 @@ def folder_of(file: str) -> Path:
     return Path.cwd() if file == STDIN else Path(file).resolve().parent
 
 
-class ListFiles(Mapping[str, str]):
-    """The list files that a text names, read when they are asked for: those below the text's folder, no others."""
+class ListFiles(_Named):
+    """The list files that a text names: those below the text's folder, no others."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.read: dict[str, str] = {}
-
-    def __getitem__(self, name: str) -> str:
-        if name not in self.read:
-            path = self._path(name)
-            if path is None:
-                raise KeyError(name)
-            self.read[name] = read_text(str(path))
-        return self.read[name]
-
-    def _path(self, name: str) -> Path | None:
-        # A text that somebody else wrote must not make root read /etc/shadow aloud.
-        if "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
-            return None
-        path = self.folder / name
-        return path if path.is_file() else None
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and (name in self.read or self._path(name) is not None)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.read)
-
-    def __len__(self) -> int:
-        return len(self.read)
+        super().__init__((folder,), "", LIST_NAME, MAX_LIST_FILE_BYTES)
 
 
 _FILE_KEY = re.compile(r"""\bfile:[ ]*["']?([^\s,}\]"'#]+)""")

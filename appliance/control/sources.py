@@ -15,8 +15,8 @@ import msgspec
 
 from appliance.policy.limits import MAX_LIST_FILE_BYTES, MAX_TEXT_BYTES
 
-_BASELINE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,47}")
-_LIST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*){0,4}")
+BASELINE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,47}")
+LIST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*){0,4}")
 
 
 class SourceError(Exception):
@@ -83,12 +83,12 @@ class Sources(msgspec.Struct, frozen=True):
 
 def baselines(*folders: Path) -> Texts:
     """The baselines in `folders`: `<name>.yaml`."""
-    return Texts(folders, ".yaml", _BASELINE, MAX_TEXT_BYTES)
+    return Texts(folders, ".yaml", BASELINE_NAME, MAX_TEXT_BYTES)
 
 
 def lists(*folders: Path) -> Texts:
     """The list files below `folders`."""
-    return Texts(folders, "", _LIST, MAX_LIST_FILE_BYTES)
+    return Texts(folders, "", LIST_NAME, MAX_LIST_FILE_BYTES)
 
 
 def read_sources(path: Path, *inherited: Path) -> Sources:
