@@ -116,7 +116,10 @@ class Conntrack:
 
         Connections that begin or end meanwhile may be missing: the table is not held still for us.
         """
-        payload = u32(CTA_MARK, rule) + u32(CTA_MARK_MASK, MARK_RULE) if rule else b""
+        return self._marked(rule, MARK_RULE)
+
+    def _marked(self, mark: int, mask: int) -> list[Flow]:
+        payload = u32(CTA_MARK, mark) + u32(CTA_MARK_MASK, mask) if mark else b""
         found: list[Flow] = []
         try:
             found.extend(
@@ -150,6 +153,19 @@ class Conntrack:
     def decide_rule_anew(self, rule: int) -> int:
         """`decide_anew` for every connection that the rule with this number decided; how many there were."""
         return sum(self.decide_anew(flow) for flow in self.flows(rule))
+
+    def forget_generation(self, stamp: int) -> int:
+        """`decide_anew` for every connection whose mark carries these generation bits; how many there were.
+
+        The bits come round after 1023 generations: what has been idle for so long must not pass for decided.
+        """
+        count = 0
+        while found := self._marked(stamp, MARK_GENERATION):
+            changed = sum(self.decide_anew(flow) for flow in found)
+            count += changed
+            if not changed:
+                break
+        return count
 
     def _change(self, kind: int, flow: Flow, what: bytes) -> bool:
         payload = _tuple(CTA_TUPLE_ORIG, flow.original) + what

@@ -24,6 +24,7 @@ from appliance.control.batch import KernelRefused, statements
 from appliance.control.conntrack import Conntrack, session_tuple
 from appliance.control.generations import Entry, Kept, State, Store, StoreError, boot_candidate
 from appliance.control.messages import GenerationSummary, Loaded, Refused
+from appliance.control.netlink import NetlinkError
 from appliance.control.network import Network, NetworkRefused
 from appliance.control.nft import Marker, Rules, present_devices
 from appliance.control.shape import ShapeError
@@ -175,6 +176,7 @@ class Gateway:
                 self._rules.check(batch)
                 return Loaded(bundle.generation, statements(batch), 0.0, time.monotonic() - begun)
             self._keep(new, data, signature)
+            self._forget_namesakes(bundle.generation)
             self._load_rules(new, batch)
         except KernelRefused as error:
             if not dry_run:
@@ -195,6 +197,18 @@ class Gateway:
             f"{seconds * 1000:.0f} ms" + (f", waits {confirm_within} s for its confirm" if confirm_within else "")
         )
         return Loaded(bundle.generation, statements(batch), until, seconds)
+
+    def _forget_namesakes(self, generation: int) -> None:
+        """A new generation begins with no connection that carries its mark, from 1023 generations ago or from a store
+        that is no more: nothing of it was decided by these rules."""
+        try:
+            forgotten = self._conntrack.forget_generation(generation_mark(generation))
+        except NetlinkError as error:
+            raise KernelRefused(f"the marks of old connections cannot be read: {error}") from error
+        if forgotten:
+            self._log(
+                f"{forgotten} connections with an old mark like that of generation {generation} are decided anew"
+            )
 
     def _load_rules(self, new: Running, batch: str) -> None:
         try:
@@ -231,6 +245,10 @@ class Gateway:
         if bundle.parent != running:
             raise LoadRefused(
                 "conflict", f"generation {bundle.generation} was made from {bundle.parent}, but {running} runs now"
+            )
+        if running and generation_mark(bundle.generation) == generation_mark(running):
+            raise LoadRefused(
+                "number", f"generation {bundle.generation} has the mark of {running}; take another number"
             )
         if bundle.generation <= self._store.last:
             raise LoadRefused(

@@ -74,7 +74,7 @@ from appliance.control.numbering import Numbers, OutOfNumbers
 from appliance.control.processes import PROCESSES, Instance, process
 from appliance.control.sources import SourceError, baselines
 from appliance.policy import bundle as bundles
-from appliance.policy.bundle import Bundle
+from appliance.policy.bundle import Bundle, generation_mark
 from appliance.policy.delta import delta
 from appliance.policy.model import Policy
 from appliance.policy.plan import plan
@@ -394,7 +394,10 @@ class Policyd:
     async def _origin(self, running: Running, author: str, reason: str) -> Origin:
         newest = (await self._ask(History(1), HistoryList)).generations
         last = newest[0].generation if newest else 0
-        return Origin(max(last, running.generation) + 1, running.generation, author, reason)
+        number = max(last, running.generation) + 1
+        if generation_mark(number) == generation_mark(running.generation):
+            number += 1  # after 1022 that failed: connections could not tell it from the running one
+        return Origin(number, running.generation, author, reason)
 
     async def _kernel_capabilities(self) -> frozenset[str]:
         if self._capabilities is None:
