@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from appliance.policy import addresses
+from appliance.policy import addresses, limits
 from appliance.policy.addresses import AddressError
 from appliance.policy.document import InvariantText, RouteText, SettingsText, SiteText, ZoneText
 from appliance.policy.inherit import Locks
@@ -30,6 +30,11 @@ EXTERNAL_ROLES = ("internet", "partner")
 def zones(document: SiteText, names: Names, report: Report, locks: Locks) -> None:
     """Fills `names.zones`; an interface or address that two zones claim is reported."""
     owners: dict[str, tuple[str, int]] = {}
+    if len(document.zones) > limits.MAX_ZONES:
+        report.error(
+            0, f"{len(document.zones):,} zones", f"at most {limits.MAX_ZONES}; one zone may have many interfaces"
+        )
+        return
     for text in document.zones:
         assert text.name is not None
         name = text.name.value

@@ -138,3 +138,13 @@ def test_line_ends_of_windows_are_read() -> None:
     text = HEAD + "rules:\n  - {id: R-1, from: lan, to: lan, action: deny}\n"
     assert parse(text.replace("\n", "\r\n"), "p.yaml", inherited={}) == parse(text, "p.yaml", inherited={})
     assert "U+000D" in problems(text.replace("\n", "\r"))[0].message
+
+
+def test_more_zones_than_a_site_has_are_refused_before_they_cost_time() -> None:
+    def text(count: int) -> str:
+        zones = "".join(f"  z{number}: {{interfaces: [i{number}]}}\n" for number in range(count))
+        return f"reef: 1\nsite: s\nzones:\n{zones}"
+
+    parse(text(limits.MAX_ZONES), "p.yaml", inherited={})
+    found = problems(text(limits.MAX_ZONES + 1))
+    assert (found[0].message, "at most 256" in found[0].remedy) == ("257 zones", True)
