@@ -55,7 +55,8 @@ class Texts(Mapping[str, str]):
         if self.suffix:
             for folder in self.folders:
                 if folder.is_dir():
-                    found.update(dict.fromkeys(sorted(path.stem for path in folder.glob(f"*{self.suffix}"))))
+                    stems = sorted(path.stem for path in folder.glob(f"*{self.suffix}"))
+                    found.update(dict.fromkeys(stem for stem in stems if self._path(stem) is not None))
         return iter(found)
 
     def __len__(self) -> int:

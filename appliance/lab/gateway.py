@@ -87,7 +87,7 @@ class LabGateway:
         """Make the directories and start the daemons; they enforce nothing yet. Raises GatewayError."""
         self.directory.mkdir(parents=True)
         self.instance.baselines.mkdir(parents=True)
-        for baseline in EXAMPLES.glob("*baseline*.yaml"):
+        for baseline in (EXAMPLES / "baselines").glob("*.yaml"):
             shutil.copy(baseline, self.instance.baselines)
         self.file.write_bytes(encode_instance(self.instance))
         self._accounts()

@@ -23,7 +23,7 @@ from appliance.policy.problem import PolicyError
 
 ROOT = Path(__file__).parent.parent.parent
 CORPUS = Path(__file__).parent / "policy_corpus"
-INHERITED = {"national-baseline": (ROOT / "examples" / "national-baseline.yaml").read_text()}
+INHERITED = {"national-baseline": (ROOT / "examples" / "baselines" / "national-baseline.yaml").read_text()}
 
 WORDS = (
     "- id: R-1\n", "from: ", "to: any\n", "rules:\n", "role:internal", "not ", "any", "gateway", "[", "]", "{",
@@ -48,7 +48,7 @@ FINDINGS = (
 
 
 def seeds() -> list[str]:
-    files = [*ROOT.glob("examples/*.yaml"), *ROOT.glob("examples/lab/*.yaml"), *CORPUS.glob("*.yaml")]
+    files = [*ROOT.glob("examples/**/*.yaml"), *CORPUS.glob("*.yaml")]
     texts = [path.read_text() for path in sorted(files)]
     for path in sorted((ROOT / "tests" / "golden" / "policy").glob("*.txt")):
         texts.append(path.read_text().split("=== ")[1].partition("\n")[2])

@@ -18,7 +18,7 @@ from appliance.policy.schema import json_schema
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
-SITES = sorted([*EXAMPLES.glob("*.yaml"), *EXAMPLES.glob("lab/*.yaml")])
+SITES = sorted(EXAMPLES.glob("**/*.yaml"))
 GOLDEN = Path(__file__).parent / "examples"
 NOW = 1_795_000_000  # 2026-11-18
 
@@ -49,7 +49,7 @@ def is_baseline(path: Path) -> bool:
 
 
 def meaning(path: Path) -> tuple[Policy, str]:
-    sources = read_sources(path, EXAMPLES)
+    sources = read_sources(path, EXAMPLES / "baselines")
     policy, warnings = parse(sources.text, sources.file, inherited=sources.inherited, files=sources.files, now=NOW)
     assert warnings == ()
     return policy, "".join(f"{change.words}\n" for change in plan(None, policy))

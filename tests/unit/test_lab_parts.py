@@ -21,7 +21,7 @@ from appliance.policy.model import Policy
 from appliance.policy.parse import parse
 
 BOTH = pytest.mark.parametrize("topology", [ministry(), ministry(two_gateways=True)], ids=["one", "two"])
-BASELINE = {"national-baseline": (POLICIES["gw"].parent.parent / "national-baseline.yaml").read_text()}
+BASELINE = {"national-baseline": (POLICIES["gw"].parent.parent / "baselines" / "national-baseline.yaml").read_text()}
 
 
 def policy(host: str) -> Policy:

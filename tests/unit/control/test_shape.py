@@ -18,7 +18,7 @@ from appliance.policy.ruleset import Chain, Flowtable, Ruleset, Set
 from tests.policies import NOW, random_policy
 
 ROOT = Path(__file__).parents[3]
-EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*.yaml")) if "baseline" not in path.stem]
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 BOTH = frozenset({"queue", "flowtable"})
 
 
