@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -14,23 +16,57 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("appliance", "crypto", "ctypes_ext", "dataplane")
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout, unpacked."""
-    folder = tmp_path_factory.mktemp("wheel")
+def build(source: Path, folder: Path) -> Path:
+    """The wheel of a source tree, built in `folder` as a release is."""
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
     result = subprocess.run(
         [*command, str(folder), f"--config-settings=build-dir={folder / 'build'}", "."],
-        cwd=ROOT,
+        cwd=source,
+        env=os.environ | {"SOURCE_DATE_EPOCH": "1700000000"},
         check=False,
         capture_output=True,
         text=True,
     )
     assert result.returncode == 0, f"no wheel could be built:\n{result.stdout}\n{result.stderr}"
-    content = folder / "content"
-    with zipfile.ZipFile(next(folder.glob("*.whl"))) as archive:
-        archive.extractall(content)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What goes into the distribution, in a place of its own."""
+    folder = tmp_path_factory.mktemp("one") / "tree"
+    folder.mkdir()
+    for name in ("pyproject.toml", "CMakeLists.txt", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def archive(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(source, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def wheel(archive: Path) -> Path:
+    """The wheel, unpacked."""
+    content = archive.parent / "content"
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(content)
     return content
+
+
+@pytest.mark.timeout(300)
+def test_built_elsewhere_it_is_the_same_bit_for_bit(source: Path, archive: Path, tmp_path: Path) -> None:
+    """R36: with the release's time (SOURCE_DATE_EPOCH), compiler and Python anybody can build it again."""
+    elsewhere = tmp_path / "quite" / "another" / "place"
+    shutil.copytree(source, elsewhere)
+    again = build(elsewhere, tmp_path)
+    with zipfile.ZipFile(archive) as one, zipfile.ZipFile(again) as other:
+        differ = [name for name in one.namelist() if one.read(name) != other.read(name)]
+    assert differ == []
+    assert archive.read_bytes() == again.read_bytes()
 
 
 @pytest.mark.timeout(300)
