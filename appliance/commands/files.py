@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from appliance.commands.failure import Failure
 from appliance.control.messages import Finding
-from appliance.control.sources import BASELINE_NAME, LIST_NAME, SourceError, Texts
+from appliance.control.sources import BASELINE_NAME, LIST_NAME, SourceError, Texts, named_lists
 from appliance.policy.limits import MAX_LIST_FILE_BYTES, MAX_TEXT_BYTES
 
 STDIN = "-"
@@ -120,13 +119,10 @@ class ListFiles(_Named):
         super().__init__((folder,), "", LIST_NAME, MAX_LIST_FILE_BYTES)
 
 
-_FILE_KEY = re.compile(r"""\bfile:[ ]*["']?([^\s,}\]"'#]+)""")
-
-
 def list_files(text: str, file: str) -> dict[str, str]:
     """The contents of every list file that the text names and that is there: what travels with it to the gateway.
 
     The pattern may find more than the parser will; a file too many does no harm, and a big text is not parsed twice.
     """
     files = ListFiles(folder_of(file))
-    return {name: files[name] for name in dict.fromkeys(_FILE_KEY.findall(text)) if name in files}
+    return {name: files[name] for name in named_lists(text) if name in files}

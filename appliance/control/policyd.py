@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,7 +73,7 @@ from appliance.control.messages import (
 )
 from appliance.control.numbering import Numbers, OutOfNumbers
 from appliance.control.processes import PROCESSES, Instance, process
-from appliance.control.sources import SourceError, baselines
+from appliance.control.sources import SourceError, baselines, with_own_lists
 from appliance.policy import bundle as bundles
 from appliance.policy.bundle import Bundle, generation_mark
 from appliance.policy.delta import delta
@@ -191,13 +192,13 @@ class Policyd:
 
     def _check(self, request: Check) -> Reply:
         try:
-            candidate = self._workshop.read(request.text, request.file, request.files, self._baselines())
+            candidate = self._read(request.text, request.file, request.files)
         except PolicyError as error:
             return Checked(findings(error.problems), 0, "", ok=False)
         return Checked(candidate.findings, len(candidate.policy.rules), candidate.policy.site, ok=True)
 
     async def _plan(self, request: Plan) -> Planned:
-        candidate = self._workshop.read(request.text, request.file, request.files, self._baselines())
+        candidate = self._read(request.text, request.file, request.files)
         running = await self._current()
         bundle = self._workshop.compile(
             candidate, await self._origin(running, "plan", ""), await self._kernel_capabilities()
@@ -223,7 +224,7 @@ class Policyd:
         if request.base != running.generation:
             raise ApplyRefused("conflict", await self._what_changed(request.base, running))
         self._session_named(request.session, peer)
-        candidate = self._workshop.read(request.text, request.file, request.files, self._baselines())
+        candidate = self._read(request.text, request.file, request.files)
         return await self._enforce(candidate, running, peer.name, request.reason, request.confirm_within)
 
     async def _enforce(
@@ -325,11 +326,10 @@ class Policyd:
 
     def _past(self, generation: int, shown: Shown) -> Candidate:
         """The site's text of then under the baselines of now: an old generation is no way round a new one (R9)."""
-        inherited = self._baselines()
-        file = f"generation {generation}"
         try:
-            return self._workshop.read(shown.text, file, shown.files, inherited)
+            return self._read(shown.text, f"generation {generation}", shown.files)
         except PolicyError as error:
+            inherited = self._baselines()
             changed = [name for name, text in shown.inherited.items() if inherited.get(name) != text]
             if not changed:
                 raise
@@ -404,6 +404,15 @@ class Policyd:
             report = await self._ask(Doctor(), DoctorReport)
             self._capabilities = frozenset(found.name for found in report.capabilities if found.available)
         return self._capabilities
+
+    def _read(self, text: str, file: str, files: Mapping[str, str]) -> Candidate:
+        """A site's text under the baselines of this gateway, which bring their own lists."""
+        inherited = self._baselines()
+        try:
+            lists = with_own_lists(files, inherited, self._instance.baselines)
+        except SourceError as error:
+            raise ApplyRefused("baseline", str(error)) from error
+        return self._workshop.read(text, file, lists, inherited)
 
     def _baselines(self) -> dict[str, str]:
         """The baselines of this gateway, by name."""

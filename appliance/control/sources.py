@@ -17,6 +17,7 @@ from appliance.policy.limits import MAX_LIST_FILE_BYTES, MAX_TEXT_BYTES
 
 BASELINE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,47}")
 LIST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*){0,4}")
+_FILE_KEY = re.compile(r"""\bfile["']?\s*:\s*["']?([^\s,}\]"'#]+)""")
 
 
 class SourceError(Exception):
@@ -90,6 +91,26 @@ def baselines(*folders: Path) -> Texts:
 def lists(*folders: Path) -> Texts:
     """The list files below `folders`."""
     return Texts(folders, "", LIST_NAME, MAX_LIST_FILE_BYTES)
+
+
+def named_lists(text: str) -> list[str]:
+    """The list files that a text names, each once. It may be more than the parser finds: also those in comments."""
+    return list(dict.fromkeys(_FILE_KEY.findall(text)))
+
+
+def with_own_lists(given: Mapping[str, str], inherited: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """The list files for a text: `given` by whoever brings it, but what a baseline names only from its own `folder`.
+
+    A list is as much of a baseline as its rules are: nobody below may bring another one (R9). Raises `SourceError`.
+    """
+    own = lists(folder)
+    files = dict(given)
+    for text in inherited.values():
+        for name in named_lists(text):
+            files.pop(name, None)
+            if name in own:
+                files[name] = own[name]
+    return files
 
 
 def read_sources(path: Path, *inherited: Path) -> Sources:

@@ -486,6 +486,25 @@ def test_going_back_does_not_bring_an_older_baseline_back(stand: Stand) -> None:
     assert stand.ask(messages.Show(), messages.Shown).inherited == {"national": stricter}
 
 
+def test_the_list_of_a_baseline_comes_from_this_gateway_and_not_from_who_applies(stand: Stand) -> None:
+    folder = stand.instance.baselines
+    listing = BASELINE.replace("first:", "objects:\n  bad: {file: lists/bad.txt}\nfirst:").replace(
+        "service: tcp/23", "source: bad"
+    )
+    (folder / "national.yaml").write_text(listing)
+    (folder / "lists").mkdir()
+    (folder / "lists" / "bad.txt").write_text("198.51.100.0/24\n")
+    own = INHERITING + "objects:\n  mine: {file: lists/mine.txt}\n"
+    files = {"lists/bad.txt": "203.0.113.9\n", "lists/mine.txt": "10.20.0.7\n"}
+    stand.ask(messages.Apply(own, 0, "a list of its own", files=files, confirm_within=0), messages.Applied)
+    shown = stand.ask(messages.Show(), messages.Shown)
+    assert shown.files == {"lists/bad.txt": "198.51.100.0/24\n", "lists/mine.txt": "10.20.0.7\n"}
+    assert "198.51.100.0/24" in stand.sh("nft list ruleset")
+    (folder / "lists" / "bad.txt").unlink()
+    refused = stand.refusal(messages.Apply(own, 1, "none at all", files=files, confirm_within=0))
+    assert (refused.code, "`lists/bad.txt` is not there" in refused.findings[0].message) == ("policy", True)
+
+
 def test_an_old_generation_that_a_new_baseline_forbids_stays_old(stand: Stand) -> None:
     baseline = stand.instance.baselines / "national.yaml"
     baseline.write_text(BASELINE)
