@@ -43,7 +43,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def explain(options: argparse.Namespace, terminal: Terminal) -> int:
-    policy, members = _policy(options)
+    policy, members, enforced = _policy(options)
     try:
         version, source = addresses.address(options.source)
         other, destination = addresses.address(options.destination)
@@ -55,7 +55,8 @@ def explain(options: argparse.Namespace, terminal: Terminal) -> int:
     entering = options.interface if options.interface is not None else interface_of(policy, version, source)
     if entering and not zone_of(policy, entering):
         raise Failure(f"{entering} is no interface of a zone", "see reef show zones", name="bad-interface")
-    found = said(policy, packet_of(version, entering, source, destination, entry), members, int(time.time()))
+    packet = packet_of(version, entering, source, destination, entry)
+    found = as_enforced(said(policy, packet, members, int(time.time())), enforced)
     if terminal.json:
         terminal.data(found)
     else:
@@ -63,12 +64,21 @@ def explain(options: argparse.Namespace, terminal: Terminal) -> int:
     return OK
 
 
-def _policy(options: argparse.Namespace) -> tuple[Policy, Mapping[str, frozenset[Range]]]:
-    """The policy of a file, or the running one with what its sets hold now."""
+def as_enforced(found: Explanation, enforced: Mapping[str, str]) -> Explanation:
+    """What the kernel does, where that is not what the rule says: it lacks the inspection the rule asks for. Pure."""
+    action = enforced.get(found.rule, found.action)
+    if action == found.action:
+        return found
+    why = f"{found.why}; this kernel cannot inspect, and the profile is fail-closed: see `reef doctor`"
+    return msgspec.structs.replace(found, action=action, why=why)
+
+
+def _policy(options: argparse.Namespace) -> tuple[Policy, Mapping[str, frozenset[Range]], Mapping[str, str]]:
+    """The policy of a file, or the running one with what its sets hold now and what each of its rules really does."""
     if options.file:
         inherited = baselines(options.file, None, own_baselines(options))
         text, name, files = read_text(options.file), shown_name(options.file), ListFiles(folder_of(options.file))
-        return parse_text(text, name, inherited, files)[0], {}
+        return parse_text(text, name, inherited, files)[0], {}, {}
     gateway = Gateway(options)
     shown = gateway.ask(messages.Show(), messages.Shown)
     kept = Baselines([])
@@ -78,7 +88,8 @@ def _policy(options: argparse.Namespace) -> tuple[Policy, Mapping[str, frozenset
     for name in policy.dynamics:
         sets = gateway.ask(messages.Sets(name, 65536), messages.SetList).sets
         members[name] = frozenset(addresses.literal(element) for one in sets for element in one.elements)
-    return policy, members
+    book = gateway.ask(messages.Names(), messages.NameBook)
+    return policy, members, {rule.id: rule.action for rule in book.rules}
 
 
 def _service(policy: Policy, word: str, version: int) -> ServiceEntry:
