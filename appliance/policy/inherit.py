@@ -20,6 +20,9 @@ from appliance.policy.names import BUILT_IN_PROFILES, Names
 from appliance.policy.schema import declared, decode
 from appliance.policy.text import Report, Table, Word, check_characters, compose, refuse_size, unix_lines
 
+# A gateway takes baselines from its own folder only: who may apply a policy must not bring a weaker one along.
+_PLACES = "put `{name}.yaml` beside the policy to check it, and into the gateway's `baselines` folder to apply it"
+
 
 class Baseline(msgspec.Struct, frozen=True):
     """A baseline that was read. `document` is None when it could not be."""
@@ -65,7 +68,7 @@ def _read_into(
         text = inherited.get(name)
         if text is None:
             guess = did_you_mean(name, list(inherited))
-            report.error(word.at, f"there is no baseline `{name}`", guess or f"put `{name}.yaml` beside the policy")
+            report.error(word.at, f"there is no baseline `{name}`", guess or _PLACES.format(name=name))
             continue
         inner = Report(f"{name}.yaml")
         own = _read_one(text, name, inner)
