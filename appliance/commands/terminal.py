@@ -15,9 +15,12 @@ from typing import TextIO
 
 # Control characters, and the invisible ones that reorder what is read: bidirectional controls, line separators.
 _UNSAFE = [*range(0x20), *range(0x7F, 0xA0), 0x061C, 0x200B, 0x200E, 0x200F, *range(0x2028, 0x202F)]
-_UNSAFE += [*range(0x2066, 0x206A), 0xFEFF, *range(0xD800, 0xE000)]
+_UNSAFE += [*range(0x2060, 0x2070), 0xFEFF, *range(0xD800, 0xE000), *range(0xE0000, 0xE0080)]
 _ESCAPES = {point: f"\\x{point:02x}" if point < 0x100 else f"\\u{point:04x}" for point in _UNSAFE}
 _ESCAPES |= {0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r"}
+# Within JSON the same characters, where the encoder left them as they are; a line feed only stands between lines.
+_JSON_ESCAPES = {point: f"\\u{point:04x}" for point in _UNSAFE if point != 0x0A and point < 0x10000}
+_JSON_ESCAPES |= {point: f"\\udb40\\u{0xDC00 + (point & 0x3FF):04x}" for point in _UNSAFE if point >= 0x10000}
 
 # More rows than this nobody reads wrapped, and wrapping takes seconds.
 _MANY_ROWS = 300
@@ -35,6 +38,13 @@ def escape(text: str) -> str:
 def escape_lines(text: str) -> str:
     """`text` safe to print, its line feeds kept."""
     return "\n".join(escape(line) for line in text.split("\n"))
+
+
+def escape_json(text: str) -> str:
+    """JSON that says the same and is safe to print: what `escape` escapes is written as `\\u001b` and the like."""
+    if text.isascii() and text.isprintable():
+        return text
+    return text.translate(_JSON_ESCAPES)
 
 
 def cells(text: str) -> int:
@@ -97,13 +107,13 @@ class Terminal:
         """`value` as indented JSON: the whole answer of a verb under `--json`."""
         import msgspec
 
-        print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode(), file=self.out)
+        print(escape_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()), file=self.out)
 
     def record(self, value: object) -> None:
         """`value` as one line of JSON: one of many in a stream."""
         import msgspec
 
-        print(msgspec.json.encode(value).decode(), file=self.out, flush=True)
+        print(escape_json(msgspec.json.encode(value).decode()), file=self.out, flush=True)
 
     def table(
         self,

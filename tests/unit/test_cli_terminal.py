@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from appliance.commands.failure import Failure
 from appliance.commands.problems import SHOWN, excerpt, show_failure, show_findings, summary
-from appliance.commands.terminal import Terminal, cells, cut, escape
+from appliance.commands.terminal import Terminal, cells, cut, escape, escape_json
 from appliance.commands.words import count, duration, parse_duration, parse_moment, size, took
 from appliance.control.messages import Finding
 
@@ -211,3 +211,18 @@ def test_moments_are_read_as_ago_today_and_date() -> None:
     for wrong in ("yesterday", "25:00", "2026-13-01", ""):
         with pytest.raises(ValueError, match="how long ago"):
             parse_moment(wrong, now)
+
+
+@given(st.text() | st.text(alphabet=[*'\x00\x1b\x7f\x9b\u202e\u2028\u2066\ufeff\U000e0041"\\\n ab']))
+def test_json_says_the_same_and_nothing_that_a_terminal_obeys(words: str) -> None:
+    said = escape_json(json.dumps({"host": words}, ensure_ascii=False))
+    assert json.loads(said) == {"host": words}
+    assert escape(said) == said
+
+
+def test_json_for_programs_holds_no_control_sequence_of_a_packet() -> None:
+    printed, out, _ = terminal(json=True)
+    printed.record({"hostname": "\x9b2J\u202egpj.exe"})
+    printed.data({"hostname": "\x9b2J\u202egpj.exe"})
+    assert all(letter == "\n" or (letter.isascii() and letter.isprintable()) for letter in out.getvalue())
+    assert json.loads(out.getvalue().splitlines()[0]) == {"hostname": "\x9b2J\u202egpj.exe"}
