@@ -65,7 +65,7 @@ def show_changes(changes: Sequence[messages.Change], terminal: Terminal, *, ever
 
 def _show_omitted(omitted: Sequence[str], terminal: Terminal) -> None:
     for words in omitted:
-        terminal.note(f"this kernel cannot: {escape(words)}", "yellow")
+        terminal.note(f"left out here: {escape(words)}", "yellow")
 
 
 def apply(options: argparse.Namespace, terminal: Terminal) -> int:

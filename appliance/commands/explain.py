@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -43,7 +43,8 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def explain(options: argparse.Namespace, terminal: Terminal) -> int:
-    policy, members, enforced = _policy(options)
+    asked = _asked(options)
+    policy = asked.policy
     try:
         version, source = addresses.address(options.source)
         other, destination = addresses.address(options.destination)
@@ -56,7 +57,7 @@ def explain(options: argparse.Namespace, terminal: Terminal) -> int:
     if entering and not zone_of(policy, entering):
         raise Failure(f"{entering} is no interface of a zone", "see reef show zones", name="bad-interface")
     packet = packet_of(version, entering, source, destination, entry)
-    found = as_enforced(said(policy, packet, members, int(time.time())), enforced)
+    found = as_enforced(said(policy, packet, asked.members, int(time.time())), asked.enforced, asked.omitted)
     if terminal.json:
         terminal.data(found)
     else:
@@ -64,21 +65,28 @@ def explain(options: argparse.Namespace, terminal: Terminal) -> int:
     return OK
 
 
-def as_enforced(found: Explanation, enforced: Mapping[str, str]) -> Explanation:
-    """What the kernel does, where that is not what the rule says: it lacks the inspection the rule asks for. Pure."""
-    action = enforced.get(found.rule, found.action)
-    if action == found.action:
-        return found
-    why = f"{found.why}; this kernel cannot inspect, and the profile is fail-closed: see `reef doctor`"
-    return msgspec.structs.replace(found, action=action, why=why)
+def as_enforced(found: Explanation, enforced: Mapping[str, str], omitted: Sequence[str]) -> Explanation:
+    """What happens where that is not what the rule says: the inspection that it asks for may not be there. Pure."""
+    prefix = f"rule {found.rule}: "
+    why = "; ".join([found.why, *(words.removeprefix(prefix) for words in omitted if words.startswith(prefix))])
+    return msgspec.structs.replace(found, action=enforced.get(found.rule, found.action), why=why)
 
 
-def _policy(options: argparse.Namespace) -> tuple[Policy, Mapping[str, frozenset[Range]], Mapping[str, str]]:
-    """The policy of a file, or the running one with what its sets hold now and what each of its rules really does."""
+class Asked(msgspec.Struct, frozen=True):
+    """Whose decision is asked: the policy, what its sets hold, what each rule really does, what is left out."""
+
+    policy: Policy
+    members: Mapping[str, frozenset[Range]] = {}
+    enforced: Mapping[str, str] = {}
+    omitted: tuple[str, ...] = ()
+
+
+def _asked(options: argparse.Namespace) -> Asked:
+    """The policy of a file, or the running one."""
     if options.file:
         inherited = baselines(options.file, None, own_baselines(options))
         text, name, files = read_text(options.file), shown_name(options.file), ListFiles(folder_of(options.file))
-        return parse_text(text, name, inherited, files)[0], {}, {}
+        return Asked(parse_text(text, name, inherited, files)[0])
     gateway = Gateway(options)
     shown = gateway.ask(messages.Show(), messages.Shown)
     kept = Baselines([])
@@ -89,7 +97,8 @@ def _policy(options: argparse.Namespace) -> tuple[Policy, Mapping[str, frozenset
         sets = gateway.ask(messages.Sets(name, 65536), messages.SetList).sets
         members[name] = frozenset(addresses.literal(element) for one in sets for element in one.elements)
     book = gateway.ask(messages.Names(), messages.NameBook)
-    return policy, members, {rule.id: rule.action for rule in book.rules}
+    status = gateway.ask(messages.Status(), messages.StatusReport)
+    return Asked(policy, members, {rule.id: rule.action for rule in book.rules}, status.omitted)
 
 
 def _service(policy: Policy, word: str, version: int) -> ServiceEntry:

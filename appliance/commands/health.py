@@ -121,7 +121,7 @@ def from_status(status: messages.StatusReport, now: float) -> list[Finding]:
         words = f"the kernel holds something else than the generation says: {status.drift}"
         found.append(Finding("wrong", words, "reef apply the running text again, or set `drift: repair`"))
     found += _dead(status)
-    found += [Finding("note", f"left out, this kernel cannot: {words}") for words in status.omitted]
+    found += [Finding("note", f"left out here: {words}") for words in status.omitted]
     return found
 
 

@@ -38,7 +38,7 @@ def status(options: argparse.Namespace, terminal: Terminal) -> int:
     if report.drift:
         terminal.line(f"drift: {escape(report.drift)}", "red bold")
     for words in report.omitted:
-        terminal.line(f"this kernel cannot: {escape(words)}", "yellow")
+        terminal.line(f"left out here: {escape(words)}", "yellow")
     for process in report.processes:
         state = "runs" if process.alive else "DEAD"
         terminal.line(

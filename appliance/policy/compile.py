@@ -14,8 +14,8 @@ import msgspec
 
 from appliance.policy import emit, schedule
 from appliance.policy.boxes import Traffic, areas
-from appliance.policy.bundle import MAX_RULE_NUMBER, RuleInfo, ZoneInfo
-from appliance.policy.hooks import Frame
+from appliance.policy.bundle import FLAG_QUEUE_CLOSED, MAX_RULE_NUMBER, RuleInfo, ZoneInfo
+from appliance.policy.hooks import QUEUES, Frame
 from appliance.policy.logprefix import RESERVED
 from appliance.policy.model import ANY, GATEWAY, Dynamic, Policy, Rule, Schedule
 from appliance.policy.nat import Translation
@@ -387,13 +387,17 @@ def _spoken(policy: Policy, name: str) -> tuple[str, ...]:
 
 
 def _omitted(rules: list[Rule], around: Surroundings) -> tuple[str, ...]:
-    """What the text asks and this kernel lacks, in words."""
+    """What the text asks and does not get here, in words."""
     words = []
-    if not around.queue:
-        for rule in rules:
-            if rule.inspect and rule.action == "allow":
-                closed = effect(rule, around)[0] == "deny"
-                done = "its flows are denied (fail-closed)" if closed else "its flows pass without it (fail-open)"
-                needs = f"inspection {rule.inspect} needs nft queue, which this kernel lacks"
-                words.append(f"rule {rule.id}: {needs}; {done}")
+    for rule in rules:
+        if rule.inspect and rule.action == "allow":
+            action, flag = effect(rule, around)
+            closed = action == "deny" or flag == FLAG_QUEUE_CLOSED
+            done = "its flows are denied (fail-closed)" if closed else "its flows pass without it (fail-open)"
+            if around.queue:
+                lacks = f"goes to the nft queues {QUEUES}, and no process of Reef reads them yet"
+                done += " unless another program does"
+            else:
+                lacks = "needs nft queue, which this kernel lacks"
+            words.append(f"rule {rule.id}: inspection {rule.inspect} {lacks}; {done}")
     return tuple(words)

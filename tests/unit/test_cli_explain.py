@@ -12,13 +12,16 @@ ALLOWED = Explanation(
 )  # fmt: skip
 
 
+WORDS = "rule R-1: inspection strict needs nft queue, which this kernel lacks; its flows are denied (fail-closed)"
+
+
 def test_what_the_kernel_does_as_the_rule_says_is_told_as_it_is() -> None:
-    assert as_enforced(ALLOWED, {"R-1": "allow", "R-2": "deny"}) is ALLOWED
-    assert as_enforced(ALLOWED, {}) is ALLOWED
+    assert as_enforced(ALLOWED, {"R-1": "allow", "R-2": "deny"}, (WORDS.replace("R-1", "R-11"),)) == ALLOWED
+    assert as_enforced(ALLOWED, {}, ()) == ALLOWED
 
 
 def test_a_flow_that_is_denied_because_nothing_can_inspect_it_is_not_called_allowed() -> None:
-    found = as_enforced(ALLOWED, {"R-1": "deny"})
+    found = as_enforced(ALLOWED, {"R-1": "deny"}, (WORDS,))
     assert found.action == "deny"
-    assert "cannot inspect" in found.why and "reef doctor" in found.why
+    assert found.why == "the web site; " + WORDS.removeprefix("rule R-1: ")
     assert msgspec.structs.replace(found, action="allow", why=ALLOWED.why) == ALLOWED

@@ -36,7 +36,7 @@ def test_each_trouble_is_one_finding_with_what_to_do() -> None:
         ("note", "generation 8 is not confirmed; 1:30 left"),
         ("wrong", "the kernel holds something else than the generation says: rule added by hand"),
         ("wrong", "keyd is dead"),
-        ("note", "left out, this kernel cannot: queue: R-9 is not inspected"),
+        ("note", "left out here: queue: R-9 is not inspected"),
     ]
     assert all(finding.mend for what, finding in found.items() if finding.severity == "wrong")
 
