@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import pwd
+import re
 import socket
 import struct
 import time
@@ -36,6 +37,7 @@ _QUIET = 1.0  # seconds between two reports of refusals of one user
 _LENGTH = struct.Struct("!I")
 _CREDENTIALS = struct.Struct("=iII")
 _SO_PEERGROUPS = 59
+_SESSION = re.compile(r"/session-([A-Za-z0-9]+)\.scope")
 _NOBODY_KNOWN = 4294967295  # loginuid of what no person started
 
 T = TypeVar("T")
@@ -345,6 +347,19 @@ def ancestors(pid: int, proc: Path = Path("/proc")) -> Iterable[tuple[int, str]]
         pid = int(stat[stat.rindex(")") + 2 :].split()[1])
 
 
-def came_by_ssh(pid: int) -> bool:
-    """Whether an sshd is among the process's ancestors."""
-    return any(name.startswith("sshd") for _, name in ancestors(pid))
+def came_by_ssh(pid: int, proc: Path = Path("/proc"), sessions: Path = Path("/run/systemd/sessions")) -> bool:
+    """Whether a process belongs to a session that came over the network: an sshd is among its ancestors, or it is of
+    a login session that systemd-logind calls remote. What outlives its sshd (tmux, nohup) is still of that session."""
+    return any(name.startswith("sshd") for _, name in ancestors(pid, proc)) or _of_remote_session(pid, proc, sessions)
+
+
+def _of_remote_session(pid: int, proc: Path, sessions: Path) -> bool:
+    try:
+        groups = (proc / str(pid) / "cgroup").read_text(errors="replace")
+    except OSError:
+        return False
+    for name in _SESSION.findall(groups):
+        with contextlib.suppress(OSError):
+            if "REMOTE=1" in (sessions / name).read_text(errors="replace").splitlines():
+                return True
+    return False

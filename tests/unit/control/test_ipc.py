@@ -227,6 +227,26 @@ def test_ssh_is_seen_among_the_ancestors(tmp_path: Path) -> None:
     assert [name for _, name in ipc.ancestors(40, tmp_path)] == ["my (odd) name)"]
 
 
+def test_what_outlives_its_sshd_is_still_of_a_session_that_came_by_ssh(tmp_path: Path) -> None:
+    """tmux, nohup and a loop in the background have the first process as their parent."""
+    proc, sessions = tmp_path / "proc", tmp_path / "sessions"
+    sessions.mkdir()
+    (sessions / "5").write_text("UID=0\nREMOTE=1\nSTATE=closing\n")
+    (sessions / "c1").write_text("UID=0\nREMOTE=0\nTTY=tty1\n")
+    groups = {
+        30: "0::/user.slice/user-0.slice/session-5.scope\n",
+        31: "0::/user.slice/user-0.slice/session-c1.scope\n",
+        32: "0::/user.slice/user-0.slice/session-77.scope\n",
+        33: "0::/system.slice/cron.service\n",
+    }
+    for pid, group in groups.items():
+        (proc / str(pid)).mkdir(parents=True)
+        (proc / str(pid) / "stat").write_text(f"{pid} (reef) S 1 0 0")
+        (proc / str(pid) / "cgroup").write_text(group)
+    assert [pid for pid in groups if ipc.came_by_ssh(pid, proc, sessions)] == [30]
+    assert not ipc.came_by_ssh(99, proc, sessions)
+
+
 def test_refused_replies_carry_their_findings() -> None:
     refusal = Refused("policy", "three errors")
     assert RefusedError(refusal).reply is refusal
