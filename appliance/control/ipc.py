@@ -349,7 +349,7 @@ def ancestors(pid: int, proc: Path = Path("/proc")) -> Iterable[tuple[int, str]]
 
 def came_by_ssh(pid: int, proc: Path = Path("/proc"), sessions: Path = Path("/run/systemd/sessions")) -> bool:
     """Whether a process belongs to a session that came over the network: an sshd is among its ancestors, or it is of
-    a login session that systemd-logind calls remote. What outlives its sshd (tmux, nohup) is still of that session."""
+    a login session that systemd-logind calls remote. What outlives its sshd (tmux, nohup) still is."""
     return any(name.startswith("sshd") for _, name in ancestors(pid, proc)) or _of_remote_session(pid, proc, sessions)
 
 
