@@ -13,8 +13,8 @@ from appliance.commands.terminal import Terminal
 from appliance.commands.words import duration, size
 from appliance.control import messages
 
-# States of TCP connections that nothing passes through any more.
-OVER = {"time-wait", "close"}
+# States of connections that nothing passes through any more.
+OVER = {"time-wait", "close", "cut"}
 
 
 class FlowLine(msgspec.Struct, frozen=True):

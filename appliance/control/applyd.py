@@ -420,9 +420,8 @@ class Applyd:
                     bundle.generation, tuple(RuleCounter(name, *pair) for name, pair in found.items())
                 )
             case Flows():
-                rules = {rule.number: rule.id for rule in bundle.rules}
                 try:
-                    return shown_flows(self._conntrack.flows(), request, bundle.generation, rules)
+                    return shown_flows(self._conntrack.flows(), request, bundle.generation, bundle.rules)
                 except ValueError as error:
                     return Refused("bad-host", str(error))
             case _:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
 from appliance.control.conntrack import Flow
 from appliance.control.messages import Flow as ShownFlow
 from appliance.control.messages import FlowList, Flows
+from appliance.policy.bundle import MARK_GENERATION, RuleInfo, generation_mark
 
 _PROTOCOLS = {
     number: name.removeprefix("IPPROTO_").lower()
@@ -18,9 +19,16 @@ _PROTOCOLS = {
 }
 
 
-def shown_flows(flows: Iterable[Flow], request: Flows, generation: int, rules: dict[int, str]) -> FlowList:
-    """Those of `flows` that the request asks for; `rules` maps rule numbers to ids. Raises ValueError for a `host`
-    that is no address."""
+# A connection that the running generation forbids: the kernel drops its packets, and remembers it until it times out.
+CUT = "cut"
+
+
+def shown_flows(flows: Iterable[Flow], request: Flows, generation: int, infos: Sequence[RuleInfo]) -> FlowList:
+    """Those of `flows` that the request asks for, under the rules of the running generation. Raises ValueError for a
+    `host` that is no address."""
+    rules = {info.number: info.id for info in infos}
+    allowing = frozenset(info.number for info in infos if info.action == "allow")
+    stamp = generation_mark(generation)
     wanted = [flow for flow in flows if _rule(flow, rules) == request.rule] if request.rule else list(flows)
     if request.host:
         host = ip_address(request.host)
@@ -30,14 +38,24 @@ def shown_flows(flows: Iterable[Flow], request: Flows, generation: int, rules: d
             if host in (flow.original.source, flow.original.destination, flow.reply.source, flow.reply.destination)
         ]
     now = time.time_ns()
-    return FlowList(generation, len(wanted), tuple(_shown(flow, rules, now) for flow in wanted[: request.limit]))
+    return FlowList(
+        generation,
+        len(wanted),
+        tuple(_shown(flow, rules, _state(flow, stamp, allowing), now) for flow in wanted[: request.limit]),
+    )
+
+
+def _state(flow: Flow, stamp: int, allowing: frozenset[int]) -> str:
+    """The kernel's state; or that an earlier generation let it in, by a rule that does so no more."""
+    decided = flow.mark & MARK_GENERATION
+    return CUT if decided and decided != stamp and flow.rule not in allowing else flow.state
 
 
 def _rule(flow: Flow, rules: dict[int, str]) -> str:
     return rules.get(flow.rule, "") if flow.rule else ""
 
 
-def _shown(flow: Flow, rules: dict[int, str], now: int) -> ShownFlow:
+def _shown(flow: Flow, rules: dict[int, str], state: str, now: int) -> ShownFlow:
     original, reply = flow.original, flow.reply
     return ShownFlow(
         protocol=protocol_name(original.protocol),
@@ -49,7 +67,7 @@ def _shown(flow: Flow, rules: dict[int, str], now: int) -> ShownFlow:
         reply_source_port=reply.source_port,
         reply_destination=str(reply.destination),
         reply_destination_port=reply.destination_port,
-        state=flow.state,
+        state=state,
         rule=_rule(flow, rules),
         packets=flow.packets,
         bytes=flow.bytes,
