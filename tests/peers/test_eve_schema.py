@@ -11,6 +11,7 @@ import pytest
 from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 
+from appliance.events import record
 from tests.peers.eve import eve
 
 
@@ -46,3 +47,12 @@ def test_every_event_of_every_capture_is_valid(peer_data: Path, validator: Valid
             assert problems == [], f"{path.parent.name}: {line.decode()}"
     assert {"flow", "dns", "tls", "http", "anomaly"} <= set(kinds)
     assert min(kinds[kind] for kind in ("flow", "dns", "tls", "http", "anomaly")) >= 20
+
+
+def test_what_the_control_plane_writes_is_valid(validator: Validator) -> None:
+    written = [
+        record.alert(record.UNREGISTERED_LINE, "Unregistered line", "words", seconds=0, interface="usb0"),
+        record.notice("applyd", "words", seconds=0, host="site", error="more words"),
+    ]
+    for event in written:
+        assert [error.message for error in validator.iter_errors(json.loads(record.encode(event)))] == []
