@@ -57,6 +57,11 @@ def is_point(box: Box) -> bool:
     return a == b and c == d and e == f
 
 
+def volume(box: Box) -> int:
+    (a, b), (c, d), (e, f) = box
+    return (b - a + 1) * (d - c + 1) * (f - e + 1)
+
+
 def shape(box: Box, traffic: Traffic) -> str:
     """The axes on which a box says one value, "sdk" at most; "-" when it says an interval that is not everything."""
     version, family = traffic

@@ -4,9 +4,11 @@ A box stands one level above every earlier rule's box that it overlaps, or on le
 rules that share a packet is always on the lower level: looking through the levels in order meets the rules in
 order, and within a level no order is needed.
 
-One kind of overlap costs no level. Where a rule for one source and every destination meets a rule for one
-destination and every source, they share single points. Such crossings are few enough to be listed, and
-what is decided there is written down for each point (`pairs.py`); the two boxes may then stand side by side.
+One kind of overlap costs no level. Where a rule for some sources and every destination meets a rule for some
+destinations and every source, neither holds the other: they cross in a small box. Such crossings are few enough to be
+listed, and what is decided there is written down for each (`pairs.py`); the two boxes may then stand side by
+side, in maps of different shapes. It needs that one decision holds in all of the crossing: the earlier rule is
+certain, and what is earlier still has either all of the crossing or nothing of it.
 
 The levels are kept, and a change of a few rules moves only what it touches. The tests hold this to the plain
 comparison of every box with every other.
@@ -18,18 +20,22 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import heapify, heappop, heappush
 
-from appliance.policy.boxes import Box, Interval
+from appliance.policy.boxes import Box, Interval, is_point
 
-# A box that crosses more earlier ones than this stands above them instead.
+# A box with more crossings than this stands above the boxes that it crosses instead.
 MAX_CROSSINGS = 48
 
 
 class Item:
-    """One box of a rule, its shape (`shape` of `boxes.py`, "wide" for a box that is only a hull) and its level."""
+    """One box of a rule, its shape (`shape` of `boxes.py`, "wide" for a box that is only a hull) and its level.
 
-    __slots__ = ("box", "crossings", "level", "rule", "shape")
+    `certain` is whether the rule decides every packet of the box.
+    """
 
-    def __init__(self, rule: str, box: Box, shape: str) -> None:
+    __slots__ = ("box", "certain", "crossings", "level", "rule", "shape")
+
+    def __init__(self, rule: str, box: Box, shape: str, *, certain: bool = False) -> None:
+        self.certain = certain
         self.rule = rule
         self.box = box
         self.shape = shape
@@ -167,7 +173,7 @@ class Ladder:
     def __init__(self) -> None:
         self.rules: dict[str, tuple[Item, ...]] = {}
         self.index = Index()
-        # How many boxes cross at a point.
+        # How many boxes cross where.
         self.crossings: dict[Box, int] = {}
 
     def items(self) -> Iterator[Item]:
@@ -223,7 +229,7 @@ class Ladder:
                     earlier.append(other)
                 elif where > position and other.level >= 0:
                     later.append(other)
-            level, crossings = _place(item, earlier)
+            level, crossings = _place(item, earlier, order)
             self._cross(item, crossings, before)
             if item.level == level:
                 continue
@@ -249,31 +255,55 @@ class Ladder:
         item.crossings = crossings
 
 
-def _place(item: Item, earlier: list[Item]) -> tuple[int, tuple[Box, ...]]:
-    """The level of an item over the earlier ones that it meets, and the points where it crosses some of them."""
+def _place(item: Item, earlier: list[Item], order: Mapping[str, int]) -> tuple[int, tuple[Box, ...]]:
+    """The level of an item over the earlier ones that it meets, and the boxes where it crosses some of them."""
     level = 0
-    points: set[Box] = set()
+    boxes: set[Box] = set()
     crossed = -1
     for other in earlier:
-        point = crossing(item, other)
-        if point is None:
+        box = crossing(item, other, earlier, order)
+        if box is None:
             level = max(level, other.level + 1)
         else:
-            points.add(point)
+            boxes.add(box)
             crossed = max(crossed, other.level)
-    if len(points) > MAX_CROSSINGS:
+    if len(boxes) > MAX_CROSSINGS:
         return max(level, crossed + 1), ()
-    return level, tuple(sorted(points))
+    return level, tuple(sorted(boxes))
 
 
-def crossing(one: Item, other: Item) -> Box | None:
-    """The single point that two boxes share, if that is all and they have different shapes."""
-    if one.shape == other.shape or "wide" in (one.shape, other.shape):
+def crossing(item: Item, other: Item, earlier: Iterable[Item], order: Mapping[str, int]) -> Box | None:
+    """The box that an item shares with an earlier one, where all of it is decided alike; None for nested boxes."""
+    if item.shape == other.shape or "wide" in (item.shape, other.shape):
         return None
-    parts = []
-    for (first, last), (begin, end) in zip(one.box, other.box, strict=True):
-        low = first if first > begin else begin
-        if low != (last if last < end else end):
+    box = common(item.box, other.box)
+    if is_point(box):
+        return box
+    if not other.certain or box in (item.box, other.box):
+        return None
+    position = order[other.rule]
+    for before in earlier:
+        if order[before.rule] >= position or not meets(before.box, box):
+            continue
+        if before.shape == "wide" or not contains(before.box, box):
             return None
-        parts.append((low, low))
-    return Box(parts[0], parts[1], parts[2])
+    return box
+
+
+def common(one: Box, other: Box) -> Box:
+    """What two boxes share that do share something."""
+    (a, b), (c, d), (e, f) = one
+    (g, h), (i, j), (k, m) = other
+    return Box((max(a, g), min(b, h)), (max(c, i), min(d, j)), (max(e, k), min(f, m)))
+
+
+def meets(one: Box, other: Box) -> bool:
+    (a, b), (c, d), (e, f) = one
+    (g, h), (i, j), (k, m) = other
+    return a <= h and g <= b and c <= j and i <= d and e <= m and k <= f
+
+
+def contains(outer: Box, inner: Box) -> bool:
+    (a, b), (c, d), (e, f) = outer
+    (g, h), (i, j), (k, m) = inner
+    return a <= g and h <= b and c <= i and j <= d and e <= k and m <= f

@@ -1,9 +1,10 @@
 """The rules of one zone pair and class of traffic, as chains and maps.
 
 First come the points: one source, one destination, one port. Which rules hold there, and in what order, is known
-when compiling, so one look-up in a hash map decides. What is left are boxes with room in them; they stand on
-levels (`levels.py`), and on each level there is one map per shape: exact where every box says single values or
-everything on each axis, an interval map for the others, plain rules where there are only a few.
+when compiling, so one look-up in a hash map decides; one more does where two boxes cross. What is left are boxes
+with room in them; they stand on levels (`levels.py`), and on each level there is one map per shape: exact where every
+box says single values or everything on each axis, an interval map for the others, plain rules where there are
+only a few.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from hashlib import sha256
 import msgspec
 
 from appliance.policy import emit
-from appliance.policy.boxes import FULL_ADDRESS, FULL_KEY, Area, Box, Interval, Traffic, is_point, shape
-from appliance.policy.levels import Index, Item, Ladder
+from appliance.policy.boxes import FULL_ADDRESS, FULL_KEY, Area, Box, Interval, Traffic, is_point, shape, volume
+from appliance.policy.cover import Cover
+from appliance.policy.levels import Index, Item, Ladder, contains
 from appliance.policy.rulechain import address_set, chain_name
 from appliance.policy.ruleset import Chain, Set
 
@@ -52,6 +54,7 @@ class Section:
         self.name = chain_of(pair, traffic)
         self.traffic = traffic
         self.ladder = Ladder()
+        self._cover = Cover()
         self._parts: dict[str, Part] = {}
         self._order: Mapping[str, int] = {}
         # Points: which rules say them, the index over them, and what is decided at each.
@@ -59,7 +62,6 @@ class Section:
         self._points: dict[Box, Item] = {}
         self._near = Index()
         self._decided: dict[Box, tuple[str, ...]] = {}
-        self._elements: dict[str, str] = {}
         self._emitted: Emitted | None = None
 
     @property
@@ -92,17 +94,24 @@ class Section:
                     self._owners.setdefault(box, []).append(rule)
                     stale.add(box)
                 else:
-                    boxes.append(Item(rule, box, "wide" if part.wide else shape(box, self.traffic)))
+                    boxes.append(self._item(rule, box))
                     room.append(box)
             if boxes:
                 items[rule] = tuple(boxes)
-        stale |= self.ladder.change(removed, items, order)
+        reached = self._cover.change(removed, items, order)
+        stale |= self.ladder.change(reached, {rule: kept for rule, kept in reached.items() if kept}, order)
         if len(stale) < len(self._points):
             for box in room:
                 stale.update(item.box for item in self._near.meeting(box))
         else:
             stale.update(self._points)
         self._decide(stale)
+
+    def _item(self, rule: str, box: Box) -> Item:
+        part = self._parts[rule]
+        if part.wide:
+            return Item(rule, box, "wide")
+        return Item(rule, box, shape(box, self.traffic), certain=part.certain)
 
     @staticmethod
     def _is_point(part: Part, box: Box) -> bool:
@@ -118,22 +127,18 @@ class Section:
                 if point in self._points:
                     self._near.take(self._points.pop(point))
                     del self._decided[point]
-                    del self._elements[self._text(point, "sdk")]
                 continue
             if point not in self._points:
                 self._points[point] = item = Item("", point, "sdk")
                 self._near.put(item, bulk=bulk)
-            rules = {item.rule for item in self.ladder.index.meeting(point)}
+            rules = {item.rule for item in self.ladder.index.meeting(point) if contains(item.box, point)}
             rules.update(self._owners.get(point, ()))
             held: list[str] = []
             for rule in sorted(rules, key=order.__getitem__) if len(rules) > 1 else rules:
                 held.append(rule)
                 if parts[rule].certain and not parts[rule].wide:
                     break
-            decided = tuple(held)
-            if self._decided.get(point) != decided:
-                self._decided[point] = decided
-                self._elements[self._text(point, "sdk")] = f"goto {_path(decided)}"
+            self._decided[point] = tuple(held)
 
     # --- as nftables ------------------------------------------------------------------------------------
 
@@ -146,12 +151,9 @@ class Section:
         rules: list[str] = []
         sets: dict[str, Set] = {}
         order = self._order
-        if len(self._points) < MAP_AT_LEAST:
-            for point in sorted(self._points, key=lambda point: (order[self._decided[point][0]], point)):
-                rules.append(self._plain(point, f"goto {_path(self._decided[point])}"))
-        else:
-            sets[f"{self.name}/points"] = self._map("sdk", dict(self._elements))
-            rules.append(f"{self._match('sdk')} vmap @{self.name}/points")
+        self._known("points", [point for point in self._points if is_point(point)], rules, sets)
+        for serial, crossings in enumerate(self._disjoint(point for point in self._points if not is_point(point))):
+            self._known("crossings" if not serial else f"crossings-{serial + 1}", crossings, rules, sets)
         levels: dict[int, dict[str, list[Item]]] = {}
         for rule in sorted(self.ladder.rules, key=order.__getitem__):
             for item in self.ladder.rules[rule]:
@@ -165,6 +167,41 @@ class Section:
             if len(decided) > 1
         }
         return Emitted(Chain(tuple(rules)), sets, paths)
+
+    def _known(self, name: str, boxes: list[Box], rules: list[str], sets: dict[str, Set]) -> None:
+        """Boxes of which it is known what holds there."""
+        decided = self._decided
+        if len(boxes) < MAP_AT_LEAST:
+            for box in sorted(boxes, key=lambda box: (self._order[decided[box][0]], box)):
+                rules.append(self._plain(box, f"goto {_path(decided[box])}"))
+            return
+        elements = {self._text(box, "sdk"): f"goto {_path(decided[box])}" for box in boxes}
+        sets[f"{self.name}/{name}"] = self._map("sdk", elements, interval=name != "points")
+        rules.append(f"{self._match('sdk')} vmap @{self.name}/{name}")
+
+    def _disjoint(self, boxes: Iterable[Box]) -> list[list[Box]]:
+        """Boxes in as many lists as it takes to have no two of one list overlap.
+
+        Where two overlap both say what holds there, so it is no matter which is looked up first, and one inside
+        another that says the same is left out.
+        """
+        lists: list[list[Box]] = []
+        indices: list[Index] = []
+        for box in sorted(boxes, key=lambda box: (-volume(box), box)):
+            for kept, index in zip(lists, indices, strict=True):
+                met = [item.box for item in index.meeting(box)]
+                if not met:
+                    break
+                if any(contains(other, box) and self._decided[other] == self._decided[box] for other in met):
+                    kept, index = [], Index()
+                    break
+            else:
+                kept, index = [], Index()
+                lists.append(kept)
+                indices.append(index)
+            kept.append(box)
+            index.put(Item("", box, ""))
+        return lists
 
     def _shaped(self, level: int, name: str, items: list[Item], rules: list[str], sets: dict[str, Set]) -> None:
         if name == "wide":

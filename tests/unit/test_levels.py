@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from appliance.policy.boxes import Box, Traffic, shape
+from appliance.policy.cover import Cover
 from appliance.policy.levels import MAX_CROSSINGS, Item, Ladder, crossing
 
 TRAFFIC = Traffic(4, "tcp")
@@ -24,7 +25,8 @@ def interval(rng: random.Random, full: tuple[int, int]) -> tuple[int, int]:
 
 def items(rng: random.Random, rule: str) -> tuple[Item, ...]:
     box = Box(interval(rng, EVERYTHING), interval(rng, EVERYTHING), interval(rng, (0, 65535)))
-    return (Item(rule, box, "wide" if rng.random() < 0.03 else shape(box, TRAFFIC)),)
+    wide, certain = rng.random() < 0.03, rng.random() < 0.8
+    return (Item(rule, box, "wide" if wide else shape(box, TRAFFIC), certain=certain and not wide),)
 
 
 def overlap(one: Box, other: Box) -> bool:
@@ -37,11 +39,12 @@ def naive(ladder: Ladder, order: dict[str, int]) -> dict[str, tuple[int, tuple[B
     for rule in sorted(ladder.rules, key=order.__getitem__):
         (item,) = ladder.rules[rule]
         level, crossed, points = 0, 0, set()
+        before = [each for earlier in found for each in ladder.rules[earlier]]
         for earlier, (below, _) in found.items():
             (other,) = ladder.rules[earlier]
             if not overlap(item.box, other.box):
                 continue
-            point = crossing(item, other)
+            point = crossing(item, other, before, order)
             if point is None:
                 level = max(level, below + 1)
             else:
@@ -94,6 +97,34 @@ def test_two_boxes_of_one_shape_and_level_never_overlap() -> None:
         for other in held[:index]:
             if one.level == other.level and one.shape == other.shape:
                 assert not overlap(one.box, other.box)
+
+
+def reached(items: dict[str, tuple[Item, ...]], order: dict[str, int]) -> set[str]:
+    found = set()
+    for rule, (item,) in items.items():
+        earlier = [each for other, (each,) in items.items() if order[other] < order[rule] and each.certain]
+        if not any(
+            all(a[0] <= b[0] and b[1] <= a[1] for a, b in zip(other.box, item.box, strict=True)) for other in earlier
+        ):
+            found.add(rule)
+    return found
+
+
+def test_edits_keep_what_the_naive_comparison_finds_covered() -> None:
+    for seed in range(6):
+        rng = random.Random(200 + seed)
+        names = [f"R-{number}" for number in range(120)]
+        order = {rule: position for position, rule in enumerate(names)}
+        held = {rule: items(rng, rule) for rule in names}
+        cover = Cover()
+        known = {rule: bool(kept) for rule, kept in cover.change((), held, order).items()}
+        assert 0 < sum(known.values()) < len(known)
+        for _ in range(25):
+            gone = rng.sample(list(held), 2)
+            back = {gone[0]: items(rng, gone[0])}
+            held = {rule: kept for rule, kept in held.items() if rule not in gone} | back
+            known |= {rule: bool(kept) for rule, kept in cover.change(gone, back, order).items()}
+            assert {rule for rule, kept in known.items() if kept} == reached(held, order)
 
 
 def test_a_crossing_that_goes_with_its_rule_is_reported() -> None:
