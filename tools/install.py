@@ -91,15 +91,21 @@ def main(arguments: list[str]) -> int:
         return root / str(path).lstrip("/")
 
     os.umask(0o022)
-    place = below(prefix)
+    place, new, old = below(prefix), below(f"{prefix}.new"), below(f"{prefix}.old")
     place.parent.mkdir(parents=True, exist_ok=True)
-    environment(place, prefix)
+    environment(new, prefix)
+    shutil.copytree(ROOT / "examples", new / "share" / "reef" / "examples")
+    shutil.copytree(ROOT / "docs", new / "share" / "reef" / "docs")
+    # The old one stays whole until the new one is: what runs may still import from it.
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.rename(old)
+    new.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
     for name, text in files(PROCESSES, str(prefix / "bin" / "python")).items():
         path = below(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    shutil.copytree(ROOT / "examples", place / "share" / "reef" / "examples", dirs_exist_ok=True)
-    shutil.copytree(ROOT / "docs", place / "share" / "reef" / "docs", dirs_exist_ok=True)
     below("/etc/reef/baselines").mkdir(parents=True, exist_ok=True)
     command = below("/usr/local/bin/reef")
     command.parent.mkdir(parents=True, exist_ok=True)
