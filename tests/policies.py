@@ -318,7 +318,11 @@ def large_policy_text(count: int, *, seed: int = 1, edit: int | None = None) -> 
         networks = [cidr for interface in held for cidr in LINES[interface][1:]]
         words = f"interfaces: [{', '.join(held)}]"
         if zone != "internet":
-            words += f", networks: [{', '.join(networks)}]"
+            own = (
+                f"{name}: [{', '.join(cidr.replace('0/', '1/').replace('::/', '::1/') for cidr in LINES[name][1:])}]"
+                for name in held
+            )
+            words += f", networks: [{', '.join(networks)}], addresses: {{{', '.join(own)}}}"
         lines.append(f"  {zone}: {{{words}}}")
     lines += ["connections:", "  wan0: {provider: Fibre, officer: Officer <noc@large.example>}", "rules:"]
     lines += _rule_lines("W-1", "any", "any", "", "", "ping", "reachability is tested from everywhere")

@@ -18,6 +18,7 @@ from appliance.policy.bundle import (
 )
 from appliance.policy.logprefix import DEFAULT_RULE, NFLOG_GROUP, build
 from appliance.policy.model import Policy, Zone
+from appliance.policy.onlink import onlink
 from appliance.policy.ruleset import Chain, Set
 
 QUEUES = "0-3"
@@ -186,11 +187,24 @@ class Frame:
             elements.update({f'"{name}"': f"jump source_{zone.name}" for name in zone.interfaces})
         self.sets["antispoofing"] = Set(key="type ifname", data="verdict", elements=elements)
 
+    def _behind(self, zone: Zone) -> list[str]:
+        """Hosts of an interface's own networks, to which only one route can lead: it need not be looked up."""
+        own = onlink(self.policy, zone)
+        if len(own) > 2 * INLINE_NETWORKS:
+            return []
+        rules = []
+        for interface, part in own:
+            where = f'iifname "{interface}" ' if len(zone.interfaces) > 1 else ""
+            source = emit.addresses((part.first, part.last), part.version)
+            rules.append(f"{where}{emit.IP[part.version]} saddr {source} return")
+        return rules
+
     def _sources(self, zone: Zone) -> list[str]:
         """A source that the zone may have returns; everything else ends in the zone's `spoof` chain."""
         back = "fib saddr . iif oif exists"
         rules = []
         if zone.networks:
+            rules += self._behind(zone)
             for version in emit.VERSIONS:
                 parts = [
                     emit.addresses((part.first, part.last), version)
