@@ -134,6 +134,7 @@ def _say_applied(applied: messages.Applied, base: int, gateway: Gateway, termina
 def _wait(gateway: Gateway, applied: messages.Applied, base: int, terminal: Terminal) -> int:
     """Stay until the generation is confirmed (0) or the old one came back (5), counting down on a terminal."""
     generation, end = applied.generation, applied.confirm_by
+    terminal.out.flush()  # into a pipe, too, before the long silence: it says what to do in it
     live = terminal.err.isatty() and not terminal.json
     try:
         while True:

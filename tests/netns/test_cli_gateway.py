@@ -158,10 +158,12 @@ def test_waiting_for_the_confirm_ends_with_it(reef: Reef) -> None:
     file = reef.folder / "policy.yaml"
     file.write_text(allow_telnet(POLICY.read_text()))
     command = [sys.executable, "-m", "appliance.cli", "--lab", reef.lab.lab, "apply", str(file), "--yes", "--wait"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    environment["PYTHONPATH"] = str(ROOT)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as waiting:
         assert waiting.stdout is not None
-        while "reef --lab" not in waiting.stdout.readline():
+        while "reef --lab" not in (said := waiting.stdout.readline()):
+            assert said, "it ended without saying how to confirm"
             reef.lab.poll(0.01)
         confirmed = reef.lab.run("lan1", "ssh", "-F", str(reef.lab.ssh_config), "gw", "reef", "confirm")
         assert confirmed.returncode == 0, confirmed.stderr
