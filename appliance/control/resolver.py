@@ -89,9 +89,6 @@ class Book:
         """The names to ask for now."""
         return tuple(name for name, known in self._known.items() if known.due <= now)
 
-    def next_due(self) -> float:
-        return min((known.due for known in self._known.values()), default=float("inf"))
-
     def learn(self, name: str, answer: Answer, now: float, own: Iterable[str]) -> tuple[str, ...]:
         """Take an answer; the names of the sets it may change."""
         known = self._known.get(name)

@@ -15,7 +15,6 @@ import dns.rdatatype
 import dns.rrset
 import msgspec
 
-LONGEST_HEADER = 16384
 UDP_LIMIT = 1232  # what a DNS answer over UDP may have, DNS flag day 2020
 TTL = 30
 

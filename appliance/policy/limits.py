@@ -13,7 +13,6 @@ MAX_NODES = 2_000_000  # scalars, mappings and sequences of one text
 MAX_PROBLEMS = 20_000  # after so many the reading stops: the rest would say nothing new
 
 MAX_NAME = 48  # characters of a name of a zone, object, service, ...
-MAX_INTERFACE = 15  # IFNAMSIZ - 1 (net/if.h)
 MAX_WORDS = 1_000  # characters of `why`, `description` and the like
 
 MAX_ZONES = 256
@@ -22,7 +21,6 @@ MAX_RULES = 100_000
 MAX_NESTING = 16  # objects in objects, services in services
 MAX_RANGES = 1_000_000  # intervals of one address set
 MAX_SERVICE_ENTRIES = 1_024  # protocols of one rule
-MAX_SCHEDULE_SPANS = 1_024
 MAX_BASELINES = 16
 
 MAX_LIST_FILE_BYTES = 64 * 1024 * 1024  # one list from a file
