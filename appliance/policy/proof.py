@@ -44,7 +44,7 @@ class Witness(msgspec.Struct, frozen=True):
     """One concrete first packet that shows a finding.
 
     `at` is a moment (seconds since the epoch, UTC), `person` who is behind the source, "" for nobody. For a packet
-    that destination NAT changed, `published` is the address and port it was sent to and `nat` the rule that changed it.
+    that destination NAT changed, `published` is the address and port it was sent to and `nat` the rule that did it.
     """
 
     packet: Packet
