@@ -64,6 +64,7 @@ from appliance.control.register import Register
 from appliance.control.register import words as words_of_line
 from appliance.control.rtnetlink import Routing
 from appliance.control.shownflows import shown_flows
+from appliance.durable import replace
 from appliance.events.record import UNREGISTERED_LINE
 from appliance.policy.rulechain import chain_name
 from ctypes_ext.nftables import Nftables, NftablesError
@@ -129,9 +130,7 @@ class Applyd:
                 sys.exit(f"{NAME}: keyd does not give its public key: {error}")
             else:
                 break
-        temporary = pinned.with_suffix(".tmp")
-        temporary.write_bytes(key)
-        temporary.rename(pinned)
+        replace(pinned, key)
         return key
 
     # --- the loop -----------------------------------------------------------------------------------
@@ -270,10 +269,8 @@ class Applyd:
         running = self._gateway.running
         if running is None:
             return
-        temporary = self._kept_fingerprint.with_suffix(".tmp")
         try:
-            temporary.write_text(f"{running.marker.chain} {found.hex()}")
-            temporary.rename(self._kept_fingerprint)
+            replace(self._kept_fingerprint, f"{running.marker.chain} {found.hex()}".encode(), durable=False)
         except OSError as error:  # a full disk: a change while this process is dead would not be noticed
             self._log(f"the ruleset's fingerprint is not kept: {error}")
 

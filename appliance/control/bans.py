@@ -8,7 +8,6 @@ change costs with their size, so there should be few.
 from __future__ import annotations
 
 import errno
-import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,6 +18,7 @@ from appliance.control.messages import BanEntry, Refused
 from appliance.control.netlink import NetlinkError
 from appliance.control.nfnetlink import Netfilter
 from appliance.control.nfsets import Element, ElementError, Sets, format_element, parse_address
+from appliance.durable import replace
 from appliance.policy.delta import repair
 from appliance.policy.ruleset import Chain, Ruleset, Set
 from ctypes_ext.nftables import Nftables
@@ -167,15 +167,9 @@ class Bans:
         return found
 
     def _save(self) -> None:
-        temporary = self._path.with_suffix(".tmp")
         try:
-            with temporary.open("wb") as file:
-                file.write(msgspec.json.encode(tuple(self._entries.values())))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.rename(self._path)
+            replace(self._path, msgspec.json.encode(tuple(self._entries.values())))
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise BanRefused("store", f"the bans are in force but cannot be kept: {error.strerror}") from error
 
 

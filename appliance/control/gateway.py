@@ -28,6 +28,7 @@ from appliance.control.netlink import NetlinkError
 from appliance.control.network import Network, NetworkRefused
 from appliance.control.nft import Marker, Rules, present_devices
 from appliance.control.shape import ShapeError
+from appliance.durable import replace
 from appliance.policy import bundle as bundles
 from appliance.policy.bundle import Bundle, generation_mark
 from appliance.policy.ruleset import Ruleset
@@ -476,14 +477,11 @@ class Gateway:
     def _publish(self) -> None:
         """Say which generation runs to those who watch the file: everything but the texts and the ruleset."""
         self._note_devices()
-        temporary = self._published.with_suffix(".tmp")
         try:
             if self.running is None:
                 self._published.unlink(missing_ok=True)
                 return
             shown = msgspec.structs.replace(self.running.bundle, text="", inherited={}, files={}, ruleset=Ruleset())
-            temporary.write_bytes(msgspec.json.encode(shown))
-            temporary.chmod(0o644)
-            temporary.rename(self._published)
+            replace(self._published, msgspec.json.encode(shown), mode=0o644, durable=False)
         except OSError as error:
             self._log(f"{self._published}: {error.strerror}")

@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from appliance.control.messages import GenerationSummary
+from appliance.durable import replace, sync
 from appliance.policy.bundle import digest
 
 State = Literal["pending", "confirmed", "rolled-back", "failed"]
@@ -169,9 +170,9 @@ class Store:
         """Make everything kept and recorded so far survive a power cut. Raises `StoreError`."""
         try:
             for generation in sorted(self._unsettled):
-                _sync(self._path(generation), os.O_RDONLY)
+                sync(self._path(generation))
             if self._unsettled:
-                _sync(self._files, os.O_RDONLY | os.O_DIRECTORY)
+                sync(self._files)
             os.fsync(self._journal_file.fileno())
         except OSError as error:
             raise _full(self._journal, error) from error
@@ -215,34 +216,21 @@ class Store:
 
     def _write(self, kept: Kept, body: bytes, *, durable: bool = False) -> None:
         path = self._path(kept.generation)
-        temporary = path.with_suffix(".tmp")
         try:
-            with temporary.open("wb", buffering=0) as file:
-                _write_all(file.fileno(), msgspec.json.encode(kept) + b"\n")
-                _write_all(file.fileno(), body)
-                if durable:
-                    os.fsync(file.fileno())
-            temporary.rename(path)
+            replace(path, msgspec.json.encode(kept), b"\n", body, durable=durable)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise _full(path, error) from error
 
     def _rewrite_journal(self) -> None:
-        temporary = self._journal.with_suffix(".tmp")
         try:
-            with temporary.open("wb", buffering=0) as file:
-                _write_all(file.fileno(), b"".join(map(_line, self.entries)))
-                os.fsync(file.fileno())
-            temporary.rename(self._journal)
-            _sync(self._journal.parent, os.O_RDONLY | os.O_DIRECTORY)
+            replace(self._journal, b"".join(map(_line, self.entries)))
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise _full(self._journal, error) from error
         self._journal_file.close()
         self._journal_file = self._journal.open("ab", buffering=0)
 
     def _recover(self) -> None:
-        for leftover in (*self._files.glob("*.tmp"), *self._journal.parent.glob("journal.tmp")):
+        for leftover in (*self._files.glob("*.tmp"), *self._journal.parent.glob(f"{self._journal.name}.tmp")):
             leftover.unlink()
         for path in sorted(self._files.glob("*.generation")):
             kept = self._recover_file(path)
@@ -317,20 +305,6 @@ def _entry(line: bytes) -> Entry | None:
         return msgspec.json.decode(body, type=Entry)
     except ValueError:
         return None
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _sync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _full(path: Path, error: OSError) -> StoreError:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import grp
 import pwd
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.control.processes import PROCESSES, Identity, Instance, Process, encode_instance
 from appliance.control.units import OPERATORS_GROUP, STATE
+from appliance.durable import replace
 
 RUN = "/run/reef"
 
@@ -46,11 +46,7 @@ def instance_of(rows: Sequence[Process], config: Path) -> Instance:
 
 def write(path: Path, instance: Instance) -> None:
     """Replace the file in one step; anybody may read it."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
-        stream.write(encode_instance(instance) + b"\n")
-    temporary = Path(stream.name)
-    temporary.chmod(0o644)
-    temporary.replace(path)
+    replace(path, encode_instance(instance), b"\n", mode=0o644)
 
 
 def main(arguments: Sequence[str]) -> int:

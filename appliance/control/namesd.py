@@ -25,6 +25,7 @@ from appliance.control.messages import SetUpdate, SetUpdated
 from appliance.control.processes import Instance, process
 from appliance.control.resolver import Answer, Book, Filling
 from appliance.control.rtnetlink import Routing
+from appliance.durable import replace
 from appliance.policy.model import Dynamic
 
 NAME = "namesd"
@@ -169,10 +170,8 @@ class Namesd:
 
     def _keep(self) -> None:
         """So that a start while the line is down still knows the last good answers."""
-        temporary = self._kept.with_suffix(".tmp")
         try:
-            temporary.write_bytes(msgspec.json.encode(self._book.kept()))
-            temporary.replace(self._kept)
+            replace(self._kept, msgspec.json.encode(self._book.kept()))
         except OSError as error:
             self._log(f"{self._kept}: {error.strerror}")
 

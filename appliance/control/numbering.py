@@ -6,13 +6,13 @@ wrong one. Kept in one file of policyd's, beside what every running generation s
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from appliance.durable import replace
 from appliance.policy.bundle import MAX_RULE_NUMBER, RuleInfo
 from appliance.policy.model import DestinationNat, Policy, Rule, SourceNat
 
@@ -85,9 +85,4 @@ class Numbers:
         return msgspec.structs.replace(rule, number=number)
 
     def _save(self) -> None:
-        temporary = self._path.with_suffix(".tmp")
-        with temporary.open("wb") as file:
-            file.write(msgspec.json.encode(self._given))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(self._path)
+        replace(self._path, msgspec.json.encode(self._given))

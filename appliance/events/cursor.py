@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from appliance.durable import replace
 
 DIRECTORY = "cursors"
 
@@ -29,18 +30,6 @@ def load(path: Path) -> int | None:
 
 
 def store(path: Path, serial: int) -> None:
-    """Keep a place, whole and durable: written beside, then renamed over the old one."""
+    """Keep a place."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".new")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
-    try:
-        os.write(fd, f"{serial}\n".encode("ascii"))
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    temporary.rename(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    replace(path, f"{serial}\n".encode("ascii"), mode=0o640)

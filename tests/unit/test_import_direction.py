@@ -34,7 +34,7 @@ PROCESS_SHAPE = (
 )
 
 # Folders beside the control plane may import these of ours besides themselves, and never each other.
-BORDER = ("appliance.policy.model", "appliance.events", "appliance.control.ipc", "crypto")
+BORDER = ("appliance.policy.model", "appliance.events", "appliance.control.ipc", "appliance.durable", "crypto")
 BESIDE = {
     "mail_relay": BORDER,
     "voip_policy": BORDER,
@@ -48,7 +48,7 @@ BESIDE = {
         "appliance.policy.logprefix",
     ),
     "ctypes_ext": (),
-    "crypto": PROCESS_SHAPE,
+    "crypto": (*PROCESS_SHAPE, "appliance.durable"),
 }
 
 # Modules that decide do no I/O: values in, values out.
