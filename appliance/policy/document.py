@@ -44,6 +44,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 ROLES = ("internet", "internal", "dmz", "management", "guest", "backbone", "partner", "voice", "safety")
 ACTION = Choice(("allow", "deny", "reject"))
 LOG = Choice(("none", "start", "end", "both"))
+LEVEL = Choice(("low", "medium", "high"))
 
 
 class ZoneText(Record, frozen=True, kw_only=True):
@@ -420,6 +421,43 @@ class RouteText(Record, frozen=True, kw_only=True):
     blackhole: Annotated[Word | None, Key(Flag(), "drop what goes there", default="no")] = None
 
 
+class RiskText(Record, frozen=True, kw_only=True):
+    """A threat to what the site has, how bad it is, and what is done about it. It changes no packet."""
+
+    id: Annotated[Word, Key(kinds.ID, "permanent", example="T-1")]
+    threat: Annotated[
+        Word, Key(kinds.TEXT, "what could happen", example="the records are copied by malware on a workstation")
+    ]
+    assets: Annotated[
+        Words, Key(Many(kinds.NAME_KIND), "what it would happen to: objects and zones", example="[records]")
+    ]
+    likelihood: Annotated[Word, Key(LEVEL, "how likely it is, with the safeguards in place", example="low")]
+    impact: Annotated[Word, Key(LEVEL, "how bad it would be", example="high")]
+    treatment: Annotated[
+        Word | None,
+        Key(
+            Choice(("reduce", "accept", "avoid", "transfer")),
+            "what was decided; to `reduce` needs safeguards or measures",
+            default="reduce",
+        ),
+    ] = None
+    safeguards: Annotated[
+        Words,
+        Key(
+            Many(kinds.ID),
+            "what of this policy stands against it: ids of rules, translations, published services, invariants",
+            example="[I-2, R-12]",
+        ),
+    ] = ()
+    measures: Annotated[
+        Words, Key(Many(kinds.TEXT), "what stands against it beside the policy", example='"nightly backup"')
+    ] = ()
+    owner: Annotated[Word, Key(kinds.TEXT, "who answers for it", example="director@health.example")]
+    review: Annotated[Word | None, Key(kinds.DATE, "when somebody must look at it again", example="2027-01-31")] = (
+        None
+    )
+
+
 class SettingsText(Record, frozen=True, kw_only=True):
     """Values that are not rules."""
 
@@ -517,6 +555,9 @@ class SiteText(DocumentText, frozen=True, kw_only=True):
     nat: Annotated[NatText | None, Key(Part(NatText), "address translation")] = None
     publish: Annotated[tuple[PublishText, ...], Key(Parts(PublishText), "services that the outside may use")] = ()
     routes: Annotated[tuple[RouteText, ...], Key(Parts(RouteText), "static routes")] = ()
+    risks: Annotated[
+        tuple[RiskText, ...], Key(Parts(RiskText), "threats to what the site has, and what stands against them")
+    ] = ()
 
 
 class BaselineText(DocumentText, frozen=True, kw_only=True):

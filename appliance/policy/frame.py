@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from appliance.policy import inherit, site, times, translate
+from appliance.policy import inherit, risks, site, times, translate
 from appliance.policy import names as vocabulary
 from appliance.policy.addresses import without
 from appliance.policy.document import PublishText, SettingsText, SiteText
@@ -23,6 +23,7 @@ from appliance.policy.model import (
     Dynamic,
     Invariant,
     Policy,
+    Risk,
     Route,
     Rule,
     Settings,
@@ -106,6 +107,10 @@ class Frame:
         for text in document.invariants:
             self.claims.claim(text.id, report)
             self.invariants.append(site.invariant(text, self.names, self.resolver, report))
+        self.risks: list[Risk] = []
+        for risk_text in document.risks:
+            self.claims.claim(risk_text.id, report)
+            self.risks.append(risks.risk(risk_text, self.names, report))
         self.judge = Judge(self.invariants, self.names.zones, self.names.objects)
 
     def _timezone(self) -> str:
@@ -190,6 +195,7 @@ class Frame:
         """The whole, with the site's own rules. `ids` are the ids of everything an invariant may except."""
         for text in self.document.invariants:
             excepted(text.excepted, ids, report)
+        risks.references(self.document.risks, ids, report)
         rules = (*self.first, *own, *self.published, *self.last)
         if not report.failed:
             self._keep_invariants(rules, report)
@@ -211,6 +217,7 @@ class Frame:
             destination_nat=tuple(self.destination_nat),
             routes=self.routes,
             invariants=tuple(self.invariants),
+            risks=tuple(self.risks),
             settings=self.settings,
             description="" if self.document.description is None else self.document.description.value,
         )
@@ -256,6 +263,10 @@ class Frame:
                 remedy = "look at it and set a new date"
             if message:
                 report.add(Problem(rule.span, message, remedy, "warning"))
+        for risk in self.risks:
+            if risk.span is not None and risk.review and times.day_end(risk.review, zone) <= now:
+                message = f"the risk `{risk.id}` waits for its review since {risk.review}"
+                report.add(Problem(risk.span, message, "look at it and set a new date", "warning"))
 
 
 def excepted(words: tuple[Word, ...], known: set[str], report: Report) -> None:

@@ -20,6 +20,8 @@ ANY = "any"
 
 Action = Literal["allow", "deny", "reject"]
 LogPhase = Literal["none", "start", "end", "both"]
+Level = Literal["low", "medium", "high"]
+Treatment = Literal["reduce", "accept", "avoid", "transfer"]
 
 
 class Span(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True):
@@ -305,6 +307,26 @@ class Invariant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     span: Span | None = None
 
 
+class Risk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A threat to what the site has, how bad it is, and what is done about it (R6). It changes no packet.
+
+    `assets` are names of objects and zones, `safeguards` ids of rules, translations, published services and
+    invariants; `measures` are words for what no policy can hold.
+    """
+
+    id: str
+    threat: str
+    assets: tuple[str, ...]
+    likelihood: Level
+    impact: Level
+    treatment: Treatment = "reduce"
+    safeguards: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
+    owner: str = ""
+    review: str = ""
+    span: Span | None = None
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Values that are not rules. The baseline may lock any of them (R9)."""
 
@@ -334,5 +356,6 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     destination_nat: tuple[DestinationNat, ...] = ()
     routes: tuple[Route, ...] = ()
     invariants: tuple[Invariant, ...] = ()
+    risks: tuple[Risk, ...] = ()
     settings: Settings = Settings()
     description: str = ""

@@ -29,6 +29,7 @@ from appliance.policy.model import (
     Profile,
     Range,
     Rate,
+    Risk,
     Route,
     Rule,
     Schedule,
@@ -76,6 +77,7 @@ def plan(old: Policy | None, new: Policy) -> tuple[Change, ...]:
     _listed("destination translation", old.destination_nat, new.destination_nat, lambda item: item.id, found)
     _listed("route", old.routes, new.routes, _route_name, found)
     _listed("invariant", old.invariants, new.invariants, lambda item: item.id, found)
+    _listed("risk", old.risks, new.risks, lambda item: item.id, found)
     if old.settings != new.settings:
         changes = _fields(old.settings, new.settings)
         found.append(Change("changed", "settings", f"settings: {changes}"))
@@ -317,6 +319,9 @@ def said_of(value: msgspec.Struct) -> str:
         return _several(list(value.names))
     if isinstance(value, Invariant):
         return f"never {', '.join(value.sources)} -> {', '.join(value.destinations)}"
+    if isinstance(value, Risk):
+        against = _several([*value.safeguards, *value.measures])
+        return f"{value.threat}: likelihood {value.likelihood}, impact {value.impact}, {value.treatment}; {against}"
     if isinstance(value, SourceNat):
         to = "exempt" if value.exempt else "masquerade" if value.to is None else words_of(value.to)
         return f"{_item(value.source)} out {value.out}: {to}"

@@ -83,6 +83,7 @@ _TITLES = {
     "Group": "People and groups",
     "Profile": "Profiles",
     "Invariant": "Invariants",
+    "Risk": "Risks",
     "Rule": "Rules",
     "SourceNat": "Address translation",
     "DestinationNat": "Address translation",
