@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Coroutine
 
 from appliance.control import capabilities, daemon, notify, sandbox
-from appliance.control.bans import BANS, BanRefused, Bans
+from appliance.control.bans import BanRefused, Bans
 from appliance.control.batch import KernelRefused
 from appliance.control.conntrack import Conntrack
 from appliance.control.drift import Drift, fingerprint
@@ -57,16 +57,15 @@ from appliance.control.messages import Bans as BansRequest
 from appliance.control.netlink import NetlinkError
 from appliance.control.network import Network
 from appliance.control.nfnetlink import Netfilter
-from appliance.control.nfsets import counters
 from appliance.control.nft import Rules
 from appliance.control.processes import Instance, process
 from appliance.control.register import Register
 from appliance.control.register import words as words_of_line
 from appliance.control.rtnetlink import Routing
+from appliance.control.rulecounters import origin, rule_counters
 from appliance.control.shownflows import shown_flows
 from appliance.durable import replace
 from appliance.events.record import UNREGISTERED_LINE
-from appliance.policy.rulechain import chain_name
 from ctypes_ext.nftables import Nftables, NftablesError
 
 NAME = "applyd"
@@ -406,16 +405,9 @@ class Applyd:
                     addresses=bundle.addresses,
                 )
             case RuleCounters():
-                counted = counters(self._netfilter) | counters(self._netfilter, BANS.table)
-                names = {rule.id: chain_name(rule.id) for rule in bundle.rules}
-                # What no rule of the text decided.
-                names |= {name: chain_name(name) for name in ("default", "invalid", "pinhole")}
-                names |= {f"antispoofing {zone.name}": f"spoof_{zone.name}" for zone in bundle.zones}
-                names["banned"] = "banned"
-                found = {name: counted[counter] for name, counter in names.items() if counter in counted}
-                return RuleCounterList(
-                    bundle.generation, tuple(RuleCounter(name, *pair) for name, pair in found.items())
-                )
+                found = rule_counters(self._netfilter, bundle)
+                counted = tuple(RuleCounter(name, *pair) for name, pair in found.items())
+                return RuleCounterList(bundle.generation, counted, origin())
             case Flows():
                 try:
                     return shown_flows(self._conntrack.flows(), request, bundle.generation, bundle.rules)

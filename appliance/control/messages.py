@@ -189,10 +189,59 @@ class RuleCounter(msgspec.Struct, frozen=True):
 
 
 class RuleCounterList(msgspec.Struct, frozen=True, tag=True):
-    """After the rules come what no rule decided: "default", "invalid", "pinhole", "antispoofing <zone>", "banned"."""
+    """After the rules come what no rule decided: "default", "invalid", "pinhole", "antispoofing <zone>", "banned",
+    and the translations. `origin` changes when every counter began again from 0: a boot, another namespace.
+    """
 
     generation: int
     counters: tuple[RuleCounter, ...]
+    origin: str = ""
+
+
+class Hits(msgspec.Struct, frozen=True, tag=True):
+    """What rules matched since they are watched; `window` is how many seconds back the recent past reaches."""
+
+    window: int = 90 * 86400
+
+
+class RuleHits(msgspec.Struct, frozen=True):
+    """The history of one counter. Moments are seconds since the epoch, 0 for never, and not later than they say by
+    more than the time between two readings.
+
+    `hits` are all since it is known, `recent` those of the days of the window. `watched` says for how many seconds of
+    the window the rule was in the kernel, as it is worded now, and its counter observed; `worded` since when this
+    wording is known, `worded_hits` what it matched.
+    """
+
+    id: str
+    hits: int
+    bytes: int
+    first: float
+    last: float
+    recent: int
+    watched: float
+    worded: float
+    worded_hits: int
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """A time of the window in which nobody watched, and why not."""
+
+    begin: float
+    end: float
+    why: str
+
+
+class HitList(msgspec.Struct, frozen=True, tag=True):
+    """`begin` is when the history begins, `watched` how many seconds of the window were observed at all."""
+
+    generation: int
+    at: float
+    window: int
+    begin: float
+    watched: float
+    gaps: tuple[Gap, ...]
+    rules: tuple[RuleHits, ...]
 
 
 class Doctor(msgspec.Struct, frozen=True, tag=True):
@@ -391,6 +440,7 @@ Request = (
     | Show
     | Status
     | RuleCounters
+    | Hits
     | Doctor
     | Load
     | SetUpdate
@@ -413,6 +463,7 @@ Reply = (
     | Shown
     | StatusReport
     | RuleCounterList
+    | HitList
     | DoctorReport
     | Loaded
     | SetUpdated

@@ -43,6 +43,7 @@ class RuleInfo(msgspec.Struct, frozen=True):
     why: str = ""
     expires_at: int = 0
     said: str = ""  # one line in the policy's own words: "lan -> internet web"
+    review: str = ""  # ISO date by which somebody must look at it again
 
 
 class ZoneInfo(msgspec.Struct, frozen=True):

@@ -378,6 +378,7 @@ def _info(rule: Rule, number: int, around: Surroundings) -> RuleInfo:
         why=rule.why,
         expires_at=rule.expires_at,
         said=said,
+        review=rule.review,
     )
 
 
