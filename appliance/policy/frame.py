@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from appliance.policy import inherit, risks, site, times, translate
+from appliance.policy import inherit, limits, risks, site, times, translate
 from appliance.policy import names as vocabulary
 from appliance.policy.addresses import without
 from appliance.policy.document import PublishText, SettingsText, SiteText
@@ -18,6 +18,7 @@ from appliance.policy.inherit import Baseline, Locks
 from appliance.policy.invariants import Judge, common_services
 from appliance.policy.kinds import did_you_mean
 from appliance.policy.model import (
+    ANY,
     Connection,
     DestinationNat,
     Dynamic,
@@ -197,6 +198,7 @@ class Frame:
             excepted(text.excepted, ids, report)
         risks.references(self.document.risks, ids, report)
         rules = (*self.first, *own, *self.published, *self.last)
+        self._within_bounds(rules, report)
         if not report.failed:
             self._keep_invariants(rules, report)
         if now is not None:
@@ -221,6 +223,19 @@ class Frame:
             settings=self.settings,
             description="" if self.document.description is None else self.document.description.value,
         )
+
+    def _within_bounds(self, rules: tuple[Rule, ...], report: Report) -> None:
+        """`any -> any` is a rule in every pair of zones; compiling costs what all of them are together."""
+        zones, total = len(self.names.zones), 0
+        for rule in rules:
+            sources = zones if ANY in rule.sources else len(rule.sources)
+            total += sources * (zones if ANY in rule.destinations else len(rule.destinations))
+            if total > limits.MAX_PAIR_RULES and rule.span is not None:
+                at_most = (
+                    f"at most {limits.MAX_PAIR_RULES:,}, each counted once for every pair of zones it names"
+                )
+                report.add(Problem(rule.span, f"with `{rule.id}` the rules are too many", f"{at_most}; name zones"))
+                return
 
     def _keep_invariants(self, rules: tuple[Rule, ...], report: Report) -> None:
         for breach in self.judge.breaches(rules):

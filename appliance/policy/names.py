@@ -340,6 +340,9 @@ def _schedules(texts: tuple[ScheduleText, ...], names: Names, report: Report, ba
         name = _name(text.name)
         if not _may_define("schedule", name, names, report, baseline):
             continue
+        if len(text.times) > limits.MAX_TIMES:
+            report.error(name.at, f"{len(text.times):,} times in one schedule", f"at most {limits.MAX_TIMES:,}")
+            continue
         spans: list[tuple[int, int]] = []
         for word in text.times:
             spans.extend(_timely(times.week_spans, word, report) or [])

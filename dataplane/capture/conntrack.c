@@ -230,6 +230,17 @@ static bool report_connection(attributes list, reef_events *events)
     return true;
 }
 
+static uint64_t read_datagram(attributes datagram, reef_events *events)
+{
+    attributes list;
+    struct nlmsghdr header;
+    uint64_t flows = 0;
+    while (next_message(&datagram, &header, &list))
+        if (header.nlmsg_type == (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE))
+            flows += report_connection(list, events);
+    return flows;
+}
+
 int reef_conntrack_pull(reef_conntrack *conntrack, reef_worker *worker, uint64_t *flows)
 {
     reef_events *events = reef_worker_events(worker);
@@ -244,11 +255,7 @@ int reef_conntrack_pull(reef_conntrack *conntrack, reef_worker *worker, uint64_t
             conntrack->overruns++;
             continue;
         }
-        attributes datagram = {conntrack->buffer, (size_t)n}, list;
-        struct nlmsghdr header;
-        while (next_message(&datagram, &header, &list))
-            if (header.nlmsg_type == (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE))
-                *flows += report_connection(list, events);
+        *flows += read_datagram((attributes){conntrack->buffer, (size_t)n}, events);
     }
     return REEF_OK;
 }

@@ -248,7 +248,8 @@ static void write_header(reef_json *text, const reef_packet *packet)
         reef_json_number(text, "tcpurgp", reef_be16(transport + 18));
     } else if (packet->protocol == REEF_PROTO_UDP) {
         reef_json_number(text, "udplen", reef_be16(transport + 4));
-    } else if (packet->source_port != 0) { /* an echo's identifier */
+    } else if ((packet->protocol == REEF_PROTO_ICMP || packet->protocol == REEF_PROTO_ICMPV6) &&
+               packet->source_port != 0) { /* an echo's identifier */
         reef_json_number(text, "icmp_id", packet->source_port);
         reef_json_number(text, "icmp_seq", reef_be16(transport + 6));
     }
@@ -328,6 +329,24 @@ static void report_record(const record *r, reef_events *events)
     reef_events_commit(events, event, &text);
 }
 
+static uint64_t read_datagram(reef_nflog *nflog, attributes datagram, reef_events *events, uint64_t second)
+{
+    attributes list;
+    struct nlmsghdr header;
+    uint64_t packets = 0;
+    while (next_message(&datagram, &header, &list)) {
+        if (header.nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET))
+            continue;
+        record r;
+        read_record(nflog, list, &r);
+        if (within_rate(nflog, events, second))
+            report_record(&r, events);
+        packets++;
+    }
+    report_lost(events, REEF_LOST_BY_KERNEL, nflog->lost, &nflog->said);
+    return packets;
+}
+
 int reef_nflog_pull(reef_nflog *nflog, reef_worker *worker, uint64_t *packets)
 {
     reef_events *events = reef_worker_events(worker);
@@ -341,18 +360,7 @@ int reef_nflog_pull(reef_nflog *nflog, reef_worker *worker, uint64_t *packets)
             return REEF_SYSTEM;
         if (n == -1)
             continue; /* overflowed: the sequence numbers will say by how much */
-        attributes datagram = {nflog->buffer, (size_t)n}, list;
-        struct nlmsghdr header;
-        while (next_message(&datagram, &header, &list)) {
-            if (header.nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET))
-                continue;
-            record r;
-            read_record(nflog, list, &r);
-            if (within_rate(nflog, events, second))
-                report_record(&r, events);
-            (*packets)++;
-        }
-        report_lost(events, REEF_LOST_BY_KERNEL, nflog->lost, &nflog->said);
+        *packets += read_datagram(nflog, (attributes){nflog->buffer, (size_t)n}, events, second);
     }
     if (second != nflog->second) /* the flood ended, and nothing came that would say it */
         report_lost(events, REEF_LOST_BY_RATE, nflog->left_out, &nflog->left_out_said);

@@ -148,3 +148,21 @@ def test_more_zones_than_a_site_has_are_refused_before_they_cost_time() -> None:
     parse(text(limits.MAX_ZONES), "p.yaml", inherited={})
     found = problems(text(limits.MAX_ZONES + 1))
     assert (found[0].message, "at most 256" in found[0].remedy) == ("257 zones", True)
+
+
+def test_rules_between_all_zones_count_for_every_pair() -> None:
+    zones = "".join(f"  z{n}: {{interfaces: [e{n}]}}\n" for n in range(limits.MAX_ZONES))
+    enough = limits.MAX_PAIR_RULES // limits.MAX_ZONES**2
+    rules = [f"  - {{id: R-{n}, from: any, to: any, action: deny}}\n" for n in range(enough + 2)]
+    head = f"reef: 1\nsite: s\nzones:\n{zones}rules:\n"
+    parse(head + "".join(rules[:enough]), "p.yaml", inherited={})
+    (only,) = problems(head + "".join(rules))
+    assert only.message == f"with `R-{enough}` the rules are too many"
+    assert "once for every pair of zones" in only.remedy
+    assert only.span.line == head.count("\n") + enough + 1
+
+
+def test_a_schedule_has_a_bounded_number_of_times() -> None:
+    times = ", ".join(["mon 07:30-17:00"] * (limits.MAX_TIMES + 1))
+    (only,) = problems(HEAD + f"schedules: {{s: {{times: [{times}]}}}}\n")
+    assert only.message == "257 times in one schedule"

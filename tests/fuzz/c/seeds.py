@@ -64,6 +64,51 @@ def conversation() -> list[Packet]:
     ]
 
 
+def attribute(kind: int, value: bytes) -> bytes:
+    """One netlink attribute, padded."""
+    return struct.pack("=HH", len(value) + 4, kind) + value + bytes(-len(value) % 4)
+
+
+def message(kind: int, attributes: bytes) -> bytes:
+    """One netlink message of netfilter with its nfgenmsg."""
+    return struct.pack("=IHHII", 20 + len(attributes), kind, 0, 0, 0) + struct.pack("!BBH", 2, 0, 1) + attributes
+
+
+def logged(packet: Packet, sequence: int) -> bytes:
+    """A record of NFLOG: hook, mark, time, interfaces, payload, prefix, sequence number, connection."""
+    return message(
+        4 << 8,
+        attribute(1, struct.pack("!HBB", 0x800, 2, 0))
+        + attribute(2, struct.pack("!I", 0x01240005))
+        + attribute(3, struct.pack("!QQ", 1_700_000_000, 5))
+        + attribute(4, struct.pack("!I", 2))
+        + attribute(5, struct.pack("!I", 3))
+        + attribute(9, bytes(packet))
+        + attribute(10, b"R-7 deny lan internet \0")
+        + attribute(12, struct.pack("!I", sequence))
+        + attribute(18 | 0x8000, attribute(12, struct.pack("!I", 77))),
+    )
+
+
+def ended() -> bytes:
+    """A connection that ended, with addresses, counters, times, state, mark and id."""
+    addresses = attribute(1 | 0x8000, attribute(1, bytes((10, 0, 0, 1))) + attribute(2, bytes((10, 0, 0, 2))))
+    ports = attribute(2 | 0x8000, attribute(1, b"\x06") + attribute(2, b"\x04\x00") + attribute(3, b"\x00\x50"))
+    times = attribute(1, struct.pack("!Q", 10**18)) + attribute(2, struct.pack("!Q", 2 * 10**18))
+    counters = attribute(1, struct.pack("!Q", 5)) + attribute(2, struct.pack("!Q", 700))
+    return message(
+        1 << 8 | 2,
+        attribute(1 | 0x8000, addresses + ports)
+        + attribute(3, struct.pack("!I", 2))
+        + attribute(4 | 0x8000, attribute(1 | 0x8000, attribute(1, b"\x07")))
+        + attribute(8, struct.pack("!I", 0x01240005))
+        + attribute(9 | 0x8000, counters)
+        + attribute(10 | 0x8000, counters)
+        + attribute(12, struct.pack("!I", 77))
+        + attribute(20 | 0x8000, times),
+    )
+
+
 def write(target: str, name: str, data: bytes) -> None:
     directory = CORPUS / target
     directory.mkdir(parents=True, exist_ok=True)
@@ -78,6 +123,9 @@ def main() -> None:
     write("tls", "hello", b"\0" + client_hello())
     write("http", "request", b"\0" + HTTP)
     write("http", "answer", b"\x01HTTP/1.1 200 OK\r\n\r\n")
+    tcp, _, icmp = (packet for _, packet in list(packets().values())[:3])
+    write("nflog", "records", logged(tcp.payload, 1) + logged(icmp, 5))
+    write("conntrack", "ended", ended() * 2)
     for target in ("file", "engine"):
         directory = CORPUS / target
         directory.mkdir(parents=True, exist_ok=True)
