@@ -21,7 +21,8 @@ void reef_json_raw(reef_json *json, const char *text, size_t length)
         json->full = true;
         return;
     }
-    memcpy(json->at, text, length);
+    if (length > 0) /* nothing may be at NULL, which memcpy does not take */
+        memcpy(json->at, text, length);
     json->at += length;
 }
 

@@ -21,11 +21,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     reef_nflog nflog = {.fd = -1, .rate = 16};
     uint64_t packets = read_datagram(&nflog, (attributes){copy, size}, reef_worker_events(worker), 1);
     size_t used, lines, reported = 0;
+    int status;
     do {
-        MUST(reef_eve_drain(reef_worker_events(worker), names, out, sizeof out, &used, &lines) == REEF_OK);
+        status = reef_eve_drain(reef_worker_events(worker), names, out, sizeof out, &used, &lines);
+        MUST(status == REEF_OK || status == REEF_UNKNOWN_PREFIX);
         MUST((used == 0) == (lines == 0));
         reported += lines;
-    } while (lines > 0);
+        if (status == REEF_UNKNOWN_PREFIX) { /* every prefix is some rule's: what it says goes into the line */
+            const char *text;
+            const reef_event *event = reef_events_peek(reef_worker_events(worker), &text);
+            const reef_rule_name rule = {.rule = "R-7", .action = "deny", .source = "lan", .destination = "internet"};
+            MUST(event != NULL && event->prefix_length <= REEF_PREFIX_MAX);
+            MUST(reef_names_prefix(names, text, event->prefix_length, &rule) == REEF_OK);
+        }
+    } while (lines > 0 || status != REEF_OK);
     MUST(reported <= packets + 3); /* and what was lost: in the kernel, by rate, for want of room */
     reef_names_free(names);
     reef_worker_free(worker);
