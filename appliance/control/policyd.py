@@ -19,6 +19,7 @@ import msgspec
 from appliance.control import daemon, notify, sandbox
 from appliance.control.batch import statements
 from appliance.control.candidate import Candidate, Origin, Workshop, findings
+from appliance.control.hits import Collector
 from appliance.control.ipc import (
     BUNDLE_LIMIT,
     DaemonAway,
@@ -48,6 +49,7 @@ from appliance.control.messages import (
     GenerationSummary,
     History,
     HistoryList,
+    Hits,
     Load,
     Loaded,
     NameBook,
@@ -130,17 +132,19 @@ class Policyd:
         self._running = Running(0, None, None)
         self._capabilities: frozenset[str] | None = None
         self._change = asyncio.Lock()
+        self._hits = Collector(instance, log, lambda: self._ask(RuleCounters(), RuleCounterList))
+        self._looking: asyncio.Task[int] | None = None
 
     async def serve(self, stop: asyncio.Event) -> None:
         def anyone(peer: Peer) -> bool:
             return self._instance.allows(NAME, peer.uid, peer.groups)
 
-        answered = (Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, *_FORWARDED)
+        answered = (Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, Hits, *_FORWARDED)
         server = Server(self._instance.socket(NAME), dict.fromkeys(answered, anyone), self.answer, report=self._log)
         await server.start()
         notify.ready()
         chores = asyncio.create_task(self._chores())
-        await stop.wait()
+        await self._hits.watch(stop)
         chores.cancel()
         await server.stop()
 
@@ -184,6 +188,8 @@ class Policyd:
             case Ban():
                 named = msgspec.structs.replace(request, by=peer.name)
                 return await self._ask(named, BanList)
+            case Hits():
+                return await self._hits.answer(request)
             case _:
                 reply: Reply = await self._ask(request, _FORWARDED[type(request)])
                 return reply
@@ -231,6 +237,8 @@ class Policyd:
         self, candidate: Candidate, running: Running, author: str, reason: str, confirm_within: int | None
     ) -> Applied:
         begun = time.perf_counter()
+        # What goes takes its counter along: read them all once more, while the new ones are compiled.
+        counted = asyncio.create_task(self._hits.look())
         origin = await self._origin(running, author, reason)
         capabilities = await self._kernel_capabilities()
         bundle = self._workshop.compile(candidate, origin, capabilities)
@@ -238,9 +246,10 @@ class Policyd:
         changes = _changes(running.policy, candidate.policy)
         planned = time.perf_counter()
         wait = bundle.confirm_within if confirm_within is None else confirm_within
+        await counted
         loaded, digest, signed = await self._load(bundle, wait)
         done = time.perf_counter()
-        self._running = Running(bundle.generation, candidate.policy, bundle)
+        self._know(Running(bundle.generation, candidate.policy, bundle))
         self._log(f"generation {bundle.generation} by {author}: {reason}")
         return Applied(
             generation=bundle.generation,
@@ -300,6 +309,7 @@ class Policyd:
         status = await self._ask(Status(), StatusReport)
         reason = request.reason or "rolled back"
         if status.confirm_by and request.generation in (None, status.confirmed):
+            await self._hits.look()
             begun = time.perf_counter()
             back = await self._ask(Rollback(None, reason, request.session, peer.name), Confirmed)
             seconds = {"load": time.perf_counter() - begun}
@@ -378,10 +388,17 @@ class Policyd:
         generation = (await self._ask(Status(), StatusReport)).running
         if generation != self._running.generation:
             policy = await self._read_policy(generation) if generation else None
-            self._running = Running(generation, policy, None)
+            self._know(Running(generation, policy, None))
             if generation:
                 self._numbers.learn((await self._ask(Names(), NameBook)).rules)
         return self._running
+
+    def _know(self, running: Running) -> None:
+        """Another generation runs: what its rules mean goes into their history."""
+        self._running = running
+        if running.policy is not None:
+            self._hits.means(running.generation, running.policy)
+            self._looking = asyncio.create_task(self._hits.look())
 
     async def _read_policy(self, generation: int) -> Policy | None:
         shown = await self._ask(Show(generation), Shown)

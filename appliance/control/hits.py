@@ -1,0 +1,101 @@
+"""policyd's collector: reads the counters of the rules now and then, around every change, and when it is asked.
+
+applyd, which holds the privilege, only answers what the kernel counted; the history is kept here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable
+
+from appliance.control.daemon import Log
+from appliance.control.hitstore import HitStore
+from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError
+from appliance.control.messages import HitList, Hits, Refused, RuleCounterList
+from appliance.control.processes import Instance
+from appliance.control.watching import Reading
+from appliance.policy.meaning import meanings
+from appliance.policy.model import Policy
+
+_LAST = 2.0  # seconds that an end waits for the last reading
+_PERIOD = 60.0  # seconds between readings; what a power cut may take from the history
+
+
+class Collector:
+    """The history of this gateway, and what adds to it. `ask` brings the counters; it raises as `call_async` does."""
+
+    def __init__(self, instance: Instance, log: Log, ask: Callable[[], Awaitable[RuleCounterList]]) -> None:
+        self._log = log
+        self._ask = ask
+        self._lock = asyncio.Lock()
+        self._meanings: tuple[int, dict[str, str]] = (0, {})
+        self._told = ""
+        self._store: HitStore | None = None
+        path = instance.state_of("policyd") / "hits.db"
+        try:
+            self._store = HitStore(path, log)
+        except sqlite3.Error as error:
+            self._tell(f"{path}: {error}; what rules match is not kept until policyd starts again")
+
+    def means(self, generation: int, policy: Policy) -> None:
+        """What the rules of a generation mean, to know when one of them is worded otherwise."""
+        if self._meanings[0] != generation:
+            self._meanings = (generation, meanings(policy))
+
+    async def watch(self, stop: asyncio.Event) -> None:
+        """Read until `stop` is set, and then once more: a restart shall take nothing from the history."""
+        while not stop.is_set():
+            await self.look()
+            try:
+                await asyncio.wait_for(stop.wait(), _PERIOD)
+            except TimeoutError:
+                continue
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.look(), _LAST)
+        async with self._lock:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+    async def look(self) -> int:
+        """Read once; returns the generation, 0 for none. What goes wrong is told once; the next reading mends it."""
+        async with self._lock:
+            try:
+                found = await self._ask()
+            except (RefusedError, DaemonAway, ProtocolError):
+                return 0  # nothing runs, or applyd starts again: others say so
+            generation, known = self._meanings
+            reading = Reading(
+                at=time.time(),
+                uptime=time.clock_gettime(time.CLOCK_BOOTTIME),
+                origin=found.origin,
+                counters={counter.id: (counter.packets, counter.bytes) for counter in found.counters},
+                meanings=known if generation == found.generation else None,
+            )
+            if self._store is not None:
+                try:
+                    await asyncio.to_thread(self._store.record, reading)
+                    self._told = ""
+                except sqlite3.Error as error:
+                    self._tell(f"what rules matched cannot be kept: {error}")
+            return found.generation
+
+    async def answer(self, request: Hits) -> HitList | Refused:
+        generation = await self.look()
+        if not generation:
+            return Refused("nothing-runs", "no generation runs yet; `reef apply` one")
+        async with self._lock:
+            if self._store is None:
+                return Refused("store", f"there is no history: {self._told or 'policyd is ending'}")
+            try:
+                return await asyncio.to_thread(self._store.history, generation, max(request.window, 0))
+            except sqlite3.Error as error:
+                return Refused("store", f"the history cannot be read: {error}")
+
+    def _tell(self, words: str) -> None:
+        if words != self._told:
+            self._told = words
+            self._log(words)
