@@ -131,15 +131,7 @@ class Store:
 
     def read(self, generation: int) -> tuple[bytes, bytes]:
         """(bundle bytes, signature) of a kept generation. Raises `StoreError` when the file is not what was kept."""
-        try:
-            kept, body = _parse(self._path(generation).read_bytes())
-            if kept.compressed:
-                body = zlib.decompress(body)
-        except (OSError, ValueError, zlib.error) as error:
-            raise StoreError(f"generation {generation} cannot be read: {error}") from error
-        if digest(body) != kept.digest:
-            raise StoreError(f"generation {generation} is damaged on disk: its digest is not what was kept")
-        return body, kept.signature
+        return read_stored(self._path(generation), generation)
 
     # --- what changes ---------------------------------------------------------------------------------
 
@@ -212,7 +204,7 @@ class Store:
     # --- files ----------------------------------------------------------------------------------------
 
     def _path(self, generation: int) -> Path:
-        return self._files / f"{generation:08d}.generation"
+        return stored_path(self._files.parent, generation)
 
     def _write(self, kept: Kept, body: bytes, *, durable: bool = False) -> None:
         path = self._path(kept.generation)
@@ -261,6 +253,27 @@ class Store:
             self.damaged.append(f"{path}: {error}")
             return None
         return kept
+
+
+def stored_path(directory: Path, generation: int) -> Path:
+    """Where the store in `directory` keeps a generation."""
+    return directory / "generations" / f"{generation:08d}.generation"
+
+
+def read_stored(path: Path, generation: int) -> tuple[bytes, bytes]:
+    """(bundle bytes, signature) of a generation's file; writes nothing, so that anybody who may read it can check it.
+
+    Raises `StoreError` when the file is not what was kept.
+    """
+    try:
+        kept, body = _parse(path.read_bytes())
+        if kept.compressed:
+            body = zlib.decompress(body)
+    except (OSError, ValueError, zlib.error) as error:
+        raise StoreError(f"generation {generation} cannot be read: {error}") from error
+    if digest(body) != kept.digest:
+        raise StoreError(f"generation {generation} is damaged on disk: its digest is not what was kept")
+    return body, kept.signature
 
 
 def boot_candidate(store: Store, good: Callable[[bytes, bytes], bool]) -> int:
