@@ -193,9 +193,7 @@ def _look_verbs(tree: _Tree) -> None:
     kinds.verb("status", "live:status", "What runs, whether it is confirmed, and how its daemons are")
     generation = kinds.verb("generation", "past:generation", "The text of one generation, with who, when, why")
     generation.add_argument("generation", nargs="?", type=_positive, help="its number (default: the running one)")
-    rules = kinds.verb("rules", "live:rules", "The rules in their order, with what they matched")
-    rules.add_argument("--unused", action="store_true", help="only rules that matched nothing yet")
-    kinds.verb("counters", "live:counters", "Packets and bytes of every rule, most first")
+    _rules_verbs(kinds)
     kinds.verb("zones", "live:zones", "Zones, their interfaces and networks")
     kinds.verb("connections", "live:connections", "The register of external lines and who answers for them")
     flows = kinds.verb("flows", "flows:flows", "The connections that pass now: who, whom, rule, bytes")
@@ -245,6 +243,38 @@ def _look_verbs(tree: _Tree) -> None:
         help="only these events: drop, flow, dns, tls, http, anomaly …",
     )
     log.add_argument("--limit", type=_positive, metavar="N", help="only the last N")
+
+
+def _rules_verbs(kinds: _Tree) -> None:
+    rules = kinds.verb(
+        "rules",
+        "rules:rules",
+        "The rules in their order, with what they matched",
+        "Hits are new connections, and running ones that a new generation decided again. They are counted over\n"
+        "applies, restarts and boots; the last line says since when, and what was not watched.",
+    )
+    rules.add_argument(
+        "--unused",
+        type=_seconds,
+        nargs="?",
+        const=90 * 86_400,
+        metavar="TIME",
+        help="only rules without a hit for so long (default 90d), and watched for all of it",
+    )
+    rules.add_argument("--never-hit", action="store_true", help="only rules without a hit since they are known")
+    rules.add_argument(
+        "--expiring",
+        type=_seconds,
+        nargs="?",
+        const=30 * 86_400,
+        metavar="TIME",
+        help="only rules that end or wait for their review within that time (default 30d)",
+    )
+    rules.add_argument(
+        "--sort", choices=["hits", "recent", "last", "until", "owner", "id"], help="default: the order of the policy"
+    )
+    rules.add_argument("--csv", action="store_true", help="comma-separated values, for a spreadsheet")
+    kinds.verb("counters", "rules:counters", "Hits and bytes of every rule, most first")
 
 
 def _other_verbs(tree: _Tree) -> None:

@@ -1,4 +1,4 @@
-"""`reef show status|rules|counters|zones|connections|sets`: what runs now."""
+"""`reef show status|zones|connections|sets`: what runs now."""
 
 from __future__ import annotations
 
@@ -13,11 +13,8 @@ from appliance.commands.gateway import Gateway
 from appliance.commands.health import with_silent
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.text import parse_text
-from appliance.commands.words import count, duration, local_time, size
+from appliance.commands.words import count, duration, local_time
 from appliance.control import messages
-from appliance.policy.bundle import RuleInfo
-
-_ACTION_STYLES = {"allow": "", "deny": "red", "reject": "red"}
 
 
 def status(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -45,76 +42,6 @@ def status(options: argparse.Namespace, terminal: Terminal) -> int:
             f"  {process.name:<10} {state}  {escape(process.words)}".rstrip(), "" if process.alive else "red"
         )
     return OK
-
-
-class RuleLine(msgspec.Struct, frozen=True):
-    """One rule with what it matched, as `reef show rules --json` and `counters --json` print it."""
-
-    id: str
-    action: str
-    said: str
-    packets: int
-    bytes: int
-    log: str
-    owner: str
-    why: str
-    expires_at: int
-
-
-def _rule_lines(options: argparse.Namespace) -> list[RuleLine]:
-    gateway = Gateway(options)
-    book = gateway.ask(messages.Names(), messages.NameBook)
-    counters = gateway.ask(messages.RuleCounters(), messages.RuleCounterList).counters
-    counted = {counter.id: (counter.packets, counter.bytes) for counter in counters}
-    known = {rule.id for rule in book.rules}
-    lines = [_rule_line(rule, *counted.get(rule.id, (0, 0))) for rule in book.rules]
-    # Counters of what is no rule of the text (the default, anti-spoofing) stand at the end.
-    extra = [_rule_line(RuleInfo(name, 0, ""), *pair) for name, pair in counted.items() if name not in known]
-    return lines + extra
-
-
-def _rule_line(rule: RuleInfo, packets: int, octets: int) -> RuleLine:
-    return RuleLine(
-        rule.id, rule.action, rule.said, packets, octets, rule.log, rule.owner, rule.why, rule.expires_at
-    )  # fmt: skip
-
-
-def rules(options: argparse.Namespace, terminal: Terminal) -> int:
-    lines = _rule_lines(options)
-    if options.unused:
-        lines = [line for line in lines if not line.packets]
-    if terminal.json:
-        terminal.data({"rules": lines})
-        return OK
-    now = time.time()
-    rows = [
-        (line.id, line.action, line.said, _number(line.packets), size(line.bytes), _ends(line, now), line.why)
-        for line in lines
-    ]
-    styles = ["dim" if 0 < line.expires_at <= now else _ACTION_STYLES.get(line.action, "") for line in lines]
-    heads = ("rule", "action", "what", "packets", "bytes", "until", "why")
-    terminal.table(heads, rows, right={3, 4}, styles=styles, empty="no such rule")
-    return OK
-
-
-def _ends(line: RuleLine, now: float) -> str:
-    if not line.expires_at:
-        return ""
-    return "expired" if line.expires_at <= now else local_time(line.expires_at)[:16]
-
-
-def counters(options: argparse.Namespace, terminal: Terminal) -> int:
-    lines = sorted(_rule_lines(options), key=lambda line: (-line.packets, line.id))
-    if terminal.json:
-        terminal.data({"rules": lines})
-        return OK
-    rows = [(line.id, line.action, _number(line.packets), size(line.bytes), line.said) for line in lines]
-    terminal.table(("rule", "action", "packets", "bytes", "what"), rows, right={2, 3}, empty="no rules")
-    return OK
-
-
-def _number(amount: int) -> str:
-    return f"{amount:,}".replace(",", " ")
 
 
 class ZoneLine(msgspec.Struct, frozen=True):

@@ -29,6 +29,16 @@ def duration(seconds: float) -> str:
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
+def span(seconds: float) -> str:
+    """`20 s`, `5 min`, `3 h`, `61 d`: a time in its largest whole unit, two of them where that says too little."""
+    whole = max(0, int(seconds))
+    for unit, length, smaller, rest in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= length:
+            more = whole % length // rest if whole < 3 * length else 0
+            return f"{whole // length} {unit}" + (f" {more} {smaller}" if more else "")
+    return f"{whole} s"
+
+
 def took(seconds: float) -> str:
     """`4 ms`, `0.31 s`: a measured time."""
     if seconds < 0.1:

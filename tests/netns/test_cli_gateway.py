@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.commands import explain, health, live
+from appliance.commands import explain, health, live, rules
 from appliance.commands.flows import FlowLine
 from appliance.control import messages
 from appliance.lab.site import POLICY, Lab
@@ -84,8 +84,8 @@ def allow_telnet(text: str) -> str:
     ("verb", "shape"),
     [
         (["show"], messages.StatusReport),
-        (["show", "rules"], dict[str, list[live.RuleLine]]),
-        (["show", "counters"], dict[str, list[live.RuleLine]]),
+        (["show", "rules"], rules.RuleList),
+        (["show", "counters"], rules.RuleList),
         (["show", "zones"], dict[str, list[live.ZoneLine]]),
         (["show", "connections"], dict[str, list[live.ConnectionLine]]),
         (["show", "sets"], messages.SetList),
