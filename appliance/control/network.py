@@ -13,6 +13,7 @@ from appliance.policy.bundle import Bundle
 from appliance.policy.model import InterfaceAddress
 
 PROC_SYS = Path("/proc/sys")
+REDIRECTS = "net.ipv4.conf.all.send_redirects"
 _THERE = (errno.EEXIST,)
 _GONE = (errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENOENT)
 
@@ -73,7 +74,7 @@ class Network:
     def settle(self, bundle: Bundle) -> tuple[str, ...]:
         """Bring the box as near to `bundle` as its links allow (a modem may come later); what is missing."""
         missing: list[str] = []
-        for name, value in bundle.sysctls.items():
+        for name, value in self._settings(bundle).items():
             try:
                 self._write(name, value)
             except OSError as error:
@@ -99,7 +100,7 @@ class Network:
 
     def _change(self, old: Bundle | None, new: Bundle, undo: list[Callable[[], None]]) -> None:
         links = self._routing.links()
-        for name, value in new.sysctls.items():
+        for name, value in self._settings(new).items():
             before = self._read(name)
             if before != value:
                 self._write(name, value)
@@ -140,6 +141,17 @@ class Network:
         except NetlinkError as error:
             if error.errno not in _THERE:
                 missing.append(_words(error))
+
+    def _settings(self, bundle: Bundle) -> dict[str, str]:
+        """The bundle's, and for redirects every interface's own: one that may send them outvotes `all`."""
+        found = dict(bundle.sysctls)
+        if (value := found.get(REDIRECTS)) is not None:
+            for zone in bundle.zones:
+                for interface in zone.interfaces:
+                    name = f"net/ipv4/conf/{interface}/send_redirects"
+                    if self._sysctl_path(name).exists():
+                        found[name] = value
+        return found
 
     def _sysctl_path(self, name: str) -> Path:
         return self._sysctls.joinpath(*name.split("/")) if "/" in name else self._sysctls.joinpath(*name.split("."))

@@ -142,6 +142,7 @@ SYSCTLS = {
     # A gateway takes no advice on routes, and its reverse path is checked by the ruleset for both versions.
     "net.ipv4.conf.all.accept_redirects": "0",
     "net.ipv4.conf.all.send_redirects": "0",
+    "net.ipv4.conf.default.send_redirects": "0",  # for interfaces that come later
     "net.ipv4.conf.all.accept_source_route": "0",
     "net.ipv6.conf.all.accept_redirects": "0",
     # A connection whose window was not seen from the start is not a connection.

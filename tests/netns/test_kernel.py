@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from appliance.control import capabilities
@@ -22,7 +23,7 @@ from appliance.control.nfnetlink import Netfilter
 from appliance.control.nfsets import Element, Sets, counters, format_element, kernel_generation, parse_address
 from appliance.control.nft import present_devices
 from appliance.control.rtnetlink import Address, Routing, wanted_route
-from appliance.policy.bundle import Bundle
+from appliance.policy.bundle import Bundle, ZoneInfo
 from appliance.policy.model import InterfaceAddress, Route
 from appliance.policy.ruleset import Flowtable, Ruleset
 from ctypes_ext import sandbox
@@ -267,6 +268,27 @@ def test_addresses_routes_and_sysctls_follow_the_bundle() -> None:
     assert routing.routes() == set()
     assert "203.0.113.0/24" in sh("ip route")  # somebody else's route is none of ours
     assert "2001:db8:1::1" not in sh("ip -6 addr")
+
+
+def test_no_interface_of_a_zone_sends_redirects() -> None:
+    """The kernel sends them where `all` or the interface says so, and an interface says so from its beginning."""
+
+    def sends(interface: str) -> str:
+        return Path(f"/proc/sys/net/ipv4/conf/{interface}/send_redirects").read_text().strip()
+
+    assert (sends("lan0"), sends("wan0")) == ("1", "1")
+    said = bundle(net__ipv4__conf__all__send_redirects="0", net__ipv4__conf__default__send_redirects="0")
+    zones = (ZoneInfo("lan", ("lan0", "not-yet")), ZoneInfo("internet", ("wan0",)))
+    said = msgspec.structs.replace(said, zones=zones)
+    network = Network(Routing())
+    network.check(said)
+    network.commit(None, said)
+    assert (sends("lan0"), sends("wan0")) == ("0", "0")
+    sh("ip link add later type veth peer name later-peer")
+    try:
+        assert sends("later") == "0"
+    finally:
+        sh("ip link del later")
 
 
 def test_what_cannot_be_done_is_undone() -> None:
