@@ -59,6 +59,10 @@ class World(msgspec.Struct, frozen=True):
     interface_addresses: Mapping[tuple[str, int], int] = {}
 
 
+# How the rule that matches a packet is found.
+Match = Callable[[Policy, Packet, World], Rule | None]
+
+
 class Decision(msgspec.Struct, frozen=True):
     """`rule` is the deciding rule's id, "default" or "antispoofing". Addresses and ports are those that leave.
 
@@ -76,8 +80,8 @@ class Decision(msgspec.Struct, frozen=True):
     source_ports: tuple[int, int] = (0, 0)
 
 
-def decide(policy: Policy, packet: Packet, world: World | None = None) -> Decision:
-    """The decision about a connection's first packet."""
+def decide(policy: Policy, packet: Packet, world: World | None = None, match: Match | None = None) -> Decision:
+    """The decision about a connection's first packet. `match` may find the rule that `first_match` finds faster."""
     world = World() if world is None else world
     if spoofed(policy, packet, world):
         return Decision("deny", SPOOFED, packet.source, packet.destination, packet.destination_port)
@@ -90,7 +94,7 @@ def decide(policy: Policy, packet: Packet, world: World | None = None) -> Decisi
         )
     if world.route is not None:
         real = msgspec.structs.replace(real, leaving=world.route(real.version, real.destination))
-    rule = first_match(policy, real, world)
+    rule = (match or first_match)(policy, real, world)
     action: Action = "deny" if rule is None else rule.action
     decided = Decision(
         action=action,
