@@ -203,6 +203,17 @@ def _look_verbs(tree: _Tree) -> None:
     flows.add_argument("--limit", type=_positive, default=1000, metavar="N", help="how many (default 1000)")
     sets = kinds.verb("sets", "live:sets", "The sets that change while a generation runs: DNS names, people, bans")
     sets.add_argument("name", nargs="?", default="", help="one of them, with its addresses")
+    used = tree.verb(
+        "where-used",
+        "whereused:where_used",
+        "Every place that names an object, service, zone, schedule, person, group, profile, rule or address",
+        "Also what names it through something that contains it, with what the rules there matched.",
+    )
+    used.add_argument(
+        "name", nargs="?", default="", metavar="NAME", help="what is looked for; an address finds what holds it"
+    )
+    used.add_argument("--unused", action="store_true", help="instead: what is defined and used by nothing")
+    used.add_argument("--file", default="", metavar="FILE", help="in this text (default: in what runs)")
     diff = tree.verb("diff", "past:diff", "Compare two generations or texts: lines, then what it means in words")
     diff.add_argument("old", metavar="A", help="a generation number or a file")
     diff.add_argument("new", metavar="B", help="a generation number or a file")

@@ -60,6 +60,12 @@ def _bans(gateway: Gateway) -> Iterable[str]:
     return [one.address for one in gateway.ask(messages.Bans(), messages.BanList).bans]
 
 
+def _used(gateway: Gateway) -> Iterable[str]:
+    from appliance.commands.whereused import uses_of
+
+    return uses_of(gateway).names
+
+
 _ASKED = {
     ("rollback", "generation"): _generations,
     ("generation", "generation"): _generations,
@@ -69,6 +75,7 @@ _ASKED = {
     ("log", "rule"): _rules,
     ("log", "zone"): _zones,
     ("sets", "name"): _sets,
+    ("where-used", "name"): _used,
     ("remove", "addresses"): _bans,
 }
 

@@ -139,7 +139,7 @@ def _show(found: RuleList, options: argparse.Namespace, terminal: Terminal, now:
             line.said,
             number(line.hits),
             number(line.recent),
-            last_hit(line, now),
+            last_hit(line.last, now),
             _until(line, now),
             line.owner,
             line.why,
@@ -185,10 +185,8 @@ def _watched(found: RuleList, now: float) -> str:
     )
 
 
-def last_hit(line: RuleLine | messages.RuleHits, now: float) -> str:
-    if not line.last:
-        return "never"
-    return f"{span(now - line.last)} ago"
+def last_hit(last: float, now: float) -> str:
+    return f"{span(now - last)} ago" if last else "never"
 
 
 def _silent_since(line: RuleLine, now: float) -> str:

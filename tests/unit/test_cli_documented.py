@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import build_parser
-from appliance.commands import explain, failure, health, live, past, rules, text
+from appliance.commands import explain, failure, health, live, past, rules, text, whereused
 from appliance.commands.flows import FlowLine
 from appliance.control import messages
 
@@ -62,6 +62,7 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
         ("reef show status", [messages.StatusReport, messages.ProcessHealth]),
         ("reef show generation", [messages.Shown]),
         ("reef show rules", [rules.RuleList, rules.RuleLine, messages.Gap]),
+        ("reef where-used", [whereused.Named, whereused.Place, whereused.Unused]),
         ("reef show zones", [live.ZoneLine]),
         ("reef show connections", [live.ConnectionLine]),
         ("reef show flows", [messages.FlowList, FlowLine, messages.Flow]),
