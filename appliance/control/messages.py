@@ -57,6 +57,29 @@ class Change(msgspec.Struct, frozen=True):
     words: str
 
 
+class TrafficChange(msgspec.Struct, frozen=True):
+    """Traffic that another text decides otherwise: in words, with one packet as example, and by which rules."""
+
+    words: str
+    example: str
+    old_action: str
+    new_action: str
+    old_rule: str
+    new_rule: str
+
+
+class TrafficDifference(msgspec.Struct, frozen=True):
+    """What two policies decide differently, exactly. `opened` is newly allowed, `closed` no longer allowed, `other`
+    denied by both but otherwise. `unlisted` lines are left out. Where `undecided` says something, it is not complete.
+    """
+
+    opened: tuple[TrafficChange, ...]
+    closed: tuple[TrafficChange, ...]
+    other: tuple[TrafficChange, ...] = ()
+    unlisted: int = 0
+    undecided: tuple[str, ...] = ()
+
+
 # --- to policyd -------------------------------------------------------------------------------------
 
 
@@ -87,6 +110,7 @@ class Planned(msgspec.Struct, frozen=True, tag=True):
     findings: tuple[Finding, ...]
     statements: int  # nftables statements of the transaction
     omitted: tuple[str, ...] = ()
+    traffic: TrafficDifference | None = None  # against what runs; None when nothing runs yet
 
 
 class Apply(msgspec.Struct, frozen=True, tag=True):
@@ -112,8 +136,9 @@ class Applied(msgspec.Struct, frozen=True, tag=True):
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...]
     confirm_by: float  # seconds since the epoch; 0 when it needs no confirm
-    seconds: dict[str, float]  # stage -> duration: parse, compile, sign, load
+    seconds: dict[str, float]  # stage -> duration: parse, prove, compile, plan, sign, load
     omitted: tuple[str, ...] = ()
+    traffic: TrafficDifference | None = None
 
 
 class Confirm(msgspec.Struct, frozen=True, tag=True):
