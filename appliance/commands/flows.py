@@ -47,8 +47,8 @@ def flows(options: argparse.Namespace, terminal: Terminal) -> int:
         return OK
     shown = [flow for flow in listed.flows if options.all or flow.state not in OVER]
     rows = [flow_row(flow, names) for flow in sorted(shown, key=lambda flow: -sum(flow.bytes))]
-    heads = ("rule", "zones", "from", "to", "service", "state", "sent", "received", "age")
-    terminal.table(heads, rows, right={6, 7, 8}, empty="no flow passes now")
+    heads = ("rule", "zones", "from", "to", "service", "state", "sent", "received", "age", "id")
+    terminal.table(heads, rows, right={6, 7, 8, 9}, empty="no flow passes now")
     if hidden := len(listed.flows) - len(shown):
         terminal.note(f"{hidden} more have ended and are only remembered; --all shows them")
     if listed.total > len(listed.flows):
@@ -81,4 +81,5 @@ def flow_row(flow: messages.Flow, names: Names) -> tuple[str, ...]:
         size(flow.bytes[0]),
         size(flow.bytes[1]),
         duration(flow.age) if flow.age >= 0 else "",
+        str(flow.id) if flow.id else "",
     )

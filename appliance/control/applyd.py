@@ -54,6 +54,7 @@ from appliance.control.messages import (
     Unban,
 )
 from appliance.control.messages import Bans as BansRequest
+from appliance.control.messages_why import Trace, Trail, WayList, Ways
 from appliance.control.netlink import NetlinkError
 from appliance.control.network import Network
 from appliance.control.nfnetlink import Netfilter
@@ -64,8 +65,10 @@ from appliance.control.register import words as words_of_line
 from appliance.control.rtnetlink import Routing
 from appliance.control.rulecounters import origin, rule_counters
 from appliance.control.shownflows import shown_flows
+from appliance.control.trace import Tracer, TraceRefused, clear
 from appliance.durable import replace
 from appliance.events.record import UNREGISTERED_LINE
+from appliance.policy.model import InterfaceAddress
 from ctypes_ext.nftables import Nftables, NftablesError
 
 NAME = "applyd"
@@ -74,6 +77,7 @@ _TICK = 1.0  # seconds between looks at the clock; the deadline itself has a tim
 _LOOK = 60.0  # seconds between looks at the whole ruleset; notifications come at once
 _LINES = 5.0  # seconds between looks at the lines
 _QUIET = 5.0  # seconds after the last change until the store is tidied
+MOST_WAYS = 64  # addresses of one question
 _RETRY = 2.0  # seconds until a restore that the kernel refused is tried again
 
 
@@ -104,6 +108,7 @@ class Applyd:
         self._bans = Bans(self._netfilter, state / "bans.json", log)
         self._kept_fingerprint = state / "fingerprint"
         self._expiry = Expiry(self._conntrack, log)
+        self._tracer = Tracer(self._conntrack, self._names_of_links)
         self._capabilities = capabilities.probe(Nftables())
         self._deadline: asyncio.TimerHandle | None = None
         self._next_look = time.monotonic() + _LOOK
@@ -137,6 +142,7 @@ class Applyd:
     async def serve(self, stop: asyncio.Event) -> None:
         self._gateway.recover()
         self._bans.restore()
+        clear()
         self._running_changed()
         server = Server(
             self._instance.socket(NAME),
@@ -175,6 +181,7 @@ class Applyd:
             Ban: policyd,
             Unban: policyd,
             **dict.fromkeys((Status, Names, RuleCounters, Flows, Sets, BansRequest), reader),
+            **dict.fromkeys((Ways, Trace, Trail), person),
             **dict.fromkeys((History, Show, Doctor), person),
         }
 
@@ -335,9 +342,13 @@ class Applyd:
 
     async def answer(self, request: Request, peer: Peer) -> Reply:
         try:
+            if isinstance(request, Trail):
+                return await self._tracer.trail(request.number)
             return self._answer(request, peer)
         except (LoadRefused, SetRefused, BanRefused) as error:
             return error.reply
+        except TraceRefused as error:
+            return Refused(error.code, str(error))
         except (NetlinkError, KernelRefused) as error:
             return Refused("kernel", str(error))
 
@@ -370,8 +381,22 @@ class Applyd:
                 return BanList(self._bans.unban(request.addresses))
             case BansRequest():
                 return BanList(self._bans.current())
+            case Ways():
+                return self._ways(request)
             case _:
                 return self._of_running(request, peer)
+
+    def _names_of_links(self) -> dict[int, str]:
+        return {link.index: link.name for link in self._routing.links().values()}
+
+    def _ways(self, request: Ways) -> Reply:
+        links = self._names_of_links()
+        own = sorted(address for address in self._routing.addresses() if address.index in links)
+        try:
+            ways = tuple(self._routing.way(address, links) for address in request.addresses[:MOST_WAYS])
+        except ValueError as error:
+            return Refused("bad-address", str(error))
+        return WayList(ways, tuple(InterfaceAddress(links[one.index], one.address) for one in own))
 
     def _load(self, request: Load, peer: Peer) -> Reply:
         loaded = self._gateway.load(
@@ -387,6 +412,8 @@ class Applyd:
             return Refused("nothing-runs", "no generation runs yet; `reef apply` one")
         bundle = self._gateway.running.bundle
         match request:
+            case Trace():
+                return self._tracer.begin(request, bundle.rules)
             case SetUpdate():
                 # The resolver fills what is resolved; who is logged in where is not its business.
                 resolver = peer.uid == self._instance.identity("namesd").uid

@@ -10,6 +10,16 @@ from typing import Literal
 
 import msgspec
 
+from appliance.control.messages_why import (
+    Disagreement,
+    Noted,
+    Trace,
+    Traced,
+    Tracing,
+    Trail,
+    WayList,
+    Ways,
+)
 from appliance.policy.bundle import RuleInfo, ZoneInfo
 from appliance.policy.model import InterfaceAddress
 
@@ -309,16 +319,18 @@ class NameBook(msgspec.Struct, frozen=True, tag=True):
 
 
 class Flows(msgspec.Struct, frozen=True, tag=True):
-    """The connections that the kernel knows; `rule` and `host` narrow them where given."""
+    """The connections that the kernel knows; `rule`, `host` and `id` narrow them where given."""
 
     limit: int = 1000
     rule: str = ""
     host: str = ""
+    id: int = 0
 
 
 class Flow(msgspec.Struct, frozen=True):
     """One connection. `source`/`destination` as the first packet had them; `reply_*` as answers have them (NAT).
 
+    `id` is the kernel's number of it, the events' `flow_id`.
     `rule` is the id of the rule that decided it, "" while none did; `age` in seconds, -1 where the kernel keeps no
     time stamps; `timeout` seconds until it is forgotten.
     """
@@ -338,6 +350,7 @@ class Flow(msgspec.Struct, frozen=True):
     bytes: tuple[int, int]
     age: int
     timeout: int
+    id: int = 0
 
 
 class FlowList(msgspec.Struct, frozen=True, tag=True):
@@ -475,6 +488,10 @@ Request = (
     | Ban
     | Unban
     | Bans
+    | Ways
+    | Trace
+    | Trail
+    | Disagreement
     | Sign
     | PublicKey
 )
@@ -496,6 +513,10 @@ Reply = (
     | FlowList
     | SetList
     | BanList
+    | WayList
+    | Tracing
+    | Traced
+    | Noted
     | Signed
     | PublicKeyIs
 )

@@ -73,9 +73,21 @@ from appliance.control.messages import (
     StatusReport,
     Unban,
 )
+from appliance.control.messages_why import (
+    MOST_SECONDS,
+    Disagreement,
+    Noted,
+    Trace,
+    Traced,
+    Tracing,
+    Trail,
+    WayList,
+    Ways,
+)
 from appliance.control.numbering import Numbers, OutOfNumbers
 from appliance.control.processes import PROCESSES, Instance, process
 from appliance.control.sources import SourceError, baselines, with_own_lists
+from appliance.events.record import KERNEL_DISAGREES
 from appliance.policy import bundle as bundles
 from appliance.policy.bundle import Bundle, generation_mark
 from appliance.policy.delta import delta
@@ -101,6 +113,8 @@ _FORWARDED: dict[type, type] = {
     Show: Shown,
     Bans: BanList,
     Unban: BanList,
+    Ways: WayList,
+    Trace: Tracing,
 }
 
 
@@ -139,7 +153,9 @@ class Policyd:
         def anyone(peer: Peer) -> bool:
             return self._instance.allows(NAME, peer.uid, peer.groups)
 
-        answered = (Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, Hits, *_FORWARDED)
+        answered = (
+            Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, Hits, Trail, Disagreement, *_FORWARDED,
+        )  # fmt: skip
         server = Server(self._instance.socket(NAME), dict.fromkeys(answered, anyone), self.answer, report=self._log)
         await server.start()
         notify.ready()
@@ -190,6 +206,11 @@ class Policyd:
                 return await self._ask(named, BanList)
             case Hits():
                 return await self._hits.answer(request)
+            case Trail():
+                return await call_async(self._instance.socket("applyd"), request, Traced, timeout=MOST_SECONDS + 30)
+            case Disagreement():
+                self._log.alert(KERNEL_DISAGREES, "The kernel decides otherwise than the policy", request.words)
+                return Noted()
             case _:
                 reply: Reply = await self._ask(request, _FORWARDED[type(request)])
                 return reply

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import sys
@@ -10,11 +11,13 @@ from ipaddress import ip_address, ip_interface, ip_network
 
 import msgspec
 
+from appliance.control.messages_why import Way
 from appliance.control.netlink import (
     NLM_F_CREATE,
     NLM_F_EXCL,
     DumpInterrupted,
     Netlink,
+    NetlinkError,
     attribute,
     attribute_map,
     text,
@@ -29,11 +32,12 @@ RTMGRP_LINK = 1  # group number
 IFLA_IFNAME, IFLA_LINK, IFLA_MASTER, IFLA_STATS64, IFLA_LINK_NETNSID = 3, 5, 10, 23, 37
 IFF_UP, IFF_LOOPBACK = 0x1, 0x8
 IFA_ADDRESS, IFA_LOCAL = 1, 2
-RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_TABLE = 1, 4, 5, 6, 15
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 6, 7, 15
 RT_TABLE_MAIN = 254
 RTPROT_REEF = 87  # marks the routes that this gateway set (values from 5 on are free for daemons)
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_SCOPE_NOWHERE = 0, 253, 255
-RTN_UNICAST, RTN_BLACKHOLE = 1, 6
+RTN_UNICAST, RTN_LOCAL, RTN_BROADCAST, RTN_MULTICAST, RTN_BLACKHOLE = 1, 2, 3, 5, 6
+RTN_HERE = frozenset({RTN_LOCAL, RTN_BROADCAST, RTN_MULTICAST})
 IPV6_DEFAULT_METRIC = 1024
 
 _IFINFO = struct.Struct("=BxHiII")
@@ -156,6 +160,28 @@ class Routing:
                 )
             )
         return found
+
+    def way(self, address: str, links: dict[int, str]) -> Way:
+        """Which way the kernel would send to an address now; `links` are names by index."""
+        target = ip_address(address)
+        family = socket.AF_INET if target.version == 4 else socket.AF_INET6
+        body = _RTMSG.pack(family, target.max_prefixlen, 0, 0, 0, 0, 0, 0, 0) + attribute(RTA_DST, target.packed)
+        try:
+            _, data = self._netlink.get(RTM_GETROUTE, body)
+        except NetlinkError as error:
+            # What a blackhole, a prohibition and no route at all answer.
+            if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EINVAL, errno.EACCES):
+                return Way(address, "", reachable=False)
+            raise
+        kind = _RTMSG.unpack_from(data)[7]
+        fields = attribute_map(data, _RTMSG.size)
+        source = str(ip_address(fields[RTA_PREFSRC])) if RTA_PREFSRC in fields else ""
+        if kind in RTN_HERE:
+            return Way(address, "", source=source)
+        if kind != RTN_UNICAST:
+            return Way(address, "", reachable=False)
+        via = str(ip_address(fields[RTA_GATEWAY])) if RTA_GATEWAY in fields else ""
+        return Way(address, links.get(_native(fields.get(RTA_OIF)), ""), via, source)
 
     def add_route(self, route: RouteEntry) -> None:
         """Raises `NetlinkError` (ENETUNREACH when the next hop is on no network of ours)."""

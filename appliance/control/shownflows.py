@@ -30,6 +30,8 @@ def shown_flows(flows: Iterable[Flow], request: Flows, generation: int, infos: S
     allowing = frozenset(info.number for info in infos if info.action == "allow")
     stamp = generation_mark(generation)
     wanted = [flow for flow in flows if _rule(flow, rules) == request.rule] if request.rule else list(flows)
+    if request.id:
+        wanted = [flow for flow in wanted if flow.id == request.id]
     if request.host:
         host = ip_address(request.host)
         wanted = [
@@ -73,6 +75,7 @@ def _shown(flow: Flow, rules: dict[int, str], state: str, now: int) -> ShownFlow
         bytes=flow.bytes,
         age=(now - flow.started) // 1_000_000_000 if flow.started else -1,
         timeout=flow.timeout,
+        id=flow.id,
     )
 
 

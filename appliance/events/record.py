@@ -113,6 +113,7 @@ def notice(module: str, message: str, *, seconds: float, host: str = "", error: 
 # Alerts of the gateway itself, beside those of inspection: EVE's generator id of ours, and a number for each.
 ALERTS = 87
 UNREGISTERED_LINE = 1
+KERNEL_DISAGREES = 2
 
 
 def alert(signature: int, category: str, message: str, *, seconds: float, interface: str = "") -> Event:
