@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 import msgspec
@@ -48,6 +49,53 @@ def replace(text: str, ident: str, new: str) -> str:
     place = _find(_places(text), ident)
     lines[place.first : place.last] = _item(new, place.indent)
     return "\n".join(lines)
+
+
+def with_keys(written: str, words: Mapping[str, Sequence[str]]) -> str:
+    """A rule (as `rule` gives it) with other words under some of its keys; keys that are not there are added where
+    they belong. Raises `EditError`."""
+    head = "rules:\n"
+    text = head + unix_lines(written)
+    for key in sorted(words, key=_ORDER.index):
+        text = _with_key(text, key, words[key])
+    return text.removeprefix(head)
+
+
+# Where a key belongs that is not there: behind the last of these before it that is.
+_ORDER = ("id", "from", "to", "source", "destination", "service")
+_WIDTH = 100
+
+
+def _with_key(text: str, key: str, words: Sequence[str]) -> str:
+    section = tree_of(text)[0].entries[0].value
+    found = section.entries[0].value if isinstance(section, Branch) and section.entries else None
+    if not isinstance(found, Branch) or not found.mapping:
+        raise EditError("this is not one rule", "write `- id: ...` and its keys below")
+    entries = {entry.key.value: entry for entry in found.entries if entry.key is not None}
+    margin = " " * found.entries[0].key.column if found.entries[0].key is not None else ""
+    line = _key_line(key, words, "" if found.flow else margin)
+    if key in entries:
+        name = entries[key].key
+        assert name is not None
+        return text[: name.first] + line + text[_end(entries[key].value, text) + 1 :]
+    above = [entries[name] for name in _ORDER[: _ORDER.index(key)] if name in entries]
+    if not above:
+        raise EditError(f"the rule has no key before `{key}`", "write `id`, `from` and `to` first")
+    end = _end(above[-1].value, text) + 1
+    if found.flow:
+        return f"{text[:end]}, {line}{text[end:]}"
+    end = text.find("\n", end)  # a comment behind the value stays there
+    end = len(text) if end < 0 else end
+    return f"{text[:end]}\n{margin}{line}{text[end:]}"
+
+
+def _key_line(key: str, words: Sequence[str], margin: str) -> str:
+    """`key: word`, `key: [a, b]` or, where that is too long for a line and `margin` is not "", a list below it."""
+    safe = [f'"{word}"' if word[0] == ":" or word[-1] == ":" else word for word in words]
+    line = f"{key}: {safe[0]}" if len(safe) == 1 else f"{key}: [{', '.join(safe)}]"
+    if len(line) <= _WIDTH or not margin:
+        return line
+    return f"{key}:" + "".join(f"\n{margin}  - {word}" for word in safe)
 
 
 def delete(text: str, ident: str) -> str:
