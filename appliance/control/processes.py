@@ -207,6 +207,11 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Where the texts lie that policies inherit, one `<name>.yaml` each."""
         return Path(self.config) / "baselines"
 
+    @property
+    def required(self) -> Path:
+        """The list of baselines that every text must inherit here; where it is missing, none is required."""
+        return Path(self.config) / "required-baselines"
+
     def allows(self, name: str, uid: int, gids: Iterable[int] = ()) -> bool:
         """May a peer with these credentials talk to the process's socket?"""
         for peer in process(name).peers:

@@ -7,6 +7,7 @@ the given folders is ever opened, also not through a symbolic link.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -91,6 +92,23 @@ def baselines(*folders: Path) -> Texts:
 def lists(*folders: Path) -> Texts:
     """The list files below `folders`."""
     return Texts(folders, "", LIST_NAME, MAX_LIST_FILE_BYTES)
+
+
+def required(path: Path) -> tuple[str, ...]:
+    """The baselines that a gateway requires, from its list: names, one a line, `#` begins a comment.
+
+    None where there is no list. Raises `SourceError`.
+    """
+    if not os.path.lexists(path):
+        return ()
+    found: dict[str, None] = {}
+    for number, line in enumerate(read_text(path, MAX_TEXT_BYTES).splitlines(), 1):
+        word = line.partition("#")[0].strip()
+        if word and BASELINE_NAME.fullmatch(word) is None:
+            raise SourceError(path, f"line {number}: `{word}` is not the name of a baseline", "write one name a line")
+        if word:
+            found[word] = None
+    return tuple(found)
 
 
 def named_lists(text: str) -> list[str]:

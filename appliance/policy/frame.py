@@ -15,7 +15,7 @@ from appliance.policy import names as vocabulary
 from appliance.policy.addresses import without
 from appliance.policy.document import PublishText, SettingsText, SiteText
 from appliance.policy.inherit import Baseline, Locks
-from appliance.policy.invariants import Judge, common_services
+from appliance.policy.invariants import common_services
 from appliance.policy.kinds import did_you_mean
 from appliance.policy.model import (
     ANY,
@@ -112,7 +112,6 @@ class Frame:
         for risk_text in document.risks:
             self.claims.claim(risk_text.id, report)
             self.risks.append(risks.risk(risk_text, self.names, report))
-        self.judge = Judge(self.invariants, self.names.zones, self.names.objects)
 
     def _timezone(self) -> str:
         word = self.document.timezone
@@ -199,8 +198,6 @@ class Frame:
         risks.references(self.document.risks, ids, report)
         rules = (*self.first, *own, *self.published, *self.last)
         self._within_bounds(rules, report)
-        if not report.failed:
-            self._keep_invariants(rules, report)
         if now is not None:
             self._dates(rules, now, report)
         return Policy(
@@ -222,6 +219,7 @@ class Frame:
             risks=tuple(self.risks),
             settings=self.settings,
             description="" if self.document.description is None else self.document.description.value,
+            inherits=tuple(baseline.name for baseline in self.baselines),
         )
 
     def _within_bounds(self, rules: tuple[Rule, ...], report: Report) -> None:
@@ -236,20 +234,6 @@ class Frame:
                 )
                 report.add(Problem(rule.span, f"with `{rule.id}` the rules are too many", f"{at_most}; name zones"))
                 return
-
-    def _keep_invariants(self, rules: tuple[Rule, ...], report: Report) -> None:
-        for breach in self.judge.breaches(rules):
-            rule, item = breach.rule, breach.invariant
-            assert rule.span is not None and item.span is not None
-            own = item.span.file == rule.span.file
-            remedy = f", or name it in `except` of `{item.id}`" if own else "; what is inherited has no exceptions"
-            report.add(
-                Problem(
-                    rule.span,
-                    f"`{rule.id}` allows {breach.words}, which `{item.id}` ({item.span}) says is never to pass",
-                    f"narrow `{rule.id}`{remedy}",
-                )
-            )
 
     def _people(self, rules: tuple[Rule, ...]) -> dict[str, Dynamic]:
         """The sets of the people and groups that rules name."""

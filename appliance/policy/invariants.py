@@ -1,15 +1,17 @@
-"""Whether the rules of a policy keep its invariants: no allow rule may let through what is never to pass.
+"""What an invariant forbids, as questions to the prover; and what the answers mean.
 
-The judgement is safe, not subtle. A rule that can match a forbidden packet is reported, unless the invariant
-excepts it or one rule above, without conditions, denies everything that the two have in common. What depends
-on the moment (people, schedules, rates, DNS names) is taken as if it held.
+`never: a -> b` speaks of the first packets of connections as the filter meets them: after destination NAT and
+anti-spoofing. A side is a zone (every packet of it), or an object: its addresses, in the zones where they are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+
 import msgspec
 
-from appliance.policy.addresses import address, intersection, normal, without, words_of
+from appliance.policy.addresses import intersection
+from appliance.policy.decide import Packet
 from appliance.policy.model import (
     ANY,
     EVERYTHING,
@@ -17,184 +19,147 @@ from appliance.policy.model import (
     AddressSet,
     Invariant,
     Object,
-    Range,
+    Policy,
     Rule,
     ServiceEntry,
     Zone,
 )
-
-MAX_COMPARISONS = 250_000  # of rules with rules above; beyond it the judgement is on the safe side
-VERSIONS = {1: (4,), 58: (6,)}  # ICMP is of IPv4 only, ICMPv6 of IPv6 only
-
-
-class Overlap(msgspec.Struct, frozen=True):
-    """What a rule and an invariant have in common, in one zone pair."""
-
-    source_zone: str
-    destination_zone: str
-    source: tuple[Range, ...]
-    destination: tuple[Range, ...]
-    services: tuple[ServiceEntry, ...]
+from appliance.policy.places import Ranges, beginners, honest, places
+from appliance.policy.proof import Change, Finding, Region, Witness
+from appliance.policy.translated import Translations, cuboid_of_region
 
 
-class Breach(msgspec.Struct, frozen=True):
-    """A rule that lets through what an invariant never allows."""
+class Question(msgspec.Struct, frozen=True):
+    """Is anything of this allowed? `rule` says of what: as if it were a rule. `statement` is whose question it is."""
 
+    statement: Invariant
     rule: Rule
-    invariant: Invariant
-    overlap: Overlap
-
-    @property
-    def words(self) -> str:
-        """An example of what passes: `lan 10.20.0.0/16 -> dmz 10.21.0.10`."""
-        left, right = self.overlap.source[0], self.overlap.destination[0]
-        for source in self.overlap.source:
-            for destination in self.overlap.destination:
-                if source.version == destination.version:
-                    left, right = source, destination
-        return f"{_place(self.overlap.source_zone, left)} -> {_place(self.overlap.destination_zone, right)}"
 
 
-def _place(zone: str, item: Range) -> str:
-    return zone if item in EVERYTHING.ranges else f"{zone} {words_of(item)}"
+def questions(policy: Policy) -> tuple[Question, ...]:
+    """Everything that the invariants of a policy forbid."""
+    where = places(policy.zones)
+    return tuple(
+        Question(statement, rule)
+        for statement in policy.invariants
+        for rule in _forbidden(statement, policy.zones, policy.objects, where)
+    )
 
 
-class Judge:
-    """Judges rules against invariants; what it found clean it knows again while the vocabulary is the same."""
-
-    def __init__(self, invariants: list[Invariant], zones: dict[str, Zone], objects: dict[str, Object]) -> None:
-        self.invariants = invariants
-        self.zones = zones
-        self.objects = objects
-        self.places = {zone.name: self._living_in(zone) for zone in zones.values()}
-        self.places[GATEWAY] = self._gateway()
-        self._comparisons = 0
-        self._clean: dict[str, Rule] = {}
-        self._pairs: dict[tuple[int, tuple[str, ...], tuple[str, ...]], bool] = {}
-
-    def _living_in(self, zone: Zone) -> tuple[Range, ...]:
-        """The addresses that can be in a zone: its networks, or where it names none, what no other zone names."""
-        if zone.networks:
-            return zone.networks
-        free = EVERYTHING.ranges
-        for other in self.zones.values():
-            free = without(free, other.networks)
-        return free
-
-    def _gateway(self) -> tuple[Range, ...]:
-        """The addresses the gateway can have: those the text gives it, and what no zone names."""
-        found: tuple[Range, ...] = EVERYTHING.ranges
-        own: list[Range] = []
-        for zone in self.zones.values():
-            found = without(found, zone.networks)
-            for item in zone.addresses:
-                version, number = address(item.address.partition("/")[0])
-                own.append(Range(version, number, number))
-        return normal([*found, *own])
-
-    def breaches(self, rules: tuple[Rule, ...]) -> list[Breach]:
-        """Every rule that breaks an invariant, in the order of the rules."""
-        if not self.invariants:
-            return []
-        found: list[Breach] = []
-        clean: dict[str, Rule] = {}
-        denials: list[Rule] = []  # above the rule that is judged, and without conditions
-        self._comparisons = 0
-        for rule in rules:
-            if rule.action != "allow" or not rule.enabled:
-                if rule.action != "allow" and _always(rule):
-                    denials.append(rule)
-                continue
-            known = self._clean.get(rule.id)
-            if known is None or not (
-                known.source is rule.source
-                and known.destination is rule.destination
-                and known.services is rule.services
-                and known.sources == rule.sources
-                and known.destinations == rule.destinations
-            ):
-                overlaps = [(item, overlap) for item in self.invariants for overlap in self._overlaps(rule, item)]
-                for item, overlap in overlaps:
-                    if rule.id not in item.excepted and not self._denied(overlap, denials):
-                        found.append(Breach(rule, item, overlap))
-                        break
-                if overlaps:
-                    continue  # what overlaps may be clean only because of the rules above it
-            clean[rule.id] = rule
-        self._clean = clean
-        return found
-
-    def _overlaps(self, rule: Rule, item: Invariant) -> list[Overlap]:
-        key = (id(item), rule.sources, rule.destinations)
-        if self._pairs.get(key) is False:
-            return []
-        found: list[Overlap] = []
-        meets = False
-        for source_zone, source in self._sides(item.sources, rule.sources):
-            for destination_zone, destination in self._sides(item.destinations, rule.destinations):
-                if source_zone == destination_zone == GATEWAY:
-                    continue
-                meets = True
-                services = common_services(rule.services, item.services)
-                if not services:
-                    continue
-                left = self._common(rule.source, source, source_zone)
-                right = self._common(rule.destination, destination, destination_zone)
-                versions = {one.version for one in left} & {one.version for one in right}
-                services = tuple(
-                    entry for entry in services if versions & set(VERSIONS.get(entry.protocol or 0, (4, 6)))
-                )
-                if versions and services:
-                    found.append(Overlap(source_zone, destination_zone, left, right, services))
-        self._pairs[key] = meets
-        return found
-
-    def _sides(self, names: tuple[str, ...], zones: tuple[str, ...]) -> list[tuple[str, AddressSet]]:
-        """The zones of a rule's side that an invariant's side speaks of, and of which addresses in them."""
-        own = list(self.zones) if ANY in zones else list(zones)
-        found: list[tuple[str, AddressSet]] = []
-        for name in names:
-            if name == ANY:
-                found.extend((zone, EVERYTHING) for zone in own if zone != GATEWAY)
-            elif name in self.places:
-                found.extend((zone, EVERYTHING) for zone in own if zone == name)
-            elif name in self.objects:
-                found.extend((zone, self.objects[name].addresses) for zone in own)
-        return found
-
-    def _common(self, mine: AddressSet, item: AddressSet, zone: str) -> tuple[Range, ...]:
-        """The addresses that both speak of. A DNS name may stand for any address.
-
-        Where the invariant names an object, only those addresses count that can be in the zone at all.
-        """
-        here = EVERYTHING.ranges if item is EVERYTHING else self.places[zone]
-        left = here if mine.dynamic else intersection(mine.ranges, here)
-        if item.dynamic and (mine == EVERYTHING or set(item.dynamic) & set(mine.dynamic)):
-            return left
-        return intersection(left, item.ranges)
-
-    def _denied(self, overlap: Overlap, denials: list[Rule]) -> bool:
-        """Whether one of the rules above denies every packet of an overlap. Too many to look at: no."""
-        self._comparisons += len(denials)
-        return self._comparisons <= MAX_COMPARISONS and any(self._takes(above, overlap) for above in denials)
-
-    def _takes(self, above: Rule, overlap: Overlap) -> bool:
-        return (
-            _in(overlap.source_zone, above.sources)
-            and _in(overlap.destination_zone, above.destinations)
-            and not without(overlap.source, above.source.ranges)
-            and not without(overlap.destination, above.destination.ranges)
-            and all(any(_covers(mine, entry) for mine in above.services) for entry in overlap.services)
-        )
+def _forbidden(
+    statement: Invariant, zones: Mapping[str, Zone], objects: Mapping[str, Object], where: Mapping[str, Ranges]
+) -> list[Rule]:
+    found: list[Rule] = []
+    destinations = _grouped(_sides(statement.destinations, zones, objects, where))
+    for zone, wanted in _sides(statement.sources, zones, objects, where):
+        home = zones.get(zone)
+        for to_zones, right in destinations.items():
+            leaving = tuple(name for name in to_zones if name != GATEWAY or zone != GATEWAY)
+            for target in _split(leaving):
+                sources = [(honest(home, wanted), statement.services)]
+                if target == (GATEWAY,):
+                    sources += [
+                        (ranges, services)
+                        for ranges, entries in beginners(home, wanted)
+                        if (services := common_services(entries, statement.services))
+                    ]
+                found += [
+                    Rule(statement.id, (zone,), target, AddressSet(source), AddressSet(right), services, "deny")
+                    for source, services in sources
+                    if source and right
+                ]
+    return found
 
 
-def _always(rule: Rule) -> bool:
-    """Whether a rule holds at any moment."""
-    return rule.enabled and not (rule.people or rule.when or rule.rate or rule.connections or rule.expires_at)
+def _split(names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The zones, and the gateway by itself."""
+    others = tuple(name for name in names if name != GATEWAY)
+    return [part for part in (others, (GATEWAY,) if GATEWAY in names else ()) if part]
 
 
-def _in(zone: str, zones: tuple[str, ...]) -> bool:
-    return zone in zones or (ANY in zones and zone != GATEWAY)
+def _sides(
+    names: Sequence[str], zones: Mapping[str, Zone], objects: Mapping[str, Object], where: Mapping[str, Ranges]
+) -> list[tuple[str, Ranges]]:
+    """The zones that one side speaks of, and of which addresses in them."""
+    found: dict[tuple[str, Ranges], None] = {}
+    for name in names:
+        if name == ANY:
+            found.update({(zone, EVERYTHING.ranges): None for zone in zones})
+        elif name in zones or name == GATEWAY:
+            found[name, EVERYTHING.ranges] = None
+        elif name in objects:
+            addresses = objects[name].addresses
+            for zone, here in where.items():
+                # What DNS names stand for is known only later: any address that can be there.
+                there = here if addresses.dynamic else intersection(addresses.ranges, here)
+                if there:
+                    found[zone, there] = None
+    return list(found)
+
+
+def _grouped(sides: Iterable[tuple[str, Ranges]]) -> dict[tuple[str, ...], Ranges]:
+    """Zones with the same addresses together."""
+    rows: dict[Ranges, list[str]] = {}
+    for zone, ranges in sides:
+        rows.setdefault(ranges, []).append(zone)
+    return {tuple(names): ranges for ranges, names in rows.items()}
+
+
+# --- what the answers mean ----------------------------------------------------------------------------
+
+
+def breaches(policy: Policy, answers: Iterable[tuple[Question, Change]]) -> tuple[Finding, ...]:
+    """The findings about the rules that let through what is asked: the first for each rule and invariant.
+
+    An answer's `old_rule` is who lets the region through. Packets that cannot be because destination NAT takes them
+    elsewhere are none.
+    """
+    translations = Translations(policy.destination_nat, places(policy.zones))
+    found: dict[tuple[str, str], Finding] = {}
+    for question, answer in answers:
+        statement, rule = question.statement, answer.old_rule
+        known = found.get((statement.id, rule))
+        if rule in statement.excepted or (known is not None and known.witness is not None and known.witness.nat):
+            continue
+        witness = met(policy, answer.region, answer.witness, translations)
+        if witness is not None and (known is None or witness.nat):
+            found[statement.id, rule] = Finding("invariant", rule, (), statement.id, witness, answer.region)
+    return tuple(found.values())
+
+
+def met(policy: Policy, region: Region, witness: Witness, translations: Translations) -> Witness | None:
+    """A packet of a region that the filter really meets; one that a published service leads there comes first."""
+    sent = translations.sent(region)
+    if sent is not None:
+        packet = _packet(policy, region, tuple(first for first, _ in sent.seen), witness.packet)
+        published = (sent.address, sent.port)
+        return msgspec.structs.replace(witness, packet=packet, published=published, nat=sent.nat)
+    boxes = translations.untouched(region)
+    if boxes == [cuboid_of_region(region)]:
+        return witness
+    if not boxes:
+        return None
+    return msgspec.structs.replace(
+        witness, packet=_packet(policy, region, tuple(first for first, _ in boxes[0]), witness.packet)
+    )
+
+
+def _packet(policy: Policy, region: Region, point: tuple[int, ...], like: Packet) -> Packet:
+    """The packet at a point of a region, entering and leaving as `like`."""
+    source, destination, protocol, key, origin = point
+    version = region.source.version
+    controls = protocol == (1 if version == 4 else 58)
+    return msgspec.structs.replace(
+        like,
+        version=version,
+        source=source,
+        destination=destination,
+        protocol=protocol,
+        source_port=0 if controls else origin,
+        destination_port=0 if controls else key,
+        icmp_type=key >> 8 if controls else 0,
+        icmp_code=key & 255 if controls else 0,
+    )
 
 
 def common_services(left: tuple[ServiceEntry, ...], right: tuple[ServiceEntry, ...]) -> tuple[ServiceEntry, ...]:
@@ -214,7 +179,3 @@ def _common_entry(a: ServiceEntry, b: ServiceEntry) -> ServiceEntry | None:
     if a.protocol != b.protocol or not same_code or any(x > y for x, y in (ports, sources, icmp)):
         return None
     return ServiceEntry(a.protocol, ports, sources, icmp, b.code if a.code is None else a.code)
-
-
-def _covers(a: ServiceEntry, b: ServiceEntry) -> bool:
-    return a.protocol is None or _common_entry(a, b) == b

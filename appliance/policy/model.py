@@ -339,7 +339,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything one site's text means. Dict keys are the names used in the text."""
+    """Everything one site's text means. Dict keys are the names used in the text.
+
+    `inherits` are the names of all baselines it stands under, outermost first.
+    """
 
     site: str
     zones: dict[str, Zone] = {}
@@ -359,3 +362,4 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     risks: tuple[Risk, ...] = ()
     settings: Settings = Settings()
     description: str = ""
+    inherits: tuple[str, ...] = ()

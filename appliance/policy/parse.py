@@ -99,23 +99,27 @@ def parse(
     files: Mapping[str, str] = NOTHING,
     cache: ParseCache | None = None,
     now: float | None = None,
+    also: tuple[str, ...] = (),
 ) -> tuple[Policy, tuple[Problem, ...]]:
     """The policy that a text means, and warnings.
 
     `inherited` maps the names of baselines to their texts, `files` the paths of list files to their
     contents. With `now` (seconds since the epoch) rules that have expired or wait for a review are warned of.
+    `also` are baselines that the text is read under besides those it inherits; then nothing is kept in `cache`.
     Raises `PolicyError` with every problem found, in the order of the text, if one of them is an error.
     """
     refuse_size(text, file)
     text = unix_lines(text)
     reading = None
+    if also:
+        cache = None
     if cache is not None and cache.kept is not None:
         reading = _Reading(file, _Used(inherited), _Used(files))
         if not reading.again(text, cache.kept, now):
             reading = None
     if reading is None:
         reading = _Reading(file, _Used(inherited), _Used(files))
-        reading.whole(text, now)
+        reading.whole(text, now, also)
     problems = reading.problems()
     if reading.policy is None or any(problem.severity == "error" for problem in problems):
         raise PolicyError(problems)
@@ -146,12 +150,15 @@ class _Reading:
 
     # --- the plain way -------------------------------------------------------------------------------
 
-    def whole(self, text: str, now: float | None) -> None:
+    def whole(self, text: str, now: float | None, also: tuple[str, ...] = ()) -> None:
         """Reads everything."""
         try:
             document = _document(text, self.report)
             if document is None:
                 return
+            if also:
+                inherits = (*document.inherits, *(Word(name, document.site.at) for name in also))
+                document = msgspec.structs.replace(document, inherits=inherits)
             frame = self._resolve_frame(document)
             if len(document.rules) > limits.MAX_RULES:
                 self.report.error(0, f"{len(document.rules):,} rules", f"at most {limits.MAX_RULES:,}")

@@ -63,6 +63,12 @@ def plan(old: Policy | None, new: Policy) -> tuple[Change, ...]:
     found: list[Change] = []
     if old.site != new.site:
         found.append(Change("changed", "site", f"site: {old.site} -> {new.site}"))
+    for name in old.inherits:
+        if name not in new.inherits:
+            found.append(Change("removed", f"baseline {name}", f"baseline {name} is no longer inherited"))
+    for name in new.inherits:
+        if name not in old.inherits:
+            found.append(Change("added", f"baseline {name}", f"baseline {name} is inherited"))
     _named("zone", old.zones, new.zones, found)
     _named("connection", old.connections, new.connections, found)
     _named("object", old.objects, new.objects, found)

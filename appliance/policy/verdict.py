@@ -1,0 +1,157 @@
+"""A proof in words: its findings as problems of the text, each at the line of its rule, with a packet that shows it.
+
+A broken invariant and a weakened baseline are errors. Rules that can never match, that change nothing, or that cross
+another one with a different action are warnings; so is what could not be decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from appliance.policy.lexicon import Lexicon, listed
+from appliance.policy.model import Policy, Rule, Span
+from appliance.policy.problem import Problem
+from appliance.policy.proof import Finding, Proof, Region
+from appliance.policy.regions import DEFAULT, packet_words, traffic_of, words
+
+GRAVE = ("invariant", "baseline")
+
+
+def problems(policy: Policy, proof: Proof, file: str, lexicon: Lexicon | None = None) -> tuple[Problem, ...]:
+    """The findings of a proof, grave ones first, then in the order of the rules. `file` is the site's own text."""
+    return _Words(policy, file, lexicon or Lexicon(policy)).problems(proof)
+
+
+class _Words:
+    def __init__(self, policy: Policy, file: str, lexicon: Lexicon) -> None:
+        self.policy = policy
+        self.file = file
+        self.lexicon = lexicon
+        self.spans = {nat.id: nat.span for nat in policy.destination_nat}
+        self.rules = {rule.id: rule for rule in policy.rules}
+        self.order = {rule.id: number for number, rule in enumerate(policy.rules)}
+
+    def problems(self, proof: Proof) -> tuple[Problem, ...]:
+        ordered = sorted(
+            proof.findings,
+            key=lambda finding: (finding.kind not in GRAVE, self.order.get(finding.rule, -1)),
+        )
+        found = [problem for finding in ordered if (problem := self._one(finding)) is not None]
+        found += [Problem(Span(self.file, 0, 0), f"not decided: {said}", "", "warning") for said in proof.undecided]
+        return tuple(found)
+
+    def _one(self, finding: Finding) -> Problem | None:
+        match finding.kind:
+            case "invariant":
+                return self._invariant(finding)
+            case "baseline":
+                return self._baseline(finding)
+        rule = self.rules[finding.rule]
+        match finding.kind:
+            case "dead":
+                return self._dead(rule, finding)
+            case "no-effect":
+                return self._no_effect(rule, finding)
+        return self._conflict(rule, finding)
+
+    # --- errors ---------------------------------------------------------------------------------------
+
+    def _invariant(self, finding: Finding) -> Problem:
+        broken = next(item for item in self.policy.invariants if item.id == finding.name)
+        span, at = self._place(finding.rule), broken.span
+        own = at is not None and at.file == span.file
+        remedy = f", or name it in `except` of `{broken.id}`" if own else "; what is inherited has no exceptions"
+        return Problem(
+            span,
+            f"`{finding.rule}` allows {self._traffic(finding)}, which `{broken.id}` ({at}) says is never to pass"
+            f"{self._example(finding)}",
+            f"narrow `{finding.rule}`{remedy}",
+        )
+
+    def _baseline(self, finding: Finding) -> Problem:
+        demand = self.rules.get(finding.others[0])
+        at = "" if demand is None or demand.span is None else f" ({demand.span})"
+        wants = f"`{finding.others[0]}` of the baseline `{finding.name}`{at}"
+        rule = self.rules.get(finding.rule)
+        if finding.rule != DEFAULT and rule is None:
+            return Problem(
+                self._place(finding.rule),
+                f"`{finding.rule}` leads elsewhere what {wants} allows{self._example(finding)}",
+                f"translate less in `{finding.rule}`",
+            )
+        if rule is not None and rule.action == "allow":
+            return Problem(
+                self._place(finding.rule),
+                f"`{finding.rule}` allows {self._traffic(finding)}, which {wants} denies{self._example(finding)}",
+                f"narrow `{finding.rule}`",
+            )
+        who = "nothing here allows" if rule is None else f"`{finding.rule}` denies"
+        return Problem(
+            self._place(finding.rule),
+            f"{who} {self._traffic(finding)}, which {wants} allows{self._example(finding)}",
+            "inherit the baseline" if rule is None else f"narrow `{finding.rule}`",
+        )
+
+    # --- warnings -------------------------------------------------------------------------------------
+
+    def _dead(self, rule: Rule, finding: Finding) -> Problem | None:
+        if not finding.others:
+            return Problem(self._place(rule.id), f"`{rule.id}` can match nothing", "look at its fields", "warning")
+        hide = "hides" if len(finding.others) == 1 else "hide"
+        return Problem(
+            self._place(rule.id),
+            f"`{rule.id}` never matches: {self._named(finding.others)} above {hide} all of it",
+            f"remove it, or put it above {self._named(finding.others[:1])}",
+            "warning",
+        )
+
+    def _no_effect(self, rule: Rule, finding: Finding) -> Problem:
+        others = self._named(finding.others) if finding.others else "the default"
+        return Problem(
+            self._place(rule.id),
+            f"`{rule.id}` changes nothing: without it {others} would decide the same{self._example(finding)}",
+            "remove it, unless you count what it matches",
+            "warning",
+        )
+
+    def _conflict(self, rule: Rule, finding: Finding) -> Problem | None:
+        upper, lower = rule, self.rules[finding.others[0]]
+        if self.order[upper.id] > self.order[lower.id]:
+            upper, lower = lower, upper
+        if upper.origin != "site":
+            return None  # what is inherited is meant to come first
+        return Problem(
+            self._place(lower.id),
+            f"`{upper.id}` above decides part of `{lower.id}` otherwise ({upper.action}, not {lower.action})"
+            f"{self._example(finding)}",
+            "if that is not meant, narrow one of them or exchange them",
+            "warning",
+        )
+
+    # --- parts ----------------------------------------------------------------------------------------
+
+    def _place(self, ident: str) -> Span:
+        rule = self.rules.get(ident)
+        span = rule.span if rule is not None else self.spans.get(ident)
+        return span or Span(self.file, 0, 0)
+
+    def _named(self, idents: Sequence[str]) -> str:
+        return listed([("the default" if ident == DEFAULT else f"`{ident}`") for ident in idents])
+
+    def _traffic(self, finding: Finding) -> str:
+        return "packets" if finding.region is None else region_words(finding.region, self.lexicon)
+
+    def _example(self, finding: Finding) -> str:
+        if finding.witness is None:
+            return ""
+        timed = finding.region is not None and bool(finding.region.schedules)
+        return f", for example {packet_words(finding.witness, self.lexicon, timed=timed)}"
+
+
+def region_words(region: Region, lexicon: Lexicon) -> str:
+    return words(traffic_of(region), lexicon)
+
+
+def grave(findings: Iterable[Finding]) -> bool:
+    """Whether one of the findings refuses the policy."""
+    return any(finding.kind in GRAVE for finding in findings)
