@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ctypes_ext._engine import ffi, lib
+from ctypes_ext.flowtable import FlowTable
 
 PREFIX_MAX: int = lib.REEF_PREFIX_MAX
 DRAIN_BYTES = 1 << 20
@@ -150,13 +151,19 @@ class Worker:
         self._used = ffi.new("size_t *")
         self._lines = ffi.new("size_t *")
 
-    def drain(self, names: Names, on_prefix: Callable[[bytes], RuleName]) -> tuple[bytes, int]:
+    def drain(
+        self, names: Names, on_prefix: Callable[[bytes], RuleName], flows: FlowTable | None = None
+    ) -> tuple[bytes, int]:
         """Up to a megabyte of EVE JSON lines and how many they are; (b"", 0) when the ring is empty.
 
-        `on_prefix` is asked once for each log prefix that `names` does not know yet.
+        `on_prefix` is asked once for each log prefix that `names` does not know yet. With `flows`, what passed and what
+        was refused is also counted there.
         """
+        table = ffi.NULL if flows is None else flows.c
         while True:
-            status = lib.reef_eve_drain(self._events, names._c, self._buffer, DRAIN_BYTES, self._used, self._lines)
+            status = lib.reef_eve_drain_and_log(
+                self._events, names._c, table, self._buffer, DRAIN_BYTES, self._used, self._lines
+            )
             if status == lib.REEF_UNKNOWN_PREFIX:
                 out = ffi.new("char[]", PREFIX_MAX)
                 length = lib.reef_engine_first_prefix(self._events, out, PREFIX_MAX)

@@ -14,6 +14,7 @@ SOURCE = """
 #include "reef/capture.h"
 #include "reef/engine.h"
 #include "reef/eve.h"
+#include "reef/flowlog.h"
 #include "reef/names.h"
 #include "reef/status.h"
 

@@ -3,6 +3,7 @@ typedef struct reef_config reef_config;
 typedef struct reef_worker reef_worker;
 typedef struct reef_events reef_events;
 typedef struct reef_names reef_names;
+typedef struct reef_flowlog reef_flowlog;
 typedef struct reef_file reef_file;
 typedef struct reef_ring reef_ring;
 typedef struct reef_nflog reef_nflog;
@@ -74,6 +75,8 @@ int reef_names_rule(reef_names *names, uint32_t number, const reef_rule_name *ru
 int reef_names_prefix(reef_names *names, const char *prefix, size_t length, const reef_rule_name *rule);
 
 int reef_eve_drain(reef_events *events, const reef_names *names, char *out, size_t size, size_t *used, size_t *lines);
+int reef_eve_drain_and_log(reef_events *events, const reef_names *names, reef_flowlog *log, char *out, size_t size,
+                           size_t *used, size_t *lines);
 size_t reef_engine_first_prefix(reef_events *events, char *out, size_t size);
 
 int reef_file_open(const char *path, reef_file **out);
@@ -100,3 +103,37 @@ void reef_conntrack_free(reef_conntrack *conntrack);
 int reef_conntrack_fd(const reef_conntrack *conntrack);
 int reef_conntrack_pull(reef_conntrack *conntrack, reef_worker *worker, uint64_t *flows);
 uint64_t reef_conntrack_overruns(const reef_conntrack *conntrack);
+
+typedef struct reef_flow_seen {
+    const char *from, *to, *rule;
+    uint8_t source[16], destination[16], asked[16];
+    uint16_t port, asked_port;
+    uint8_t version, protocol, action;
+    uint32_t minute, count;
+    uint64_t bytes, packets;
+    ...;
+} reef_flow_seen;
+
+typedef struct reef_flow_sum {
+    uint32_t rows, addresses, names, first, last;
+    uint64_t flows, lost;
+    ...;
+} reef_flow_sum;
+
+typedef struct reef_flow_heads { uint32_t rows; ...; } reef_flow_heads;
+typedef struct reef_flow_body { uint32_t rows; ...; } reef_flow_body;
+
+int reef_flowlog_new(uint32_t rows, const uint64_t seed[2], reef_flowlog **out);
+void reef_flowlog_free(reef_flowlog *log);
+int reef_flowlog_add(reef_flowlog *log, const reef_flow_seen *seen);
+void reef_flowlog_sum(const reef_flowlog *log, reef_flow_sum *sum);
+void reef_flowlog_empty(reef_flowlog *log);
+void reef_flowlog_bound(const reef_flowlog *log, size_t *heads, size_t *body, size_t *addresses);
+int reef_flowlog_encode(reef_flowlog *log, uint8_t *heads, size_t *heads_size, uint8_t *body, size_t *body_size,
+                        uint8_t *addresses, size_t *addresses_size);
+int reef_flow_heads_decode(const uint8_t *heads, size_t size, reef_flow_heads **out);
+void reef_flow_heads_free(reef_flow_heads *heads);
+int reef_flow_body_decode(const reef_flow_heads *heads, const uint8_t *body, size_t body_size,
+                          const uint8_t *addresses, size_t addresses_size, reef_flow_body **out);
+void reef_flow_body_free(reef_flow_body *body);
+int reef_flowlog_merge(reef_flowlog *log, const reef_flow_heads *heads, const reef_flow_body *body);

@@ -100,7 +100,7 @@ static void read_protocol(attributes list, reef_event *event)
     }
 }
 
-static void read_tuple(attributes list, reef_event *event)
+void reef_conntrack_tuple(attributes list, reef_event *event)
 {
     unsigned type;
     attributes value;
@@ -174,15 +174,30 @@ static uint8_t state_of(uint32_t status, const reef_event *event)
     return status & IPS_SEEN_REPLY ? REEF_FLOW_ESTABLISHED : REEF_FLOW_NEW;
 }
 
+/* Who answers is whom the connection reached: another one than was asked after destination NAT. */
+static void note_reached(reef_event *event, const reef_event *reply)
+{
+    if (reply->version != event->version || (memcmp(reply->source, event->destination, 16) == 0 &&
+                                             reply->source_port == event->destination_port))
+        return;
+    event->other = REEF_OTHER_REACHED;
+    event->other_port = reply->source_port;
+    memcpy(event->other_address, reply->source, 16);
+}
+
 static void read_connection(attributes list, reef_event *event)
 {
     unsigned type;
     attributes value;
     uint32_t status = 0;
+    reef_event reply = {0};
     while (next_attribute(&list, &type, &value)) {
         switch (type) {
         case CTA_TUPLE_ORIG:
-            read_tuple(value, event);
+            reef_conntrack_tuple(value, event);
+            break;
+        case CTA_TUPLE_REPLY:
+            reef_conntrack_tuple(value, &reply);
             break;
         case CTA_COUNTERS_ORIG:
             read_counters(value, event, REEF_TO_SERVER);
@@ -210,6 +225,7 @@ static void read_connection(attributes list, reef_event *event)
         }
     }
     event->state = state_of(status, event);
+    note_reached(event, &reply);
 }
 
 /* Connections that no rule decided (mark 0) have nothing to answer to. */

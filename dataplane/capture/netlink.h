@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "reef/event.h"
+
 typedef struct attributes {
     const uint8_t *at;
     size_t left;
@@ -58,5 +60,8 @@ int reef_netlink_open(uint32_t groups, int bytes);
  * last call, -2 on another failure (errno). */
 long reef_netlink_receive(int fd, uint8_t *buffer, size_t size);
 uint64_t reef_wall_clock_ns(void);
+
+/* The addresses and ports of one direction of a connection (CTA_TUPLE_ORIG, CTA_TUPLE_REPLY). */
+void reef_conntrack_tuple(attributes list, reef_event *event);
 
 #endif

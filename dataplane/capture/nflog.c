@@ -154,18 +154,21 @@ typedef struct record {
     uint64_t time_ns;
     uint32_t in, out, mark;
     uint32_t connection; /* its number in the kernel's table, 0 when there is none */
+    reef_event asked;    /* its addresses and ports as it began, before NAT; `version` 0 when not told */
     attributes prefix, packet;
     uint8_t hook;
 } record;
 
-static uint32_t connection_of(attributes list)
+static void read_connection(attributes list, record *r)
 {
     unsigned type;
     attributes value;
-    while (next_attribute(&list, &type, &value))
+    while (next_attribute(&list, &type, &value)) {
         if (type == CTA_ID && value.left >= 4)
-            return reef_be32(value.at);
-    return 0;
+            r->connection = reef_be32(value.at);
+        else if (type == CTA_TUPLE_ORIG)
+            reef_conntrack_tuple(value, &r->asked);
+    }
 }
 
 static void read_record(reef_nflog *nflog, attributes list, record *r)
@@ -201,7 +204,7 @@ static void read_record(reef_nflog *nflog, attributes list, record *r)
             r->packet = value;
             break;
         case NFULA_CT:
-            r->connection = connection_of(value);
+            read_connection(value, r);
             break;
         case NFULA_SEQ:
             if (value.left >= 4) {
@@ -287,6 +290,17 @@ static bool within_rate(reef_nflog *nflog, reef_events *events, uint64_t second)
     return true;
 }
 
+/* The packet was seen after destination NAT; where it had been sent to, its connection knows. */
+static void note_asked(reef_event *event, const reef_event *asked)
+{
+    if (asked->version != event->version || memcmp(asked->source, event->source, 16) != 0 ||
+        (memcmp(asked->destination, event->destination, 16) == 0 && asked->destination_port == event->destination_port))
+        return;
+    event->other = REEF_OTHER_ASKED;
+    event->other_port = asked->destination_port;
+    memcpy(event->other_address, asked->destination, 16);
+}
+
 static void report_record(const record *r, reef_events *events)
 {
     reef_packet packet;
@@ -322,6 +336,7 @@ static void report_record(const record *r, reef_events *events)
     event->bytes[REEF_TO_SERVER] = packet.version == 4   ? reef_be16(packet.network + 2)
                                    : packet.version == 6 ? reef_be16(packet.network + 4) + 40u
                                                          : frame.captured;
+    note_asked(event, &r->asked);
     size_t prefix = r->prefix.left < REEF_PREFIX_MAX ? r->prefix.left : REEF_PREFIX_MAX;
     event->prefix_length = (uint16_t)prefix;
     reef_json_raw(&text, (const char *)r->prefix.at, prefix);

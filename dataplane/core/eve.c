@@ -359,6 +359,12 @@ int reef_eve_line(const reef_event *event, const char *text, const reef_names *n
 
 int reef_eve_drain(reef_events *events, const reef_names *names, char *out, size_t size, size_t *used, size_t *lines)
 {
+    return reef_eve_drain_and_log(events, names, NULL, out, size, used, lines);
+}
+
+int reef_eve_drain_and_log(reef_events *events, const reef_names *names, reef_flowlog *log, char *out, size_t size,
+                           size_t *used, size_t *lines)
+{
     const reef_event *event;
     const char *text;
     *used = *lines = 0;
@@ -369,6 +375,11 @@ int reef_eve_drain(reef_events *events, const reef_names *names, char *out, size
             return *lines > 0 ? REEF_OK : REEF_FULL;
         if (status != REEF_OK)
             return status;
+        if (log != NULL)
+            reef_flowlog_event(log, event, names,
+                               event->kind == REEF_EVENT_LOG
+                                   ? reef_names_rule_by_prefix(names, text, event->prefix_length)
+                                   : NULL);
         reef_events_done(events);
         *used += length;
         *lines += length > 0;

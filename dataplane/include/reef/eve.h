@@ -4,6 +4,7 @@
 #define REEF_EVE_H
 
 #include "reef/event.h"
+#include "reef/flowlog.h"
 #include "reef/names.h"
 
 /* One event as one line with its newline. `length` is 0 when there is nothing to report of it.
@@ -16,6 +17,10 @@ int reef_eve_line(const reef_event *event, const char *text, const reef_names *n
  * REEF_UNKNOWN_PREFIX, with the event still first in the ring. `used` bytes and `lines` were written. */
 int reef_eve_drain(reef_events *events, const reef_names *names, char *out, size_t size, size_t *used,
                    size_t *lines);
+
+/* The same, and every event that leaves the ring goes into the table of the flow log too, written as a line or not. */
+int reef_eve_drain_and_log(reef_events *events, const reef_names *names, reef_flowlog *log, char *out, size_t size,
+                           size_t *used, size_t *lines);
 
 /* Community ID 1 (https://github.com/corelight/community-id-spec), seed 0; 31 bytes with the end. False for
  * an event without addresses. */

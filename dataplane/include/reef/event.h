@@ -22,6 +22,12 @@ typedef enum reef_event_kind {
 
 enum { REEF_LOST_IN_RING = 0, REEF_LOST_BY_KERNEL = 1, REEF_LOST_BY_RATE = 2 };
 
+typedef enum reef_event_other {
+    REEF_OTHER_NONE,
+    REEF_OTHER_REACHED, /* `destination` is where the packet was sent, the other one where it went */
+    REEF_OTHER_ASKED,   /* the other way round */
+} reef_event_other;
+
 typedef struct reef_event {
     uint64_t time_ns;
     uint64_t flow_id;
@@ -37,6 +43,9 @@ typedef struct reef_event {
     uint16_t vlan[REEF_VLAN_MAX];
     uint16_t prefix_length;        /* the first bytes of the text are a log prefix */
     uint8_t source[16], destination[16];
+    uint8_t other_address[16];     /* the destination on the other side of destination NAT; see `other` */
+    uint16_t other_port;
+    uint8_t other;                 /* reef_event_other */
     uint8_t kind;                  /* reef_event_kind */
     uint8_t code;
     uint8_t version, protocol;

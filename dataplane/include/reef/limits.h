@@ -42,9 +42,26 @@
 #define REEF_PREFIX_MAX 128           /* nft's log prefix: NF_LOG_PREFIXLEN */
 #define REEF_PREFIXES_MAX 65536
 
+/* The flow log. */
+#define REEF_FLOW_ROWS_MAX 1048576u   /* rows of one table, and of one block */
+#define REEF_FLOW_NAMES_MAX 65536u    /* zones and rules that one block names */
+#define REEF_CLASSIFY_BYTES_MAX (1u << 30) /* bits of one axis of one zone pair */
+#define REEF_CHANGES_MAX 65536u       /* kinds of difference that one replay tells apart */
+#define REEF_DETAILS_MAX 1048576u     /* services and addresses that are counted within them */
+
 /* Capture. */
 #define REEF_PCAPNG_INTERFACES_MAX 256
 #define REEF_BATCH_MAX 256            /* frames handed to a worker at once */
 #define REEF_NETLINK_BUFFER 131072
+
+
+/* Box algebra. */
+#define REEF_SPACE_RULES_MAX 262144u  /* both lists of a comparison together */
+#define REEF_SPACE_BOXES_MAX 4194304u
+#define REEF_RULE_BOXES_MAX 65536u    /* of one row; a row of more is one box of which nothing is claimed */
+#define REEF_PIECES_MAX 262144u       /* pieces of one question that wait */
+#define REEF_PARTS_MAX 262144u        /* parts of one answer */
+#define REEF_FINDINGS_MAX 1048576u
+#define REEF_OTHERS_MAX 16            /* rules named in one finding */
 
 #endif
