@@ -25,11 +25,22 @@ _PERIOD = 60.0  # seconds between readings; what a power cut may take from the h
 
 
 class Collector:
-    """The history of this gateway, and what adds to it. `ask` brings the counters; it raises as `call_async` does."""
+    """The history of this gateway, and what adds to it.
 
-    def __init__(self, instance: Instance, log: Log, ask: Callable[[], Awaitable[RuleCounterList]]) -> None:
+    `ask` brings the counters; `learn` has policyd look at what runs now, when that is another generation than it
+    knows (applyd takes back what nobody confirmed). Both raise as `call_async` does.
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        log: Log,
+        ask: Callable[[], Awaitable[RuleCounterList]],
+        learn: Callable[[], Awaitable[object]],
+    ) -> None:
         self._log = log
         self._ask = ask
+        self._learn = learn
         self._lock = asyncio.Lock()
         self._meanings: tuple[int, dict[str, str]] = (0, {})
         self._told = ""
@@ -48,7 +59,10 @@ class Collector:
     async def watch(self, stop: asyncio.Event) -> None:
         """Read until `stop` is set, and then once more: a restart shall take nothing from the history."""
         while not stop.is_set():
-            await self.look()
+            generation = await self.look()
+            if generation and generation != self._meanings[0]:
+                with contextlib.suppress(RefusedError, DaemonAway, ProtocolError):
+                    await self._learn()
             try:
                 await asyncio.wait_for(stop.wait(), _PERIOD)
             except TimeoutError:

@@ -79,10 +79,14 @@ class _Known(msgspec.Struct):
 
 
 class HitStore:
-    """Opening it recovers. Raises `sqlite3.Error` where the database cannot be used."""
+    """Opening it recovers. Raises `sqlite3.Error` where the database cannot be used.
 
-    def __init__(self, path: Path, log: Callable[[str], None]) -> None:
+    `patience` in seconds is how long a transaction waits for a reader that looks at the file by hand.
+    """
+
+    def __init__(self, path: Path, log: Callable[[str], None], patience: float = 5.0) -> None:
         self._path = path
+        self._patience = patience
         self._log = log
         self._rules: dict[str, _Known] = {}
         self._last: Moment | None = None
@@ -105,7 +109,7 @@ class HitStore:
             return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(self._path, timeout=self._patience, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
@@ -246,8 +250,12 @@ class HitStore:
         _add_days(db, days)
 
     def _turn_spells(self, db: sqlite3.Connection, reading: Reading) -> None:
-        """Rules that came, went, or mean something else now."""
+        """Rules that came, went, or mean something else now.
+
+        Since when between two readings is not known, so that time counts for neither.
+        """
         meanings = reading.meanings
+        before = self._last.at if self._last is not None else reading.at
         for name, known in self._rules.items():
             here = name in reading.counters
             meaning = known.meaning if meanings is None else meanings.get(name, "")
@@ -257,7 +265,7 @@ class HitStore:
                     db.execute("UPDATE spell SET meaning = ? WHERE number = ?", (meaning, known.spell))
                     known.meaning = meaning
                     continue
-                db.execute("UPDATE spell SET end = ? WHERE number = ?", (reading.at, known.spell))
+                db.execute("UPDATE spell SET end = ? WHERE number = ?", (min(before, reading.at), known.spell))
                 known.spell = known.spell_hits = 0
             if here and not known.spell:
                 self._begin_spell(db, known, meaning, reading.at)

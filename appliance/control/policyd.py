@@ -146,7 +146,7 @@ class Policyd:
         self._running = Running(0, None, None)
         self._capabilities: frozenset[str] | None = None
         self._change = asyncio.Lock()
-        self._hits = Collector(instance, log, lambda: self._ask(RuleCounters(), RuleCounterList))
+        self._hits = Collector(instance, log, lambda: self._ask(RuleCounters(), RuleCounterList), self._current)
         self._looking: asyncio.Task[int] | None = None
 
     async def serve(self, stop: asyncio.Event) -> None:

@@ -1,0 +1,139 @@
+"""The history of hits on a real kernel: applies, restarts, kill -9 and a table put in place anew leave it whole."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from appliance.control import messages
+from tests.netns.stand import ROOT, Stand, policy, rule, until
+
+PORTS = {"R-1": 4001, "R-2": 4002, "R-3": 4003}
+
+
+def text(*names: str, **more: str) -> str:
+    return policy(*(rule(name, f"udp/{PORTS[name]}", origin="gateway", **more) for name in names))
+
+
+class Watched(Stand):
+    """A stand whose gateway opens connections itself: each is one hit."""
+
+    def hit(self, name: str, times: int = 1) -> None:
+        send = f"echo hit > /dev/udp/192.0.2.9/{PORTS[name]}"
+        self.sh(f"bash -c '{'; '.join([send] * times)}'")
+
+    def hits(self) -> dict[str, int]:
+        return {one.id: one.hits for one in self.history().rules if one.id in PORTS}
+
+    def history(self) -> messages.HitList:
+        return self.ask(messages.Hits(), messages.HitList)
+
+    def reef(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "appliance.cli", "--instance", str(self.file), *arguments],
+            cwd=ROOT, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def stand() -> Iterator[Watched]:
+    found = Watched()
+    with found:
+        found.sh("ip addr add 192.0.2.1/24 dev wan0")
+        yield found
+
+
+def test_hits_outlive_applies_restarts_and_kills(stand: Watched) -> None:
+    stand.apply(text("R-1", "R-2"))
+    stand.hit("R-1", 3)
+    assert stand.hits() == {"R-1": 3, "R-2": 0}
+    stand.hit("R-2", 2)
+    stand.apply(text("R-1"))  # R-2 and its counter go; what it counted until then was read before
+    stand.hit("R-1")
+    assert stand.hits() == {"R-1": 4}
+    stand.kill("policyd")
+    stand.hit("R-1", 2)  # nobody reads, the kernel counts
+    stand.restart("policyd")
+    assert stand.hits() == {"R-1": 6}
+    stand.kill("applyd")
+    stand.hit("R-1")
+    stand.restart("applyd")
+    assert stand.hits() == {"R-1": 7}
+    stand.apply(text("R-2", "R-1"))
+    stand.hit("R-2")
+    found = stand.hits()
+    assert found["R-2"] == 3  # of its first time too
+    # Packets of connections that go on are decided anew by a new generation: at most one more each.
+    assert 7 <= found["R-1"] <= 14
+    # No boot, no gap: it was watched all the time.
+    assert [gap.why for gap in stand.history().gaps] == ["the history begins there"]
+
+
+def test_a_table_that_is_put_in_place_anew_goes_on_counting(stand: Watched) -> None:
+    stand.apply(text("R-1"))
+    stand.hit("R-1", 2)
+    assert stand.hits() == {"R-1": 2}
+    stand.sh("nft delete chain inet reef r_R-1 2>/dev/null || nft add chain inet reef stranger")
+    until(lambda: "stranger" not in stand.sh("nft -t list table inet reef"), "the drift is repaired")
+    stand.hit("R-1")
+    until(lambda: stand.hits() == {"R-1": 3}, "the hits go on")
+    stand.sh("nft flush ruleset")
+    until(lambda: stand.marker() != "", "the table is there again")
+    stand.hit("R-1")
+    until(lambda: stand.hits() == {"R-1": 4}, "counters that began again are added")
+
+
+def test_what_nobody_confirmed_is_taken_back_and_its_rules_are_watched_as_they_were(stand: Watched) -> None:
+    stand.apply(text("R-1", "R-2"))
+    before = {one.id: one.worded for one in stand.history().rules}
+    stand.apply(text("R-1"), confirm_within=1)
+    until(lambda: stand.status().running == 1, "the first generation runs again")
+    stand.hit("R-2")
+    until(lambda: stand.hits() == {"R-1": 0, "R-2": 1}, "R-2 is there again, with its history")
+    assert {one.id: one.worded for one in stand.history().rules} == before
+
+
+def test_an_edited_rule_is_watched_anew(stand: Watched) -> None:
+    stand.apply(text("R-1", "R-2"))
+    first = {one.id: one for one in stand.history().rules}
+    stand.hit("R-1")
+    stand.apply(text("R-1", "R-2").replace("udp/4001", "[udp/4001, udp/5001]"))
+    until(lambda: stand.history().generation == 2, "the second generation runs")
+    second = {one.id: one for one in stand.history().rules}
+    assert second["R-1"].worded > first["R-1"].worded
+    assert (second["R-1"].hits >= 1, second["R-2"].worded) == (True, first["R-2"].worded)
+
+
+def test_the_command_line_tells_the_history(stand: Watched) -> None:
+    stand.apply(text("R-1", "R-2", "R-3", expires="2099-01-01", review="2098-12-31"))
+    stand.hit("R-1", 5)
+    data = json.loads(stand.reef("show", "rules", "--json"))
+    by_id = {line["id"]: line for line in data["rules"]}
+    assert (by_id["R-1"]["hits"], by_id["R-1"]["recent"], by_id["R-2"]["last"]) == (5, 5, 0)
+    assert by_id["R-1"]["last"] >= data["begin"]
+    assert by_id["R-1"]["review"] == "2098-12-31"
+    table = stand.reef("show", "rules", "--sort", "hits")
+    assert table.split("\n")[1].startswith("R-1 ")
+    unused = json.loads(stand.reef("show", "rules", "--unused", "90d", "--json"))
+    assert unused["rules"] == []  # nothing was watched for that long
+    assert [line["id"] for line in unused["too_short"]] == ["R-2", "R-3"]
+    never = json.loads(stand.reef("show", "rules", "--never-hit", "--json"))
+    assert [line["id"] for line in never["rules"]] == ["R-2", "R-3"]
+    assert json.loads(stand.reef("show", "rules", "--expiring", "30d", "--json"))["rules"] == []
+    assert len(json.loads(stand.reef("show", "rules", "--expiring", "50000d", "--json"))["rules"]) == 3
+    rows = list(csv.DictReader(io.StringIO(stand.reef("show", "rules", "--csv"))))
+    assert [row["hits"] for row in rows][:3] == ["5", "0", "0"]
+    used = json.loads(stand.reef("where-used", "internet", "--json"))["names"][0]
+    assert [(place["holder"], place["hits"], place["exact"]) for place in used["places"]] == [
+        ("rule R-1", 5, True),
+        ("rule R-2", 0, True),
+        ("rule R-3", 0, True),
+    ]
