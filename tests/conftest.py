@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Generator
 from functools import lru_cache
@@ -62,6 +63,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # What a shell starts in the background ignores Ctrl-C, and so would the programs whose end by Ctrl-C is tested.
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
     config.addinivalue_line("markers", "soak: its length can be chosen with --minutes (fixture `budget`)")
     # Tests call nft and ip by name; a plain root shell of Debian has /usr/sbin, other shells may not.
     path = os.environ.get("PATH", "")
