@@ -20,6 +20,8 @@ Interval = tuple[int, int]
 class Region(msgspec.Struct, frozen=True):
     """A box of packets of one zone pair and one IP version; every interval is closed.
 
+    A zone may be "any": every zone but the gateway, as in the text.
+
     `key` is the destination port where `protocol` has ports, and type * 256 + code for ICMP and ICMPv6; where
     `protocol` is more than one number it is full. `people` are ids of persons, () for anyone or nobody in
     particular; `nobody` says that a source that no person stands behind is in it, too. `schedules` are words on time
@@ -82,13 +84,15 @@ class Finding(msgspec.Struct, frozen=True):
 class Proof(msgspec.Struct, frozen=True):
     """All findings of a policy. `decided` is False when the budget of steps ended before the answer was complete.
 
-    `undecided` then names what could not be decided, in words that a person can act on.
+    `undecided` then names what could not be decided, in words that a person can act on. `conflicts` counts all pairs in
+    conflict; of each rule only the first ones are findings.
     """
 
     findings: tuple[Finding, ...]
     decided: bool = True
     undecided: tuple[str, ...] = ()
     steps: int = 0
+    conflicts: int = 0
 
 
 class Change(msgspec.Struct, frozen=True):

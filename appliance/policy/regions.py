@@ -1,265 +1,283 @@
-"""Traffic in few lines of words: many boxes of a proof become what a person would write.
-
-    lan staff-net -> internet, tcp/8000-8100 (was denied by default, now allowed by R-9)
-
-Boxes that differ in one respect only (a zone, an interval of addresses, a service, the IP version) are one
-line. Nothing is left out by that: the lines together are exactly the boxes.
-"""
+"""Boxes of a space as values for people: regions in the policy's names, and packets that lie in them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import product
 
-import msgspec
+from appliance.policy.boxes import PORT_PROTOCOLS, TCP, UDP, icmp_protocol
+from appliance.policy.decide import Packet, World
+from appliance.policy.model import ANY, GATEWAY, Policy, Range, Rule
+from appliance.policy.proof import Region, Witness
+from appliance.policy.space import Condition, Vocabulary, conditions, dns_condition, over_condition
+from appliance.policy.times import zone as time_zone
+from ctypes_ext import boxes
+from ctypes_ext.boxes import Box, Space
 
-from appliance.policy.addresses import normal, text_of
-from appliance.policy.boxes import PORT_PROTOCOLS, icmp_protocol
-from appliance.policy.cuboids import Cuboid, fused
-from appliance.policy.lexicon import Lexicon, listed, words_of_service
-from appliance.policy.model import EVERYTHING, GATEWAY, Range
-from appliance.policy.proof import Change, Region, Witness
-
-DEFAULT = "default"
-_DONE = {"allow": "allowed", "deny": "denied", "reject": "rejected"}
-_V4, _V6 = EVERYTHING.ranges
-_PARTNERS = 8  # parts of the other IP version that are looked at for one part
+MAX_REGIONS = 256  # of one box
+Interval = tuple[int, int]
 
 
-class Traffic(msgspec.Struct, frozen=True):
-    """Regions that read as one: every source to every destination of the same IP version by every service.
+class View:
+    """A space seen with the words of a policy."""
 
-    ICMP is of IPv4 and ICMPv6 of IPv6 only, as in the services of a policy.
-    """
+    def __init__(self, vocabulary: Vocabulary, space: Space, policy: Policy) -> None:
+        self.vocabulary = vocabulary
+        self.space = space
+        self.policy = policy
+        self._conditions = {bit: condition for condition, bit in vocabulary.bits.items()}
 
-    sources: tuple[str, ...]  # zones
-    destinations: tuple[str, ...]
-    source: tuple[Range, ...]
-    destination: tuple[Range, ...]
-    services: tuple[Cuboid, ...]  # boxes of protocol, key and source port
-    people: tuple[str, ...] = ()
-    nobody: bool = True
-    schedules: tuple[str, ...] = ()
-    assumed: tuple[str, ...] = ()
+    # --- regions -------------------------------------------------------------------------------------
 
+    def regions(self, box: Box, own: Sequence[Condition] = ()) -> Iterator[Region]:
+        """A box as regions of one zone pair and plain services each; at most `MAX_REGIONS`.
 
-class Line(msgspec.Struct, frozen=True):
-    """Traffic that two policies decide differently, in one line, with one packet that shows it."""
-
-    words: str
-    example: str
-    old_action: str
-    new_action: str
-    old_rule: str
-    new_rule: str
-    traffic: Traffic
-    witness: Witness
-
-
-def lines(changes: Sequence[Change], lexicon: Lexicon) -> list[Line]:
-    """The changes of a difference, those alike in one line; in the order in which they first come."""
-    alike: dict[tuple[str, str, str, str], list[Change]] = {}
-    for change in changes:
-        key = (change.old_action, change.new_action, change.old_rule, change.new_rule)
-        alike.setdefault(key, []).append(change)
-    found: list[Line] = []
-    for (old_action, new_action, old_rule, new_rule), parts in alike.items():
-        said = f"was {_decided(old_action, old_rule)}, now {_decided(new_action, new_rule)}"
-        for traffic in together([part.region for part in parts], lexicon):
-            # The packet is one of this very line, not of another with the same rules.
-            witness = next((part.witness for part in parts if _of(part.region, traffic)), parts[0].witness)
-            found.append(
-                Line(
-                    f"{words(traffic, lexicon)} ({said})",
-                    packet_words(witness, lexicon, timed=bool(traffic.schedules)),
-                    old_action,
-                    new_action,
-                    old_rule,
-                    new_rule,
-                    traffic,
-                    witness,
-                )
+        `own` are conditions without a bit that must hold besides.
+        """
+        version, *source = self.space.addresses(*box.axes[boxes.SOURCE])
+        _, *destination = self.space.addresses(*box.axes[boxes.DESTINATION])
+        low, high = box.axes[boxes.PERSON]
+        people = self.vocabulary.people[max(low, 1) : high + 1]
+        anybody = low == 0 and high == len(self.vocabulary.people) - 1
+        count = 0
+        for sides, (protocol, key), schedules in product(
+            self._zone_pairs(box), services(box.axes[boxes.SERVICE]), self.times(box)
+        ):
+            count += 1
+            if count > MAX_REGIONS:
+                return
+            yield Region(
+                *sides,
+                source=Range(version, source[0], source[1]),
+                destination=Range(version, destination[0], destination[1]),
+                protocol=protocol,
+                key=key,
+                source_ports=box.axes[boxes.SOURCE_PORT],
+                people=() if anybody else people,
+                nobody=low == 0,
+                schedules=schedules,
+                assumed=self.assumed(box, own),
             )
+
+    def _zone_pairs(self, box: Box) -> Iterator[tuple[str, str]]:
+        left = self._zone_words(box.axes[boxes.FROM])
+        right = self._zone_words(box.axes[boxes.TO])
+        return ((a, b) for a in left for b in right if not a == b == GATEWAY)
+
+    def _zone_words(self, interval: Interval) -> tuple[str, ...]:
+        low, high = interval
+        count = len(self.vocabulary.zones)
+        if low <= 1 and high == count - 1 and count > 2:
+            return (GATEWAY, ANY) if low == 0 else (ANY,)
+        return self.vocabulary.zones[low : high + 1]
+
+    def times(self, box: Box) -> list[tuple[str, ...]]:
+        """Words on the time of a box: together they say exactly its kinds and its seconds."""
+        line = self.vocabulary.timeline
+        low, high = box.axes[boxes.SECOND]
+        bounds: list[str] = []
+        if low > 0:
+            bounds.append(f"from {self._moment(line.now + low)}")
+        if high < line.last:
+            bounds.append(f"before {self._moment(line.now + high + 1)}")
+        return [(*cube, *bounds) for cube in self._cubes(box.times & line.every, 0, line.every)]
+
+    def _cubes(self, mask: int, number: int, among: int) -> Iterator[tuple[str, ...]]:
+        """The kinds of `mask` as few products of "on" and "not on"."""
+        line = self.vocabulary.timeline
+        if mask == among:
+            yield ()
+            return
+        if not mask:
+            return
+        schedule = line.schedules[number]
+        on = line.when(schedule) & among
+        if mask & on == on and mask & ~on == among & ~on:
+            yield ()
+            return
+        if on in (0, among):
+            yield from self._cubes(mask, number + 1, among)
+            return
+        for cube in self._cubes(mask & on, number + 1, on):
+            yield (schedule.name, *cube)
+        for cube in self._cubes(mask & ~on, number + 1, among & ~on):
+            yield (f"not {schedule.name}", *cube)
+
+    def _moment(self, second: int) -> str:
+        return datetime.fromtimestamp(second, time_zone(self.policy.settings.timezone)).strftime("%Y-%m-%dT%H:%M")
+
+    def assumed(self, box: Box, own: Sequence[Condition] = ()) -> tuple[str, ...]:
+        """What must hold for a box besides what a packet can show, in words."""
+        words = [_words(condition, condition[0] != "over") for condition in own]
+        for bit, condition in self._conditions.items():
+            if box.yes >> bit & 1:
+                words.append(_words(condition, True))
+            elif box.no >> bit & 1:
+                words.append(_words(condition, False))
+        return tuple(words)
+
+    # --- witnesses -----------------------------------------------------------------------------------
+
+    def witness(self, box: Box, own: Sequence[Condition] = ()) -> Witness:
+        """A packet of a box: one that a person would think of, where the box has it."""
+        packet, from_zone, to_zone = self._packet(box)
+        second = self.space.moment(box)
+        return Witness(
+            packet,
+            from_zone,
+            to_zone,
+            at=self.vocabulary.timeline.now + (0 if second is None else second),
+            person=self.vocabulary.people[box.axes[boxes.PERSON][0]],
+            assumed=self.assumed(box, own),
+        )
+
+    def _packet(self, box: Box) -> tuple[Packet, str, str]:
+        from_zone = self._zone(box, boxes.FROM)
+        to_zone = self._zone(box, boxes.TO)
+        if from_zone == to_zone == GATEWAY:
+            to_zone = self.vocabulary.zones[1]  # a box has no packet from the gateway to itself
+        version, *source = self.space.addresses(*box.axes[boxes.SOURCE])
+        _, *destination = self.space.addresses(*box.axes[boxes.DESTINATION])
+        sender, receiver = _host(*source), _host(*destination)
+        if sender == receiver:
+            receiver += 1 if receiver < destination[1] else -1 if receiver > destination[0] else 0
+            if sender == receiver:
+                sender += 1 if sender < source[1] else -1 if sender > source[0] else 0
+        protocol, key = _service(box.axes[boxes.SERVICE], version)
+        ported = protocol in PORT_PROTOCOLS
+        icmp = protocol == icmp_protocol(version)
+        low, high = box.axes[boxes.SOURCE_PORT]
+        return (
+            Packet(
+                version,
+                self._interface(from_zone),
+                self._interface(to_zone),
+                sender,
+                receiver,
+                protocol,
+                source_port=(min(max(low, 50_000), high) if ported else 0),
+                destination_port=key if ported else 0,
+                icmp_type=key >> 8 if icmp else 0,
+                icmp_code=key & 0xFF if icmp else 0,
+            ),
+            from_zone,
+            to_zone,
+        )
+
+    def _zone(self, box: Box, axis: int) -> str:
+        low, high = box.axes[axis]
+        return self.vocabulary.zones[max(low, 1) if high > 0 else low]
+
+    def _interface(self, zone: str) -> str:
+        return "" if zone == GATEWAY else self.policy.zones[zone].interfaces[0]
+
+    # --- the world in which a witness is one -----------------------------------------------------------
+
+    def world(self, box: Box, witness: Witness, rule: Rule | None, row: int) -> World:
+        """What holds besides the packet, so that `decide.first_match` finds `rule` (None: the default)."""
+        policy, packet = self.policy, witness.packet
+        source = Range(packet.version, packet.source, packet.source)
+        destination = Range(packet.version, packet.destination, packet.destination)
+        members: dict[str, set[Range]] = {}
+        for name, dynamic in policy.dynamics.items():
+            if dynamic.kind != "dns" and witness.person and witness.person in dynamic.names:
+                members[name] = {source}
+        own = () if rule is None else row_conditions(rule, row, policy)
+        for other in policy.rules:
+            for side, where, address in (
+                ("source", other.source, source),
+                ("destination", other.destination, destination),
+            ):
+                for name in where.dynamic:
+                    condition = dns_condition(side, name, policy)
+                    if self._true(box, condition) or condition in own:
+                        members.setdefault(name, set()).add(address)
+        over = {
+            other.id for other in policy.rules if (other.rate or other.connections) and self._over(box, other, rule)
+        }
+        frozen: Mapping[str, frozenset[Range]] = {name: frozenset(found) for name, found in members.items()}
+        return World(now=witness.at, members=frozen, over=frozenset(over))
+
+    def _true(self, box: Box, condition: Condition) -> bool:
+        bit = self.vocabulary.bits.get(condition)
+        return bit is not None and bool(box.yes >> bit & 1)
+
+    def _over(self, box: Box, rule: Rule, decider: Rule | None) -> bool:
+        bit = self.vocabulary.bits.get(over_condition(rule))
+        if bit is None:
+            return decider is None or rule.id != decider.id
+        return bool(box.yes >> bit & 1)
+
+
+def row_conditions(rule: Rule, row: int, policy: Policy) -> tuple[Condition, ...]:
+    """The conditions that row `row` of a rule needs (`lower.py` says how rows are numbered)."""
+    found: list[Condition] = []
+    sides = []
+    for side, where in (("source", rule.source), ("destination", rule.destination)):
+        plain: list[Condition | None] = [None] if where.ranges else []
+        sides.append([*plain, *(dns_condition(side, name, policy) for name in where.dynamic)])
+    pairs = list(product(*sides))
+    if row < len(pairs):
+        found.extend(condition for condition in pairs[row] if condition is not None)
+    if rule.rate or rule.connections:
+        found.append(over_condition(rule))
+    return tuple(found)
+
+
+def own_conditions(rule: Rule, row: int, policy: Policy, vocabulary: Vocabulary) -> list[Condition]:
+    """Those of a row that have no bit."""
+    if not conditions(rule, policy):
+        return []
+    return [item for item in row_conditions(rule, row, policy) if item not in vocabulary.bits]
+
+
+def _words(condition: Condition, holds: bool) -> str:
+    kind, what, *_ = condition
+    if kind == "over":
+        return f"{what} is {'' if holds else 'not '}over its limit"
+    names = " or ".join(what[1:] or what[:1]) if isinstance(what, tuple) else what
+    return f"{names} {'stands' if holds else 'does not stand'} for the {kind}"
+
+
+def services(interval: Interval) -> list[tuple[Interval, Interval]]:
+    """An interval of the service axis as (protocols, keys)."""
+    low, high = interval
+    first, first_key = divmod(low, 1 << 16)
+    last, last_key = divmod(high, 1 << 16)
+    if first == last:
+        return [((first, first), (first_key, last_key))]
+    found: list[tuple[Interval, Interval]] = []
+    if first_key > 0:
+        found.append(((first, first), (first_key, 65535)))
+        first += 1
+    tail = last_key < 65535
+    if first <= last - tail:
+        found.append(((first, last - tail), (0, 65535)))
+    if tail:
+        found.append(((last, last), (0, last_key)))
     return found
 
 
-def _decided(action: str, rule: str) -> str:
-    return f"{_DONE[action]} by {rule}"
+def _service(interval: Interval, version: int) -> Interval:
+    """(protocol, key) of a packet: one that people know, if the interval has it."""
+    low, high = interval
+    echo = (8 if version == 4 else 128) << 8
+    for protocol, key in ((TCP, 443), (TCP, 80), (UDP, 53), (icmp_protocol(version), echo)):
+        if low <= protocol << 16 | key <= high:
+            return protocol, key
+    for protocol in (TCP, UDP):
+        first, last = max(low, (protocol << 16) + 1), min(high, (protocol << 16) + 65535)
+        if first <= last:
+            return divmod(first, 1 << 16)
+    return divmod(low, 1 << 16)
 
 
-def _of(region: Region, traffic: Traffic) -> bool:
-    return (
-        region.from_zone in traffic.sources
-        and region.to_zone in traffic.destinations
-        and any(part.version == region.source.version and part.first <= region.source.first <= part.last
-                for part in traffic.source)
-        and any(part.version == region.source.version and part.first <= region.destination.first <= part.last
-                for part in traffic.destination)
-        and (region.people, region.nobody, region.schedules, region.assumed)
-        == (traffic.people, traffic.nobody, traffic.schedules, traffic.assumed)
-        and any(
-            all(a <= low and high <= b for (a, b), (low, high) in zip(box, _service(region), strict=True))
-            for box in traffic.services
-        )
-    )  # fmt: skip
+def _host(first: int, last: int) -> int:
+    """An address inside of an interval, not the first of a network where there is another."""
+    return first + 1 if last - first > 1 else first
 
 
-def _service(region: Region) -> Cuboid:
-    return (region.protocol, region.key, region.source_ports)
-
-
-def traffic_of(region: Region) -> Traffic:
-    """One region by itself."""
-    return Traffic(
-        (region.from_zone,), (region.to_zone,), (region.source,), (region.destination,), (_service(region),),
-        region.people, region.nobody, region.schedules, region.assumed,
-    )  # fmt: skip
-
-
-# --- merging ------------------------------------------------------------------------------------------
-
-Axis = tuple[str, Callable[[Traffic, Traffic], object]]
-_WITHIN: tuple[Axis, ...] = (
-    ("services", lambda a, b: fused([*a.services, *b.services])),
-    ("destination", lambda a, b: normal([*a.destination, *b.destination])),
-    ("source", lambda a, b: normal([*a.source, *b.source])),
-)
-_ZONES: tuple[Axis, ...] = (
-    ("destinations", lambda a, b: tuple(dict.fromkeys([*a.destinations, *b.destinations]))),
-    ("sources", lambda a, b: tuple(dict.fromkeys([*a.sources, *b.sources]))),
-)
-
-
-def together(regions: Iterable[Region], lexicon: Lexicon) -> list[Traffic]:
-    """The same traffic in fewer parts."""
-    parts = [traffic_of(region) for region in regions]
-    old, new = (_joined([part for part in parts if part.source[0].version == version], _WITHIN) for version in (4, 6))
-    return _joined(_both_versions(old, new, lexicon), _ZONES)
-
-
-def _joined(parts: list[Traffic], axes: Sequence[Axis]) -> list[Traffic]:
-    """One part for all that differ on one of `axes` only, until there are no such any more."""
-    before = -1
-    while before != len(parts):
-        before = len(parts)
-        for name, join in axes:
-            rows: dict[Traffic, Traffic] = {}
-            for part in parts:
-                rest = msgspec.structs.replace(part, **{name: ()})
-                known = rows.get(rest)
-                rows[rest] = part if known is None else msgspec.structs.replace(known, **{name: join(known, part)})
-            parts = list(rows.values())
-    return parts
-
-
-def _both_versions(old: list[Traffic], new: list[Traffic], lexicon: Lexicon) -> list[Traffic]:
-    """IPv4 and IPv6 in one where they differ in nothing but addresses."""
-    waiting: dict[Traffic, list[Traffic]] = {}
-    for part in new:
-        waiting.setdefault(_apart_from_addresses(part, 6), []).append(part)
-    found: list[Traffic] = []
-    for part in old:
-        others = waiting.get(_apart_from_addresses(part, 4), [])
-        fits = [(_shorter(part, other, lexicon), other) for other in others[:_PARTNERS] if _alike(part, other)]
-        best, twin = max(fits, key=lambda item: item[0], default=(0, None))
-        if twin is None or (best == 0 and len(others) > 1):
-            found.append(part)
-            continue
-        others.remove(twin)
-        found.append(_pair(part, twin))
-    return found + [part for others in waiting.values() for part in others]
-
-
-def _pair(old: Traffic, new: Traffic) -> Traffic:
-    return msgspec.structs.replace(
-        old,
-        source=normal([*old.source, *new.source]),
-        destination=normal([*old.destination, *new.destination]),
-        services=fused([*old.services, *new.services]),
-    )
-
-
-def _apart_from_addresses(part: Traffic, version: int) -> Traffic:
-    own = icmp_protocol(version)
-    services = tuple(box for box in part.services if box[0] != (own, own))
-    return msgspec.structs.replace(part, source=(), destination=(), services=services)
-
-
-def _alike(old: Traffic, new: Traffic) -> bool:
-    """Whether each side is every address in both versions, or in neither."""
-    return (old.source == (_V4,)) == (new.source == (_V6,)) and (old.destination == (_V4,)) == (
-        new.destination == (_V6,)
-    )
-
-
-def _shorter(old: Traffic, new: Traffic, lexicon: Lexicon) -> int:
-    """How many words it spares to say two parts as one: an object with addresses of both versions is one word."""
-    both = _pair(old, new)
-    return sum(
-        len(lexicon.addresses(getattr(old, side))) + len(lexicon.addresses(getattr(new, side)))
-        - len(lexicon.addresses(getattr(both, side)))
-        for side in ("source", "destination")
-    )  # fmt: skip
-
-
-# --- words --------------------------------------------------------------------------------------------
-
-
-def words(traffic: Traffic, lexicon: Lexicon) -> str:
-    """`lan staff-net -> internet 198.51.100.0/24, https, as group:staff, when office`."""
-    zones = list(lexicon.policy.zones)
-    parts = [
-        f"{_side(traffic.sources, traffic.source, zones, lexicon)} -> "
-        f"{_side(traffic.destinations, traffic.destination, zones, lexicon)}"
-    ]
-    parts.append(listed(lexicon.services(traffic.services)) or "any service")
-    people = lexicon.people(traffic.people, traffic.nobody)
-    parts += [f"as {people}"] if people else []
-    parts += [f"when {' and '.join(traffic.schedules)}"] if traffic.schedules else []
-    parts += [f"if {' and '.join(traffic.assumed)}"] if traffic.assumed else []
-    return ", ".join(parts)
-
-
-def _side(names: tuple[str, ...], ranges: tuple[Range, ...], zones: list[str], lexicon: Lexicon) -> str:
-    inner = [name for name in names if name != GATEWAY]
-    said = ["any zone"] if len(zones) > 2 and set(inner) == set(zones) else inner
-    said = [*said, *(name for name in names if name == GATEWAY)]
-    where = listed(lexicon.addresses(ranges))
-    return f"{', '.join(said)} {where}".rstrip()
-
-
-def packet_words(witness: Witness, lexicon: Lexicon, *, timed: bool = False) -> str:
-    """`tcp 198.51.100.7:40000 -> 203.0.113.10:443 (P-1 leads it to 10.21.0.10:443)`; who, and with `timed` when."""
-    packet = witness.packet
-    port = f":{packet.destination_port}" if packet.protocol in PORT_PROTOCOLS else ""
-    source = f":{packet.source_port}" if packet.protocol in PORT_PROTOCOLS and packet.source_port else ""
-    service = _protocol_of(witness)
-    target = _host(packet.version, packet.destination, port)
-    told = f"{service} {_host(packet.version, packet.source, source)} -> {target}"
-    if witness.published is not None:
-        address, sent_port = witness.published
-        sent = _host(packet.version, address, f":{sent_port}" if port else "")
-        told = (
-            f"{service} {_host(packet.version, packet.source, source)} -> {sent} ({witness.nat} leads it to {target})"
-        )
-    if witness.person:
-        told += f", as {witness.person}"
-    if timed and witness.at:
-        moment = datetime.fromtimestamp(witness.at, ZoneInfo(lexicon.policy.settings.timezone))
-        told += f", at {moment:%a %Y-%m-%d %H:%M}"
-    return told + "".join(f", if {assumption}" for assumption in witness.assumed)
-
-
-def _protocol_of(witness: Witness) -> str:
-    packet = witness.packet
-    if packet.protocol == icmp_protocol(packet.version):
-        kind = packet.icmp_type * 256
-        codes = (kind + packet.icmp_code,) * 2 if packet.icmp_code else (kind, kind + 255)
-        return words_of_service(((packet.protocol, packet.protocol), codes, (0, 65535)))
-    return words_of_service(((packet.protocol, packet.protocol), (0, 65535), (0, 65535)))
-
-
-def _host(version: int, number: int, port: str) -> str:
-    text = text_of(version, number)
-    return f"[{text}]{port}" if version == 6 and port else f"{text}{port}"
+def utc(second: int) -> str:
+    """A moment for people who compare machines."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

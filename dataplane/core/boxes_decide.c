@@ -1,0 +1,240 @@
+/* Which rule decides what: of one list of rules, or of two that are compared. */
+#include <string.h>
+
+#include "boxes_internal.h"
+
+/* The first entry at or after `key` that meets a box. `unsure` is set when one of which nothing is known comes before it. */
+static uint32_t first_of(reef_space *space, const reef_box *box, uint64_t key, uint8_t sides, uint32_t *unsure)
+{
+    uint64_t best = UINT64_MAX, doubt = UINT64_MAX;
+    reef_walk walk;
+    reef_walk_start(&walk, space, box);
+    walk.from = (int32_t)(key >> 32);
+    walk.sides = sides;
+    for (uint32_t found; (found = reef_walk_next(&walk)) != REEF_NO_ENTRY;) {
+        uint64_t at = reef_key(space, found);
+        if (at < key)
+            continue;
+        if (space->entry[found].unsure) {
+            doubt = at < doubt ? at : doubt;
+        } else if (at < best) {
+            best = at;
+            walk.to = space->entry[found].rule;
+        }
+    }
+    if (doubt < best)
+        *unsure = 1;
+    return best == UINT64_MAX ? REEF_NO_ENTRY : (uint32_t)best;
+}
+
+static void begin(reef_space *space, uint64_t budget)
+{
+    space->steps = 0;
+    space->limit = budget;
+    space->pieces = 0;
+    space->parts = 0;
+}
+
+static int finish(reef_space *space, int status, uint64_t *used, const reef_part **parts, uint32_t *count)
+{
+    if (status == REEF_OK)
+        status = reef_merge_parts(space);
+    *used = space->steps;
+    *parts = space->part;
+    *count = space->parts;
+    return status;
+}
+
+int reef_space_decide(reef_space *space, const reef_box *boxes, uint32_t count, int side, uint32_t action, int all,
+                      uint64_t budget, uint64_t *used, const reef_part **parts, uint32_t *part_count)
+{
+    begin(space, budget);
+    int status = REEF_OK;
+    for (uint32_t i = count; i-- > 0 && status == REEF_OK;)
+        status = reef_push(space, &boxes[i], 0);
+    while (space->pieces > 0 && status == REEF_OK) {
+        if (space->steps > budget) {
+            status = REEF_END;
+            break;
+        }
+        const reef_piece piece = space->piece[--space->pieces];
+        int32_t second;
+        if (!reef_has_moment(space, &piece.box, &second))
+            continue;
+        reef_part part = {.box = piece.box, .old_rule = REEF_NO_RULE, .new_rule = REEF_NO_RULE};
+        uint32_t found = first_of(space, &piece.box, piece.key, (uint8_t)side, &part.unsure);
+        if (found == REEF_NO_ENTRY) {
+            if (all && (action > 255 || action == space->fallback.action))
+                status = reef_add_part(space, &part);
+            continue;
+        }
+        const reef_entry *entry = &space->entry[found];
+        const uint32_t waiting = space->pieces;
+        status = reef_split(space, &piece.box, &entry->box, reef_key(space, found) + 1, &part.box);
+        if (entry->optional) { /* it decides this, and may as well not */
+            space->pieces = waiting;
+            if (status == REEF_OK)
+                status = reef_push(space, &piece.box, reef_key(space, found) + 1);
+        }
+        part.old_rule = part.new_rule = entry->rule;
+        part.old_row = part.new_row = entry->row;
+        if (status == REEF_OK && (action > 255 || action == entry->action) &&
+            reef_has_moment(space, &part.box, &second))
+            status = reef_add_part(space, &part);
+    }
+    return finish(space, status, used, parts, part_count);
+}
+
+/* --- two lists ------------------------------------------------------------------------------------- */
+
+static const reef_box_rule *rule_of(const reef_space *space, int32_t rule)
+{
+    return rule == REEF_NO_RULE ? &space->fallback : &space->rule[rule];
+}
+
+/* One side has decided a box at `key`; who decides it on the other? */
+static int other_side(reef_space *space, const reef_part *known, uint64_t key, bool old_known)
+{
+    const uint32_t waiting = space->pieces;
+    int status = reef_push(space, &known->box, key);
+    const uint8_t action = rule_of(space, old_known ? known->old_rule : known->new_rule)->action;
+    while (space->pieces > waiting && status == REEF_OK) {
+        if (space->steps > space->limit)
+            return REEF_END;
+        const reef_piece piece = space->piece[--space->pieces];
+        reef_part part = *known;
+        part.box = piece.box;
+        uint32_t found = first_of(space, &piece.box, piece.key, old_known ? REEF_SIDE_NEW : REEF_SIDE_OLD, &part.unsure);
+        int32_t rule = REEF_NO_RULE;
+        uint32_t row = 0;
+        if (found != REEF_NO_ENTRY) {
+            const reef_entry *entry = &space->entry[found];
+            const uint32_t before = space->pieces;
+            rule = entry->rule;
+            row = entry->row;
+            status = reef_split(space, &piece.box, &entry->box, reef_key(space, found) + 1, &part.box);
+            if (status == REEF_OK && entry->optional) {
+                space->pieces = before;
+                status = reef_push(space, &piece.box, reef_key(space, found) + 1);
+            }
+        }
+        int32_t second;
+        if (status != REEF_OK || rule_of(space, rule)->action == action || !reef_has_moment(space, &part.box, &second))
+            continue;
+        if (old_known) {
+            part.new_rule = rule;
+            part.new_row = row;
+        } else {
+            part.old_rule = rule;
+            part.old_row = row;
+        }
+        status = reef_add_part(space, &part);
+    }
+    return status;
+}
+
+/* A piece of what a changed rule has: met by both lists down to the first rule that only one of them has. */
+static int compare_piece(reef_space *space, const reef_piece *piece)
+{
+    reef_part part = {.box = piece->box, .old_rule = REEF_NO_RULE, .new_rule = REEF_NO_RULE};
+    uint32_t found = first_of(space, &piece->box, piece->key, REEF_SIDE_BOTH, &part.unsure);
+    if (found == REEF_NO_ENTRY)
+        return REEF_OK; /* the fallback, twice */
+    const reef_entry *entry = &space->entry[found];
+    const uint64_t after = reef_key(space, found) + 1;
+    const uint32_t waiting = space->pieces;
+    int status = reef_split(space, &piece->box, &entry->box, after, &part.box);
+    if (status == REEF_OK && entry->optional) {
+        space->pieces = waiting;
+        status = reef_push(space, &piece->box, after);
+    }
+    int32_t second;
+    if (status != REEF_OK || entry->side == REEF_SIDE_BOTH || !reef_has_moment(space, &part.box, &second))
+        return status;
+    if (entry->side == REEF_SIDE_OLD) {
+        part.old_rule = entry->rule;
+        part.old_row = entry->row;
+    } else {
+        part.new_rule = entry->rule;
+        part.new_row = entry->row;
+    }
+    return other_side(space, &part, after, entry->side == REEF_SIDE_OLD);
+}
+
+/* An entry of a changed rule, before `key`, that meets a box: what they share was looked at with that one. */
+static uint32_t changed_before(reef_space *space, const reef_box *box, uint64_t key)
+{
+    reef_walk walk;
+    reef_walk_start(&walk, space, box);
+    walk.to = (int32_t)(key >> 32);
+    for (uint32_t found; (found = reef_walk_next(&walk)) != REEF_NO_ENTRY;)
+        if (space->entry[found].side != REEF_SIDE_BOTH && !space->entry[found].unsure && reef_key(space, found) < key)
+            return found;
+    return REEF_NO_ENTRY;
+}
+
+/* The parts of one changed entry that no earlier changed entry has, each compared. */
+static int compare_entry(reef_space *space, uint32_t number)
+{
+    const uint64_t own = reef_key(space, number);
+    space->pieces = 0;
+    int status = reef_push(space, &space->entry[number].box, 0);
+    while (space->pieces > 0 && status == REEF_OK) {
+        if (space->steps > space->limit)
+            return REEF_END;
+        const reef_piece piece = space->piece[--space->pieces];
+        if (piece.key == 0) {
+            uint32_t before = changed_before(space, &piece.box, own);
+            if (before != REEF_NO_ENTRY) {
+                reef_box common;
+                status = reef_split(space, &piece.box, &space->entry[before].box, 0, &common);
+                continue;
+            }
+        }
+        status = compare_piece(space, &piece);
+    }
+    return status;
+}
+
+int reef_space_compare(reef_space *space, uint64_t budget, uint64_t *used, const reef_part **parts,
+                       uint32_t *part_count)
+{
+    begin(space, budget);
+    int status = REEF_OK;
+    for (uint32_t rule = 0; rule < space->rules && status == REEF_OK; rule++) {
+        if (space->rule[rule].side == REEF_SIDE_BOTH)
+            continue;
+        uint32_t i = rule == 0 ? 0 : space->rule_end[rule - 1];
+        for (; i < space->rule_end[rule] && status == REEF_OK; i++)
+            status = compare_entry(space, space->rule_entry[i]);
+    }
+    return finish(space, status, used, parts, part_count);
+}
+
+int reef_space_subtract(reef_space *space, const reef_box *boxes, uint32_t count, const reef_box *taken,
+                        uint32_t taken_count, uint64_t budget, uint64_t *used, const reef_part **parts,
+                        uint32_t *part_count)
+{
+    begin(space, budget);
+    int status = REEF_OK;
+    for (uint32_t i = 0; i < count && status == REEF_OK; i++)
+        status = reef_push(space, &boxes[i], 0);
+    while (space->pieces > 0 && status == REEF_OK) {
+        const reef_piece piece = space->piece[--space->pieces];
+        uint64_t at = piece.key;
+        while (at < taken_count && !reef_boxes_meet(&piece.box, &taken[at]))
+            at++;
+        space->steps += at - piece.key + 1;
+        if (space->steps > budget) {
+            status = REEF_END;
+            break;
+        }
+        int32_t second;
+        reef_part part = {.box = piece.box, .old_rule = REEF_NO_RULE, .new_rule = REEF_NO_RULE};
+        if (at < taken_count)
+            status = reef_split(space, &piece.box, &taken[at], at + 1, &part.box);
+        else if (reef_has_moment(space, &piece.box, &second))
+            status = reef_add_part(space, &part);
+    }
+    return finish(space, status, used, parts, part_count);
+}

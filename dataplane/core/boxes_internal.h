@@ -1,0 +1,125 @@
+/* The inside of a space, shared by the files boxes*.c. */
+#ifndef REEF_BOXES_INTERNAL_H
+#define REEF_BOXES_INTERNAL_H
+
+#include <stdbool.h>
+
+#include "reef/boxes.h"
+#include "reef/status.h"
+
+typedef unsigned __int128 reef_wide;
+
+/* A box of a rule. Entries [0, treed) lie in the order of the tree's leaves, the others wait for the next building. */
+typedef struct reef_entry {
+    reef_box box;
+    int32_t rule; /* REEF_NO_RULE: it is gone */
+    uint32_t row;
+    uint8_t optional, unsure, side, action;
+} reef_entry;
+
+/* A node knows the box around all below it, and which rules lie there. A leaf has `count` entries. */
+typedef struct reef_node {
+    int32_t low[REEF_AXES], high[REEF_AXES];
+    int32_t first_rule, last_rule;
+    uint32_t first, count;
+    uint32_t child[3]; /* 0: none */
+    uint8_t actions, sides;
+} reef_node;
+
+/* A piece of a question; `key` is where in the order of entries the search goes on. */
+typedef struct reef_piece {
+    reef_box box;
+    uint64_t key;
+} reef_piece;
+
+struct reef_space {
+    reef_box_rule fallback;
+    reef_box_stretch *stretch;
+    uint32_t stretches;
+    int32_t last;
+    uint64_t all_times;
+
+    reef_box_rule *rule;
+    uint32_t rules;
+    uint8_t *dirty;
+    uint32_t *crossing; /* conflicts of each rule with later ones */
+
+    reef_entry *entry;
+    uint32_t entries, entry_room, treed, gone;
+    uint32_t *rule_end, *rule_entry; /* the entries of rule i: rule_entry[rule_end[i-1]] up to rule_end[i] */
+
+    reef_wide *four, *six; /* borders: the first address of each rank */
+    uint32_t fours, sixes;
+
+    reef_node *node; /* node 0 is the root */
+    uint32_t nodes, node_room;
+
+    reef_piece *piece;
+    uint32_t pieces, piece_room;
+    reef_part *part;
+    uint32_t parts, part_room;
+    reef_finding *finding;
+    uint32_t findings, finding_room;
+    uint32_t *stamp; /* one for each rule, of the question that saw it last */
+    uint32_t now_stamp;
+
+    uint64_t steps, limit;
+};
+
+/* The entries that meet a box, among rules from `from` to `to`, of given actions and sides. */
+typedef struct reef_walk {
+    reef_space *space;
+    const reef_box *box;
+    int32_t from, to;
+    uint8_t actions, sides;
+    bool loose;
+    uint32_t at, end;
+    uint32_t depth;
+    uint32_t stack[256];
+} reef_walk;
+
+#define REEF_TREE_DEPTH 80
+#define REEF_NO_ENTRY UINT32_MAX
+
+int reef_tree_build(reef_space *space);
+void reef_walk_start(reef_walk *walk, reef_space *space, const reef_box *box);
+uint32_t reef_walk_next(reef_walk *walk); /* the number of an entry, or REEF_NO_ENTRY */
+
+/* Room for `need` elements in a vector of elements of `size` bytes, at most `most` of them. */
+int reef_room(void **vector, uint32_t *room, uint64_t need, size_t size, uint32_t most);
+int reef_index_rules(reef_space *space);
+int reef_push(reef_space *space, const reef_box *box, uint64_t key);
+/* Push what is left of `box` beside `taken`, which meets it; what they share goes to `common`. */
+int reef_split(reef_space *space, const reef_box *box, const reef_box *taken, uint64_t key, reef_box *common);
+bool reef_has_moment(reef_space *space, const reef_box *box, int32_t *second);
+int reef_merge_parts(reef_space *space);
+int reef_add_part(reef_space *space, const reef_part *part);
+
+static inline bool reef_meets(const reef_box *a, const int32_t *low, const int32_t *high)
+{
+    int apart = 0;
+    for (int axis = 0; axis < REEF_AXES; axis++)
+        apart |= (a->low[axis] > high[axis]) | (a->high[axis] < low[axis]);
+    return !apart;
+}
+
+static inline bool reef_boxes_meet(const reef_box *a, const reef_box *b)
+{
+    return reef_meets(a, b->low, b->high) && (a->times & b->times) && !(a->yes & b->no) && !(a->no & b->yes);
+}
+
+/* Is `a` inside `b`? */
+static inline bool reef_box_inside(const reef_box *a, const reef_box *b)
+{
+    int out = 0;
+    for (int axis = 0; axis < REEF_AXES; axis++)
+        out |= (a->low[axis] < b->low[axis]) | (a->high[axis] > b->high[axis]);
+    return !out && !(a->times & ~b->times) && !(b->yes & ~a->yes) && !(b->no & ~a->no);
+}
+
+static inline uint64_t reef_key(const reef_space *space, uint32_t entry)
+{
+    return (uint64_t)(uint32_t)space->entry[entry].rule << 32 | entry;
+}
+
+#endif
