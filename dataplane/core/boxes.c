@@ -514,6 +514,7 @@ static int move_rules(reef_space *space, const int32_t *moved, const reef_box_ru
     memcpy(rule, rules, count * sizeof *rule);
     memset(dirty, 1, (size_t)count + 1);
     int32_t following = (int32_t)count;
+    next[space->rules] = following; /* where the last rules of a node are gone */
     for (uint32_t i = space->rules; i-- > 0;) { /* where a rule, or the next one that stays, stands now */
         if (moved[i] != REEF_NO_RULE) {
             following = moved[i];
