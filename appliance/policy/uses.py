@@ -117,7 +117,7 @@ class Uses:
         self._uses: dict[tuple[Kind, str], list[Use]] = {}
         self._literals: list[tuple[Range, Use]] = []
         self._roles: dict[str, list[str]] = {}
-        self._files = files or {}
+        self._files: Mapping[str, str] = {} if files is None else files
         report = Report(file)
         site = _read(text, report)
         for zone in site.zones:
@@ -125,6 +125,7 @@ class Uses:
             role = _value(zone.role) or ("internet" if name == "internet" else "internal")
             self._roles.setdefault(role, []).append(name)
         baselines = inherit.read(site, inherited, report)
+        self._texts = {name: number for number, name in enumerate((*(b.report.file for b in baselines), file))}
         for baseline in baselines:
             if baseline.document is not None:
                 self._document(baseline.document, baseline.report, baseline.name)
@@ -154,7 +155,7 @@ class Uses:
 
     def _collect(self, direct: Iterable[Use], through: tuple[str, ...], found: list[Use], seen: set[str]) -> None:
         inner: list[Use] = []
-        for use in direct:
+        for use in sorted(direct, key=self._place):
             found.append(msgspec.structs.replace(use, through=(*through, *use.through)) if through else use)
             if use.holder_kind in _CONTAINERS and use.holder not in seen:
                 inner.append(use)
@@ -163,6 +164,9 @@ class Uses:
                 seen.add(use.holder)
                 users = self._uses.get((_CONTAINERS[use.holder_kind], use.holder_id), [])
                 self._collect(users, (*through, use.holder), found, seen)
+
+    def _place(self, use: Use) -> tuple[int, str, int, int]:
+        return self._texts.get(use.span.file, len(self._texts)), use.span.file, use.span.line, use.span.column
 
     def unused(self) -> tuple[Definition, ...]:
         """What is defined and used by nothing but, perhaps, by what is itself unused."""
