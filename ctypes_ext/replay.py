@@ -17,7 +17,7 @@ KINDS = ("denied", "allowed", "elsewhere", "refused", "another-rule")
 ACTIONS = ("allow", "deny", "reject")
 AXES = ("service", "source", "destination")
 NO_ZONE = -1
-BY_DEFAULT, SPOOFED, NO_RULE = -1, -2, -3
+BY_DEFAULT, SPOOFED, NO_RULE, NOT_BY_RULES = -1, -2, -3, -4
 
 
 class ReplayError(Exception):

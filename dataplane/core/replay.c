@@ -372,7 +372,7 @@ int reef_replay_rows(reef_replay *replay, const reef_flow_heads *heads, const re
         const reef_flow_run *run = &heads->run[r];
         flow f = {.run = run, .body = body, .from = zone_of_name[run->from], .to = zone_of_name[run->to],
                   .rule = rule_of_name[run->rule]};
-        if (!all && decided_alike(replay, f.from, f.to)) {
+        if (f.rule == REEF_NOT_BY_RULES || (!all && decided_alike(replay, f.from, f.to))) {
             at += run->rows;
             continue;
         }

@@ -55,8 +55,8 @@ int reef_replay_new(reef_policy *running, reef_policy *candidate, const uint64_t
 void reef_replay_free(reef_replay *replay);
 
 /* Zones of the block's names (REEF_NO_ZONE: not known), and rules of the running policy that they are: an index, a
- * negative answer of classify.h, or REEF_NO_RULE. */
-enum { REEF_NO_RULE = -3 };
+ * negative answer of classify.h, or one of these: a rule that is no more, or what no rule decided (bans, invalid packets). */
+enum { REEF_NO_RULE = -3, REEF_NOT_BY_RULES = -4 };
 
 /* Can any of these flows be decided otherwise? No: the block's body need not be read. */
 bool reef_replay_wants(reef_replay *replay, const reef_flow_heads *heads, const int32_t *zone_of_name);
