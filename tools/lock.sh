@@ -10,4 +10,4 @@ if [ "${1:-}" = --upgrade ]; then upgrade=--upgrade; shift; fi
 # shellcheck disable=SC2086
 exec .venv/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes $upgrade \
     --default-index https://pypi.org/simple --custom-compile-command tools/lock.sh \
-    --extra build --extra test --extra check pyproject.toml --output-file "${1:-requirements.lock}" >/dev/null
+    --extra report --extra build --extra test --extra check pyproject.toml --output-file "${1:-requirements.lock}" >/dev/null

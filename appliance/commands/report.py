@@ -1,0 +1,154 @@
+"""`reef report`: what holds of standards and risks, on a gateway or in a text, as text, JSON, HTML or PDF."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from appliance.commands.failure import OK, REFUSED, USAGE, Failure
+from appliance.commands.files import (
+    STDIN,
+    Baselines,
+    ListFiles,
+    baselines,
+    folder_of,
+    read_text,
+    shown_name,
+)
+from appliance.commands.gateway import Gateway, own_baselines
+from appliance.commands.terminal import Terminal, escape_json, escape_lines
+from appliance.commands.text import parse_text
+from appliance.control import messages
+from appliance.durable import replace
+from appliance.policy.examine import Examiner
+from appliance.policy.model import Policy
+from appliance.policy.proof import Proof
+from appliance.report import collect, phrases, render_html, render_pdf, render_text
+from appliance.report.catalogue import load
+from appliance.report.evidence import Reading
+from appliance.report.facts import Facts
+from appliance.report.report import FORMAT, Report, make, tally
+
+_MODE = 0o600  # a report says where a site is weak
+MAX_REPORT = 256 * 1024 * 1024  # bytes of a report that is read again
+
+
+def report(options: argparse.Namespace, terminal: Terminal) -> int:
+    wanted = "json" if terminal.json else options.format
+    if wanted == "pdf" and not options.output and terminal.tty:
+        raise Failure("a PDF is nothing for a terminal", "say --output FILE", code=USAGE, name="usage")
+    if options.read and (options.file or options.standard):
+        raise Failure(
+            "--read takes a report as it was made", "leave POLICY and --standard out", code=USAGE, name="usage"
+        )
+    told = _progress(terminal)
+    made = _again(options.read) if options.read else _made(options, told)
+    told(f"writing {wanted}")
+    data = _rendered(made, wanted)
+    if options.output:
+        try:
+            replace(Path(options.output), data, mode=_MODE)
+        except OSError as error:
+            raise Failure(f"{options.output}: cannot be written: {error.strerror}", name="unwritable") from error
+        terminal.note(f"{options.output}: {phrases.overall(made)}")
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    return REFUSED if _fails(made, options.fail_on) else OK
+
+
+def _progress(terminal: Terminal) -> Callable[[str], None]:
+    """Says each step to a person who watches; programs are not disturbed."""
+    watched = terminal.err.isatty()
+
+    def told(words: str) -> None:
+        if watched:
+            terminal.note(f"{words} …")
+
+    return told
+
+
+def _fails(made: Report, fail_on: str) -> bool:
+    found = tally(answer.outcome for section in made.sections for answer in section.answers)
+    return (fail_on in ("fail", "open") and found["fail"] > 0) or (fail_on == "open" and found["unknown"] > 0)
+
+
+def _made(options: argparse.Namespace, told: Callable[[str], None]) -> Report:
+    facts = _of_text(options) if options.file else _of_gateway(options, told)
+    told("judging")
+    return make(facts, load(), options.standard)
+
+
+def _of_text(options: argparse.Namespace) -> Facts:
+    name = options.called or shown_name(options.file)
+    text = read_text(options.file)
+    inherited = baselines(options.file, options.baselines, own_baselines(options))
+    now = time.time()
+    policy, _ = parse_text(text, name, inherited, ListFiles(folder_of(options.file)), now)
+    used = {stem: said for stem, said in inherited.read.items() if said is not None}
+    return collect.of_text(policy, name, text, used, _proof(policy, f"reef check {name}"), now)
+
+
+def _of_gateway(options: argparse.Namespace, told: Callable[[str], None]) -> Facts:
+    gateway = Gateway(options)
+    told("reading what runs")
+    shown = gateway.ask(messages.Show(), messages.Shown)
+    inherited = Baselines([])
+    inherited.read.update(shown.inherited)
+    generation = f"generation {shown.summary.generation}"
+    policy, _ = parse_text(shown.text, generation, inherited, shown.files)
+    told("proving")
+    proof = _proof(policy, f"reef show generation {shown.summary.generation} | reef check -")
+    return collect.of_gateway(gateway.instance, shown, policy, proof, time.time, told)
+
+
+def _proof(policy: Policy, query: str) -> Reading[Proof]:
+    at = time.time()
+    return Reading(query, at, Examiner().examine(policy, int(at)).proof)
+
+
+def _rendered(made: Report, wanted: str) -> bytes:
+    if wanted == "json":
+        return (escape_json(msgspec.json.format(msgspec.json.encode(made), indent=2).decode()) + "\n").encode()
+    if wanted == "text":
+        return escape_lines(render_text.render(made)).encode()
+    page = render_html.render(made)
+    if wanted == "html":
+        return page.encode()
+    try:
+        return render_pdf.render(page)
+    except render_pdf.NoTypesetter as error:
+        message, _, remedy = str(error).partition("; ")
+        raise Failure(message, remedy, name="no-typesetter") from error
+
+
+def _again(file: str) -> Report:
+    """A report that was kept as JSON, with every digest checked."""
+    name = shown_name(file)
+    try:
+        with sys.stdin.buffer if file == STDIN else Path(file).open("rb") as stream:
+            data = stream.read(MAX_REPORT + 1)
+    except OSError as error:
+        raise Failure(f"{name}: {error.strerror}", "give a file of reef report --json", name="unreadable") from error
+    try:
+        found = msgspec.json.decode(data, type=Report)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Failure(
+            f"{name}: no report: {error}", "give a file of reef report --json", name="unreadable"
+        ) from error
+    if found.format != FORMAT:
+        raise Failure(f"{name}: a report of format {found.format}; this reads format {FORMAT}", name="unreadable")
+    changed = [one.check for one in found.judgements if not all(shown.genuine for shown in one.evidence)]
+    if changed:
+        raise Failure(
+            f"{name}: the evidence of {', '.join(changed)} is not what its digest says",
+            "somebody changed the report; make it again",
+            name="changed",
+        )
+    return found

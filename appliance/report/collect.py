@@ -1,0 +1,159 @@
+"""Reads the facts: asks the daemons, the kernel and the disk. Whatever cannot be read is said, never guessed.
+
+The kernel is asked where applyd lives, since the gateway of a lab has a network namespace of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from appliance import __version__
+from appliance.control import ipc, messages
+from appliance.control.generations import StoreError, read_stored, stored_path
+from appliance.control.processes import Instance
+from appliance.control.sources import SourceError, baselines
+from appliance.policy import bundle as bundles
+from appliance.policy.model import Policy
+from appliance.policy.proof import Proof
+from appliance.report import host
+from appliance.report.evidence import Reading, digest_of
+from appliance.report.facts import RUNNING, Facts, Seal, Subject
+from crypto.signing import verify
+
+HISTORY = 1000  # generations that are looked at
+_PATIENCE = 60.0
+_ONLY_TEXT = "a text alone was given, and this is a property of a gateway that runs; report on the gateway itself"
+
+T = TypeVar("T")
+Told = Callable[[str], None]
+
+
+class Gone(Exception):
+    """Something could not be read; the text says what, and what would make it possible."""
+
+
+def reading(query: str, now: Callable[[], float], read: Callable[[], T]) -> Reading[T]:
+    """Ask, and keep either the answer or why there is none."""
+    at = now()
+    try:
+        return Reading(query, at, read())
+    except (Gone, host.NotReadable) as error:
+        return Reading(query, at, None, str(error))
+
+
+def of_text(
+    policy: Policy, file: str, text: str, inherited: dict[str, str], proof: Reading[Proof], now: float
+) -> Facts:
+    """The facts of a policy that runs nowhere."""
+    query = f"reef check {file}"
+    return Facts(
+        subject=Subject("text", policy.site, file, 0, digest_of(text), f"sha256sum {file}"),
+        taken=now,
+        software=__version__,
+        policy=Reading(query, now, policy),
+        inherited=Reading(query, now, _digests(inherited)),
+        proof=proof,
+        **{name: Reading("reef report", now, None, _ONLY_TEXT) for name in RUNNING},
+    )
+
+
+def of_gateway(
+    instance: Instance,
+    shown: messages.Shown,
+    policy: Policy,
+    proof: Reading[Proof],
+    now: Callable[[], float],
+    told: Told,
+) -> Facts:
+    """The facts of a gateway and of the generation that runs there."""
+    generation = shown.summary.generation
+    text_query = f"reef show generation {generation}"
+    taken = now()
+
+    def ask(query: str, request: messages.Request, reply: type[T]) -> Reading[T]:
+        return reading(query, now, lambda: _ask(instance, request, reply))
+
+    told("asking the daemons")
+    status = ask("reef show status --json", messages.Status(), messages.StatusReport)
+    doctor = ask("reef doctor --json", messages.Doctor(), messages.DoctorReport)
+    history = ask(f"reef history --limit {HISTORY} --json", messages.History(HISTORY), messages.HistoryList)
+    counters = ask("reef show rules --json", messages.RuleCounters(), messages.RuleCounterList)
+    sets = ask("reef show sets --json", messages.Sets(), messages.SetList)
+    told("asking the kernel")
+    found = host.processes(instance)
+    pid = next((process.pid for process in found if process.name == "applyd"), 0)
+    where = host.Namespace(pid)
+    names = host.sysctl_names(tuple(name for zone in policy.zones.values() for name in zone.interfaces))
+    told("reading the disk")
+    stored = stored_path(instance.state_of("applyd"), generation)
+    paths = host.guarded(instance)
+    return Facts(
+        subject=Subject(
+            "running", policy.site, f"generation {generation}", generation, digest_of(shown.text), text_query
+        ),
+        taken=taken,
+        software=__version__,
+        policy=Reading(text_query, taken, policy),
+        inherited=Reading(text_query, taken, _digests(shown.inherited)),
+        baselines=reading(f"sha256sum {instance.baselines}/*.yaml", now, lambda: _baselines(instance)),
+        status=status,
+        doctor=doctor,
+        history=Reading(
+            history.query, history.time, history.value.generations if history.value else None, history.missing
+        ),
+        counters=counters,
+        sets=sets,
+        table=reading(where.said(host.LIST_CHAINS), now, lambda: host.table(where)),
+        processes=Reading(
+            host.PROCESS_QUERY, now(), found or None, "" if found else "no process of the gateway runs here"
+        ),
+        seal=reading(
+            f"SHA-256 of the bundle in {stored}, and its Ed25519 signature by keyd's key",
+            now,
+            lambda: _seal(instance, stored, generation),
+        ),
+        sysctls=reading(where.said(("sysctl", *names)), now, lambda: host.sysctls(where, names)),
+        clock=reading(" ".join(host.CLOCK), now, host.clock),
+        disk=reading(f"df -B1 --output=avail,size {instance.state}", now, lambda: host.disk(Path(instance.state))),
+        spools=reading(f"the segments below {instance.events}", now, lambda: host.spools(instance)),
+        access=reading("stat -c '%a %u %g %n' " + " ".join(map(str, paths)), now, lambda: host.access(paths)),
+        proof=proof,
+    )
+
+
+def _ask(instance: Instance, request: messages.Request, reply: type[T]) -> T:
+    try:
+        return ipc.call(instance.socket("policyd"), request, reply, timeout=_PATIENCE)
+    except ipc.RefusedError as error:
+        raise Gone(error.reply.message) from error
+    except (ipc.DaemonAway, ipc.ProtocolError, TimeoutError) as error:
+        raise Gone(str(error)) from error
+
+
+def _digests(texts: dict[str, str]) -> dict[str, str]:
+    return {name: digest_of(text) for name, text in texts.items()}
+
+
+def _baselines(instance: Instance) -> dict[str, str]:
+    try:
+        return _digests(dict(baselines(instance.baselines)))
+    except SourceError as error:
+        raise Gone(str(error)) from error
+
+
+def _seal(instance: Instance, path: Path, generation: int) -> Seal:
+    """Reads the stored bundle and checks the signature with the public key that keyd gives out."""
+    if os.geteuid() != 0:
+        raise Gone("only root can read the stored bundle; run the report as root")
+    try:
+        body, signature = read_stored(path, generation)
+        key = ipc.call(instance.socket("keyd"), messages.PublicKey(), messages.PublicKeyIs).key
+    except StoreError as error:
+        return Seal(generation, str(error), False)
+    except (ipc.RefusedError, ipc.DaemonAway, ipc.ProtocolError, TimeoutError) as error:
+        raise Gone(f"keyd does not give its public key: {error}") from error
+    digest = bundles.digest(body)
+    return Seal(generation, digest, verify(key, digest, signature))
