@@ -295,6 +295,7 @@ def _other_verbs(tree: _Tree) -> None:
         "Examine kernel, daemons, disk and clock, and say what to mend",
         "Exit code 0: all is well; 1: something needs a person; 3: the daemon does not answer.",
     )
+    _report_verb(tree)
     ban = tree.verb("ban", "ban:listing", "Drop everything from and to an address, at once")
     bans = _Tree(ban, tree.common, "WHAT", "what (default: list)")
     add = bans.verb("add", "ban:add", "Ban addresses or networks")
@@ -321,6 +322,39 @@ def _other_verbs(tree: _Tree) -> None:
         'bash: eval "$(reef completion bash)"; zsh likewise; fish: reef completion fish | source',
     )
     completion.add_argument("shell", choices=["bash", "zsh", "fish"])
+
+
+def _report_verb(tree: _Tree) -> None:
+    report = tree.verb(
+        "report",
+        "report:report",
+        "Judge a gateway, or a text, by security standards and its risks, with evidence",
+        "Standards: ISO/IEC 27033-4, ITU-T X.805, NIST SP 800-41r1, CIS Controls v8.1. Each answer is pass, fail or\n"
+        "cannot be evaluated. Run as root on the gateway, so that the kernel can be asked.",
+    )
+    report.add_argument(
+        "file", nargs="?", default="", metavar="POLICY", help="of this text alone (default: of what runs)"
+    )
+    report.add_argument("--called", default="", help=argparse.SUPPRESS)
+    report.add_argument(
+        "--standard",
+        action="append",
+        default=[],
+        choices=["iso-27033-4", "x805", "nist-800-41", "cis-8.1"],
+        help="only this one; may be given again (default: all)",
+    )
+    report.add_argument(
+        "--format", choices=["text", "json", "html", "pdf"], default="text", help="how to write it (default: text)"
+    )
+    report.add_argument("--output", metavar="FILE", help="write it there, readable by you alone (default: print it)")
+    report.add_argument("--read", metavar="FILE", help="write a report again that was kept as JSON (- reads it)")
+    report.add_argument(
+        "--fail-on",
+        choices=["never", "fail", "open"],
+        default="never",
+        help="exit 1 when a clause fails, or (open) when one fails or cannot be evaluated (default: never)",
+    )
+    report.add_argument("--baselines", action="append", metavar="DIR", help="where texts lie that POLICY inherits")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
