@@ -258,8 +258,6 @@ class Policyd:
         self, candidate: Candidate, running: Running, author: str, reason: str, confirm_within: int | None
     ) -> Applied:
         begun = time.perf_counter()
-        # What goes takes its counter along: read them all once more, while the new ones are compiled.
-        counted = asyncio.create_task(self._hits.look())
         origin = await self._origin(running, author, reason)
         capabilities = await self._kernel_capabilities()
         bundle = self._workshop.compile(candidate, origin, capabilities)
@@ -267,7 +265,8 @@ class Policyd:
         changes = _changes(running.policy, candidate.policy)
         planned = time.perf_counter()
         wait = bundle.confirm_within if confirm_within is None else confirm_within
-        await counted
+        if _takes_away(running.policy, candidate.policy):
+            await self._hits.look()  # what goes takes its counter along
         loaded, digest, signed = await self._load(bundle, wait)
         done = time.perf_counter()
         self._know(Running(bundle.generation, candidate.policy, bundle))
@@ -501,6 +500,17 @@ def _changes(old: Policy | None, new: Policy | None) -> tuple[Change, ...]:
     if new is None:
         return ()
     return tuple(Change(change.kind, change.what, change.words) for change in plan(old, new))
+
+
+def _takes_away(old: Policy | None, new: Policy) -> bool:
+    """Whether a rule or translation of the old policy is not in the new one."""
+    if old is None:
+        return True
+    before, after = (
+        {rule.id for rules in (policy.rules, policy.source_nat, policy.destination_nat) for rule in rules}
+        for policy in (old, new)
+    )
+    return not before <= after
 
 
 def _took(summary: GenerationSummary) -> bool:

@@ -95,32 +95,61 @@ static bool reserve(struct comparison *c, size_t more)
     return true;
 }
 
+/* Which rows are still reached while a side is read in order. */
+struct reading {
+    size_t begun;   /* its first row in the arena */
+    uint64_t until; /* the next row that is reached */
+};
+
+static bool skips(const struct reef_agree_row *row)
+{
+    return row->does == REEF_AGREE_SKIPS || row->does == REEF_AGREE_IF_SKIPS;
+}
+
+/* Behind a row that ends everything (or skips on to `target`), only what a row before it skips to is reached. */
+static uint64_t reached(const struct comparison *c, const struct reading *reading, const struct reef_agree_row *rows,
+                        uint32_t row, uint64_t target)
+{
+    for (size_t i = reading->begun; i < c->used; i++) {
+        uint32_t before = c->arena[i].row;
+        if (skips(&rows[before]) && (uint64_t)before + rows[before].then > row)
+            target = target < (uint64_t)before + rows[before].then ? target : (uint64_t)before + rows[before].then;
+    }
+    return target;
+}
+
+static void read_row(struct comparison *c, struct reading *reading, const struct reef_agree_row *rows, struct held held)
+{
+    const struct reef_agree_row *row = &rows[held.row];
+    if (held.whole == ALL && row->does == REEF_AGREE_SKIPS) {
+        uint64_t target = (uint64_t)held.row + row->then;
+        reading->until = reached(c, reading, rows, held.row, target);
+        if (reading->until == target)
+            return; /* nothing lies between that could be reached */
+    } else if (held.whole == ALL && row->does == REEF_AGREE_ENDS)
+        reading->until = reached(c, reading, rows, held.row, UINT64_MAX);
+    c->arena[c->used++] = held;
+}
+
 /* Put the rows of `from` that matter in `box` behind what the arena holds. `axis` is the one that was cut; on the others
  * nothing changed. */
 static size_t keep(struct comparison *c, unsigned side, size_t from, size_t count, const struct span *box, unsigned axis)
 {
     const struct reef_agree_row *rows = c->programs[side]->rows;
     size_t begun = c->used;
-    uint64_t until = 0;
-    for (size_t i = 0; i < count; i++) {
+    struct reading reading = {c->used, 0};
+    for (size_t i = 0; i < count && reading.until != UINT64_MAX; i++) {
         struct held held = c->arena[from + i];
-        if (held.row < until)
+        if (held.row < reading.until)
             continue;
-        const struct reef_agree_row *row = &rows[held.row];
         if (!(held.whole >> axis & 1)) {
-            enum relation relation = relate(&c->values[row->values[axis]], &box[axis]);
+            enum relation relation = relate(&c->values[rows[held.row].values[axis]], &box[axis]);
             if (relation == APART)
                 continue;
             if (relation == WHOLLY)
                 held.whole |= 1u << axis;
         }
-        if (held.whole == ALL && row->does == REEF_AGREE_SKIPS) {
-            until = (uint64_t)held.row + row->then;
-            continue;
-        }
-        c->arena[c->used++] = held;
-        if (held.whole == ALL && row->does == REEF_AGREE_ENDS)
-            break;
+        read_row(c, &reading, rows, held);
     }
     return c->used - begun;
 }
@@ -135,7 +164,7 @@ static bool same(const struct comparison *c, const struct cell *cell)
         const struct reef_agree_row *a = &c->programs[0]->rows[one->row], *b = &c->programs[1]->rows[other->row];
         if (a->leaf != b->leaf || a->does != b->does || one->whole != other->whole)
             return false;
-        if (a->does == REEF_AGREE_SKIPS || a->does == REEF_AGREE_IF_SKIPS)
+        if (skips(a))
             return false;
         for (unsigned axis = 0; axis < AXES; axis++)
             if (!(one->whole >> axis & 1) && a->values[axis] != b->values[axis])
@@ -222,7 +251,7 @@ static bool tell(struct comparison *c, const struct cell *cell)
             const struct held *held = &c->arena[cell->start[side] + i];
             const struct reef_agree_row *row = &c->programs[side]->rows[held->row];
             hash = mix(hash, row->leaf);
-            if (row->does == REEF_AGREE_IF_SKIPS)
+            if (skips(row))
                 hash = mix(mix(hash, held->row), row->then);
         }
     }
@@ -299,11 +328,13 @@ static int begin(struct comparison *c, const struct reef_agree_space *space, str
         if (!reserve(c, program->count))
             return REEF_NOMEM;
         cell->start[side] = c->used;
-        uint64_t until = 0;
+        struct reading reading = {c->used, 0};
         for (size_t i = 0; i < program->count; i++) {
             const struct reef_agree_row *row = &program->rows[i];
             struct held held = {(uint32_t)i, 0};
             bool apart = false;
+            if (skips(row) && row->then == 0)
+                return REEF_INVALID;
             for (unsigned axis = 0; axis < AXES; axis++) {
                 if (row->values[axis] >= space->values_count)
                     return REEF_INVALID;
@@ -311,15 +342,8 @@ static int begin(struct comparison *c, const struct reef_agree_space *space, str
                 apart = apart || relation == APART;
                 held.whole |= (uint32_t)(relation == WHOLLY) << axis;
             }
-            if (apart || i < until)
-                continue;
-            if (held.whole == ALL && row->does == REEF_AGREE_SKIPS) {
-                until = (uint64_t)i + row->then;
-                continue;
-            }
-            c->arena[c->used++] = held;
-            if (held.whole == ALL && row->does == REEF_AGREE_ENDS)
-                break;
+            if (!apart && i >= reading.until)
+                read_row(c, &reading, program->rows, held);
         }
         cell->count[side] = c->used - cell->start[side];
     }

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REEF_AGREE_AXES 6
+#define REEF_AGREE_AXES 7
 #define REEF_AGREE_RESIDUE_MAX 4096 /* rows of one answer that are told */
 
 /* What a row does where it holds. The order of the values matters to nobody. */
