@@ -14,8 +14,10 @@ def declarations() -> str:
     """The header itself: one place says what the functions take."""
     limits = dict(re.findall(r"^#define (REEF_\w+) (\d+)\b", (INCLUDE / "limits.h").read_text("utf-8"), re.MULTILINE))
     text = (INCLUDE / "boxes.h").read_text("utf-8")
-    limits.update(re.findall(r"^#define (REEF_\w+) (\d+)\b", text, re.MULTILINE))
-    text = re.sub(r"^#define REEF_NO_RULE.*$|^#(?!define).*$|^#define REEF_\w+(?: \d+)?$", "", text, flags=re.MULTILINE)
+    limits |= dict(re.findall(r"^#define (REEF_\w+) (\d+)\b", text, re.MULTILINE))
+    text = re.sub(
+        r"^#define REEF_NO_RULE.*$|^#(?!define).*$|^#define REEF_\w+(?: \d+)?$", "", text, flags=re.MULTILINE
+    )
     return re.sub(r"\[(REEF_\w+)\]", lambda found: f"[{limits[found[1]]}]", text)
 
 

@@ -63,7 +63,9 @@ class Comparison:
         found: dict[str, list[Change]] = {"opened": [], "closed": [], "other": []}
         for part in parts:
             if part.unsure:
-                doubts.append(f"`{self._name(part.old_rule)}`, `{self._name(part.new_rule)}`: a rule above is too wide")
+                doubts.append(
+                    f"`{self._name(part.old_rule)}`, `{self._name(part.new_rule)}`: a rule above is too wide"
+                )
                 continue
             changes = self.changes(part)
             kind = "opened" if changes[0].new_action == "allow" else "closed"

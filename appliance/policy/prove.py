@@ -239,7 +239,9 @@ class Prover:
         """Regions as boxes of this space. Raises `ValueError` for one that names what the policy does not have."""
         regions = list(regions)
         self.space.cut(
-            (part.version, part.first, part.last) for region in regions for part in (region.source, region.destination)
+            (part.version, part.first, part.last)
+            for region in regions
+            for part in (region.source, region.destination)
         )
         return [box for region in regions for box in self._boxes_of_region(region)]
 

@@ -88,9 +88,7 @@ def vocabulary(
     """The words of one policy, or of an old and a new one. `known` keeps its bits where it can."""
     entries = [entry for entry in entries if conditional(entry.rule)]
     zones, spans = _zones(policies)
-    schedules = tuple(
-        dict.fromkeys(entry.policy.schedules[entry.rule.when] for entry in entries if entry.rule.when)
-    )
+    schedules = tuple(dict.fromkeys(entry.policy.schedules[entry.rule.when] for entry in entries if entry.rule.when))
     ends = {entry.rule.expires_at for entry in entries}
     time = timeline(schedules, ends, now) if known is None or not _same_time(known, schedules, ends, now) else None
     line = known.timeline if time is None and known is not None else time
@@ -132,9 +130,7 @@ def _people(policies: Sequence[Policy], entries: Sequence[Entry]) -> tuple[str, 
     """Everybody that a rule may mean, ordered so that the members of a group stand together where that can be."""
     groups: dict[str, list[int]] = {}
     number = 0
-    for stem, policy in dict.fromkeys(
-        (stem, id(entry.policy)) for entry in entries for stem in entry.rule.people
-    ):
+    for stem, policy in dict.fromkeys((stem, id(entry.policy)) for entry in entries for stem in entry.rule.people):
         owner = next(item for item in policies if id(item) == policy)
         dynamic = owner.dynamics.get(stem)
         for name in dynamic.names if dynamic is not None else ():
@@ -190,9 +186,7 @@ def people_intervals(vocabulary: Vocabulary, stems: Sequence[str], policy: Polic
     if not stems:
         return [(0, len(vocabulary.people) - 1)]
     number = {name: index for index, name in enumerate(vocabulary.people)}
-    found = {
-        number[name] for stem in stems if stem in policy.dynamics for name in policy.dynamics[stem].names
-    }
+    found = {number[name] for stem in stems if stem in policy.dynamics for name in policy.dynamics[stem].names}
     return merged((index, index) for index in found)
 
 

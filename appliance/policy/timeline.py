@@ -86,6 +86,4 @@ def timeline(schedules: Sequence[Schedule], ends: Iterable[int], now: int) -> Ti
         kind = kinds.setdefault(on & mask, len(kinds))
         if not stretches or stretches[-1][1] != kind:
             stretches.append((second, kind))
-    return Timeline(
-        now, last, tuple(schedules[:exact]), tuple(schedules[exact:]), tuple(kinds), tuple(stretches)
-    )
+    return Timeline(now, last, tuple(schedules[:exact]), tuple(schedules[exact:]), tuple(kinds), tuple(stretches))
