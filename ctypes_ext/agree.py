@@ -1,6 +1,6 @@
 """Whether two first-match programs decide every packet alike: typed calls over `_agree`.
 
-A program is rows over six axes (`dataplane/include/reef/agree.h`). Values on an axis are numbered in a `Space`, so that
+A program is rows over seven axes (`dataplane/include/reef/agree.h`). Values on an axis are numbered in a `Space`, so that
 equal values have equal numbers; what a row does is a number that the caller gives, so that equal deeds are equal.
 """
 
@@ -13,9 +13,9 @@ import msgspec
 
 from ctypes_ext._agree import ffi, lib
 
-AXES = 6
+AXES = 7
 ENDS, SKIPS, IF_ENDS, IF_SKIPS = 1, 2, 3, 4
-ROW = 9  # numbers of a row: six of values, leaf, what it does, how far it skips
+ROW = 10  # numbers of a row: seven of values, leaf, what it does, how far it skips
 Interval = tuple[int, int]
 Values = tuple[Interval, ...]
 

@@ -1,0 +1,110 @@
+"""How a deed of the kernel's table reads as a decision of the policy: which rule it was, by counter, mark and log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from appliance.policy.bundle import FLAG_REVISIT, MARK_GENERATION, MARK_RULE, generation_mark
+from appliance.policy.decide import DEFAULT, SPOOFED
+from appliance.policy.logprefix import parse
+from appliance.policy.readback.execute import Deed, Item
+from appliance.policy.readback.expected import LOOPBACK, PINHOLE, Case, Decided
+from appliance.policy.readback.packets import Place
+
+NO_RULE = "no rule"
+_TRANSLATES = frozenset({"snat", "dnat", "masquerade", "redirect"})
+_DENIED = {"r_default": DEFAULT, "r_invalid": "invalid"}
+
+
+class Identities:
+    """Reads deeds of one generation. `numbers` are those of its rules, by id; `timed` the rules that end by themselves."""
+
+    def __init__(self, numbers: Mapping[str, int], timed: frozenset[str], generation: int) -> None:
+        self._ids = {number: rule for rule, number in numbers.items()}
+        self._timed = timed
+        self._stamp = generation_mark(generation)
+        self._known: dict[Deed, Decided] = {}
+        self._cases: dict[int, Case] = {}
+        self._kept: list[Item] = []
+
+    def cases(self, items: Iterable[Item], place: Place) -> list[Case]:
+        """The items of a place as cases, the same ones for the same items."""
+        found: list[Case] = []
+        known = self._cases
+        for item in items:
+            case = known.get(id(item))
+            if case is None or (case.decided is not None and case.decided.rule == LOOPBACK):
+                decided = None if item.deed is None else self.decided(item.deed, place)
+                case = known[id(item)] = Case(item.product, item.literals, decided, item.skip)
+                self._kept.append(item)
+            found.append(case)
+        return found
+
+    def decided(self, deed: Deed, place: Place) -> Decided:
+        known = self._known.get(deed)
+        if known is None:
+            known = self._known[deed] = self._decided(deed)
+        if known.rule == NO_RULE and known.action == "allow" and LOOPBACK in (place.entering, place.leaving):
+            return Decided("allow", LOOPBACK)
+        return known
+
+    def _decided(self, deed: Deed) -> Decided:
+        if deed.verdict in _TRANSLATES:
+            return Decided(_translation(deed), self._translator(deed))
+        rule = self._rule(deed)
+        if deed.verdict == "drop":
+            return Decided("deny", rule)
+        if deed.verdict == "reject":
+            return Decided("reject", rule)
+        inspected = ""
+        if deed.verdict == "queue":
+            inspected = "fail-open" if "bypass" in deed.target else "fail-closed"
+        value, sure = deed.mark
+        if rule not in (NO_RULE, PINHOLE) and (value & MARK_GENERATION != self._stamp or ~sure & MARK_GENERATION):
+            rule += ", whose connections count as not decided"
+        elif rule == PINHOLE and value & MARK_GENERATION != self._stamp:
+            rule += ", whose connections count as not decided"
+        revisited = rule in self._timed and bool(value & sure & FLAG_REVISIT)
+        return Decided("allow", rule, inspected, revisited)
+
+    def translation(self, deed: Deed) -> Decided:
+        """A deed of a chain of kind nat."""
+        if deed.verdict == "accept":
+            return Decided("no translation", self._translator(deed))
+        return Decided(_translation(deed), self._translator(deed))
+
+    @staticmethod
+    def _translator(deed: Deed) -> str:
+        return " and ".join(name.removeprefix("n_") for name in deed.counters)
+
+    def _rule(self, deed: Deed) -> str:
+        """The rule that a deed names; more than one name where its counter, its mark and its log disagree."""
+        names: dict[str, None] = {}
+        for counter in deed.counters:
+            if counter in _DENIED:
+                names[_DENIED[counter]] = None
+            elif counter.startswith("r_"):
+                names[counter.removeprefix("r_")] = None
+            elif counter.startswith("spoof_"):
+                names[SPOOFED] = None
+        number = deed.mark[0] & MARK_RULE
+        if deed.verdict in ("accept", "queue") and number:
+            names[self._ids.get(number, f"the number {number} of no rule")] = None
+        for prefix in deed.prefixes:
+            said = parse(prefix)
+            names[said.rule if said is not None else f"the log prefix {prefix!r}"] = None
+        return " and ".join(names) or NO_RULE
+
+
+def _translation(deed: Deed) -> str:
+    """The words of `translation.py`."""
+    address, port, *more = (*deed.target, "", "")[: max(2, len(deed.target))]
+    if deed.verdict not in _TRANSLATES:
+        return deed.verdict
+    words = deed.verdict + (f" to {address}" if address else "")
+    if port and address:
+        words += f":{port}"
+    elif port:
+        first, last = (int(end, 16) for end in port.split("-"))
+        words += f" to ports {first}-{last}"
+    return " ".join([words, *more])

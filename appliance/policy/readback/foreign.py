@@ -1,0 +1,127 @@
+"""Other tables on the same hooks: what they do to packets that are the gateway's to decide.
+
+A chain elsewhere that only counts, logs or accepts changes nothing: the packet comes to the gateway's own chains
+all the same. One that drops closes something; one that writes marks, translates or cannot be understood is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from appliance.policy.readback.execute import Item, Reader, TooMuch
+from appliance.policy.readback.expected import Case, Decided
+from appliance.policy.readback.kernel import DORMANT, KernelChain, KernelTable, Snapshot
+from appliance.policy.readback.packets import Place
+
+BANS = ("inet", "reef_ban")
+_VERSIONS = {"inet": (4, 6), "ip": (4,), "ip6": (6,)}
+_PASSED = {"forward": ("prerouting", "forward", "postrouting"), "input": ("prerouting", "input"),
+           "output": ("output", "postrouting")}  # fmt: skip
+_BANNED = "the bans (table inet reef_ban) drop who is banned before anything else"
+
+
+class Foreign:
+    """The tables besides the gateway's own."""
+
+    def __init__(self, tables: Mapping[tuple[str, str], KernelTable], snapshot: Snapshot, own: tuple[str, str]) -> None:
+        self.unknown: dict[str, None] = {}
+        self.assumed: dict[str, None] = {}
+        self.differences: list[str] = []
+        self.tables: list[KernelTable] = []
+        self._chains: list[tuple[Reader, KernelChain]] = []
+        self._kept: dict[int, Case] = {}
+        self._items: list[Item] = []
+        for key, table in tables.items():
+            if key == own or table.flags & DORMANT:
+                continue
+            if key == BANS:
+                self._bans(table)
+                continue
+            self._table(table)
+        self._hooks(snapshot)
+
+    def _bans(self, table: KernelTable) -> None:
+        self.assumed[_BANNED] = None
+        for chain in table.bases:
+            hook = chain.hook
+            if hook is None or (hook.name, hook.kind) not in (("prerouting", "filter"), ("postrouting", "filter")):
+                self.differences.append(f"the chain {chain.name} of the {table} does not belong there")
+        # All of its sets are filled by hand; what it may do is drop who is in one.
+        reader = Reader(table, frozenset(table.sets))
+        for chain in table.bases:
+            for version in (4, 6):
+                for item in self._read(reader, chain, Place(chain.hook.name if chain.hook else "", "?", "?", version)):
+                    deed = item.deed
+                    if deed is None or (deed.verdict == "accept" and deed.mark == (0, 0xFFFFFFFF)):
+                        continue
+                    listed = any(asked[0] == "in the set" and holds for asked, holds in item.literals)
+                    if deed.verdict != "drop" or not listed:
+                        self.differences.append(
+                            f"the {table} does more than drop who is banned: {deed.verdict} in chain {chain.name}"
+                        )
+        self.unknown |= reader.unknown
+
+    def _table(self, table: KernelTable) -> None:
+        bases = table.bases
+        if not bases:
+            return
+        if table.family not in _VERSIONS:
+            for chain in bases:
+                self.unknown[f"{table}, chain {chain.name}: a {table.family} chain sees packets before or after these"] = None
+            return
+        self.tables.append(table)
+        reader = Reader(table, frozenset())
+        for chain in bases:
+            hook = chain.hook
+            if hook is None:
+                continue
+            if hook.kind != "filter":
+                self.differences.append(
+                    f"the {table} has the chain {chain.name} of type {hook.kind} at hook {hook.name}, which may change "
+                    "where packets go"
+                )
+            else:
+                self._chains.append((reader, chain))
+
+    def _hooks(self, snapshot: Snapshot) -> None:
+        if snapshot.hooks is None:
+            self.unknown["what else is hooked into the kernel's path (nfnetlink_hook is not there)"] = None
+
+    def _read(self, reader: Reader, chain: KernelChain, place: Place) -> list[Item]:
+        try:
+            return reader.read(chain, place)
+        except TooMuch as error:
+            self.unknown[str(error)] = None
+            return []
+
+    def cases(self, place: Place) -> list[Case]:
+        """What other tables do on the way of a packet, as cases before the gateway's own."""
+        found: list[Case] = []
+        for reader, chain in self._chains:
+            hook = chain.hook
+            if hook is None or hook.name not in _PASSED.get(place.hook, ()):
+                continue
+            if place.version not in _VERSIONS[reader.table.family]:
+                continue
+            seen = place
+            if hook.name == "prerouting":
+                seen = Place("prerouting", place.entering, "", place.version)
+            elif hook.name == "postrouting" and place.hook == "output":
+                seen = Place("postrouting", "", place.leaving, place.version)
+            items = self._read(reader, chain, seen)
+            for number, item in enumerate(items):
+                found.append(self._case(reader.table, chain, item, len(items) - number))
+            self.unknown |= reader.unknown
+        return found
+
+    def _case(self, table: KernelTable, chain: KernelChain, item: Item, rest: int) -> Case:
+        """A drop decides; an acceptance only ends the other table's own chain."""
+        deed = item.deed
+        if deed is None:
+            return Case(item.product, item.literals, None, item.skip)
+        if deed.mark != (0, 0xFFFFFFFF):
+            self.unknown[f"{table}, chain {chain.name}: writes the connection's mark"] = None
+        if deed.verdict == "accept":
+            return Case(item.product, item.literals, None, rest)
+        action = {"drop": "deny", "reject": "reject"}.get(deed.verdict, deed.verdict)
+        return Case(item.product, item.literals, Decided(action, f"{table}, chain {chain.name}"))
