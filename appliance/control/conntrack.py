@@ -116,9 +116,10 @@ class Conntrack:
 
         Connections that begin or end meanwhile may be missing: the table is not held still for us.
         """
-        return self._marked(rule, MARK_RULE)
+        return self._read(rule, MARK_RULE)[0]
 
-    def _marked(self, mark: int, mask: int) -> list[Flow]:
+    def _read(self, mark: int, mask: int) -> tuple[list[Flow], bool]:
+        """The connections with this mark, and whether the kernel told all of them."""
         payload = u32(CTA_MARK, mark) + u32(CTA_MARK_MASK, mask) if mark else b""
         found: list[Flow] = []
         try:
@@ -127,8 +128,8 @@ class Conntrack:
                 for _, data in self._netfilter.dump(CTNETLINK | CT_GET, body(payload, family=socket.AF_UNSPEC))
             )
         except DumpInterrupted:
-            return found
-        return found
+            return found, False
+        return found, True
 
     def lookup(self, wanted: Tuple) -> Flow | None:
         """The connection with this tuple in either direction; None when the kernel knows none."""
@@ -157,15 +158,15 @@ class Conntrack:
     def forget_generation(self, stamp: int) -> int:
         """`decide_anew` for every connection whose mark carries these generation bits; how many there were.
 
-        The bits come round after 1023 generations: what has been idle for so long must not pass for decided.
+        The bits come round after 15 generations: what has been idle for so long must not pass for decided.
         """
         count = 0
-        while found := self._marked(stamp, MARK_GENERATION):
+        while True:
+            found, whole = self._read(stamp, MARK_GENERATION)
             changed = sum(self.decide_anew(flow) for flow in found)
             count += changed
-            if not changed:
-                break
-        return count
+            if whole and not changed:
+                return count
 
     def _change(self, kind: int, flow: Flow, what: bytes) -> bool:
         payload = _tuple(CTA_TUPLE_ORIG, flow.original) + what

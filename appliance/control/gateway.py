@@ -135,6 +135,8 @@ class Gateway:
         generation = wanted.bundle.generation
         try:
             self._restore_from(held, wanted)
+            # Whatever the kernel held, of this store or of another: its marks are not those of this generation.
+            self._forget_namesakes(generation)
         except KernelRefused as error:
             self._rules.close()
             self._log(f"generation {generation} cannot be booted, nothing is forwarded: {error}")
@@ -200,7 +202,7 @@ class Gateway:
         return Loaded(bundle.generation, statements(batch), until, seconds)
 
     def _forget_namesakes(self, generation: int) -> None:
-        """A new generation begins with no connection that carries its mark, from 1023 generations ago or from a store
+        """A new generation begins with no connection that carries its mark, from 15 generations ago or from a store
         that is no more: nothing of it was decided by these rules."""
         try:
             forgotten = self._conntrack.forget_generation(generation_mark(generation))

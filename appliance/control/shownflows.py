@@ -48,9 +48,11 @@ def shown_flows(flows: Iterable[Flow], request: Flows, generation: int, infos: S
 
 
 def _state(flow: Flow, stamp: int, allowing: frozenset[int]) -> str:
-    """The kernel's state; or that an earlier generation let it in, by a rule that does so no more."""
+    """The kernel's state; or that a rule let it in that does so no more, or that a later decision did not."""
+    if not flow.rule:
+        return flow.state
     decided = flow.mark & MARK_GENERATION
-    return CUT if decided and decided != stamp and flow.rule not in allowing else flow.state
+    return CUT if not decided or (decided != stamp and flow.rule not in allowing) else flow.state
 
 
 def _rule(flow: Flow, rules: dict[int, str]) -> str:

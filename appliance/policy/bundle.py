@@ -14,22 +14,31 @@ import msgspec
 from appliance.policy.model import Dynamic, InterfaceAddress, LogPhase, Route
 from appliance.policy.ruleset import Ruleset
 
-# The conntrack mark: rule number (18 bits), generation (10 bits), flags (4 bits).
+# The conntrack mark: rule number (18 bits), generation (4 bits), pair of zones (7 bits, `decided.py`), flags (3).
 MARK_RULE = 0x0003FFFF
-MARK_GENERATION = 0x0FFC0000
+MARK_GENERATION = 0x003C0000
 MARK_GENERATION_SHIFT = 18
-MARK_FLAGS = 0xF0000000
+MARK_PAIR = 0x1FC00000
+MARK_PAIR_SHIFT = 22
+MARK_FLAGS = 0xE0000000
 # Flags. Revisit: what was decided may end by itself (people, schedule, expiry), so the generation alone is not
 # enough. The queue flags: these packets go to inspection, and what happens to them while nobody inspects.
-FLAG_REVISIT = 0x10000000
-FLAG_QUEUE_OPEN = 0x20000000
-FLAG_QUEUE_CLOSED = 0x40000000
+FLAG_REVISIT = 0x20000000
+FLAG_QUEUE_OPEN = 0x40000000
+FLAG_QUEUE_CLOSED = 0x80000000
 MAX_RULE_NUMBER = MARK_RULE
+MAX_PAIR = MARK_PAIR >> MARK_PAIR_SHIFT
+GENERATION_MARKS = MARK_GENERATION >> MARK_GENERATION_SHIFT  # 1..15, then they come round
 
 
 def generation_mark(generation: int) -> int:
-    """The generation's bits of the conntrack mark: 1..1023, so that 0 always means "never decided"."""
-    return ((generation % 1023) + 1) << MARK_GENERATION_SHIFT
+    """The generation's bits of the conntrack mark: never 0, which means "not decided"."""
+    return (generation % GENERATION_MARKS + 1) << MARK_GENERATION_SHIFT
+
+
+def pair_mark(pair: int) -> int:
+    """The bits of a pair of zones in the conntrack mark; 0 for those that have no number."""
+    return pair << MARK_PAIR_SHIFT
 
 
 class RuleInfo(msgspec.Struct, frozen=True):
@@ -78,6 +87,7 @@ class Bundle(msgspec.Struct, frozen=True):
     nameservers: tuple[str, ...] = ()
     files: dict[str, str] = {}  # path as written in the text -> contents of every list file
     history: int = 500  # generations to keep
+    flow_log_days: int = 30  # how long inspectd keeps the flow log
     horizon: int = 0  # until when schedules and expiries are compiled (epoch); 0: nothing depends on time
     requires: tuple[str, ...] = ()  # kernel capabilities it uses, e.g. "queue", "flowtable"
     omitted: tuple[str, ...] = ()  # what the text asks and this kernel lacks, in words

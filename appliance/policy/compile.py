@@ -115,7 +115,8 @@ def _compile(
     pieces = _pieces(policy, rules, around, cache)
     _sections(pieces, cache)
     queue = around.queue and any(rule.inspect and rule.action == "allow" for rule in rules)
-    frame = Frame(policy, generation, queue=queue, flowtable="flowtable" in capabilities).build()
+    ruled = {pair for pair, _ in cache.sections}
+    frame = Frame(policy, generation, ruled, queue=queue, flowtable="flowtable" in capabilities).build()
     nat = Translation(policy).build()
     ruleset = _assemble(policy, pieces, cache, frame, nat, begin, horizon)
     cache.around, cache.zones, cache.pieces = around, tuple(policy.zones), pieces
@@ -274,7 +275,7 @@ def _assemble(
             chains.update(emitted.paths)
             sets.update(emitted.sets)
         name = f"{pair[0]}/{pair[1]}"
-        chains[name] = Chain(tuple(_dispatch(pair, sections)))
+        chains[name] = Chain((frame.decided.begun(pair), *_dispatch(pair, sections)))
         _enter(policy, pair, name, maps)
     for name, elements in maps.items():
         key = "type ifname . ifname" if name == "forward_pairs" else "type ifname"

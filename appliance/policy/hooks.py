@@ -6,16 +6,20 @@ themselves are reached through the maps of zone pairs.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from appliance.policy import emit
 from appliance.policy.bundle import (
     FLAG_QUEUE_CLOSED,
     FLAG_QUEUE_OPEN,
     FLAG_REVISIT,
     MARK_FLAGS,
-    MARK_GENERATION,
+    MARK_GENERATION_SHIFT,
+    MARK_PAIR,
     MARK_RULE,
     generation_mark,
 )
+from appliance.policy.decided import BEGUN, Decided, Pair
 from appliance.policy.logprefix import DEFAULT_RULE, NFLOG_GROUP, build
 from appliance.policy.model import Policy, Zone
 from appliance.policy.onlink import onlink
@@ -34,11 +38,14 @@ LISTENERS = "{ mld-listener-query, mld-listener-report, mld-listener-reduction, 
 class Frame:
     """The parts of the table that no single rule owns."""
 
-    def __init__(self, policy: Policy, generation: int, *, queue: bool, flowtable: bool) -> None:
+    def __init__(
+        self, policy: Policy, generation: int, ruled: Collection[Pair], *, queue: bool, flowtable: bool
+    ) -> None:
         self.policy = policy
         self.stamp = generation_mark(generation)
         self.queue = queue
-        self.flowtable = f"{FLOWTABLE}_{self.stamp >> 18}" if flowtable else ""
+        self.flowtable = f"{FLOWTABLE}_{self.stamp >> MARK_GENERATION_SHIFT}" if flowtable else ""
+        self.decided = Decided(policy, ruled, self.stamp, self.flowtable)
         self.counters = [f"r_{DEFAULT_RULE}", f"r_{INVALID}", f"r_{PINHOLE}"]
         self.sets: dict[str, Set] = {}
         self.chains: dict[str, Chain] = {}
@@ -49,40 +56,16 @@ class Frame:
         for hook in ("input", "forward", "output"):
             base, rest = getattr(self, f"_{hook}")()
             self.chains[hook] = Chain(
-                (*base, f"goto decide_{hook}"), base=f"type filter hook {hook} priority filter; policy drop;"
+                (self.decided.at_once(hook), *base, f"goto decide_{hook}"),
+                base=f"type filter hook {hook} priority filter; policy drop;",
             )
             self.chains[f"decide_{hook}"] = Chain((*rest, "goto default_deny"))
+        self.chains |= self.decided.chains()
+        self.sets |= self.decided.sets()
         self._verdicts()
         return self
 
     # --- the hooks --------------------------------------------------------------------------------------
-
-    def _decided(self, *, offload: bool = False) -> list[str]:
-        """Packets of connections that this generation has decided."""
-        plain = f"ct mark and {MARK_FLAGS | MARK_GENERATION:#010x} == {self.stamp:#010x}"
-        rules = []
-        if offload and self.flowtable:
-            rules.append(f"{plain} ct state established meta l4proto {{ tcp, udp }} flow add @{self.flowtable}")
-        rules.append(f"{plain} accept")
-        return rules
-
-    def _decided_with_flags(self) -> list[str]:
-        known = f"ct mark and {MARK_GENERATION:#010x} == {self.stamp:#010x}"
-        rules = []
-        if self.queue:
-            queued = f"ct mark and {FLAG_REVISIT | MARK_GENERATION:#010x} == {self.stamp:#010x}"
-            rules.append(f"{queued} goto accepted_again")
-        timed = f"ct mark and {FLAG_REVISIT | MARK_GENERATION:#010x} == {FLAG_REVISIT | self.stamp:#010x}"
-        anew = 0xFFFFFFFF ^ (FLAG_REVISIT | MARK_GENERATION)
-        rules += [
-            f"{timed} ct mark and {MARK_RULE:#010x} vmap @revisit",
-            # An ICMP error belongs to a connection and is worth what that is worth; it never decides about it.
-            f"ct state related meta l4proto {{ icmp, ipv6-icmp }} {known} accept",
-            f"ct state related goto {INVALID}",
-            # What is decided anew is undecided until it is accepted again: both the flag and the generation go.
-            f"ct mark and {FLAG_REVISIT:#010x} != 0 ct mark set ct mark and {anew:#010x}",
-        ]
-        return rules
 
     def _begin(self, hook: str) -> list[str]:
         """Most of what is not decided yet is quite new: it goes straight to the decision."""
@@ -90,12 +73,12 @@ class Frame:
 
     def _input(self) -> tuple[list[str], list[str]]:
         return [
-            *self._decided(),
             'iifname "lo" accept',
             *self._begin("input"),
             f"ip6 hoplimit 255 icmpv6 type {NEIGHBOURS} accept",
             f"ip6 hoplimit 1 icmpv6 type {LISTENERS} accept",
-            *self._decided_with_flags(),
+            *self.decided.again("input"),
+            *self._strays(),
         ], [
             "iifname vmap @antispoofing",
             "ct direction original iifname vmap @input_pairs",
@@ -109,9 +92,9 @@ class Frame:
             for version in emit.VERSIONS
         ]
         return [
-            *self._decided(offload=True),
             *self._begin("forward"),
-            *self._decided_with_flags(),
+            *self.decided.again("forward"),
+            *self._strays(),
         ], [
             "iifname vmap @antispoofing",
             "ct direction original iifname . oifname vmap @forward_pairs",
@@ -122,26 +105,30 @@ class Frame:
 
     def _output(self) -> tuple[list[str], list[str]]:
         return [
-            *self._decided(),
             'oifname "lo" accept',
             *self._begin("output"),
             # The gateway's own errors and resets, which answer packets of connections that may not exist.
             "ct state related accept",
             f"ip6 hoplimit 255 icmpv6 type {NEIGHBOURS} accept",
             f"ip6 hoplimit 1 icmpv6 type {LISTENERS} accept",
-            *self._decided_with_flags(),
+            *self.decided.again("output"),
         ], [
             "ct direction original oifname vmap @output_pairs",
             "ct direction reply oifname vmap @input_pairs",
         ]
 
+    def _strays(self) -> list[str]:
+        """ICMP errors of no decided connection, or between other zones than its own: they never decide."""
+        return ["ct state related iifname vmap @antispoofing", f"ct state related goto {INVALID}"]
+
     # --- shared verdicts --------------------------------------------------------------------------------
 
     def _verdicts(self) -> None:
-        mark = f"ct mark set ct mark and {MARK_FLAGS | MARK_RULE:#010x} or {self.stamp:#010x}"
+        mark = f"ct mark set ct mark and {MARK_FLAGS | MARK_PAIR | MARK_RULE:#010x} or {self.stamp:#010x}"
         # The only chain that names the generation for writing: changing it makes every connection be decided again.
         self.chains["accepted"] = Chain((mark, *self._finish()))
         self.chains["accepted_again"] = Chain(tuple(self._finish()))
+        self.chains["flagged"] = Chain(tuple(self._flagged()))
         if self.queue:
             self.chains["inspected"] = Chain(
                 (
@@ -158,6 +145,15 @@ class Frame:
         self.chains["default_deny"] = Chain((f"counter name r_{DEFAULT_RULE}", *log, "drop"))
         self.chains[INVALID] = Chain((f"counter name r_{INVALID}", "drop"))
 
+    def _flagged(self) -> list[str]:
+        """Packets of decided connections with flags. What returns is decided anew, but for errors."""
+        queued = [f"ct mark and {FLAG_REVISIT:#010x} == 0 goto accepted_again"] if self.queue else []
+        return [
+            *queued,
+            f"ct mark and {MARK_RULE:#010x} vmap @revisit",
+            "ct state related meta l4proto { icmp, ipv6-icmp } accept",
+        ]
+
     def _finish(self) -> list[str]:
         queued = FLAG_QUEUE_OPEN | FLAG_QUEUE_CLOSED
         return [*([f"ct mark and {queued:#010x} != 0 goto inspected"] if self.queue else []), "accept"]
@@ -169,7 +165,7 @@ class Frame:
             self.sets[f"{PINHOLE}_v{version}"] = Set(
                 key=f"type {kind} . {kind} . inet_service", flags=("timeout",), live=True
             )
-        self.chains[f"r_{PINHOLE}"] = Chain((f"counter name r_{PINHOLE}", "goto accepted"))
+        self.chains[f"r_{PINHOLE}"] = Chain((f"counter name r_{PINHOLE}", BEGUN, "goto accepted"))
 
     # --- anti-spoofing: part of the decision, so a connection is checked when it begins and with each generation
 

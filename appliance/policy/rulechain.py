@@ -14,7 +14,7 @@ import msgspec
 
 from appliance.policy import emit
 from appliance.policy.boxes import FULL_PORTS, PORT_PROTOCOLS, icmp_protocol, needs_entries
-from appliance.policy.bundle import FLAG_QUEUE_CLOSED, FLAG_QUEUE_OPEN, FLAG_REVISIT, MARK_GENERATION, MARK_RULE
+from appliance.policy.bundle import FLAG_QUEUE_CLOSED, FLAG_QUEUE_OPEN, FLAG_REVISIT, MARK_PAIR, MARK_RULE
 from appliance.policy.logprefix import NFLOG_GROUP, build
 from appliance.policy.model import ANY, AddressSet, Rate, Rule, ServiceEntry
 from appliance.policy.ruleset import Chain, Set
@@ -213,7 +213,7 @@ def _verdict(rule: Rule, number: int, around: Surroundings) -> list[str]:
     if action == "allow":
         if rule.people or rule.expires_at or rule.when:
             flags |= FLAG_REVISIT
-        words.append(f"ct mark set ct mark and {MARK_GENERATION | FLAG_REVISIT:#010x} or {number | flags:#010x}")
+        words.append(f"ct mark set ct mark and {MARK_PAIR | FLAG_REVISIT:#010x} or {number | flags:#010x}")
         words.append("goto accepted")
     else:
         words.append("drop" if action == "deny" else "goto rejected")

@@ -84,9 +84,12 @@ def pass_first(machine: Machine, packet: Packet) -> Passage:
     return passage
 
 
-def pass_again(machine: Machine, packet: Packet, connection: Connection, *, reply: bool) -> Passage:
+def pass_again(
+    machine: Machine, packet: Packet, connection: Connection, *, reply: bool, line: str | None = None
+) -> Passage:
     """A later packet of a connection that began with `packet`, in its own or in reply direction (untranslated view
-    of the filter hooks: prerouting has undone source NAT, postrouting has not yet undone destination NAT)."""
+    of the filter hooks: prerouting has undone source NAT, postrouting has not yet undone destination NAT). It comes
+    by `line`, where that is another one than routing would have it."""
     connection.answered = connection.answered or reply
     real_destination = connection.reply.source
     leaving = route(packet.version, real_destination)
@@ -96,6 +99,7 @@ def pass_again(machine: Machine, packet: Packet, connection: Connection, *, repl
         ends = (ends[1], ends[0], ends[3], ends[2])
         icmp = ({8: 0, 128: 129}.get(icmp[0], icmp[0]), icmp[1])
     entering, going = (leaving, packet.entering) if reply else (packet.entering, leaving)
+    entering = entering if line is None else line
     frame = Frame(
         version=packet.version,
         protocol=packet.protocol,

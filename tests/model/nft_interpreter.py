@@ -351,11 +351,6 @@ class _Rule:
 
     def match(self) -> str | None:
         values = self.expression()
-        mask = None
-        if self.take("and"):
-            mask = int(self.word(), 0)
-        if mask is not None and values is not None:
-            values = tuple(value & mask for value in values if isinstance(value, int))
         if self.take("vmap"):
             return self.verdict_map(values)
         operator = self.word() if self.tokens[self.at] in ("==", "!=", ">=", "<") else "=="
@@ -411,6 +406,9 @@ class _Rule:
         lacking = False
         while True:
             value = self.field()
+            if self.take("and"):
+                mask = int(self.word(), 0)
+                value = value & mask if isinstance(value, int) else None
             if value is None:
                 lacking = True
             else:

@@ -16,7 +16,7 @@ import pytest
 
 from appliance.control import messages
 from appliance.control.ipc import DaemonAway, RefusedError
-from appliance.policy.bundle import generation_mark
+from appliance.policy.bundle import FLAG_REVISIT, GENERATION_MARKS, generation_mark, pair_mark
 from appliance.policy.ruleset import Chain
 from crypto.signing import load_or_create
 from tests.netns.stand import Stand, as_user, policy, rule, until
@@ -259,26 +259,28 @@ def test_a_signed_bundle_cannot_leave_its_table_or_read_files(stand: Stand) -> N
 
 
 def test_a_connection_with_the_mark_of_a_generation_to_come_is_decided_anew(stand: Stand) -> None:
-    """The ten bits come round: an idle connection of 1023 generations ago is not one of this generation."""
+    """The four bits come round: an idle connection of 15 generations ago is not one of this generation."""
 
     def marks() -> dict[str, int]:
         found = re.findall(r"sport=(\d+) dport=443 .*mark=(\d+)", stand.sh("conntrack -L 2>/dev/null"))
         return {port: int(mark) for port, mark in found}
 
     stand.apply(TWO)
-    stale, running = generation_mark(2 + 1023) | 5, generation_mark(1) | 5
+    stale, running = generation_mark(2 + GENERATION_MARKS) | 5, generation_mark(1) | 5
+    flagged = stale | pair_mark(7) | FLAG_REVISIT
     assert stale == generation_mark(2) | 5
-    for port, mark in ((1001, stale), (1002, running), (1003, stale | 0x10000000)):
+    for port, mark in ((1001, stale), (1002, running), (1003, flagged)):
         stand.sh(
             f"conntrack -I -p tcp -s 10.20.0.5 -d 198.51.100.1 --sport {port} --dport 443 "
             f"--state ESTABLISHED -t 1000 -m {mark}"
         )
-    assert marks() == {"1001": stale, "1002": running, "1003": stale | 0x10000000}
+    assert marks() == {"1001": stale, "1002": running, "1003": flagged}
     stand.apply(policy(rule("R-1")))
     assert marks() == {"1001": 0, "1002": running, "1003": 0}
     assert "2 connections with an old mark like that of generation 2 are decided anew" in stand.words()
     # Nor may a generation that many failed ones came before have the mark of the one that runs.
-    refused = stand.load_as_policyd(msgspec.structs.replace(stand.bundle(2), generation=2 + 1023, parent=2))
+    alike = msgspec.structs.replace(stand.bundle(2), generation=2 + GENERATION_MARKS, parent=2)
+    refused = stand.load_as_policyd(alike)
     assert isinstance(refused, messages.Refused)
     assert (refused.code, "has the mark of 2" in refused.message) == ("number", True)
 

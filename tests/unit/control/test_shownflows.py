@@ -27,6 +27,7 @@ def flow(mark: int) -> Flow:
         (generation_mark(7) | 2, True),  # its rule denies now
         (generation_mark(7) | 3, True),  # its rule is gone
         (generation_mark(8) | 3, False),  # a number that is not known, but this generation let it in
+        (1, True),  # rule 1 let it in once; it was decided anew since then, and not let in
         (0, False),  # never decided: of the box itself before any policy
     ],
 )
