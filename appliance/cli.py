@@ -58,6 +58,12 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _flow(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 2**64:
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a flow")
+    return int(text)
+
+
 def _seconds(text: str) -> int:
     from appliance.commands.words import parse_duration
 
@@ -126,6 +132,13 @@ def _text_verbs(tree: _Tree) -> None:
         metavar="DIR",
         action="append",
         help="where inherited texts lie (default: beside FILE, baselines/ beside or above it, the gateway's own)",
+    )
+    check.add_argument(
+        "--require",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a baseline that FILE must inherit (besides those that this gateway requires)",
     )
     fmt = tree.verb("fmt", "text:fmt", "Write policy texts in their canonical form; comments and order stay")
     fmt.add_argument(
@@ -214,22 +227,12 @@ def _look_verbs(tree: _Tree) -> None:
     )
     used.add_argument("--unused", action="store_true", help="instead: what is defined and used by nothing")
     used.add_argument("--file", default="", metavar="FILE", help="in this text (default: in what runs)")
-    diff = tree.verb("diff", "past:diff", "Compare two generations or texts: lines, then what it means in words")
+    diff = tree.verb("diff", "past:diff", "Compare two generations or texts: lines, then what it means in words and in traffic")
     diff.add_argument("old", metavar="A", help="a generation number or a file")
     diff.add_argument("new", metavar="B", help="a generation number or a file")
     diff.add_argument("--all", action="store_true", help="print all changes, not only the first 50")
     diff.add_argument("--baselines", action="append", metavar="DIR", help="where inherited texts lie")
-    explain = tree.verb(
-        "explain",
-        "explain:explain",
-        "Say what the policy decides about a connection, and by which rule",
-        "For example: reef explain 10.20.0.12 198.51.100.80 tcp/443",
-    )
-    explain.add_argument("source", metavar="FROM", help="the address that opens the connection")
-    explain.add_argument("destination", metavar="TO", help="the address it is opened to, as the sender sees it")
-    explain.add_argument("service", metavar="SERVICE", help="a service of the policy, or like tcp/443, udp/53, ping")
-    explain.add_argument("--file", default="", metavar="FILE", help="of this text (default: of what runs)")
-    explain.add_argument("--interface", metavar="NAME", help="where it enters (default: where routing expects FROM)")
+    _why_verb(tree)
     log = tree.verb("log", "log:log", "Print what the gateway decided and saw, one line per event")
     log.add_argument("--follow", "-f", action="store_true", help="go on with what comes")
     log.add_argument("--since", metavar="TIME", help="from then on: 15m, 2h, 17:05 or 2027-03-31T17:05")
@@ -286,6 +289,39 @@ def _rules_verbs(kinds: _Tree) -> None:
     )
     rules.add_argument("--csv", action="store_true", help="comma-separated values, for a spreadsheet")
     kinds.verb("counters", "rules:counters", "Hits and bytes of every rule, most first")
+
+
+def _why_verb(tree: _Tree) -> None:
+    why = tree.verb(
+        "why",
+        "why:why_verb",
+        "Say why a packet passes or does not: zone, route, NAT, the rule, and the rules that nearly decided",
+        "For example: reef why --from 10.20.0.12 --to 198.51.100.80 tcp/443\n"
+        "or, of a line of the log: reef log --limit 1 | reef why -",
+    )
+    why.add_argument(
+        "what",
+        nargs="?",
+        default="",
+        metavar="SERVICE|LINE",
+        help="with --from and --to a service, like tcp/443, dns, ping; else a line of the log; - for standard input",
+    )
+    ends = "an address, an object, a person, a DNS name of the policy, a zone, or gateway"
+    why.add_argument("--from", dest="from_", default="", metavar="WHO", help=f"who opens the connection: {ends}")
+    why.add_argument("--to", default="", metavar="WHOM", help="to whom, as the sender sees it: likewise")
+    why.add_argument(
+        "--flow", type=_flow, default=0, metavar="ID", help="a flow, by its number in reef show flows or the log"
+    )
+    why.add_argument(
+        "--as", dest="as_", default="", metavar="PERSON", help="as if that person were behind the source"
+    )
+    why.add_argument("--at", default="", metavar="TIME", help="at that time, like 17:05 or 2027-03-31T17:05")
+    why.add_argument("--in", dest="in_", default="", metavar="ZONE", help="the zone or interface where it enters")
+    why.add_argument("--file", default="", metavar="FILE", help="of this text (default: of what runs)")
+    why.add_argument("--live", action="store_true", help="send a packet through the kernel and compare (root)")
+    why.add_argument("--follow", action="store_true", help="wait for a real packet instead, and compare")
+    why.add_argument("--wait", type=_seconds, default=30, metavar="TIME", help="how long to --follow (default 30)")
+    why.add_argument("--deliver", action="store_true", help="let the packet of --live go on to its destination")
 
 
 def _other_verbs(tree: _Tree) -> None:

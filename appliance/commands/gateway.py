@@ -13,7 +13,9 @@ import msgspec
 
 from appliance.commands.failure import AWAY, CONFLICT, FORBIDDEN, REFUSED, USAGE, Failure
 from appliance.control import ipc, messages
+from appliance.control.messages_why import Disagreement, Noted
 from appliance.control.processes import INSTANCE_VARIABLE, Instance, InstanceError, instance_path, load_instance
+from appliance.control.sources import SourceError, required
 
 LAB_VARIABLE = "REEF_LAB"
 # A compile of a big policy on a slow box takes seconds; a daemon that says nothing for so long hangs.
@@ -74,6 +76,10 @@ class Gateway:
             return f"reef --instance {self._instance} {verb}"
         return f"reef {verb}"
 
+    def report(self, words: str) -> None:
+        """Have it written down, as an alert, that the kernel decided otherwise than the policy says."""
+        self.ask(Disagreement(words), Noted)
+
     def ask(
         self, request: messages.Request, expected: type[Answer], *, texts: Mapping[str, str] | None = None
     ) -> Answer:
@@ -102,3 +108,14 @@ def own_baselines(options: argparse.Namespace) -> Path | None:
         if options.instance or options.lab:
             raise
         return None
+
+
+def own_required(options: argparse.Namespace) -> tuple[str, ...]:
+    """The baselines that this machine's gateway requires of every text; () where there is no gateway."""
+    folder = own_baselines(options)
+    if folder is None:
+        return ()
+    try:
+        return required(Gateway(options).instance.required)
+    except SourceError as error:
+        raise Failure(f"{error.path}: {error.message}", error.remedy, name="unreadable") from error

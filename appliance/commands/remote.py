@@ -80,8 +80,10 @@ def verb(options: argparse.Namespace, terminal: Terminal) -> int:
     if file := getattr(options, "file", ""):
         text = read_text(file).encode()
         arguments = with_standard_input(arguments, name, file)
-        if name != "explain":
+        if name != "why":
             arguments += ["--called", shown_name(file)]
+    elif name == "why" and options.what == STDIN:
+        text = sys.stdin.buffer.read()
     try:
         if name == "apply" and not options.yes:
             _ask_first(address, text, options, terminal)

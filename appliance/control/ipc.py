@@ -135,6 +135,16 @@ async def call_async(path: Path, request: Request, reply: type[T], *, timeout: f
     return _typed(body, reply, path)
 
 
+def server_of(path: Path) -> int:
+    """The number of the process that listens at a socket. Raises `DaemonAway`."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
+        try:
+            connection.connect(str(path))
+        except OSError as error:
+            raise _away(path, error) from error
+        return peer_of(connection).pid
+
+
 def _frame(message: object, limit: int) -> bytes:
     body = _encoder.encode(message)
     if len(body) > limit:

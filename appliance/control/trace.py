@@ -158,7 +158,7 @@ def _kept(asked: Trace, family: str, words: str) -> list[str]:
     chains = [_chain("delivered", "input", _LAST, ends), _chain("leaves", "postrouting", _LAST, ends)]
     refusals = []
     if asked.protocol == 6:
-        refusals.append(f"{family} daddr {asked.source} tcp dport {asked.source_port} tcp flags rst / rst drop")
+        refusals.append(f"{family} daddr {asked.source} tcp dport {asked.source_port} tcp flags & rst == rst drop")
     if asked.protocol in (6, 17):
         errors, inner = ("icmp type", 224) if asked.version == 4 else ("icmpv6 type", 384)
         refusals.append(
@@ -251,7 +251,9 @@ class Tracer:
                 self._events.append(event)
         if self._events:
             self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_later(_SETTLED, self.end)
+            # Nothing comes after a drop.
+            left = 0.0 if any(event.verdict == _DROP for event in self._events) else _SETTLED
+            self._timer = asyncio.get_running_loop().call_later(left, self.end)
 
     def _read_out(self) -> Traced:
         if not self._events or self._asked is None:

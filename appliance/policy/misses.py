@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from appliance.policy import addresses, services
@@ -33,8 +33,7 @@ def _miss(policy: Policy, rule: Rule, field: str, packet: Packet, world: World, 
             change = next_change(schedule, world.now)
             return f"its schedule {rule.when} is off " + (f"until {change}" if change else "and does not come again")
         case "expires":
-            zone = ZoneInfo(policy.settings.timezone)
-            return f"it expired {datetime.fromtimestamp(rule.expires_at, zone):%Y-%m-%d %H:%M %Z}"
+            return f"it expired {rule.expires or datetime.fromtimestamp(rule.expires_at, UTC).isoformat()}"
         case "enabled":
             return "it is disabled"
         case "limit":

@@ -145,7 +145,7 @@ def why(book: Rulebook, question: Question, situation: Situation, most: int = 5)
     action_done = situation.enforced.get(decision.rule, decision.action) if rule else decision.action
     steps = [
         *_arrival(policy, packet, hop, decision),
-        *_translation(packet, decision, question.translated),
+        *_translation(policy, packet, decision, question.translated),
         *([] if decision.rule == SPOOFED else [_route(policy, packet, real, way)]),
         Step("ban" if special == BANNED else "decision", words or _decided(decision, rule)),
         *(_lasting(policy, rule, situation) if rule else []),
@@ -230,9 +230,15 @@ def _arrival(policy: Policy, packet: Packet, hop: Callable[[int, int], Hop], dec
     return [*steps, Step("source", said)]
 
 
-def _translation(packet: Packet, decision: Decision, translated: bool) -> list[Step]:
+def _translation(policy: Policy, packet: Packet, decision: Decision, translated: bool) -> list[Step]:
     if translated:
-        return [Step("nat", "the destination is the one behind address translation, as the filter saw it")]
+        publishing = [
+            rule.id
+            for rule in policy.destination_nat
+            if rule.to.version == packet.version and rule.to.first <= packet.destination <= rule.to.last
+        ]
+        said = f"the filter saw this destination, to which {' and '.join(publishing)} may have sent it on"
+        return [Step("nat", said)] if publishing else []
     if not decision.destination_nat:
         return []
     inner = end_words(packet.version, decision.destination, decision.destination_port)
@@ -269,7 +275,9 @@ def _lasting(policy: Policy, rule: Rule, situation: Situation) -> list[Step]:
     """What ends or bounds the decision: schedule, expiry, limits, people."""
     steps = []
     if rule.expires_at:
-        steps.append(Step("lasts", f"{rule.id} expires {_moment(rule.expires_at, policy.settings.timezone)}"))
+        steps.append(
+            Step("lasts", f"{rule.id} expires {rule.expires or _moment(rule.expires_at, policy.settings.timezone)}")
+        )
     if rule.when:
         change = misses.next_change(policy.schedules[rule.when], situation.now)
         until = f" until {change}" if change else " for good"

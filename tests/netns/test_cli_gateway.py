@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.commands import explain, health, live, rules
+from appliance.commands import health, live, rules, why
 from appliance.commands.flows import FlowLine
 from appliance.control import messages
 from appliance.lab.site import POLICY, Lab
@@ -94,7 +94,7 @@ def allow_telnet(text: str) -> str:
         (["doctor"], health.Examination),
         (["ban", "list"], messages.BanList),
         (["plan", str(POLICY)], messages.Planned),
-        (["explain", "10.20.0.12", "198.51.100.80", "https"], explain.Explanation),
+        (["why", "--from", "10.20.0.12", "--to", "198.51.100.80", "https"], why.Reason),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
 )
@@ -326,7 +326,7 @@ def test_a_verb_runs_on_a_distant_gateway(distant: Callable[..., Done], reef: Re
     applied = distant("apply", str(file), "--yes", "--reason", "it's from afar; $HOME `id`")
     assert applied.returncode == 0, applied.stderr
     assert distant("confirm").returncode == 0
-    asked = distant("explain", "10.20.0.12", "198.51.100.80", "telnet", "--file", str(file))
+    asked = distant("why", "--from", "10.20.0.12", "--to", "198.51.100.80", "telnet", "--file", str(file))
     assert "allowed by R-30" in asked.stdout, asked.stderr
     newest = msgspec.convert(reef.data("history"), messages.HistoryList).generations[0]
     assert (newest.author, newest.confirmed_by) == ("officer", "officer")

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import build_parser
-from appliance.commands import explain, failure, health, live, past, rules, text, whereused
+from appliance.commands import failure, followed, health, live, past, rules, text, whereused, why
 from appliance.commands.flows import FlowLine
-from appliance.control import messages
+from appliance.control import messages, messages_why
+from appliance.policy.why import Answer, NearMiss, Step
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
 
@@ -68,7 +69,7 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
         ("reef show flows", [messages.FlowList, FlowLine, messages.Flow]),
         ("reef show sets", [messages.SetList, messages.LiveSet]),
         ("reef diff", [past.Difference]),
-        ("reef explain", [explain.Explanation]),
+        ("reef why", [why.Reason, Answer, Step, NearMiss, followed.Kernel, messages_why.Traced]),
         ("reef doctor", [health.Examination, health.Finding, messages.Capability]),
         ("reef ban list", [messages.BanList, messages.BanEntry]),
     ],

@@ -180,8 +180,8 @@ def test_what_is_no_login_is_refused(words: str) -> None:
     [
         ("plan p.yaml --all", "plan", "plan - --all"),
         ("--json apply --yes p.yaml", "apply", "--json apply --yes -"),
-        ("explain 10.0.0.1 10.0.0.2 ssh --file p.yaml", "explain", "explain 10.0.0.1 10.0.0.2 ssh --file -"),
-        ("explain --file=p.yaml 10.0.0.1 10.0.0.2 ssh", "explain", "explain --file=- 10.0.0.1 10.0.0.2 ssh"),
+        ("why --from a --to b ssh --file p.yaml", "why", "why --from a --to b ssh --file -"),
+        ("why --file=p.yaml --from a --to b ssh", "why", "why --file=- --from a --to b ssh"),
     ],
 )
 def test_a_distant_gateway_reads_the_text_from_standard_input(arguments: str, name: str, sent: str) -> None:

@@ -1,0 +1,366 @@
+"""`reef why`: why a packet passes or does not: by the policy, of a line of the log, and in the kernel itself."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from appliance.commands.asked import Asked, asked
+from appliance.commands.ends import End, end_of
+from appliance.commands.failure import OK, REFUSED, USAGE, Failure
+from appliance.commands.followed import Kernel, follow, send
+from appliance.commands.loglines import LineError, Logged, parse_line
+from appliance.commands.terminal import Terminal, escape
+from appliance.commands.words import local_time, parse_moment
+from appliance.control import messages
+from appliance.events import view
+from appliance.events.record import Event, encode
+from appliance.policy import addresses, services
+from appliance.policy.decide import Packet, zone_of
+from appliance.policy.model import GATEWAY, Policy, ServiceEntry
+from appliance.policy.packetwords import end_words, service_words
+from appliance.policy.why import Answer, Question, Situation, as_person, why
+
+# What a client's source port usually is: above the well-known ones, so that rules on source ports say no.
+CLIENT_PORT = 49152
+_STYLES = {"allow": "green", "deny": "red", "reject": "red"}
+# What keeps a rule from holding only for now.
+_PASSING = {"limit", "when", "expires", "people"}
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """What `reef why --json` prints: the policy's `answer`; what the line `logged` as decision where there was one;
+    and what the `kernel` did with a real packet, with the `differences` between the two (none: they agree)."""
+
+    answer: Answer
+    logged: str = ""
+    kernel: Kernel | None = None
+    differences: tuple[str, ...] = ()
+
+
+def why_verb(options: argparse.Namespace, terminal: Terminal) -> int:
+    _check_usage(options)
+    known = asked(options)
+    if options.live or options.follow:
+        return _live(options, known, terminal)
+    code = OK
+    for question, situation, logged in _questions(options, known):
+        reason = Reason(why(known.book, question, situation), _decision(logged))
+        if options.what == "-" and terminal.json:
+            terminal.record(reason)
+        elif terminal.json:
+            terminal.data(reason)
+        else:
+            _print(reason, question.packet, logged, terminal)
+    return code
+
+
+def _check_usage(options: argparse.Namespace) -> None:
+    ends = [options.from_, options.to]
+    if any(ends) and not all(ends):
+        raise Failure("--from and --to belong together", "name both ends", code=USAGE, name="usage")
+    if options.flow and any(ends):
+        raise Failure("--flow already says from where to where", "give one of them", code=USAGE, name="usage")
+    if not options.flow and not options.what:
+        raise Failure(
+            "what shall be explained?",
+            "write reef why --from 10.20.0.12 --to 198.51.100.80 tcp/443, or a line of the log in quotes",
+            code=USAGE,
+            name="usage",
+        )
+    if (options.live or options.follow) and (options.file or not all(ends)):
+        raise Failure(
+            "--live asks the running kernel about --from, --to and a service",
+            "leave --file out and name both ends",
+            code=USAGE,
+            name="usage",
+        )
+    if (options.live or options.follow) and (options.at or options.as_):
+        raise Failure(
+            "the kernel decides now, for who is there now", "leave --at and --as out", code=USAGE, name="usage"
+        )
+
+
+def _questions(options: argparse.Namespace, known: Asked) -> Iterator[tuple[Question, Situation, Logged | None]]:
+    """What is asked, each with its moment: one connection, or one for every line."""
+    if options.from_:
+        packet, situation, note = _named(options, known)
+        if note:
+            print(escape(note), file=sys.stderr)
+        yield Question(packet), situation, None
+        return
+    if options.flow:
+        yield _of_logged(_flow(options, known), options, known)
+        return
+    lines = sys.stdin.read().splitlines() if options.what == "-" else [options.what]
+    for line in filter(str.strip, lines):
+        try:
+            yield _of_logged(parse_line(line, time.time()), options, known)
+        except LineError as error:
+            if options.what != "-":
+                raise Failure(
+                    str(error), "quote a whole line of `reef log` or `reef log --json`", name="bad-line"
+                ) from error
+            print(f"left out: {escape(str(error))}", file=sys.stderr)
+
+
+# --- from what a person names ---------------------------------------------------------------------------
+
+
+def _named(options: argparse.Namespace, known: Asked) -> tuple[Packet, Situation, str]:
+    policy, situation = known.policy, _moved(options, known.situation)
+    source = end_of(options.from_, policy, situation.members, known.own)
+    target = end_of(options.to, policy, situation.members, known.own)
+    entry, version = _service(policy, options.what, source, target)
+    number = target.numbers[version]
+    if source.gateway:
+        way = situation.hop(version, number)
+        entering, origin = "", source.numbers[version]
+        if way.source:
+            origin = addresses.address(way.source)[1]
+        else:
+            origin = situation.own.get((way.interface, version), origin)
+    else:
+        origin = source.numbers[version]
+        back = situation.hop(version, origin).interface
+        entering = _entering(options.in_, policy, back) if options.in_ else back
+        if target.gateway:
+            number = situation.own.get((entering, version), number)
+    packet = packet_of(version, entering, origin, number, entry)
+    person = options.as_ or source.person
+    if person:
+        situation = _as(person, policy, situation, packet)
+    return packet, situation, "; ".join(end.note for end in (source, target) if end.note)
+
+
+def _moved(options: argparse.Namespace, situation: Situation) -> Situation:
+    if not options.at:
+        return situation
+    try:
+        moment = parse_moment(options.at, time.time())
+    except ValueError as error:
+        raise Failure(str(error), code=USAGE, name="usage") from error
+    return msgspec.structs.replace(situation, now=int(moment))
+
+
+def _as(person: str, policy: Policy, situation: Situation, packet: Packet) -> Situation:
+    if person not in policy.people:
+        known = ", ".join(sorted(policy.people)[:10]) or "none"
+        raise Failure(f"there is no person {person!r} in this policy", f"known are {known}", name="unknown-person")
+    return as_person(policy, situation, packet.version, packet.source, person)
+
+
+def _service(policy: Policy, word: str, source: End, target: End) -> tuple[ServiceEntry, int]:
+    """One protocol (and port) of a service's name or literal, and the IP version that both ends have."""
+    if word in policy.services:
+        entries = policy.services[word].entries
+    elif word in services.WELL_KNOWN:
+        entries = tuple(entry for known in services.WELL_KNOWN[word] for entry in services.entries_of(known))
+    else:
+        try:
+            entries = services.entries_of(word)
+        except services.ServiceError as error:
+            raise Failure(str(error), error.remedy, name="bad-service") from error
+    versions = [version for version in (4, 6) if version in source.numbers and version in target.numbers]
+    if not versions:
+        raise Failure(f"{source.word} and {target.word} are of two IP versions", name="bad-address")
+    foreign = {4: 58, 6: 1}
+    for version in versions:
+        for entry in entries:
+            if entry.protocol != foreign[version]:
+                return entry, version
+    raise Failure(f"{word} is not spoken over IPv{versions[0]}", name="bad-service")
+
+
+def packet_of(version: int, entering: str, source: int, destination: int, entry: ServiceEntry) -> Packet:
+    """The first packet that a client of this service sends."""
+    ported = entry.protocol in services.WITH_PORTS.values()
+    own = max(entry.source_ports[0], min(CLIENT_PORT, entry.source_ports[1])) if ported else 0
+    return Packet(
+        version=version,
+        entering=entering,
+        leaving="",
+        source=source,
+        destination=destination,
+        # Every protocol: take one that no rule names by chance.
+        protocol=253 if entry.protocol is None else entry.protocol,
+        source_port=own,
+        destination_port=entry.ports[0] if ported else 0,
+        icmp_type=entry.icmp[0],
+        icmp_code=entry.code or 0,
+    )
+
+
+def _entering(word: str, policy: Policy, back: str) -> str:
+    """The interface of `--in`: its own name, or of a zone the one that routing expects, else the zone's first."""
+    if word in policy.zones:
+        interfaces = policy.zones[word].interfaces
+        if not interfaces:
+            raise Failure(f"the zone {word} has no interface", name="bad-interface")
+        return back if back in interfaces else interfaces[0]
+    if zone_of(policy, word):
+        return word
+    raise Failure(f"{word} is no zone, and no interface of one", "see reef show zones", name="bad-interface")
+
+
+# --- from what was logged -------------------------------------------------------------------------------
+
+
+def _of_logged(
+    logged: Logged, options: argparse.Namespace, known: Asked
+) -> tuple[Question, Situation, Logged | None]:
+    policy = known.policy
+    at = int(logged.at) if logged.at else known.situation.now
+    situation = _moved(options, msgspec.structs.replace(known.situation, now=at))
+    back = situation.hop(logged.version, logged.source).interface
+    if options.in_:
+        entering = _entering(options.in_, policy, back)
+    elif logged.local:
+        entering = ""
+    else:
+        zone = policy.zones.get(logged.source_zone)
+        expected = _entering(zone.name, policy, back) if zone is not None and zone.interfaces else back
+        entering = logged.entering or expected
+    packet = Packet(
+        version=logged.version,
+        entering=entering,
+        leaving="",
+        source=logged.source,
+        destination=logged.destination,
+        protocol=logged.protocol,
+        source_port=CLIENT_PORT if logged.source_port < 0 and logged.destination_port else max(logged.source_port, 0),
+        destination_port=logged.destination_port,
+        icmp_type=logged.icmp_type,
+        icmp_code=logged.icmp_code,
+    )
+    if options.as_:
+        situation = _as(options.as_, policy, situation, packet)
+    return Question(packet, logged.translated), situation, logged
+
+
+def _flow(options: argparse.Namespace, known: Asked) -> Logged:
+    """The flow of that number: one that passes now, else the last event that names it."""
+    if known.gateway is None:
+        raise Failure("--flow asks the running gateway", "leave --file out", code=USAGE, name="usage")
+    asked_for = messages.Flows(limit=1, id=options.flow)
+    for flow in known.gateway.ask(asked_for, messages.FlowList).flows:
+        version, source = addresses.address(flow.source)
+        protocol = services.entries_of(flow.protocol)[0].protocol if not flow.protocol.isdigit() else None
+        icmp = flow.protocol in ("icmp", "icmpv6")
+        return Logged(
+            version=version,
+            source=source,
+            destination=addresses.address(flow.destination)[1],
+            protocol=int(flow.protocol) if protocol is None else protocol,
+            source_port=0 if icmp else flow.source_port,
+            destination_port=0 if icmp else flow.destination_port,
+            icmp_type=flow.destination_port >> 8 if icmp else 0,
+            icmp_code=flow.destination_port & 0xFF if icmp else 0,
+            rule=flow.rule,
+            action="allow" if flow.rule else "",
+            source_zone=GATEWAY if (version, source) in known.own else "",
+        )
+    events = [
+        event for event in view.past(known.gateway.instance.events, view.Selection()) if _of_flow(event, options)
+    ]
+    if not events:
+        raise Failure(
+            f"no flow {options.flow} passes now, and none is in the log",
+            "see the column ID of reef show flows, or flow_id in reef log --json",
+            name="no-flow",
+        )
+    return parse_line(encode(events[-1]).decode(), time.time())
+
+
+def _of_flow(event: Event, options: argparse.Namespace) -> bool:
+    return event.flow_id == options.flow and event.event_type in ("flow", "drop")
+
+
+# --- the running kernel ---------------------------------------------------------------------------------
+
+
+def _live(options: argparse.Namespace, known: Asked, terminal: Terminal) -> int:
+    packet, situation, note = _named(options, known)
+    if note:
+        terminal.note(escape(note))
+    assert known.gateway is not None
+    if options.follow:
+        terminal.note(f"waiting up to {options.wait} s for a packet {_ends(packet)} …")
+        kernel, packet = follow(known, packet, options.wait)
+    else:
+        kernel = send(known, packet, deliver=options.deliver)
+    situation = msgspec.structs.replace(situation, now=int(time.time()))
+    answer = why(known.book, Question(packet), situation)
+    differences = kernel.differences(answer)
+    if differences and (exceeded := kernel.exceeded(known.policy)):
+        # What the policy cannot know: how many came before. The kernel went on below such a rule.
+        over = msgspec.structs.replace(situation, over=exceeded)
+        below = why(known.book, Question(packet), over)
+        if not kernel.differences(below):
+            answer, differences = below, ()
+    reason = Reason(answer, kernel=kernel, differences=differences)
+    if differences:
+        words = f"{_ends(packet)}: {'; '.join(differences)}"
+        known.gateway.report(words)
+    if terminal.json:
+        terminal.data(reason)
+    else:
+        _print(reason, packet, None, terminal)
+    return REFUSED if differences else OK
+
+
+# --- words ----------------------------------------------------------------------------------------------
+
+
+def _ends(packet: Packet) -> str:
+    source = addresses.text_of(packet.version, packet.source)
+    target = end_words(packet.version, packet.destination, packet.destination_port)
+    return f"{source} → {target}  {service_words(packet)}"
+
+
+def _decision(logged: Logged | None) -> str:
+    return f"{logged.action} {logged.rule}".strip() if logged is not None else ""
+
+
+def _print(reason: Reason, packet: Packet, logged: Logged | None, terminal: Terminal) -> None:
+    answer = reason.answer
+    zones = f"{answer.source_zone or 'no zone'} → {answer.destination_zone or 'no zone'}"
+    terminal.line(f"{_ends(packet)}  ({zones})", "bold")
+    decided = next(step for step in answer.steps if step.kind in ("decision", "ban"))
+    terminal.line(escape(decided.words), _STYLES[answer.action])
+    for step in answer.steps:
+        if step is not decided:
+            terminal.line(f"  {step.kind:<10} {escape(step.words)}", "yellow" if step.kind == "inspection" else "")
+    # Of what passes it is worth telling what may end it by itself; every denial that is for somebody else is not.
+    shown = [near for near in answer.near if answer.action != "allow" or set(near.missed) <= _PASSING]
+    for near in shown:
+        terminal.line(f"  nearly     {escape(near.words)}", "yellow")
+    if answer.action != "allow" and answer.near_count > len(answer.near):
+        terminal.line(f"  nearly     and {answer.near_count - len(answer.near)} more rules", "yellow")
+    if logged is not None and logged.rule:
+        _print_logged(answer, logged, terminal)
+    if reason.kernel is not None:
+        _print_kernel(reason.kernel, reason.differences, terminal)
+
+
+def _print_logged(answer: Answer, logged: Logged, terminal: Terminal) -> None:
+    if (logged.rule, logged.action) == (answer.rule, answer.action):
+        terminal.line(f"  logged     as it is decided now: {escape(_decision(logged))}", "dim")
+        return
+    when = f" at {local_time(logged.at)}" if logged.at else ""
+    terminal.line(
+        f"  logged     {escape(_decision(logged))}{when}; the policy or a set has changed since, or it was an answer",
+        "yellow",
+    )
+
+
+def _print_kernel(kernel: Kernel, differences: Sequence[str], terminal: Terminal) -> None:
+    terminal.line(f"  kernel     {escape(kernel.words)}")
+    if not differences:
+        terminal.line("  agreed     the kernel does what the policy says", "green")
+    for words in differences:
+        terminal.line(f"DISAGREED: {escape(words)}", "red bold")
