@@ -30,7 +30,7 @@ from appliance.policy.model import Policy
 from appliance.policy.proof import Proof
 from appliance.report import collect, phrases, render_html, render_pdf, render_text
 from appliance.report.catalogue import load
-from appliance.report.evidence import Reading
+from appliance.report.evidence import Reading, digest_of
 from appliance.report.facts import Facts
 from appliance.report.report import FORMAT, Report, make, tally
 
@@ -98,14 +98,47 @@ def _of_text(options: argparse.Namespace) -> Facts:
 def _of_gateway(options: argparse.Namespace, told: Callable[[str], None]) -> Facts:
     gateway = Gateway(options)
     told("reading what runs")
-    shown = gateway.ask(messages.Show(), messages.Shown)
+    try:
+        shown = gateway.ask(messages.Show(), messages.Shown)
+    except Failure as failure:
+        if failure.code != REFUSED or failure.name == "nothing-runs":
+            raise
+        running = _unreadable(gateway, failure.message)
+    else:
+        told("proving")
+        running = _running(shown)
+    return collect.of_gateway(gateway.instance, running, time.time, told)
+
+
+def _running(shown: messages.Shown) -> collect.Running:
+    """What runs, from its text: parsed with the baselines of its own generation, and proven."""
+    generation = shown.summary.generation
     inherited = Baselines([])
     inherited.read.update(shown.inherited)
-    generation = f"generation {shown.summary.generation}"
-    policy, _ = parse_text(shown.text, generation, inherited, shown.files)
-    told("proving")
-    proof = _proof(policy, f"reef show generation {shown.summary.generation} | reef check -")
-    return collect.of_gateway(gateway.instance, shown, policy, proof, time.time, told)
+    policy, _ = parse_text(shown.text, f"generation {generation}", inherited, shown.files)
+    query, now = collect.text_of(generation), time.time()
+    return collect.Running(
+        policy.site,
+        generation,
+        digest_of(shown.text),
+        Reading(query, now, policy),
+        Reading(query, now, collect.digests(shown.inherited)),
+        _proof(policy, f"{query} | reef check -"),
+    )
+
+
+def _unreadable(gateway: Gateway, reason: str) -> collect.Running:
+    """A generation runs whose text cannot be had: that is told, and everything that does not need it is judged."""
+    status = gateway.ask(messages.Status(), messages.StatusReport)
+    query, now = collect.text_of(status.running), time.time()
+    return collect.Running(
+        status.site,
+        status.running,
+        "",
+        Reading(query, now, None, reason),
+        Reading(query, now, None, reason),
+        Reading(query, now, None, reason),
+    )
 
 
 def _proof(policy: Policy, query: str) -> Reading[Proof]:

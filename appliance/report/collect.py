@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from appliance import __version__
 from appliance.control import ipc, messages
 from appliance.control.generations import StoreError, read_stored, stored_path
@@ -54,23 +56,25 @@ def of_text(
         taken=now,
         software=__version__,
         policy=Reading(query, now, policy),
-        inherited=Reading(query, now, _digests(inherited)),
+        inherited=Reading(query, now, digests(inherited)),
         proof=proof,
         **{name: Reading("reef report", now, None, _ONLY_TEXT) for name in RUNNING},
     )
 
 
-def of_gateway(
-    instance: Instance,
-    shown: messages.Shown,
-    policy: Policy,
-    proof: Reading[Proof],
-    now: Callable[[], float],
-    told: Told,
-) -> Facts:
+class Running(msgspec.Struct, frozen=True):
+    """What runs on a gateway, as its text says; where the text could not be had, the readings say why."""
+
+    site: str
+    generation: int
+    text_digest: str
+    policy: Reading[Policy]
+    inherited: Reading[dict[str, str]]  # name -> SHA-256
+    proof: Reading[Proof]
+
+
+def of_gateway(instance: Instance, running: Running, now: Callable[[], float], told: Told) -> Facts:
     """The facts of a gateway and of the generation that runs there."""
-    generation = shown.summary.generation
-    text_query = f"reef show generation {generation}"
     taken = now()
 
     def ask(query: str, request: messages.Request, reply: type[T]) -> Reading[T]:
@@ -86,18 +90,24 @@ def of_gateway(
     found = host.processes(instance)
     pid = next((process.pid for process in found if process.name == "applyd"), 0)
     where = host.Namespace(pid)
-    names = host.sysctl_names(tuple(name for zone in policy.zones.values() for name in zone.interfaces))
+    zones = running.policy.value.zones if running.policy.value is not None else {}
+    names = host.sysctl_names(tuple(name for zone in zones.values() for name in zone.interfaces))
     told("reading the disk")
-    stored = stored_path(instance.state_of("applyd"), generation)
+    stored = stored_path(instance.state_of("applyd"), running.generation)
     paths = host.guarded(instance)
     return Facts(
         subject=Subject(
-            "running", policy.site, f"generation {generation}", generation, digest_of(shown.text), text_query
+            "running",
+            running.site,
+            f"generation {running.generation}",
+            running.generation,
+            running.text_digest,
+            text_of(running.generation),
         ),
         taken=taken,
         software=__version__,
-        policy=Reading(text_query, taken, policy),
-        inherited=Reading(text_query, taken, _digests(shown.inherited)),
+        policy=running.policy,
+        inherited=running.inherited,
         baselines=reading(f"sha256sum {instance.baselines}/*.yaml", now, lambda: _baselines(instance)),
         status=status,
         doctor=doctor,
@@ -113,15 +123,20 @@ def of_gateway(
         seal=reading(
             f"SHA-256 of the bundle in {stored}, and its Ed25519 signature by keyd's key",
             now,
-            lambda: _seal(instance, stored, generation),
+            lambda: _seal(instance, stored, running.generation),
         ),
         sysctls=reading(where.said(("sysctl", *names)), now, lambda: host.sysctls(where, names)),
         clock=reading(" ".join(host.CLOCK), now, host.clock),
         disk=reading(f"df -B1 --output=avail,size {instance.state}", now, lambda: host.disk(Path(instance.state))),
         spools=reading(f"the segments below {instance.events}", now, lambda: host.spools(instance)),
         access=reading("stat -c '%a %u %g %n' " + " ".join(map(str, paths)), now, lambda: host.access(paths)),
-        proof=proof,
+        proof=running.proof,
     )
+
+
+def text_of(generation: int) -> str:
+    """How to see the text that runs."""
+    return f"reef show generation {generation}"
 
 
 def _ask(instance: Instance, request: messages.Request, reply: type[T]) -> T:
@@ -133,13 +148,13 @@ def _ask(instance: Instance, request: messages.Request, reply: type[T]) -> T:
         raise Gone(str(error)) from error
 
 
-def _digests(texts: dict[str, str]) -> dict[str, str]:
+def digests(texts: dict[str, str]) -> dict[str, str]:
     return {name: digest_of(text) for name, text in texts.items()}
 
 
 def _baselines(instance: Instance) -> dict[str, str]:
     try:
-        return _digests(dict(baselines(instance.baselines)))
+        return digests(dict(baselines(instance.baselines)))
     except SourceError as error:
         raise Gone(str(error)) from error
 
