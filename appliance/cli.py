@@ -140,6 +140,13 @@ def _text_verbs(tree: _Tree) -> None:
         default=[],
         help="a baseline that FILE must inherit (besides those that this gateway requires)",
     )
+    check.add_argument(
+        "--require",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a baseline that FILE must inherit (besides those that this gateway requires)",
+    )
     fmt = tree.verb("fmt", "text:fmt", "Write policy texts in their canonical form; comments and order stay")
     fmt.add_argument(
         "files", nargs="+", metavar="FILE", help="a policy text; - for standard input to standard output"

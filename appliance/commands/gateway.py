@@ -16,6 +16,7 @@ from appliance.control import ipc, messages
 from appliance.control.messages_why import Disagreement, Noted
 from appliance.control.processes import INSTANCE_VARIABLE, Instance, InstanceError, instance_path, load_instance
 from appliance.control.sources import SourceError, required
+from appliance.control.sources import SourceError, required
 
 LAB_VARIABLE = "REEF_LAB"
 # A compile of a big policy on a slow box takes seconds; a daemon that says nothing for so long hangs.
@@ -108,6 +109,17 @@ def own_baselines(options: argparse.Namespace) -> Path | None:
         if options.instance or options.lab:
             raise
         return None
+
+
+def own_required(options: argparse.Namespace) -> tuple[str, ...]:
+    """The baselines that this machine's gateway requires of every text; () where there is no gateway."""
+    folder = own_baselines(options)
+    if folder is None:
+        return ()
+    try:
+        return required(Gateway(options).instance.required)
+    except SourceError as error:
+        raise Failure(f"{error.path}: {error.message}", error.remedy, name="unreadable") from error
 
 
 def own_required(options: argparse.Namespace) -> tuple[str, ...]:

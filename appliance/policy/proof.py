@@ -70,7 +70,8 @@ class Finding(msgspec.Struct, frozen=True):
     conflict    `rule` and `others[0]` cross with different actions, neither inside the other; the upper wins
     invariant   `rule` lets through what invariant `name` never allows
     baseline    `rule` changes what the baseline `name` demands; `others` are the baseline's rules
-    `witness` is a packet that shows it; None only for "dead" and "no-effect" without a packet to show.
+    `witness` is a packet that shows it; None only for "dead" and "no-effect" without a packet to show. It lies in
+    `region`; `regions` are all of an invariant's or a baseline's finding, `region` among them.
     """
 
     kind: Kind
@@ -79,6 +80,7 @@ class Finding(msgspec.Struct, frozen=True):
     name: str = ""
     witness: Witness | None = None
     region: Region | None = None
+    regions: tuple[Region, ...] = ()
 
 
 class Proof(msgspec.Struct, frozen=True):
