@@ -13,11 +13,12 @@ from appliance.commands.files import list_files, read_text, shown_name
 from appliance.commands.gateway import Gateway
 from appliance.commands.problems import SHOWN, show_findings, summary
 from appliance.commands.terminal import Terminal, escape
+from appliance.commands.traffic import show_traffic
 from appliance.commands.words import count, duration, local_time, took
 from appliance.control import messages
 
 _MARKS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow"), "moved": (">", "cyan")}
-_STAGES = ("parse", "compile", "plan", "sign", "load")
+_STAGES = ("parse", "prove", "compile", "plan", "sign", "load")
 # How often a waiting `reef apply` asks whether the generation was confirmed.
 _POLL = 0.5
 
@@ -51,6 +52,7 @@ def _show_plan(planned: messages.Planned, terminal: Terminal, *, everything: boo
         show_changes(planned.changes, terminal, everything=everything)
         changes, statements = count(len(planned.changes), "change"), count(planned.statements, "nftables statement")
         terminal.line(f"{changes}, one transaction of {statements}.")
+        show_traffic(planned.traffic, terminal, everything=everything)
     _show_omitted(planned.omitted, terminal)
 
 
@@ -82,6 +84,7 @@ def apply(options: argparse.Namespace, terminal: Terminal) -> int:
         if options.yes:
             show_findings(terminal, applied.findings, {name: text}, everything=options.all)
             show_changes(applied.changes, terminal, everything=options.all)
+            show_traffic(applied.traffic, terminal, everything=options.all)
         _say_applied(applied, base, gateway, terminal)
     wait = terminal.tty and not terminal.json if options.wait is None else options.wait
     if wait and applied.confirm_by:

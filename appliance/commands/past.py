@@ -15,6 +15,7 @@ from appliance.commands.files import Baselines, ListFiles, baselines, folder_of,
 from appliance.commands.gateway import Gateway, own_baselines
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.text import parse_text, show_lines
+from appliance.commands.traffic import show_traffic
 from appliance.commands.words import count, local_time
 from appliance.control import messages
 from appliance.policy.model import Policy
@@ -72,12 +73,13 @@ def generation(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """What `reef diff --json` prints: a unified diff, and what it means."""
+    """What `reef diff --json` prints: a unified diff, what it means, and the traffic that is decided otherwise."""
 
     old: str
     new: str
     lines: tuple[str, ...]
     changes: tuple[messages.Change, ...]
+    traffic: messages.TrafficDifference
 
 
 class _Side(msgspec.Struct, frozen=True):
@@ -87,6 +89,7 @@ class _Side(msgspec.Struct, frozen=True):
 
 
 def diff(options: argparse.Namespace, terminal: Terminal) -> int:
+    from appliance.commands.proof import difference
     from appliance.policy.plan import plan
 
     old, new = (_side(which, options) for which in (options.old, options.new))
@@ -96,8 +99,9 @@ def diff(options: argparse.Namespace, terminal: Terminal) -> int:
     changes = tuple(
         messages.Change(change.kind, change.what, change.words) for change in plan(old.policy, new.policy)
     )
+    traffic = difference(old.policy, new.policy)
     if terminal.json:
-        terminal.data(Difference(old.name, new.name, lines, changes))
+        terminal.data(Difference(old.name, new.name, lines, changes, traffic))
         return OK
     show_lines(lines, terminal)
     if lines:
@@ -107,6 +111,8 @@ def diff(options: argparse.Namespace, terminal: Terminal) -> int:
         show_changes(changes, terminal, everything=options.all)
     else:
         terminal.line("Nothing changes in what the gateway does.", "bold")
+    if changes:
+        show_traffic(traffic, terminal, everything=options.all)
     return OK
 
 

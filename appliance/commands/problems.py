@@ -11,10 +11,17 @@ from appliance.commands.failure import Failure
 from appliance.commands.terminal import Terminal, cells, cut, escape, escape_lines
 from appliance.commands.words import count
 from appliance.control.messages import Finding
+from appliance.policy.problem import Problem
 
 SHOWN = 50
 _TOKEN = re.compile(r"[^\s,:#\[\]{}\"']+")
 _STYLES = {"error": "red", "warning": "yellow"}
+
+
+def finding(problem: Problem) -> Finding:
+    """A problem, flat."""
+    span = problem.span
+    return Finding(span.file, span.line, span.column, problem.message, problem.remedy, problem.severity)
 
 
 def show_findings(

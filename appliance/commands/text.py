@@ -21,17 +21,21 @@ from appliance.commands.files import (
     shown_name,
     write_text,
 )
-from appliance.commands.gateway import own_baselines
-from appliance.commands.problems import show_findings, summary
+from appliance.commands.gateway import own_baselines, own_required
+from appliance.commands.problems import finding, show_findings, summary
+from appliance.commands.proven import Proven
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, took
 from appliance.control.messages import Finding
 from appliance.policy.model import Policy
-from appliance.policy.problem import PolicyError, Problem
+from appliance.policy.problem import PolicyError
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What `reef check --json` says of one file: of the policy of a `site`, or of a `baseline`."""
+    """What `reef check --json` says of one file: of the policy of a `site`, or of a `baseline`.
+
+    `proof` is None for a text that could not be read.
+    """
 
     file: str
     ok: bool
@@ -41,11 +45,7 @@ class Verdict(msgspec.Struct, frozen=True):
     rules: int
     seconds: float
     findings: tuple[Finding, ...]
-
-
-def finding(problem: Problem) -> Finding:
-    span = problem.span
-    return Finding(span.file, span.line, span.column, problem.message, problem.remedy, problem.severity)
+    proof: Proven | None = None
 
 
 def parse_text(
@@ -95,13 +95,14 @@ def _check_one(file: str, options: argparse.Namespace, terminal: Terminal) -> Ve
 
     name, baseline = shown_name(file), ""
     started = time.perf_counter()
-    findings: tuple[Finding, ...]
     try:
         text = read_text(file)
         baseline = name_of_baseline(text)
         inherited = baselines(file, options.baselines, own_baselines(options))
         lists = ListFiles(folder_of(file))
         policy, findings = parse_text(text, name, inherited, lists, time.time(), baseline=bool(baseline))
+        required = () if baseline else (*own_required(options), *options.require)
+        found, proof = _proven(policy, text, name, required, inherited, lists, baseline)
     except Failure as failure:
         findings = failure.findings or (
             Finding(name, 0, 0, failure.message.removeprefix(f"{name}: "), failure.remedy),
@@ -110,16 +111,36 @@ def _check_one(file: str, options: argparse.Namespace, terminal: Terminal) -> Ve
             show_findings(terminal, findings, failure.texts, everything=options.all)
             terminal.note(f"{escape(name)}: refused, {summary(findings)}", "bold red")
         return Verdict(name, False, "", baseline, 0, 0, round(time.perf_counter() - started, 6), findings)
+    findings = (*findings, *found)
+    ok = all(item.severity != "error" for item in findings)
     seconds = round(time.perf_counter() - started, 6)
     if not terminal.json:
         show_findings(terminal, findings, _texts(text, name, inherited.read), everything=options.all)
+    if not terminal.json and not ok:
+        terminal.note(f"{escape(name)}: refused, {summary(findings)}", "bold red")
+    elif not terminal.json:
         also = f", {summary(findings)}" if findings else ""
         parts = f"site {policy.site}, {count(len(policy.rules), 'rule')}, {count(len(policy.zones), 'zone')}"
         if baseline:
             parts = f"baseline {baseline}, {count(len(policy.rules), 'rule')} for a site with every role"
         terminal.line(f"{escape(name)}: ok, {parts}{also} ({took(seconds)})", "green")
     site = "" if baseline else policy.site
-    return Verdict(name, True, site, baseline, len(policy.zones), len(policy.rules), seconds, findings)
+    return Verdict(name, ok, site, baseline, len(policy.zones), len(policy.rules), seconds, findings, proof)
+
+
+def _proven(
+    policy: Policy,
+    text: str,
+    name: str,
+    required: tuple[str, ...],
+    inherited: Baselines,
+    lists: Mapping[str, str],
+    baseline: str,
+) -> tuple[tuple[Finding, ...], Proven]:
+    from appliance.commands.proof import left_out, prove
+
+    found, proof = prove(policy, name, baseline)
+    return (*left_out(policy, text, name, required, inherited, lists), *found), proof
 
 
 def fmt(options: argparse.Namespace, terminal: Terminal) -> int:

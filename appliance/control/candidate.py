@@ -67,8 +67,8 @@ class Workshop:
         try:
             policy, warnings = parse(text, _NAME, inherited=inherited, files=files, cache=self._parsed, now=now)
         except PolicyError as error:
-            raise PolicyError(_renamed(error.problems, file)) from error
-        warnings = _renamed(warnings, file)
+            raise PolicyError(renamed(error.problems, file)) from error
+        warnings = renamed(warnings, file)
         seconds = time.perf_counter() - begun
         self._last = Candidate(text, file, dict(files), dict(inherited), policy, findings(warnings), seconds)
         self._last_at = begun
@@ -84,7 +84,7 @@ class Workshop:
         return _bundle(candidate, policy, compiled, origin, now)
 
 
-def _renamed(problems: Iterable[Problem], file: str) -> tuple[Problem, ...]:
+def renamed(problems: Iterable[Problem], file: str) -> tuple[Problem, ...]:
     """The problems in the name that the person gave the text."""
     return tuple(
         msgspec.structs.replace(

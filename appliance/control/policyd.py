@@ -19,6 +19,7 @@ import msgspec
 from appliance.control import daemon, notify, sandbox
 from appliance.control.batch import statements
 from appliance.control.candidate import Candidate, Origin, Workshop, findings
+from appliance.control.gate import Gate, Judged
 from appliance.control.hits import Collector
 from appliance.control.ipc import (
     BUNDLE_LIMIT,
@@ -86,7 +87,7 @@ from appliance.control.messages_why import (
 )
 from appliance.control.numbering import Numbers, OutOfNumbers
 from appliance.control.processes import PROCESSES, Instance, process
-from appliance.control.sources import SourceError, baselines, with_own_lists
+from appliance.control.sources import SourceError, baselines, required, with_own_lists
 from appliance.events.record import KERNEL_DISAGREES
 from appliance.policy import bundle as bundles
 from appliance.policy.bundle import Bundle, generation_mark
@@ -143,6 +144,7 @@ class Policyd:
         self._log = log
         self._numbers = Numbers(instance.state_of(NAME) / "numbers.json", log)
         self._workshop = Workshop(self._numbers)
+        self._gate = Gate()
         self._running = Running(0, None, None)
         self._capabilities: frozenset[str] | None = None
         self._change = asyncio.Lock()
@@ -220,12 +222,14 @@ class Policyd:
     def _check(self, request: Check) -> Reply:
         try:
             candidate = self._read(request.text, request.file, request.files)
+            judged = self._judge(candidate)
         except PolicyError as error:
             return Checked(findings(error.problems), 0, "", ok=False)
-        return Checked(candidate.findings, len(candidate.policy.rules), candidate.policy.site, ok=True)
+        return Checked(judged.findings, len(candidate.policy.rules), candidate.policy.site, ok=True)
 
     async def _plan(self, request: Plan) -> Planned:
         candidate = self._read(request.text, request.file, request.files)
+        judged = self._judge(candidate)
         running = await self._current()
         bundle = self._workshop.compile(
             candidate, await self._origin(running, "plan", ""), await self._kernel_capabilities()
@@ -233,9 +237,10 @@ class Policyd:
         return Planned(
             base=running.generation,
             changes=_changes(running.policy, candidate.policy),
-            findings=candidate.findings,
+            findings=judged.findings,
             statements=await self._statements(bundle, running),
             omitted=bundle.omitted,
+            traffic=self._gate.difference(running.policy, candidate.policy),
         )
 
     async def _statements(self, bundle: Bundle, running: Running) -> int:
@@ -252,10 +257,17 @@ class Policyd:
             raise ApplyRefused("conflict", await self._what_changed(request.base, running))
         self._session_named(request.session, peer)
         candidate = self._read(request.text, request.file, request.files)
-        return await self._enforce(candidate, running, peer.name, request.reason, request.confirm_within)
+        judged = self._judge(candidate)
+        return await self._enforce(candidate, judged, running, peer.name, request.reason, request.confirm_within)
 
     async def _enforce(
-        self, candidate: Candidate, running: Running, author: str, reason: str, confirm_within: int | None
+        self,
+        candidate: Candidate,
+        judged: Judged,
+        running: Running,
+        author: str,
+        reason: str,
+        confirm_within: int | None,
     ) -> Applied:
         begun = time.perf_counter()
         origin = await self._origin(running, author, reason)
@@ -263,6 +275,7 @@ class Policyd:
         bundle = self._workshop.compile(candidate, origin, capabilities)
         compiled = time.perf_counter()
         changes = _changes(running.policy, candidate.policy)
+        traffic = self._gate.difference(running.policy, candidate.policy)
         planned = time.perf_counter()
         wait = bundle.confirm_within if confirm_within is None else confirm_within
         if _takes_away(running.policy, candidate.policy):
@@ -275,16 +288,18 @@ class Policyd:
             generation=bundle.generation,
             digest=digest,
             changes=changes,
-            findings=candidate.findings,
+            findings=judged.findings,
             confirm_by=loaded.confirm_by,
             seconds={
                 "parse": candidate.seconds,
+                "prove": judged.seconds,
                 "compile": compiled - begun,
                 "plan": planned - compiled,
                 "sign": signed - planned,
                 "load": done - signed,
             },
             omitted=bundle.omitted,
+            traffic=traffic,
         )
 
     async def _load(self, bundle: Bundle, confirm_within: int, *, dry_run: bool = False) -> tuple[Loaded, str, float]:
@@ -349,15 +364,16 @@ class Policyd:
             )
         if wanted == running.generation:
             raise ApplyRefused("rollback", f"generation {wanted} runs already")
-        candidate = self._past(wanted, shown)
+        candidate, judged = self._past(wanted, shown)
         # History only grows: going back is a new generation with the old content, which needs no confirm any more.
         words = f"back to {wanted}" + (f": {request.reason}" if request.reason else "")
-        return await self._enforce(candidate, running, peer.name, words, 0)
+        return await self._enforce(candidate, judged, running, peer.name, words, 0)
 
-    def _past(self, generation: int, shown: Shown) -> Candidate:
+    def _past(self, generation: int, shown: Shown) -> tuple[Candidate, Judged]:
         """The site's text of then under the baselines of now: an old generation is no way round a new one (R9)."""
         try:
-            return self._read(shown.text, f"generation {generation}", shown.files)
+            candidate = self._read(shown.text, f"generation {generation}", shown.files)
+            return candidate, self._judge(candidate)
         except PolicyError as error:
             inherited = self._baselines()
             changed = [name for name, text in shown.inherited.items() if inherited.get(name) != text]
@@ -451,6 +467,13 @@ class Policyd:
             raise ApplyRefused("baseline", str(error)) from error
         return self._workshop.read(text, file, lists, inherited)
 
+    def _judge(self, candidate: Candidate) -> Judged:
+        """What keeps a text from running is a `PolicyError`."""
+        try:
+            return self._gate.judge(candidate, required(self._instance.required))
+        except SourceError as error:
+            raise ApplyRefused("baseline", str(error)) from error
+
     def _baselines(self) -> dict[str, str]:
         """The baselines of this gateway, by name."""
         try:
@@ -493,7 +516,9 @@ class Policyd:
             self._running = running = Running(running.generation, candidate.policy, None)
         left = shown.horizon - time.time() if shown.horizon else None
         if left is not None and left < _RENEW and bundle.horizon > shown.horizon:
-            await self._enforce(candidate, running, NAME, "the times of schedules and expiries are carried on", 0)
+            judged = Judged(candidate.findings, 0.0)  # it passed when it was applied, and it runs
+            words = "the times of schedules and expiries are carried on"
+            await self._enforce(candidate, judged, running, NAME, words, 0)
 
 
 def _changes(old: Policy | None, new: Policy | None) -> tuple[Change, ...]:

@@ -44,8 +44,8 @@ def check_baseline(
     try:
         policy, warnings = parse(_site(name), _SITE, inherited=texts, files=files, now=now)
     except PolicyError as error:
-        raise PolicyError(_renamed(error.problems, name, file)) from error
-    return policy, _renamed(warnings, name, file)
+        raise PolicyError(renamed(error.problems, name, file)) from error
+    return policy, renamed(warnings, name, file)
 
 
 class _With(Mapping[str, str]):
@@ -72,7 +72,7 @@ def _site(baseline: str) -> str:
     return f"reef: 1\nsite: any\ninherits: [{baseline}]\nzones:\n{zones}connections:\n{lines}"
 
 
-def _renamed(problems: Iterable[Problem], name: str, file: str) -> tuple[Problem, ...]:
+def renamed(problems: Iterable[Problem], name: str, file: str) -> tuple[Problem, ...]:
     """The problems in the name of the file that was given."""
     own = f"{name}.yaml"
     return tuple(

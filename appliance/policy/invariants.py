@@ -1,4 +1,4 @@
-"""What an invariant forbids, as questions to the prover; and what the answers mean.
+"""What an invariant forbids, as regions that must not be allowed; and which answers break it.
 
 `never: a -> b` speaks of the first packets of connections as the filter meets them: after destination NAT and
 anti-spoofing. A side is a zone (every packet of it), or an object: its addresses, in the zones where they are.
@@ -6,75 +6,60 @@ anti-spoofing. A side is a zone (every packet of it), or an object: its addresse
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from appliance.policy.addresses import intersection
+from appliance.policy.cuboids import Cuboid
 from appliance.policy.decide import Packet
-from appliance.policy.model import (
-    ANY,
-    EVERYTHING,
-    GATEWAY,
-    AddressSet,
-    Invariant,
-    Object,
-    Policy,
-    Rule,
-    ServiceEntry,
-    Zone,
-)
-from appliance.policy.places import Ranges, beginners, honest, places
-from appliance.policy.proof import Change, Finding, Region, Witness
-from appliance.policy.translated import Translations, cuboid_of_region
+from appliance.policy.lexicon import ANY_SERVICE, cuboid_of
+from appliance.policy.model import ANY, EVERYTHING, GATEWAY, Invariant, Object, Policy, ServiceEntry, Zone
+from appliance.policy.places import Ranges, beginners, honest
+from appliance.policy.proof import Region, Witness
+from appliance.policy.traffic import natural
+from appliance.policy.translated import Translations, cuboid_of_region, nearest
 
 
-class Question(msgspec.Struct, frozen=True):
-    """Is anything of this allowed? `rule` says of what: as if it were a rule. `statement` is whose question it is."""
-
-    statement: Invariant
-    rule: Rule
-
-
-def questions(policy: Policy) -> tuple[Question, ...]:
-    """Everything that the invariants of a policy forbid."""
-    where = places(policy.zones)
-    return tuple(
-        Question(statement, rule)
-        for statement in policy.invariants
-        for rule in _forbidden(statement, policy.zones, policy.objects, where)
-    )
-
-
-def _forbidden(
+def forbidden(
     statement: Invariant, zones: Mapping[str, Zone], objects: Mapping[str, Object], where: Mapping[str, Ranges]
-) -> list[Rule]:
-    found: list[Rule] = []
-    destinations = _grouped(_sides(statement.destinations, zones, objects, where))
+) -> tuple[Region, ...]:
+    """Everything that an invariant forbids. `where` are the places of addresses (`places.py`)."""
+    found: dict[Region, None] = {}
+    destinations = _sides(statement.destinations, zones, objects, where)
     for zone, wanted in _sides(statement.sources, zones, objects, where):
         home = zones.get(zone)
-        for to_zones, right in destinations.items():
-            leaving = tuple(name for name in to_zones if name != GATEWAY or zone != GATEWAY)
-            for target in _split(leaving):
-                sources = [(honest(home, wanted), statement.services)]
-                if target == (GATEWAY,):
-                    sources += [
-                        (ranges, services)
-                        for ranges, entries in beginners(home, wanted)
-                        if (services := common_services(entries, statement.services))
-                    ]
-                found += [
-                    Rule(statement.id, (zone,), target, AddressSet(source), AddressSet(right), services, "deny")
-                    for source, services in sources
-                    if source and right
+        for target, right in destinations:
+            if zone == target == GATEWAY:
+                continue
+            sources = [(honest(home, wanted), statement.services)]
+            if target == GATEWAY:
+                sources += [
+                    (ranges, common_services(entries, statement.services))
+                    for ranges, entries in beginners(home, wanted)
                 ]
-    return found
+            for source, services in sources:
+                found.update(dict.fromkeys(regions_of(zone, target, source, right, services)))
+    return tuple(found)
 
 
-def _split(names: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The zones, and the gateway by itself."""
-    others = tuple(name for name in names if name != GATEWAY)
-    return [part for part in (others, (GATEWAY,) if GATEWAY in names else ()) if part]
+def regions_of(
+    source_zone: str,
+    destination_zone: str,
+    source: Ranges,
+    destination: Ranges,
+    services: Sequence[ServiceEntry],
+) -> Iterator[Region]:
+    """The regions of one zone pair; ICMP is of IPv4 and ICMPv6 of IPv6 only."""
+    boxes: list[Cuboid] = [box for entry in services for box in cuboid_of(entry)]
+    if ANY_SERVICE in boxes:
+        boxes = [ANY_SERVICE]
+    for left in source:
+        for right in destination:
+            if left.version == right.version:
+                for protocol, key, origin in boxes:
+                    if protocol != ((58, 58) if left.version == 4 else (1, 1)):
+                        yield Region(source_zone, destination_zone, left, right, protocol, key, origin)
 
 
 def _sides(
@@ -97,69 +82,65 @@ def _sides(
     return list(found)
 
 
-def _grouped(sides: Iterable[tuple[str, Ranges]]) -> dict[tuple[str, ...], Ranges]:
-    """Zones with the same addresses together."""
-    rows: dict[Ranges, list[str]] = {}
-    for zone, ranges in sides:
-        rows.setdefault(ranges, []).append(zone)
-    return {tuple(names): ranges for ranges, names in rows.items()}
-
-
-# --- what the answers mean ----------------------------------------------------------------------------
-
-
-def breaches(policy: Policy, answers: Iterable[tuple[Question, Change]]) -> tuple[Finding, ...]:
-    """The findings about the rules that let through what is asked: the first for each rule and invariant.
-
-    An answer's `old_rule` is who lets the region through. Packets that cannot be because destination NAT takes them
-    elsewhere are none.
-    """
-    translations = Translations(policy.destination_nat, places(policy.zones))
-    found: dict[tuple[str, str], Finding] = {}
-    for question, answer in answers:
-        statement, rule = question.statement, answer.old_rule
-        known = found.get((statement.id, rule))
-        if rule in statement.excepted or (known is not None and known.witness is not None and known.witness.nat):
-            continue
-        witness = met(policy, answer.region, answer.witness, translations)
-        if witness is not None and (known is None or witness.nat):
-            found[statement.id, rule] = Finding("invariant", rule, (), statement.id, witness, answer.region)
-    return tuple(found.values())
-
-
 def met(policy: Policy, region: Region, witness: Witness, translations: Translations) -> Witness | None:
-    """A packet of a region that the filter really meets; one that a published service leads there comes first."""
-    sent = translations.sent(region)
+    """A packet of a region that the filter really meets; one that a published service leads there comes first.
+
+    None when destination NAT takes every packet of the region elsewhere, and leads none there.
+    """
+    witness = natural(witness, region, policy)
+    like = _point(witness.packet)
+    sent = translations.sent(region, like)
     if sent is not None:
-        packet = _packet(policy, region, tuple(first for first, _ in sent.seen), witness.packet)
-        published = (sent.address, sent.port)
-        return msgspec.structs.replace(witness, packet=packet, published=published, nat=sent.nat)
+        packet = packet_at(policy, region, tuple(first for first, _ in sent.seen))
+        return msgspec.structs.replace(witness, packet=packet, published=(sent.address, sent.port), nat=sent.nat)
     boxes = translations.untouched(region)
-    if boxes == [cuboid_of_region(region)]:
-        return witness
     if not boxes:
         return None
+    if boxes == [cuboid_of_region(region)] and _inside(witness, region, like):
+        return witness
     return msgspec.structs.replace(
-        witness, packet=_packet(policy, region, tuple(first for first, _ in boxes[0]), witness.packet)
+        witness,
+        packet=packet_at(policy, region, nearest(boxes[0], like)),
+        from_zone=region.from_zone,
+        to_zone=region.to_zone,
     )
 
 
-def _packet(policy: Policy, region: Region, point: tuple[int, ...], like: Packet) -> Packet:
-    """The packet at a point of a region, entering and leaving as `like`."""
+def _inside(witness: Witness, region: Region, like: tuple[int, ...]) -> bool:
+    return (witness.from_zone, witness.to_zone) == (region.from_zone, region.to_zone) and nearest(
+        cuboid_of_region(region), like
+    ) == like
+
+
+def _point(packet: Packet) -> tuple[int, ...]:
+    controls = packet.protocol == (1 if packet.version == 4 else 58)
+    key = packet.icmp_type * 256 + packet.icmp_code if controls else packet.destination_port
+    return packet.source, packet.destination, packet.protocol, key, packet.source_port
+
+
+def packet_at(policy: Policy, region: Region, point: tuple[int, ...]) -> Packet:
+    """The packet at a point of a region."""
     source, destination, protocol, key, origin = point
     version = region.source.version
     controls = protocol == (1 if version == 4 else 58)
-    return msgspec.structs.replace(
-        like,
-        version=version,
-        source=source,
-        destination=destination,
-        protocol=protocol,
+    return Packet(
+        version,
+        interface(policy, region.from_zone),
+        interface(policy, region.to_zone),
+        source,
+        destination,
+        protocol,
         source_port=0 if controls else origin,
         destination_port=0 if controls else key,
         icmp_type=key >> 8 if controls else 0,
         icmp_code=key & 255 if controls else 0,
     )
+
+
+def interface(policy: Policy, zone: str) -> str:
+    """An interface of a zone; "" for the gateway itself."""
+    known = policy.zones.get(zone)
+    return known.interfaces[0] if known is not None and known.interfaces else ""
 
 
 def common_services(left: tuple[ServiceEntry, ...], right: tuple[ServiceEntry, ...]) -> tuple[ServiceEntry, ...]:

@@ -14,7 +14,7 @@ import msgspec
 from appliance.policy.addresses import LAST, complement, words_of
 from appliance.policy.boxes import PORT_PROTOCOLS
 from appliance.policy.cuboids import Cuboid, Interval, common, fused, minus_all
-from appliance.policy.model import EVERYTHING, Policy, Range, ServiceEntry
+from appliance.policy.model import EVERYTHING, Object, Policy, Range, ServiceEntry
 from appliance.policy.services import WELL_KNOWN, entries_of, words_of_entry
 
 FULL_PROTOCOL: Interval = (0, 255)
@@ -30,19 +30,17 @@ class _Named(msgspec.Struct, frozen=True):
     size: int
 
 
+class _Index(msgspec.Struct, frozen=True):
+    objects: list[_Named]
+    firsts: list[tuple[int, int]]
+
+
 class Lexicon:
     """The names of one policy."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self._objects: list[_Named] = []
-        self._firsts: list[tuple[int, int]] = []
-        for name, found in policy.objects.items():
-            ranges = found.addresses.ranges
-            if ranges and not found.addresses.dynamic and ranges != EVERYTHING.ranges:
-                self._objects.append(_Named(name, ranges, sum(part.last - part.first + 1 for part in ranges)))
-        self._objects.sort(key=lambda item: (item.ranges[0].version, item.ranges[0].first))
-        self._firsts = [(item.ranges[0].version, item.ranges[0].first) for item in self._objects]
+        self._objects: dict[int, _Index] = {}
         self._services = [(name, _cuboids(found.entries)) for name, found in policy.services.items()]
         own = {name for name, _ in self._services}
         for name, words in WELL_KNOWN.items():
@@ -51,30 +49,42 @@ class Lexicon:
         # Whoever is named by more comes first; of two names for the same the site's own.
         self._services.sort(key=lambda item: -len(item[1]))
 
+    def serves(self, policy: Policy) -> bool:
+        """Whether these are the names of another policy, too: the same but for its rules."""
+        own = self.policy
+        return policy is own or (
+            policy.objects is own.objects
+            and policy.services is own.services
+            and policy.zones is own.zones
+            and policy.people is own.people
+            and policy.groups is own.groups
+            and policy.settings == own.settings
+        )
+
     # --- addresses ------------------------------------------------------------------------------------
 
-    def addresses(self, ranges: tuple[Range, ...]) -> list[str]:
-        """The words for a normal union of ranges; [] for every address."""
-        if ranges == EVERYTHING.ranges:
+    def addresses(self, ranges: tuple[Range, ...], version: int = 0) -> list[str]:
+        """The words for a normal union of ranges; [] for every address.
+
+        With `version` only addresses of that version are spoken of: an object counts as what it has of them.
+        """
+        if ranges == (EVERYTHING.ranges if not version else (Range(version, 0, LAST[version]),)):
             return []
-        said = self._covered(ranges)
+        said = self._covered(ranges, version)
         if len(said) > 1:
-            for version in (4, 6):
-                if ranges == (Range(version, 0, LAST[version]),):
-                    return [f"any IPv{version} address"]
             versions = {part.version for part in ranges}
             missing = tuple(part for part in complement(ranges) if part.version in versions)
-            without = self._covered(missing)
+            without = self._covered(missing, version)
             if len(without) < len(said) and sum(map(_size, missing)) < sum(map(_size, ranges)):
-                what = "any address" if len(versions) == 2 else f"any IPv{versions.pop()} address"
+                what = "any address" if version or len(versions) == 2 else f"any IPv{versions.pop()} address"
                 return [f"{what} but {', '.join(without)}" if without else what]
         return said
 
-    def _covered(self, ranges: tuple[Range, ...]) -> list[str]:
+    def _covered(self, ranges: tuple[Range, ...], version: int) -> list[str]:
         """Names of objects in `ranges`, and the networks and ranges that they leave over."""
         if len(ranges) == 1 and ranges[0] == Range(ranges[0].version, 0, LAST[ranges[0].version]):
             return [f"any IPv{ranges[0].version} address"]
-        candidates = self._inside(ranges)
+        candidates = self._inside(ranges, version)
         candidates.sort(key=lambda item: (-item.size, len(item.name)))
         left = ranges
         said: list[str] = []
@@ -93,17 +103,25 @@ class Lexicon:
                 )
         return said + [word for part in left for word in networks(part)]
 
-    def _inside(self, ranges: tuple[Range, ...]) -> list[_Named]:
+    def _inside(self, ranges: tuple[Range, ...], version: int) -> list[_Named]:
+        index = self._objects.get(version)
+        if index is None:
+            index = self._objects[version] = _index(self.policy.objects.values(), version)
         found: list[_Named] = []
         for part in ranges:
-            first = bisect_left(self._firsts, (part.version, part.first))
-            last = bisect_right(self._firsts, (part.version, part.last))
-            if last - first > _TRIED:
-                last = first + _TRIED
+            first = bisect_left(index.firsts, (part.version, part.first))
+            last = bisect_right(index.firsts, (part.version, part.last))
             found.extend(
-                item for item in self._objects[first:last] if all(_holds(ranges, own) for own in item.ranges)
+                item
+                for item in index.objects[first : min(last, first + _TRIED)]
+                if all(_holds(ranges, own) for own in item.ranges)
             )
         return found
+
+    def of_both(self, name: str) -> bool:
+        """Whether a word is an object with addresses of both versions."""
+        known = self.policy.objects.get(name)
+        return known is not None and len({part.version for part in known.addresses.ranges}) == 2
 
     # --- services -------------------------------------------------------------------------------------
 
@@ -149,6 +167,17 @@ class Lexicon:
                 said.append(f"group:{name}")
                 left -= members
         return said + sorted(left)
+
+
+def _index(objects: Iterable[Object], version: int) -> _Index:
+    """The objects by their first address; with `version` by what they have of it."""
+    named: list[_Named] = []
+    for item in objects:
+        ranges = tuple(part for part in item.addresses.ranges if version in (0, part.version))
+        if ranges and not item.addresses.dynamic and item.addresses.ranges != EVERYTHING.ranges:
+            named.append(_Named(item.name, ranges, sum(map(_size, ranges))))
+    named.sort(key=lambda item: (item.ranges[0].version, item.ranges[0].first))
+    return _Index(named, [(item.ranges[0].version, item.ranges[0].first) for item in named])
 
 
 def listed(words: list[str], most: int = _LISTED) -> str:

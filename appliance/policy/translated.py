@@ -58,41 +58,42 @@ class Translations:
         ]
         return minus_all([whole], taken)
 
-    def taken(self, zone: str, version: int, wanted: Sequence[Cuboid]) -> list[Cuboid]:
-        """What of the packets `wanted` from a zone a translation certainly takes."""
+    def taken(self, region: Region) -> list[Cuboid]:
+        """What of a region's packets a translation certainly takes."""
+        whole, version = cuboid_of_region(region), region.source.version
         return [
             both
-            for nat in self._entering(version, zone)
+            for nat in self._entering(version, region.from_zone)
             for box in _surely(nat, version)
-            for whole in wanted
             if (both := common(whole, box)) is not None
         ]
 
-    def sent(self, region: Region) -> Sent | None:
-        """A packet that comes into a region by a translation; None when there is none."""
+    def sent(self, region: Region, like: Sequence[int]) -> Sent | None:
+        """A packet that comes into a region by a translation, as near to the point `like` as can be; None when there
+        is none."""
         version = region.source.version
         whole = cuboid_of_region(region)
         earlier: list[Cuboid] = []
         for nat in self._entering(version, region.from_zone):
-            found = self._through(nat, earlier, whole, region, version)
+            found = self._through(nat, earlier, whole, region, like)
             if found is not None:
                 return found
             earlier.extend(_surely(nat, version))
         return None
 
     def _through(
-        self, nat: DestinationNat, earlier: list[Cuboid], whole: Cuboid, region: Region, version: int
+        self, nat: DestinationNat, earlier: list[Cuboid], whole: Cuboid, region: Region, like: Sequence[int]
     ) -> Sent | None:
         inner = (nat.to.first, nat.to.last)
         if common((whole[1],), (inner,)) is None or not self._leads(nat, region.to_zone):
             return None
-        for box, port in _pieces(nat, version):
+        for box, port in _pieces(nat, region.source.version):
             seen = common(whole, (box[0], inner, box[2], port or box[3], box[4]))
             if seen is None:
                 continue
             sent = (seen[0], box[1], seen[2], box[3] if port else seen[3], seen[4])
             for free in minus_all([sent], [taken for taken in earlier if common(sent, taken) is not None]):
-                source, address, protocol, key, origin = (first for first, _ in free)
+                source, address, protocol, key, origin = nearest(free, like)
                 point = (source, seen[1][0], protocol, seen[3][0] if port else key, origin)
                 return Sent(nat.id, address, key, tuple((value, value) for value in point))
         return None
@@ -108,6 +109,11 @@ class Translations:
             )
         ]
         return zone in holders or not holders
+
+
+def nearest(box: Cuboid, like: Sequence[int]) -> tuple[int, ...]:
+    """The point of a box that is as near to another point as can be."""
+    return tuple(min(max(value, first), last) for (first, last), value in zip(box, like, strict=True))
 
 
 def cuboid_of_region(region: Region) -> Cuboid:

@@ -11,19 +11,26 @@ from collections.abc import Iterable, Sequence
 from appliance.policy.lexicon import Lexicon, listed
 from appliance.policy.model import Policy, Rule, Span
 from appliance.policy.problem import Problem
-from appliance.policy.proof import Finding, Proof, Region
-from appliance.policy.regions import DEFAULT, packet_words, traffic_of, words
+from appliance.policy.proof import Finding, Proof
+from appliance.policy.traffic import DEFAULT, packet_words, together, words
 
 GRAVE = ("invariant", "baseline")
 
 
-def problems(policy: Policy, proof: Proof, file: str, lexicon: Lexicon | None = None) -> tuple[Problem, ...]:
-    """The findings of a proof, grave ones first, then in the order of the rules. `file` is the site's own text."""
-    return _Words(policy, file, lexicon or Lexicon(policy)).problems(proof)
+def problems(
+    policy: Policy, proof: Proof, file: str, lexicon: Lexicon | None = None, *, baseline: bool = False
+) -> tuple[Problem, ...]:
+    """The findings of a proof, grave ones first, then in the order of the rules.
+
+    `file` is the text that is judged: that of the site, or with `baseline` the baseline itself. What it inherits is
+    not warned of: it is meant for sites that it does not know.
+    """
+    return _Words(policy, file, lexicon or Lexicon(policy), baseline=baseline).problems(proof)
 
 
 class _Words:
-    def __init__(self, policy: Policy, file: str, lexicon: Lexicon) -> None:
+    def __init__(self, policy: Policy, file: str, lexicon: Lexicon, *, baseline: bool) -> None:
+        self.baseline = baseline
         self.policy = policy
         self.file = file
         self.lexicon = lexicon
@@ -36,7 +43,17 @@ class _Words:
             proof.findings,
             key=lambda finding: (finding.kind not in GRAVE, self.order.get(finding.rule, -1)),
         )
-        found = [problem for finding in ordered if (problem := self._one(finding)) is not None]
+        crossed: dict[str, list[tuple[str, Finding]]] = {}
+        found: list[Problem] = []
+        for finding in ordered:
+            if finding.kind == "conflict":
+                upper, lower = sorted((finding.rule, finding.others[0]), key=lambda ident: self.order[ident])
+                crossed.setdefault(upper, []).append((lower, finding))
+            else:
+                problem = self._one(finding)
+                found += [] if problem is None else [problem]
+        for upper, lowers in crossed.items():
+            found += self._conflict(upper, lowers)
         found += [Problem(Span(self.file, 0, 0), f"not decided: {said}", "", "warning") for said in proof.undecided]
         return tuple(found)
 
@@ -47,12 +64,9 @@ class _Words:
             case "baseline":
                 return self._baseline(finding)
         rule = self.rules[finding.rule]
-        match finding.kind:
-            case "dead":
-                return self._dead(rule, finding)
-            case "no-effect":
-                return self._no_effect(rule, finding)
-        return self._conflict(rule, finding)
+        if finding.kind == "dead":
+            return self._dead(rule, finding)
+        return self._no_effect(rule, finding) if rule.origin == "site" else None
 
     # --- errors ---------------------------------------------------------------------------------------
 
@@ -95,6 +109,9 @@ class _Words:
     # --- warnings -------------------------------------------------------------------------------------
 
     def _dead(self, rule: Rule, finding: Finding) -> Problem | None:
+        inherited = rule.origin != "site" and not self.baseline
+        if inherited or (rule.expires_at and not finding.others):
+            return None  # that a rule has expired is told as such
         if not finding.others:
             return Problem(self._place(rule.id), f"`{rule.id}` can match nothing", "look at its fields", "warning")
         hide = "hides" if len(finding.others) == 1 else "hide"
@@ -114,19 +131,22 @@ class _Words:
             "warning",
         )
 
-    def _conflict(self, rule: Rule, finding: Finding) -> Problem | None:
-        upper, lower = rule, self.rules[finding.others[0]]
-        if self.order[upper.id] > self.order[lower.id]:
-            upper, lower = lower, upper
-        if upper.origin != "site":
-            return None  # what is inherited is meant to come first
-        return Problem(
-            self._place(lower.id),
-            f"`{upper.id}` above decides part of `{lower.id}` otherwise ({upper.action}, not {lower.action})"
-            f"{self._example(finding)}",
-            "if that is not meant, narrow one of them or exchange them",
-            "warning",
-        )
+    def _conflict(self, ident: str, lowers: Sequence[tuple[str, Finding]]) -> list[Problem]:
+        """One warning for a rule that decides parts of rules below it. What is inherited is meant to."""
+        upper = self.rules[ident]
+        own = [(lower, finding) for lower, finding in lowers if self.rules[lower].origin == "site"]
+        if upper.origin != "site" or not own:
+            return []
+        others = self._named([lower for lower, _ in own])
+        return [
+            Problem(
+                self._place(ident),
+                f"`{ident}` ({upper.action}) and {others} below it share packets and decide them differently: "
+                f"`{ident}` wins{self._example(own[0][1])}",
+                "if that is not meant, narrow one of them or exchange them",
+                "warning",
+            )
+        ]
 
     # --- parts ----------------------------------------------------------------------------------------
 
@@ -136,10 +156,10 @@ class _Words:
         return span or Span(self.file, 0, 0)
 
     def _named(self, idents: Sequence[str]) -> str:
-        return listed([("the default" if ident == DEFAULT else f"`{ident}`") for ident in idents])
+        return listed([("the default" if ident == DEFAULT else f"`{ident}`") for ident in dict.fromkeys(idents)])
 
     def _traffic(self, finding: Finding) -> str:
-        return "packets" if finding.region is None else region_words(finding.region, self.lexicon)
+        return finding_words(finding, self.lexicon) or "packets"
 
     def _example(self, finding: Finding) -> str:
         if finding.witness is None:
@@ -148,8 +168,13 @@ class _Words:
         return f", for example {packet_words(finding.witness, self.lexicon, timed=timed)}"
 
 
-def region_words(region: Region, lexicon: Lexicon) -> str:
-    return words(traffic_of(region), lexicon)
+def finding_words(finding: Finding, lexicon: Lexicon) -> str:
+    """What a finding is about: the first line of it, and how many more there are."""
+    if finding.region is None:
+        return ""
+    found = together(finding.regions or (finding.region,), lexicon)
+    more = f" (and {len(found) - 1} more lines)" if len(found) > 1 else ""
+    return words(found[0], lexicon) + more
 
 
 def grave(findings: Iterable[Finding]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 
 from appliance.policy.addresses import literal, normal
@@ -13,7 +14,7 @@ from appliance.policy.lexicon import ANY_SERVICE, Lexicon, networks, words_of_se
 from appliance.policy.model import Policy, Range
 from appliance.policy.parse import parse
 from appliance.policy.proof import Change, Region, Witness
-from appliance.policy.regions import Traffic, lines, packet_words, together, words
+from appliance.policy.traffic import Traffic, lines, packet_words, together, traffic_of, words
 
 V4, V6 = Range(4, 0, 2**32 - 1), Range(6, 0, 2**128 - 1)
 TEXT = """reef: 1
@@ -118,7 +119,7 @@ def test_boxes_of_one_change_are_one_line() -> None:
     ]
     found = lines(changes, LEXICON)
     assert [line.words for line in found] == [
-        "lan staff-net -> internet, dmz any IPv4 address, web (was denied by default, now allowed by R-9)",
+        "lan staff-net -> internet, dmz, web (was denied by default, now allowed by R-9)",
         "lan desk -> internet 198.51.100.25, 2001:db8:5::25, https (was denied by default, now allowed by R-10)",
     ]
     assert found[0].example == "tcp 10.20.4.0:40000 -> 0.0.0.0:80"
@@ -130,6 +131,18 @@ def test_everything_of_both_versions_is_any_address() -> None:
     assert words(traffic, LEXICON) == "lan -> any zone, any service"
 
 
+def test_an_object_is_named_by_what_it_has_of_the_version_in_question() -> None:
+    """The other side says which version it is; where neither does it is said."""
+    one = region("10.20.4.0/22", "198.51.100.25")
+    mail = msgspec.structs.replace(one, source=literal("10.20.4.7"))
+    both = msgspec.structs.replace(one, source=literal("10.20.4.7"), destination=V4)
+    assert [words(traffic_of(part), LEXICON) for part in (one, mail, both)] == [
+        "lan staff-net -> internet 198.51.100.25, https",
+        "lan desk -> internet 198.51.100.25, https",
+        "lan desk -> internet, https, IPv4 only",
+    ]
+
+
 def test_what_must_hold_besides_is_said() -> None:
     one = Region(
         "lan", "internet", V4, V4, people=("a", "b"), nobody=False,
@@ -137,7 +150,7 @@ def test_what_must_hold_besides_is_said() -> None:
     )  # fmt: skip
     (traffic,) = together([one], LEXICON)
     assert words(traffic, LEXICON) == (
-        "lan any IPv4 address -> internet any IPv4 address, any service, as group:staff, when office, "
+        "lan -> internet, any service, IPv4 only, as group:staff, when office, "
         "if updates.example.org stands for the destination"
     )
 

@@ -1,0 +1,114 @@
+"""What a text must pass before it is sealed: required baselines, invariants, the demands of baselines (R9).
+
+Pure but for the clock. What was proven once is kept: of the next text only what changed is looked at.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import msgspec
+
+from appliance.control.candidate import Candidate, findings, renamed
+from appliance.control.messages import Finding, TrafficChange, TrafficDifference
+from appliance.policy.examine import Examiner
+from appliance.policy.lexicon import Lexicon
+from appliance.policy.model import Policy, Span
+from appliance.policy.problem import PolicyError, Problem
+from appliance.policy.proof import Change, Difference
+from appliance.policy.required import complaints, missing, under
+from appliance.policy.traffic import lines
+from appliance.policy.verdict import problems
+
+LISTED = 1000  # lines of each kind of difference: more than a person reads, fewer than a frame holds
+_SAME = 60.0  # seconds: a plan and the apply after it are judged once
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """A text that passed: its warnings, those of the parser first. `seconds` is how long the judgement took."""
+
+    findings: tuple[Finding, ...]
+    seconds: float
+
+
+class Gate:
+    """Judges texts, and says what one opens and closes against another."""
+
+    def __init__(self) -> None:
+        self._examiner = Examiner()
+        self._lexicon: Lexicon | None = None
+        self._last: tuple[Policy, tuple[str, ...], Judged] | None = None
+        self._last_at = 0.0
+
+    def judge(self, candidate: Candidate, required: tuple[str, ...]) -> Judged:
+        """Raises `PolicyError` with everything that keeps the text from running."""
+        begun = time.perf_counter()
+        if self._last is not None and begun - self._last_at < _SAME:
+            policy, known, judged = self._last
+            if policy is candidate.policy and known == required:
+                return msgspec.structs.replace(
+                    judged, findings=_together(candidate, judged), seconds=time.perf_counter() - begun
+                )
+        left_out = missing(candidate.policy, required)
+        if left_out:
+            raise PolicyError(self._left_out(candidate, left_out))
+        found = self._examiner.examine(candidate.policy, int(time.time()))
+        said = problems(candidate.policy, found.proof, candidate.file, self._words(candidate.policy))
+        said = renamed(said, candidate.file)
+        if found.open:
+            raise PolicyError((*said, *(_refused(words, candidate.file) for words in found.open)))
+        if any(problem.severity == "error" for problem in said):
+            raise PolicyError(said)
+        judged = Judged(findings(said), time.perf_counter() - begun)
+        self._last, self._last_at = (candidate.policy, required, judged), begun
+        return msgspec.structs.replace(judged, findings=_together(candidate, judged))
+
+    def _left_out(self, candidate: Candidate, left_out: tuple[str, ...]) -> list[Problem]:
+        """That baselines are missing, and what the text does that they would not let it."""
+        found = complaints(candidate.text, candidate.file, left_out)
+        policy, refused = under(candidate.text, candidate.file, left_out, candidate.inherited, candidate.files)
+        if policy is None:
+            return [*found, *refused]
+        proof = self._examiner.against(candidate.policy, policy, int(time.time()))
+        said = problems(candidate.policy, proof, candidate.file, self._words(candidate.policy))
+        return [*found, *renamed(said, candidate.file)]
+
+    def difference(self, old: Policy | None, new: Policy) -> TrafficDifference | None:
+        """The traffic that `new` decides otherwise than `old`; None when there is no old."""
+        if old is None:
+            return None
+        return traffic_of(self._examiner.difference(old, new, int(time.time())), self._words(new))
+
+    def _words(self, policy: Policy) -> Lexicon:
+        known = self._lexicon
+        if known is None or not known.serves(policy):
+            self._lexicon = known = Lexicon(policy)
+        return known
+
+
+def _refused(words: str, file: str) -> Problem:
+    return Problem(
+        Span(file, 0, 0),
+        f"not decided: {words}; what is not shown to hold is not applied",
+        "name zones instead of `any`, or say it in several invariants",
+    )
+
+
+def _together(candidate: Candidate, judged: Judged) -> tuple[Finding, ...]:
+    return (*candidate.findings, *judged.findings)
+
+
+def traffic_of(found: Difference, lexicon: Lexicon) -> TrafficDifference:
+    """A difference in words."""
+    kinds = [_said(changes, lexicon) for changes in (found.opened, found.closed, found.other)]
+    opened, closed, other = (tuple(kind[:LISTED]) for kind in kinds)
+    unlisted = sum(max(0, len(kind) - LISTED) for kind in kinds)
+    return TrafficDifference(opened, closed, other, unlisted, found.undecided)
+
+
+def _said(changes: Iterable[Change], lexicon: Lexicon) -> list[TrafficChange]:
+    return [
+        TrafficChange(line.words, line.example, line.old_action, line.new_action, line.old_rule, line.new_rule)
+        for line in lines(tuple(changes), lexicon)
+    ]

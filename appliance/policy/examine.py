@@ -1,0 +1,194 @@
+"""Everything that is asked of a policy: rules without effect, its invariants, and what its baselines demand.
+
+    Examiner().examine(policy, now) -> Examination
+    Examiner().difference(old, new, now) -> Difference
+
+An examiner keeps the prepared boxes of the last policy, so that of the next one only what changed is prepared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from appliance.policy.baseline import area, demands, diverted, name_of
+from appliance.policy.decide import holds
+from appliance.policy.difference import difference
+from appliance.policy.invariants import forbidden, met
+from appliance.policy.model import ANY, Invariant, Policy, Rule
+from appliance.policy.places import places
+from appliance.policy.proof import Difference, Finding, Kind, Proof, Region, Witness
+from appliance.policy.prove import BUDGET, Part, Prover
+from appliance.policy.traffic import homely
+from appliance.policy.translated import Translations
+
+_REGIONS = 256  # of one finding: more than words are made of
+_OLD = 3600  # seconds for which a proof is of this moment, if nothing ends meanwhile
+
+
+class Examination(msgspec.Struct, frozen=True):
+    """`proof` holds all findings; `open` names, in words, the invariants and demands that could not be decided."""
+
+    proof: Proof
+    open: tuple[str, ...] = ()
+
+
+class Examiner:
+    """Examines policies, one after the other."""
+
+    def __init__(self, budget: int = BUDGET) -> None:
+        self._budget = budget
+        self._prover: Prover | None = None
+        self._regions: dict[str, tuple[Invariant, tuple[Region, ...]]] = {}
+        self._asked_of: Policy | None = None
+
+    def examine(self, policy: Policy, now: int) -> Examination:
+        """Everything about a policy from `now` on (seconds since the epoch)."""
+        prover = self._prepared(policy, now)
+        proof = prover.proof(budget=self._budget)
+        undecided: list[str] = []
+        found = [*self._invariants(policy, prover, undecided), *self._demands(policy, policy, prover, undecided)]
+        found += diverted(policy, demands(policy), prover.now)
+        return Examination(
+            msgspec.structs.replace(
+                proof,
+                findings=(*found, *proof.findings),
+                decided=proof.decided and not undecided,
+                undecided=(*undecided, *proof.undecided),
+            ),
+            tuple(undecided),
+        )
+
+    def against(self, policy: Policy, demanding: Policy, now: int) -> Proof:
+        """What a policy does that the baselines of another one, of the same site, would not let it."""
+        undecided: list[str] = []
+        found = self._demands(policy, demanding, self._prepared(policy, now), undecided)
+        return Proof(tuple(found), not undecided, tuple(undecided))
+
+    def difference(self, old: Policy, new: Policy, now: int) -> Difference:
+        """The traffic that two policies decide otherwise, from `now` on."""
+        return difference(old, new, budget=self._budget, now=now)
+
+    def _prepared(self, policy: Policy, now: int) -> Prover:
+        prover = self._prover
+        if prover is None or not _still(prover, policy, now):
+            prover = self._prover = Prover(policy, now=now)
+        elif prover.policy is not policy:
+            prover.update(policy)
+        return prover
+
+    # --- invariants -----------------------------------------------------------------------------------
+
+    def _invariants(self, policy: Policy, prover: Prover, undecided: list[str]) -> Iterator[Finding]:
+        if not policy.invariants:
+            return
+        translations = Translations(policy.destination_nat, places(policy.zones))
+        for statement, asked in self._statements(policy):
+            decided = prover.allowed_within(asked, budget=self._budget)
+            if not decided.decided:
+                undecided.append(f"whether `{statement.id}` holds takes more than {self._budget:,} steps")
+            parts = [part for part in decided.parts if part.rule not in statement.excepted]
+            yield from self._gathered("invariant", statement.id, (), parts, asked, policy, translations)
+            undecided += [
+                f"whether `{rule}` breaks `{statement.id}`: it is too many pieces"
+                for rule in dict.fromkeys(part.rule for part in parts if not part.sure)
+            ]
+
+    def _gathered(
+        self,
+        kind: Kind,
+        name: str,
+        others: tuple[str, ...],
+        parts: Iterable[Part],
+        asked: Sequence[Region],
+        policy: Policy,
+        translations: Translations,
+    ) -> Iterator[Finding]:
+        """One finding for each rule that decides a part, with all its regions that packets come to."""
+        shown: dict[str, tuple[tuple[bool, bool], Witness, Region]] = {}
+        regions: dict[str, list[Region]] = {}
+        for part in parts:
+            if not part.sure:
+                continue
+            for region in _plain(part, asked, policy):
+                if len(regions.get(part.rule, ())) >= _REGIONS:
+                    break
+                witness = met(policy, region, part.witness, translations)
+                if witness is not None:
+                    regions.setdefault(part.rule, []).append(region)
+                    # A packet that is sent to a published address says most, and one from where people are.
+                    weight = bool(witness.nat), homely(region, policy)
+                    if part.rule not in shown or weight > shown[part.rule][0]:
+                        shown[part.rule] = weight, witness, region
+        for rule, (_, witness, region) in shown.items():
+            yield Finding(kind, rule, others, name, witness, region, tuple(regions[rule]))
+
+    def _statements(self, policy: Policy) -> Iterator[tuple[Invariant, tuple[Region, ...]]]:
+        """Each invariant with what it forbids; what was worked out before serves while the vocabulary is the same."""
+        before = self._asked_of
+        if before is None or before.zones is not policy.zones or before.objects is not policy.objects:
+            self._regions = {}
+        self._asked_of = policy
+        where = places(policy.zones) if policy.invariants else {}
+        for statement in policy.invariants:
+            known = self._regions.get(statement.id)
+            if known is None or known[0] != statement:
+                known = statement, forbidden(statement, policy.zones, policy.objects, where)
+                self._regions[statement.id] = known
+            if known[1]:
+                yield known
+
+    # --- baselines ------------------------------------------------------------------------------------
+
+    def _demands(self, policy: Policy, demanding: Policy, prover: Prover, undecided: list[str]) -> Iterator[Finding]:
+        """Parts that are decided otherwise than `demanding`'s baselines want."""
+        required = demands(demanding)
+        if not required:
+            return
+        where = places(policy.zones)
+        translations = Translations(policy.destination_nat, where)
+        own = {rule.id for rule in required}
+        for demand in required:
+            asked = area(demand, policy)
+            for action in ("allow",) if demand.action != "allow" else ("deny", "reject"):
+                decided = prover.decided_within(asked, action=action, budget=self._budget)
+                if not decided.decided:
+                    undecided.append(f"whether `{demand.id}` is weakened takes more than {self._budget:,} steps")
+                parts = [part for part in decided.parts if part.rule not in own and _holds(demanding, demand, part)]
+                yield from self._gathered(
+                    "baseline", name_of(demand), (demand.id,), parts, asked, policy, translations
+                )
+                undecided += [
+                    f"whether `{rule}` weakens `{demand.id}`: it is too many pieces"
+                    for rule in dict.fromkeys(part.rule for part in parts if not part.sure)
+                ]
+
+
+def _still(prover: Prover, policy: Policy, now: int) -> bool:
+    """Whether a proof of then is one of now."""
+    return 0 <= now - prover.now < _OLD and not any(
+        prover.now < rule.expires_at <= now for rule in policy.rules if rule.expires_at
+    )
+
+
+def _holds(policy: Policy, demand: Rule, part: Part) -> bool:
+    """Whether the demand speaks of a part's witness: its people and its time, too."""
+    if not (demand.people or demand.when or demand.expires_at or demand.source.dynamic or demand.destination.dynamic):
+        return True
+    witness = part.witness
+    return holds(policy, demand, witness.packet, witness.from_zone, witness.to_zone, part.world)
+
+
+def _plain(part: Part, asked: Sequence[Region], policy: Policy) -> Iterator[Region]:
+    """The regions of a part with every zone by its name, as far as they were asked for."""
+    pairs = {(region.from_zone, region.to_zone) for region in asked}
+    for region in part.regions:
+        for source in _names(region.from_zone, policy):
+            for target in _names(region.to_zone, policy):
+                if (source, target) in pairs:
+                    yield msgspec.structs.replace(region, from_zone=source, to_zone=target)
+
+
+def _names(zone: str, policy: Policy) -> Iterable[str]:
+    return list(policy.zones) if zone == ANY else (zone,)
