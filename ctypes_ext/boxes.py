@@ -1,4 +1,4 @@
-"""The box algebra of the C core: an ordered list of rules as exact unions of boxes. See dataplane/include/reef/boxes.h.
+"""The box algebra of the C core (dataplane/include/reef/boxes.h): a list of rules as exact unions of boxes.
 
 A thin border: arrays in, small values out. Long calls run with the GIL released.
 """

@@ -63,9 +63,8 @@ class Comparison:
         found: dict[str, list[Change]] = {"opened": [], "closed": [], "other": []}
         for part in parts:
             if part.unsure:
-                doubts.append(
-                    f"`{self._name(part.old_rule)}`, `{self._name(part.new_rule)}`: a rule above is too wide"
-                )
+                names = f"`{self._name(part.old_rule)}`, `{self._name(part.new_rule)}`"
+                doubts.append(f"{names}: a rule above falls into too many pieces")
                 continue
             changes = self.changes(part)
             kind = "opened" if changes[0].new_action == "allow" else "closed"

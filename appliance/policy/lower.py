@@ -136,7 +136,7 @@ class Lowering:
         return 0, UNSURE if condition in self.vocabulary.crowded else OPTIONAL
 
     def _sides(self, side: str, rule: Rule, policy: Policy) -> list[tuple[int, int, int]]:
-        """The lists of addresses of one side of a rule, each with the condition it needs: (list, bit, kind of row)."""
+        """The lists of addresses of one side of a rule, with the condition each needs: (list, bit, kind of row)."""
         where = rule.source if side == "source" else rule.destination
         found: list[tuple[int, int, int]] = []
         if where.ranges:

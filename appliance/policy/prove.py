@@ -1,7 +1,7 @@
 """The prover: what is true of all packets under a policy, exactly.
 
     prove(policy) -> Proof                      rules that never match, that change nothing, that cross others
-    Prover(policy)                              the same for a policy that is edited: only what changed is proven again
+    Prover(policy)                              the same for a policy that is edited: what changed is proven again
         .proof() .update(policy)
         .allowed_within(regions) -> Decided     which parts of some regions are allowed, by which rule, with a witness
         .decided_within(regions, ...)           the same for any action, or for all, the default included

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import product
+from itertools import islice, product
 
 from appliance.policy.boxes import PORT_PROTOCOLS, TCP, UDP, icmp_protocol
 from appliance.policy.decide import Packet, World
@@ -40,13 +40,8 @@ class View:
         low, high = box.axes[boxes.PERSON]
         people = self.vocabulary.people[max(low, 1) : high + 1]
         anybody = low == 0 and high == len(self.vocabulary.people) - 1
-        count = 0
-        for sides, (protocol, key), schedules in product(
-            self._zone_pairs(box), services(box.axes[boxes.SERVICE]), self.times(box)
-        ):
-            count += 1
-            if count > MAX_REGIONS:
-                return
+        parts = product(self._zone_pairs(box), services(box.axes[boxes.SERVICE]), self.times(box))
+        for sides, (protocol, key), schedules in islice(parts, MAX_REGIONS):
             yield Region(
                 *sides,
                 source=Range(version, source[0], source[1]),

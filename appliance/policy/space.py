@@ -1,8 +1,8 @@
 """The space of first packets, and rules as unions of boxes in it.
 
 The axes are those of `ctypes_ext.boxes`: zone pair, source, destination, service, source port, person, second. A
-*side* is one policy: a proof has one, a comparison an old one and a new one in the same space. Zones are told apart by
-their names; a zone without an interface has no packets. What only the running gateway knows is a *condition*:
+*side* is one policy: a proof has one, a comparison an old one and a new one in the same space. Zones are told apart
+by their names; a zone without an interface has no packets. What only the running gateway knows is a *condition*:
 
     ("source", names)        the source is an address of these DNS names    ("destination", names) likewise
     ("over", id, limits)     the limit of this rule is exceeded
@@ -129,13 +129,12 @@ def _zones(policies: Sequence[Policy]) -> tuple[tuple[str, ...], tuple[Interval,
 def _people(policies: Sequence[Policy], entries: Sequence[Entry]) -> tuple[str, ...]:
     """Everybody that a rule may mean, ordered so that the members of a group stand together where that can be."""
     groups: dict[str, list[int]] = {}
-    number = 0
-    for stem, policy in dict.fromkeys((stem, id(entry.policy)) for entry in entries for stem in entry.rule.people):
+    named = dict.fromkeys((stem, id(entry.policy)) for entry in entries for stem in entry.rule.people)
+    for number, (stem, policy) in enumerate(named):
         owner = next(item for item in policies if id(item) == policy)
         dynamic = owner.dynamics.get(stem)
         for name in dynamic.names if dynamic is not None else ():
             groups.setdefault(name, []).append(number)
-        number += 1
     return ("", *sorted(groups, key=lambda name: (groups[name], name)))
 
 

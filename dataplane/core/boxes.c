@@ -27,7 +27,7 @@ int reef_space_new(const reef_box_stretch *stretches, uint32_t count, int32_t la
                    reef_space **out)
 {
     *out = NULL;
-    if (count == 0 || count > REEF_SPACE_BOXES_MAX || last < 0 || stretches[0].second != 0 || fallback.action > 7)
+    if (count == 0 || count > REEF_SPACE_BOXES_MAX || last < 0 || stretches[0].second != 0 || fallback.action > 7 || fallback.effect < 0)
         return REEF_INVALID;
     for (uint32_t i = 0; i < count; i++)
         if (stretches[i].kind > 63 || stretches[i].second > last ||
@@ -384,7 +384,7 @@ static int expand(reef_space *space, const reef_box_lists *lists, const reef_box
     const reef_box_rule *rule = &space->rule[row->rule];
     reef_entry made = {
         .box = {.times = row->times & space->all_times, .yes = row->yes, .no = row->no},
-        .rule = row->rule, .row = number, 
+        .rule = row->rule, .row = number, .effect = rule->effect, 
         .optional = row->optional == REEF_ROW_OPTIONAL, .unsure = row->optional == REEF_ROW_UNSURE, .side = rule->side, .action = rule->action,
     };
     made.box.high[REEF_AXIS_SECOND] = row->until < space->last ? row->until : space->last;
@@ -496,7 +496,7 @@ static int move_rules(reef_space *space, const int32_t *moved, const reef_box_ru
         before = moved[i];
     }
     for (uint32_t i = 0; i < count; i++)
-        if (rules[i].action > 7 || rules[i].side < 1 || rules[i].side > 3)
+        if (rules[i].effect < 0 || rules[i].action > 7 || rules[i].side < 1 || rules[i].side > 3)
             return REEF_INVALID;
     for (uint32_t i = 0; i < space->entries; i++) {
         const reef_entry *entry = &space->entry[i];

@@ -51,7 +51,7 @@ int reef_space_decide(reef_space *space, const reef_box *boxes, uint32_t count, 
     begin(space, budget);
     int status = REEF_OK;
     for (uint32_t i = count; i-- > 0 && status == REEF_OK;)
-        status = reef_push(space, &boxes[i], 0);
+        status = reef_push(space, &boxes[i], 0, 0);
     while (space->pieces > 0 && status == REEF_OK) {
         if (space->steps > budget) {
             status = REEF_END;
@@ -70,11 +70,11 @@ int reef_space_decide(reef_space *space, const reef_box *boxes, uint32_t count, 
         }
         const reef_entry *entry = &space->entry[found];
         const uint32_t waiting = space->pieces;
-        status = reef_split(space, &piece.box, &entry->box, reef_key(space, found) + 1, &part.box);
+        status = reef_split(space, &piece.box, &entry->box, reef_key(space, found) + 1, 0, &part.box);
         if (entry->optional) { /* it decides this, and may as well not */
             space->pieces = waiting;
             if (status == REEF_OK)
-                status = reef_push(space, &piece.box, reef_key(space, found) + 1);
+                status = reef_push(space, &piece.box, reef_key(space, found) + 1, 0);
         }
         part.old_rule = part.new_rule = entry->rule;
         part.old_row = part.new_row = entry->row;
@@ -96,7 +96,7 @@ static const reef_box_rule *rule_of(const reef_space *space, int32_t rule)
 static int other_side(reef_space *space, const reef_part *known, uint64_t key, bool old_known)
 {
     const uint32_t waiting = space->pieces;
-    int status = reef_push(space, &known->box, key);
+    int status = reef_push(space, &known->box, key, 0);
     const uint8_t action = rule_of(space, old_known ? known->old_rule : known->new_rule)->action;
     while (space->pieces > waiting && status == REEF_OK) {
         if (space->steps > space->limit)
@@ -112,10 +112,10 @@ static int other_side(reef_space *space, const reef_part *known, uint64_t key, b
             const uint32_t before = space->pieces;
             rule = entry->rule;
             row = entry->row;
-            status = reef_split(space, &piece.box, &entry->box, reef_key(space, found) + 1, &part.box);
+            status = reef_split(space, &piece.box, &entry->box, reef_key(space, found) + 1, 0, &part.box);
             if (status == REEF_OK && entry->optional) {
                 space->pieces = before;
-                status = reef_push(space, &piece.box, reef_key(space, found) + 1);
+                status = reef_push(space, &piece.box, reef_key(space, found) + 1, 0);
             }
         }
         int32_t second;
@@ -143,10 +143,10 @@ static int compare_piece(reef_space *space, const reef_piece *piece)
     const reef_entry *entry = &space->entry[found];
     const uint64_t after = reef_key(space, found) + 1;
     const uint32_t waiting = space->pieces;
-    int status = reef_split(space, &piece->box, &entry->box, after, &part.box);
+    int status = reef_split(space, &piece->box, &entry->box, after, 0, &part.box);
     if (status == REEF_OK && entry->optional) {
         space->pieces = waiting;
-        status = reef_push(space, &piece->box, after);
+        status = reef_push(space, &piece->box, after, 0);
     }
     int32_t second;
     if (status != REEF_OK || entry->side == REEF_SIDE_BOTH || !reef_has_moment(space, &part.box, &second))
@@ -178,7 +178,7 @@ static int compare_entry(reef_space *space, uint32_t number)
 {
     const uint64_t own = reef_key(space, number);
     space->pieces = 0;
-    int status = reef_push(space, &space->entry[number].box, 0);
+    int status = reef_push(space, &space->entry[number].box, 0, 0);
     while (space->pieces > 0 && status == REEF_OK) {
         if (space->steps > space->limit)
             return REEF_END;
@@ -187,7 +187,7 @@ static int compare_entry(reef_space *space, uint32_t number)
             uint32_t before = changed_before(space, &piece.box, own);
             if (before != REEF_NO_ENTRY) {
                 reef_box common;
-                status = reef_split(space, &piece.box, &space->entry[before].box, 0, &common);
+                status = reef_split(space, &piece.box, &space->entry[before].box, 0, 0, &common);
                 continue;
             }
         }
@@ -218,7 +218,7 @@ int reef_space_subtract(reef_space *space, const reef_box *boxes, uint32_t count
     begin(space, budget);
     int status = REEF_OK;
     for (uint32_t i = 0; i < count && status == REEF_OK; i++)
-        status = reef_push(space, &boxes[i], 0);
+        status = reef_push(space, &boxes[i], 0, 0);
     while (space->pieces > 0 && status == REEF_OK) {
         const reef_piece piece = space->piece[--space->pieces];
         uint64_t at = piece.key;
@@ -232,7 +232,7 @@ int reef_space_subtract(reef_space *space, const reef_box *boxes, uint32_t count
         int32_t second;
         reef_part part = {.box = piece.box, .old_rule = REEF_NO_RULE, .new_rule = REEF_NO_RULE};
         if (at < taken_count)
-            status = reef_split(space, &piece.box, &taken[at], at + 1, &part.box);
+            status = reef_split(space, &piece.box, &taken[at], at + 1, 0, &part.box);
         else if (reef_has_moment(space, &piece.box, &second))
             status = reef_add_part(space, &part);
     }

@@ -14,6 +14,7 @@ typedef struct reef_entry {
     reef_box box;
     int32_t rule; /* REEF_NO_RULE: it is gone */
     uint32_t row;
+    int32_t effect;
     uint8_t optional, unsure, side, action;
 } reef_entry;
 
@@ -23,13 +24,14 @@ typedef struct reef_node {
     int32_t first_rule, last_rule;
     uint32_t first, count;
     uint32_t child[3]; /* 0: none */
+    int32_t effect; /* of all entries below, or MIXED */
     uint8_t actions, sides;
 } reef_node;
 
-/* A piece of a question; `key` is where in the order of entries the search goes on. */
+/* A piece of a question; `key` is where in the order of entries the search goes on, `bound` where it ends. */
 typedef struct reef_piece {
     reef_box box;
-    uint64_t key;
+    uint64_t key, bound;
 } reef_piece;
 
 struct reef_space {
@@ -66,13 +68,17 @@ struct reef_space {
     uint64_t steps, limit;
 };
 
-/* The entries that meet a box, among rules from `from` to `to`, of given actions and sides. */
+enum { REEF_EFFECT_MIXED = -1, REEF_ANY_EFFECT = 0, REEF_THIS_EFFECT, REEF_OTHER_EFFECT };
+
+/* The entries that meet a box, or that hold all of it, among rules from `from` to `to`. */
 typedef struct reef_walk {
     reef_space *space;
     const reef_box *box;
     int32_t from, to;
     uint8_t actions, sides;
-    bool loose;
+    bool holding; /* only entries that hold all of the box */
+    uint8_t which; /* REEF_..._EFFECT, by `effect` */
+    int32_t effect;
     uint32_t at, end;
     uint32_t depth;
     uint32_t stack[256];
@@ -88,9 +94,10 @@ uint32_t reef_walk_next(reef_walk *walk); /* the number of an entry, or REEF_NO_
 /* Room for `need` elements in a vector of elements of `size` bytes, at most `most` of them. */
 int reef_room(void **vector, uint32_t *room, uint64_t need, size_t size, uint32_t most);
 int reef_index_rules(reef_space *space);
-int reef_push(reef_space *space, const reef_box *box, uint64_t key);
+int reef_push(reef_space *space, const reef_box *box, uint64_t key, uint64_t bound);
 /* Push what is left of `box` beside `taken`, which meets it; what they share goes to `common`. */
-int reef_split(reef_space *space, const reef_box *box, const reef_box *taken, uint64_t key, reef_box *common);
+int reef_split(reef_space *space, const reef_box *box, const reef_box *taken, uint64_t key, uint64_t bound,
+               reef_box *common);
 bool reef_has_moment(reef_space *space, const reef_box *box, int32_t *second);
 int reef_merge_parts(reef_space *space);
 int reef_add_part(reef_space *space, const reef_part *part);
@@ -108,13 +115,18 @@ static inline bool reef_boxes_meet(const reef_box *a, const reef_box *b)
     return reef_meets(a, b->low, b->high) && (a->times & b->times) && !(a->yes & b->no) && !(a->no & b->yes);
 }
 
-/* Is `a` inside `b`? */
-static inline bool reef_box_inside(const reef_box *a, const reef_box *b)
+static inline bool reef_within(const reef_box *a, const int32_t *low, const int32_t *high)
 {
     int out = 0;
     for (int axis = 0; axis < REEF_AXES; axis++)
-        out |= (a->low[axis] < b->low[axis]) | (a->high[axis] > b->high[axis]);
-    return !out && !(a->times & ~b->times) && !(b->yes & ~a->yes) && !(b->no & ~a->no);
+        out |= (a->low[axis] < low[axis]) | (a->high[axis] > high[axis]);
+    return !out;
+}
+
+/* Is `a` inside `b`? */
+static inline bool reef_box_inside(const reef_box *a, const reef_box *b)
+{
+    return reef_within(a, b->low, b->high) && !(a->times & ~b->times) && !(b->yes & ~a->yes) && !(b->no & ~a->no);
 }
 
 static inline uint64_t reef_key(const reef_space *space, uint32_t entry)

@@ -3,8 +3,6 @@
 
 #include "boxes_internal.h"
 
-enum { LOOK_FURTHER = 32 }; /* entries looked at for one that has all of a piece, after the first that has some */
-
 /* The proof of one rule. */
 typedef struct rule_proof {
     reef_space *space;
@@ -54,57 +52,84 @@ static void new_stamp(reef_space *space)
     }
 }
 
-/* An entry of a rule above `rule` that takes something of a box for certain; rather one that takes all. */
-static uint32_t hiding(rule_proof *proof, const reef_box *box, int32_t rule)
+static uint32_t certain(rule_proof *proof, reef_walk *walk)
 {
-    reef_space *space = proof->space;
-    uint32_t some = REEF_NO_ENTRY;
-    int further = LOOK_FURTHER;
-    reef_walk walk;
-    reef_walk_start(&walk, space, box);
-    walk.to = rule - 1;
-    if (rule == 0)
-        return REEF_NO_ENTRY;
-    for (uint32_t found; (found = reef_walk_next(&walk)) != REEF_NO_ENTRY;) {
-        const reef_entry *entry = &space->entry[found];
-        if (entry->unsure) {
+    for (uint32_t found; (found = reef_walk_next(walk)) != REEF_NO_ENTRY;) {
+        const reef_entry *entry = &proof->space->entry[found];
+        if (entry->unsure)
             proof->doubt = true;
-            continue;
-        }
-        if (entry->optional)
-            continue;
-        if (some == REEF_NO_ENTRY)
-            some = found;
-        if (reef_box_inside(box, &entry->box))
+        else if (!entry->optional)
             return found;
-        if (--further == 0)
-            break;
     }
-    return some;
+    return REEF_NO_ENTRY;
 }
 
-/* The first entry at or after `key` that meets a box. */
-static uint32_t following(rule_proof *proof, const reef_box *box, uint64_t key)
+/* An entry of a rule above that takes something of a box for certain; one that takes all if there is one. */
+static uint32_t hiding(rule_proof *proof, const reef_box *box)
+{
+    reef_walk walk;
+    if (proof->rule == 0)
+        return REEF_NO_ENTRY;
+    reef_walk_start(&walk, proof->space, box);
+    walk.to = proof->rule - 1;
+    walk.holding = true;
+    uint32_t found = certain(proof, &walk);
+    if (found != REEF_NO_ENTRY)
+        return found;
+    reef_walk_start(&walk, proof->space, box);
+    walk.to = proof->rule - 1;
+    return certain(proof, &walk);
+}
+
+/* An entry below, before `bound`, that decides something of a box as the rule does; one that has all of it if there is
+ * one, and of these the first. */
+static uint32_t alike(rule_proof *proof, const reef_box *box, uint64_t bound, bool all)
 {
     reef_space *space = proof->space;
-    uint64_t best = UINT64_MAX, doubt = UINT64_MAX;
+    reef_walk walk;
+    reef_walk_start(&walk, space, box);
+    walk.from = proof->rule + 1;
+    walk.to = (int32_t)(bound >> 32 > INT32_MAX ? INT32_MAX : bound >> 32);
+    walk.which = REEF_THIS_EFFECT;
+    walk.effect = space->rule[proof->rule].effect;
+    walk.holding = all;
+    uint32_t best = REEF_NO_ENTRY;
+    for (uint32_t found; (found = reef_walk_next(&walk)) != REEF_NO_ENTRY;) {
+        const reef_entry *entry = &space->entry[found];
+        proof->doubt |= entry->unsure && !all;
+        if (entry->optional || entry->unsure || reef_key(space, found) >= bound)
+            continue; /* that it decides cannot be relied upon */
+        if (!all)
+            return found;
+        if (best == REEF_NO_ENTRY || reef_key(space, found) < reef_key(space, best)) {
+            best = found;
+            walk.to = entry->rule;
+        }
+    }
+    return best;
+}
+
+/* The first entry at or after `key` and before `bound` that decides something of a box otherwise than the rule. */
+static uint32_t otherwise(rule_proof *proof, const reef_box *box, uint64_t key, uint64_t bound)
+{
+    reef_space *space = proof->space;
+    uint64_t best = bound;
     reef_walk walk;
     reef_walk_start(&walk, space, box);
     walk.from = (int32_t)(key >> 32);
+    walk.to = (int32_t)(bound >> 32 > INT32_MAX ? INT32_MAX : bound >> 32);
+    walk.which = REEF_OTHER_EFFECT;
+    walk.effect = space->rule[proof->rule].effect;
     for (uint32_t found; (found = reef_walk_next(&walk)) != REEF_NO_ENTRY;) {
-        uint64_t at = reef_key(space, found);
-        if (at < key)
-            continue;
+        const uint64_t at = reef_key(space, found);
         if (space->entry[found].unsure) {
-            doubt = at < doubt ? at : doubt;
-        } else if (at < best) {
+            proof->doubt = true;
+        } else if (at >= key && at < best) {
             best = at;
             walk.to = space->entry[found].rule;
         }
     }
-    if (doubt < best)
-        proof->doubt = true;
-    return best == UINT64_MAX ? REEF_NO_ENTRY : (uint32_t)best;
+    return best == bound ? REEF_NO_ENTRY : (uint32_t)best;
 }
 
 /* Is all of a box in the entries of some rules? REEF_OK: yes; REEF_UNSUPPORTED: no, and `left` is in none. */
@@ -112,7 +137,7 @@ static int covered(reef_space *space, const reef_box *box, const int32_t *rules,
                    reef_box *left)
 {
     const uint32_t waiting = space->pieces;
-    int status = reef_push(space, box, 0);
+    int status = reef_push(space, box, 0, 0);
     while (space->pieces > waiting && status == REEF_OK) {
         if (space->steps > limit)
             status = REEF_END;
@@ -133,7 +158,7 @@ static int covered(reef_space *space, const reef_box *box, const int32_t *rules,
         reef_box common;
         if (taker != NULL) {
             if (status == REEF_OK)
-                status = reef_split(space, &piece.box, &taker->box, 0, &common);
+                status = reef_split(space, &piece.box, &taker->box, 0, 0, &common);
         } else if (status == REEF_OK && reef_has_moment(space, &piece.box, &second)) {
             *left = piece.box;
             status = REEF_UNSUPPORTED;
@@ -183,84 +208,126 @@ static void sort_others(reef_finding *finding)
     }
 }
 
+/* What a search has seen of a rule: whether anything reaches it, and who decides that without it. */
+typedef struct rule_search {
+    reef_finding alike;
+    uint32_t above, below; /* stamps: rules that hide it, rules that decide alike */
+    bool reached;
+} rule_search;
+
+enum { NEEDED = 1000 }; /* besides the values of reef_status */
+#define NO_BOUND UINT64_MAX
+
+/* A piece that is decided otherwise (by the entry at `bound`, or by the fallback) unless rules before that take it. */
+static int search_bounded(rule_proof *proof, rule_search *search, const reef_piece *piece)
+{
+    reef_space *space = proof->space;
+    reef_box common;
+    int32_t second;
+    if (!reef_has_moment(space, &piece->box, &second))
+        return REEF_OK;
+    uint32_t found = alike(proof, &piece->box, piece->bound, true);
+    if (found == REEF_NO_ENTRY)
+        found = alike(proof, &piece->box, piece->bound, false);
+    if (found == REEF_NO_ENTRY)
+        return NEEDED;
+    space->now_stamp = search->below;
+    name_other(space, &search->alike, space->entry[found].rule);
+    return reef_split(space, &piece->box, &space->entry[found].box, 0, piece->bound, &common);
+}
+
+/* A piece: hidden in part; or reached, and then decided by rules below, of which those that do otherwise are looked at. */
+static int search_piece(rule_proof *proof, rule_search *search, const reef_entry *own, const reef_piece *piece)
+{
+    reef_space *space = proof->space;
+    const uint64_t behind = (uint64_t)(uint32_t)(proof->rule + 1) << 32;
+    reef_box common;
+    int32_t second;
+    if (piece->key == 0) {
+        uint32_t found = hiding(proof, &piece->box);
+        if (found != REEF_NO_ENTRY) {
+            space->now_stamp = search->above;
+            name_other(space, proof->finding, space->entry[found].rule);
+            return reef_split(space, &piece->box, &space->entry[found].box, 0, 0, &common);
+        }
+        if (!reef_has_moment(space, &piece->box, &second))
+            return REEF_OK;
+        if (!search->reached)
+            show(&search->alike, &piece->box, own);
+        search->reached = true;
+    }
+    uint32_t all = alike(proof, &piece->box, NO_BOUND, true);
+    const uint64_t end = all == REEF_NO_ENTRY ? NO_BOUND : reef_key(space, all);
+    uint32_t next = otherwise(proof, &piece->box, piece->key > behind ? piece->key : behind, end);
+    int status = REEF_OK;
+    if (next != REEF_NO_ENTRY) {
+        status = reef_push(space, &piece->box, reef_key(space, next) + 1, 0);
+        const uint32_t waiting = space->pieces;
+        if (status == REEF_OK)
+            status = reef_split(space, &piece->box, &space->entry[next].box, 0, 0, &common);
+        space->pieces = waiting; /* only what they share is of interest */
+        return status == REEF_OK ? reef_push(space, &common, 0, reef_key(space, next)) : status;
+    }
+    space->now_stamp = search->below;
+    if (all != REEF_NO_ENTRY)
+        name_other(space, &search->alike, space->entry[all].rule);
+    else if (space->fallback.effect == space->rule[proof->rule].effect)
+        name_other(space, &search->alike, REEF_NO_RULE);
+    else
+        status = reef_push(space, &piece->box, 0, NO_BOUND);
+    return status;
+}
+
+static int search_box(rule_proof *proof, rule_search *search, const reef_entry *own)
+{
+    reef_space *space = proof->space;
+    space->pieces = 0;
+    int status = reef_push(space, &own->box, 0, 0);
+    while (space->pieces > 0 && status == REEF_OK) {
+        if (space->steps > proof->limit)
+            return REEF_END;
+        const reef_piece piece = space->piece[--space->pieces];
+        status = piece.bound != 0 ? search_bounded(proof, search, &piece) : search_piece(proof, search, own, &piece);
+    }
+    return status;
+}
+
 /* Dead, without effect, or neither: a search for one packet that would be decided otherwise without the rule. */
 static int prove_reach(rule_proof *proof)
 {
     reef_space *space = proof->space;
-    const uint64_t behind = (uint64_t)(uint32_t)(proof->rule + 1) << 32;
-    const int32_t effect = space->rule[proof->rule].effect;
-    reef_finding alike = {.others = 0}, *dead = proof->finding;
-    bool reached = false;
-    uint32_t i = proof->rule == 0 ? 0 : space->rule_end[proof->rule - 1];
+    rule_search search = {.reached = false};
+    reef_finding *dead = proof->finding;
     new_stamp(space);
-    uint32_t above = space->now_stamp;
-    new_stamp(space); /* rules below have a stamp of their own: no rule is both */
-    uint32_t below = space->now_stamp;
+    search.above = space->now_stamp;
+    new_stamp(space);
+    search.below = space->now_stamp;
+    uint32_t i = proof->rule == 0 ? 0 : space->rule_end[proof->rule - 1];
     for (; i < space->rule_end[proof->rule]; i++) {
         const reef_entry *own = &space->entry[space->rule_entry[i]];
+        int32_t second;
         if (own->unsure)
             return REEF_END;
-        int32_t second;
         if (!reef_has_moment(space, &own->box, &second))
             continue; /* its schedule is not on before it expires */
-        space->pieces = 0;
-        int status = reef_push(space, &own->box, 0);
-        while (space->pieces > 0) {
-            if (status != REEF_OK || space->steps > proof->limit)
-                return status == REEF_NOMEM ? status : REEF_END;
-            const reef_piece piece = space->piece[--space->pieces];
-            reef_box common;
-            if (piece.key == 0) {
-                uint32_t found = hiding(proof, &piece.box, proof->rule);
-                if (found != REEF_NO_ENTRY) {
-                    space->now_stamp = above;
-                    name_other(space, dead, space->entry[found].rule);
-                    space->now_stamp = below;
-                    status = reef_split(space, &piece.box, &space->entry[found].box, 0, &common);
-                    continue;
-                }
-                if (!reef_has_moment(space, &piece.box, &second))
-                    continue;
-                if (!reached)
-                    show(&alike, &piece.box, own);
-                reached = true;
-            }
-            uint32_t next = following(proof, &piece.box, piece.key > behind ? piece.key : behind);
-            const int32_t decider = next == REEF_NO_ENTRY ? REEF_NO_RULE : space->entry[next].rule;
-            const int32_t then = next == REEF_NO_ENTRY ? space->fallback.effect : space->rule[decider].effect;
-            const uint64_t key = next == REEF_NO_ENTRY ? 0 : reef_key(space, next) + 1;
-            const uint32_t waiting = space->pieces;
-            common = piece.box;
-            if (next != REEF_NO_ENTRY)
-                status = reef_split(space, &piece.box, &space->entry[next].box, key, &common);
-            if (status != REEF_OK || !reef_has_moment(space, &common, &second))
-                continue;
-            if (then != effect) {
-                dead->kind = 0; /* the rule is needed */
-                return proof->doubt ? REEF_END : REEF_OK;
-            }
-            name_other(space, &alike, decider);
-            if (next != REEF_NO_ENTRY && space->entry[next].optional) {
-                space->pieces = waiting; /* when its condition does not hold, what comes later decides */
-                status = reef_push(space, &piece.box, key);
-            }
-        }
+        int status = search_box(proof, &search, own);
+        if (status == NEEDED)
+            return proof->doubt ? REEF_END : REEF_OK;
+        if (status != REEF_OK)
+            return status;
     }
-    if (!reached && dead->others == 0) {
-        dead->kind = REEF_FINDING_EMPTY; /* there is no moment at which it holds */
-        return REEF_OK;
-    }
-    if (!reached) {
-        dead->kind = REEF_FINDING_DEAD;
+    if (!search.reached) {
+        /* Without others there is no moment at which it holds. */
+        dead->kind = dead->others == 0 ? REEF_FINDING_EMPTY : REEF_FINDING_DEAD;
         int status = fewer(proof);
         sort_others(dead);
         return status;
     }
     if (proof->doubt)
         return REEF_END;
-    alike.rule = proof->rule;
-    alike.kind = REEF_FINDING_NO_EFFECT;
-    *dead = alike;
+    *dead = search.alike;
+    dead->rule = proof->rule;
+    dead->kind = REEF_FINDING_NO_EFFECT;
     sort_others(dead);
     return REEF_OK;
 }
@@ -286,17 +353,17 @@ static int decided_above(rule_proof *proof, const reef_box *shared, reef_box *wi
 {
     reef_space *space = proof->space;
     const uint32_t waiting = space->pieces;
-    int status = reef_push(space, shared, 0), answer = REEF_UNSUPPORTED;
+    int status = reef_push(space, shared, 0, 0), answer = REEF_UNSUPPORTED;
     while (space->pieces > waiting && status == REEF_OK && answer == REEF_UNSUPPORTED) {
         if (space->steps > proof->limit)
             status = REEF_END;
         const reef_piece piece = space->piece[--space->pieces];
-        uint32_t found = hiding(proof, &piece.box, proof->rule);
+        uint32_t found = hiding(proof, &piece.box);
         reef_box common;
         int32_t second;
         if (found != REEF_NO_ENTRY) {
             if (status == REEF_OK)
-                status = reef_split(space, &piece.box, &space->entry[found].box, 0, &common);
+                status = reef_split(space, &piece.box, &space->entry[found].box, 0, 0, &common);
         } else if (reef_has_moment(space, &piece.box, &second)) {
             *witness = piece.box;
             answer = REEF_OK;
@@ -391,13 +458,13 @@ static int prove_rule(reef_space *space, int32_t rule, uint64_t limit, uint32_t 
             finding.row = space->entry[space->rule_entry[first]].row;
             finding.row_optional = space->entry[space->rule_entry[first]].optional;
         }
+        if (finding.kind == REEF_FINDING_EMPTY)
+            finding.witness.low[0] = 1, finding.witness.high[0] = 0;
         reef_finding *kept = new_finding(space, rule, finding.kind);
         if (kept == NULL)
             return REEF_NOMEM;
-        if (finding.kind == REEF_FINDING_EMPTY)
-            return REEF_OK;
         *kept = finding;
-        if (finding.kind == REEF_FINDING_DEAD)
+        if (finding.kind != REEF_FINDING_NO_EFFECT)
             return REEF_OK; /* it decides nothing, so it wins no conflict */
     }
     status = prove_conflicts(&proof, conflicts);

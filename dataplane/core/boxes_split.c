@@ -4,17 +4,18 @@
 
 #include "boxes_internal.h"
 
-int reef_push(reef_space *space, const reef_box *box, uint64_t key)
+int reef_push(reef_space *space, const reef_box *box, uint64_t key, uint64_t bound)
 {
     int status = reef_room((void **)&space->piece, &space->piece_room, (uint64_t)space->pieces + 1,
                            sizeof *space->piece, REEF_PIECES_MAX);
     if (status != REEF_OK)
         return status == REEF_FULL ? REEF_END : status; /* a question of too many pieces is one without an answer */
-    space->piece[space->pieces++] = (reef_piece){*box, key};
+    space->piece[space->pieces++] = (reef_piece){*box, key, bound};
     return REEF_OK;
 }
 
-int reef_split(reef_space *space, const reef_box *box, const reef_box *taken, uint64_t key, reef_box *common)
+int reef_split(reef_space *space, const reef_box *box, const reef_box *taken, uint64_t key, uint64_t bound,
+               reef_box *common)
 {
     reef_box inside = *box;
     int status = REEF_OK;
@@ -23,34 +24,34 @@ int reef_split(reef_space *space, const reef_box *box, const reef_box *taken, ui
             reef_box rest = inside;
             rest.high[axis] = taken->low[axis] - 1;
             inside.low[axis] = taken->low[axis];
-            status = reef_push(space, &rest, key);
+            status = reef_push(space, &rest, key, bound);
         }
         if (status == REEF_OK && inside.high[axis] > taken->high[axis]) {
             reef_box rest = inside;
             rest.low[axis] = taken->high[axis] + 1;
             inside.high[axis] = taken->high[axis];
-            status = reef_push(space, &rest, key);
+            status = reef_push(space, &rest, key, bound);
         }
     }
     if (status == REEF_OK && (inside.times & ~taken->times)) {
         reef_box rest = inside;
         rest.times &= ~taken->times;
         inside.times &= taken->times;
-        status = reef_push(space, &rest, key);
+        status = reef_push(space, &rest, key, bound);
     }
     for (uint64_t open = taken->yes & ~inside.yes; open && status == REEF_OK; open &= open - 1) {
         uint64_t bit = open & (~open + 1);
         reef_box rest = inside;
         rest.no |= bit;
         inside.yes |= bit;
-        status = reef_push(space, &rest, key);
+        status = reef_push(space, &rest, key, bound);
     }
     for (uint64_t open = taken->no & ~inside.no; open && status == REEF_OK; open &= open - 1) {
         uint64_t bit = open & (~open + 1);
         reef_box rest = inside;
         rest.yes |= bit;
         inside.no |= bit;
-        status = reef_push(space, &rest, key);
+        status = reef_push(space, &rest, key, bound);
     }
     *common = inside;
     return status;

@@ -24,6 +24,7 @@ static void hull_of(reef_space *space, reef_node *node, uint32_t first, uint32_t
     memcpy(node->high, entry->box.high, sizeof node->high);
     node->first_rule = node->last_rule = entry->rule;
     node->first = first;
+    node->effect = entry->effect;
     for (uint32_t i = 0; i < count; i++, entry++) {
         for (int axis = 0; axis < REEF_AXES; axis++) {
             node->low[axis] = entry->box.low[axis] < node->low[axis] ? entry->box.low[axis] : node->low[axis];
@@ -33,6 +34,8 @@ static void hull_of(reef_space *space, reef_node *node, uint32_t first, uint32_t
         node->last_rule = entry->rule > node->last_rule ? entry->rule : node->last_rule;
         node->actions |= (uint8_t)(1u << entry->action);
         node->sides |= entry->side;
+        if (entry->effect != node->effect)
+            node->effect = REEF_EFFECT_MIXED;
     }
 }
 
@@ -159,6 +162,9 @@ void reef_walk_start(reef_walk *walk, reef_space *space, const reef_box *box)
     walk->to = INT32_MAX;
     walk->actions = 0xff;
     walk->sides = REEF_SIDE_BOTH;
+    walk->holding = false;
+    walk->which = REEF_ANY_EFFECT;
+    walk->effect = 0;
     walk->at = space->treed; /* the loose entries first */
     walk->end = space->entries;
     walk->depth = 0;
@@ -166,25 +172,43 @@ void reef_walk_start(reef_walk *walk, reef_space *space, const reef_box *box)
         walk->stack[walk->depth++] = 0;
 }
 
+static bool entry_fits(const reef_walk *walk, const reef_entry *entry)
+{
+    if (entry->rule < walk->from || entry->rule > walk->to || !(entry->side & walk->sides) ||
+        !(walk->actions >> entry->action & 1))
+        return false;
+    if (walk->which != REEF_ANY_EFFECT && (entry->effect == walk->effect) != (walk->which == REEF_THIS_EFFECT))
+        return false;
+    return walk->holding ? reef_box_inside(walk->box, &entry->box) : reef_boxes_meet(walk->box, &entry->box);
+}
+
+static bool node_fits(const reef_walk *walk, const reef_node *node)
+{
+    if (node->first_rule > walk->to || node->last_rule < walk->from || !(node->actions & walk->actions) ||
+        !(node->sides & walk->sides))
+        return false;
+    if (walk->which == REEF_THIS_EFFECT ? node->effect != REEF_EFFECT_MIXED && node->effect != walk->effect
+                                        : walk->which == REEF_OTHER_EFFECT && node->effect == walk->effect)
+        return false;
+    return walk->holding ? reef_within(walk->box, node->low, node->high)
+                         : reef_meets(walk->box, node->low, node->high);
+}
+
 uint32_t reef_walk_next(reef_walk *walk)
 {
     reef_space *space = walk->space;
-    const reef_box *box = walk->box;
     for (;;) {
         while (walk->at < walk->end) {
             uint32_t number = walk->at++;
-            const reef_entry *entry = &space->entry[number];
             space->steps++;
-            if (entry->rule >= walk->from && entry->rule <= walk->to && (entry->side & walk->sides) &&
-                (walk->actions >> entry->action & 1) && reef_boxes_meet(box, &entry->box))
+            if (entry_fits(walk, &space->entry[number]))
                 return number;
         }
         if (walk->depth == 0)
             return REEF_NO_ENTRY;
         const reef_node *node = &space->node[walk->stack[--walk->depth]];
         space->steps++;
-        if (node->first_rule > walk->to || node->last_rule < walk->from || !(node->actions & walk->actions) ||
-            !(node->sides & walk->sides) || !reef_meets(box, node->low, node->high))
+        if (!node_fits(walk, node))
             continue;
         if (node->count > 0) {
             walk->at = node->first;
