@@ -140,13 +140,6 @@ def _text_verbs(tree: _Tree) -> None:
         default=[],
         help="a baseline that FILE must inherit (besides those that this gateway requires)",
     )
-    check.add_argument(
-        "--require",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="a baseline that FILE must inherit (besides those that this gateway requires)",
-    )
     fmt = tree.verb("fmt", "text:fmt", "Write policy texts in their canonical form; comments and order stay")
     fmt.add_argument(
         "files", nargs="+", metavar="FILE", help="a policy text; - for standard input to standard output"
@@ -234,6 +227,25 @@ def _look_verbs(tree: _Tree) -> None:
     )
     used.add_argument("--unused", action="store_true", help="instead: what is defined and used by nothing")
     used.add_argument("--file", default="", metavar="FILE", help="in this text (default: in what runs)")
+    suggest = tree.verb(
+        "suggest",
+        "suggest:suggest",
+        "Say what rules could be narrowed to without losing what they matched; nothing changes",
+        "Of the rules that allow: fewer zones, addresses and services, from what was seen; and what was never hit.",
+    )
+    suggest.add_argument("rule", nargs="?", default="", metavar="RULE", help="this one, and why not (default: all)")
+    suggest.add_argument(
+        "--window", type=_seconds, default=90 * 86_400, metavar="TIME", help="look back so far (default 90d)"
+    )
+    suggest.add_argument(
+        "--at-least",
+        type=_seconds,
+        default=7 * 86_400,
+        metavar="TIME",
+        help="suggest nothing for rules seen for less (default 7d)",
+    )
+    suggest.add_argument("--most", type=_positive, default=16, metavar="N", help="words of one key (default 16)")
+    suggest.add_argument("--diff", action="store_true", help="print only the edits, as one unified diff")
     diff = tree.verb("diff", "past:diff", "Compare two generations or texts: lines, then what it means in words and in traffic")
     diff.add_argument("old", metavar="A", help="a generation number or a file")
     diff.add_argument("new", metavar="B", help="a generation number or a file")

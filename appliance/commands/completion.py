@@ -72,6 +72,7 @@ _ASKED = {
     ("diff", "old"): _generations,
     ("diff", "new"): _generations,
     ("flows", "rule"): _rules,
+    ("suggest", "rule"): _rules,
     ("log", "rule"): _rules,
     ("log", "zone"): _zones,
     ("sets", "name"): _sets,

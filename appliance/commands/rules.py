@@ -21,7 +21,7 @@ from appliance.policy.bundle import RuleInfo
 DAY = 86_400
 WINDOW = 90 * DAY
 # What a rule may lack of the time it was to be watched and still be called unused: a boot takes a minute or two.
-_LACK = 0.01
+LACK = 0.01
 _MANY = 20
 _STYLES = {"allow": "", "deny": "red", "reject": "red"}
 
@@ -98,8 +98,8 @@ def rules(options: argparse.Namespace, terminal: Terminal) -> int:
         lines = [line for line in lines if not line.hits]
     if options.unused is not None:
         silent = [line for line in lines if line.last < now - window]
-        lines = [line for line in silent if line.watched >= window * (1 - _LACK)]
-        short = [line for line in silent if line.watched < window * (1 - _LACK)]
+        lines = [line for line in silent if line.watched >= window * (1 - LACK)]
+        short = [line for line in silent if line.watched < window * (1 - LACK)]
     if options.sort:
         lines.sort(key=_ORDERS[options.sort])
     found = msgspec.structs.replace(found, rules=tuple(lines), too_short=tuple(short))

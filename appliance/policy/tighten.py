@@ -65,24 +65,24 @@ def tighten(rule: Rule, seen: Iterable[Seen], policy: Policy, most: int = MOST) 
     """The narrowest readable rule that matches all of `seen` which `rule` matches. With nothing seen, no changes."""
     matched = [one for one in seen if matches(rule, one)]
     changes: list[Narrowing] = []
-    narrowed = rule
+    smaller = rule
     if matched:
         for zones in (_zones("from", rule, matched), _zones("to", rule, matched)):
             if zones is not None:
                 changes.append(zones)
                 key = "sources" if zones.field == "from" else "destinations"
-                narrowed = msgspec.structs.replace(narrowed, **{key: zones.after})
+                smaller = msgspec.structs.replace(smaller, **{key: zones.after})
         # People are matched by their source, which is another tomorrow.
         if not rule.people and (found := _addresses("source", rule, matched, policy, most)):
             changes.append(found[0])
-            narrowed = msgspec.structs.replace(narrowed, source=found[1], said_source=found[0].after)
+            smaller = msgspec.structs.replace(smaller, source=found[1], said_source=found[0].after)
         if found := _addresses("destination", rule, matched, policy, most):
             changes.append(found[0])
-            narrowed = msgspec.structs.replace(narrowed, destination=found[1], said_destination=found[0].after)
+            smaller = msgspec.structs.replace(smaller, destination=found[1], said_destination=found[0].after)
         if services := _services(rule, matched, policy, most):
             changes.append(services[0])
-            narrowed = msgspec.structs.replace(narrowed, services=services[1], said_service=services[0].after)
-    return Suggestion(rule.id, sum(one.times for one in matched), tuple(changes), narrowed)
+            smaller = msgspec.structs.replace(smaller, services=services[1], said_service=services[0].after)
+    return Suggestion(rule.id, sum(one.times for one in matched), tuple(changes), smaller)
 
 
 def matches(rule: Rule, one: Seen) -> bool:
@@ -187,10 +187,10 @@ def _ports(entries: tuple[ServiceEntry, ...]) -> int:
 # --- the text ---------------------------------------------------------------------------------------
 
 
-def rewritten(text: str, suggestion: Suggestion) -> str:
-    """The policy text with the rule narrowed, every other line as it is. Raises `EditError`."""
-    words: dict[str, tuple[str, ...]] = {change.field: change.after for change in suggestion.changes}
-    return edit.replace(text, suggestion.rule, edit.with_keys(edit.rule(text, suggestion.rule), words))
+def narrowed(text: str, ident: str, changes: Iterable[Narrowing]) -> str:
+    """The policy text with a rule narrowed, every other line as it is. Raises `EditError`."""
+    words: dict[str, tuple[str, ...]] = {change.field: change.after for change in changes}
+    return edit.replace(text, ident, edit.with_keys(edit.rule(text, ident), words))
 
 
 def known_rule(policy: Policy, ident: str) -> Rule:

@@ -13,7 +13,7 @@ from appliance.policy.covering import cover_addresses, cover_services, size
 from appliance.policy.model import EVERYTHING, AddressSet, Policy, Range, Rule, ServiceEntry
 from appliance.policy.parse import parse
 from appliance.policy.services import words_of_entry
-from appliance.policy.tighten import Seen, Suggestion, matches, rewritten, tighten
+from appliance.policy.tighten import Seen, Suggestion, matches, narrowed, tighten
 
 HEAD = """\
 reef: 1
@@ -101,14 +101,14 @@ def test_a_narrowed_rule_matches_everything_seen_and_nothing_that_the_rule_did_n
         dice = random.Random(f"{number} {spread} {seed}")
         seen = [random_seen(dice, spread) for _ in range(dice.choice([1, 5, 60]))]
         suggestion = tighten(rule, seen, policy)
-        narrowed = suggestion.narrowed
+        smaller = suggestion.narrowed
         held = [one for one in seen if plainly(rule, one)]
         assert suggestion.flows == len(held)
-        assert all(plainly(narrowed, one) and matches(narrowed, one) for one in held)
+        assert all(plainly(smaller, one) and matches(smaller, one) for one in held)
         probes = [*seen, *(random_seen(dice, 70_000) for _ in range(200))]
-        assert not any(plainly(narrowed, one) and not plainly(rule, one) for one in probes)
-        assert not addresses.without(narrowed.source.ranges, rule.source.ranges)
-        assert not addresses.without(narrowed.destination.ranges, rule.destination.ranges)
+        assert not any(plainly(smaller, one) and not plainly(rule, one) for one in probes)
+        assert not addresses.without(smaller.source.ranges, rule.source.ranges)
+        assert not addresses.without(smaller.destination.ranges, rule.destination.ranges)
         the_text_says_it(text, suggestion)
 
 
@@ -116,7 +116,7 @@ def the_text_says_it(text: str, suggestion: Suggestion) -> None:
     """The edited text parses to the narrowed rule, and every line outside of it stayed."""
     if not suggestion.changes:
         return
-    edited = rewritten(text, suggestion)
+    edited = narrowed(text, suggestion.rule, suggestion.changes)
     policy, _ = parse(edited, "p.yaml", inherited={})
     read, meant = policy.rules[0], suggestion.narrowed
     assert set(read.sources) == set(meant.sources)
@@ -140,7 +140,7 @@ def test_any_becomes_the_addresses_that_were_seen() -> None:
     assert changes["destination"].after == ("records",)
     assert changes["service"].after == ("https",)
     assert suggestion.flows == 28
-    assert "    destination: records\n    service: https\n" in rewritten(text, suggestion)
+    assert "    destination: records\n    service: https\n" in narrowed(text, suggestion.rule, suggestion.changes)
 
 
 def test_a_rule_that_is_tight_already_or_matched_nothing_is_left_alone() -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import build_parser
-from appliance.commands import failure, followed, health, live, past, rules, text, whereused, why
+from appliance.commands import failure, followed, health, live, past, rules, suggest, text, whereused, why
 from appliance.commands.flows import FlowLine
 from appliance.control import messages, messages_why
+from appliance.policy.tighten import Narrowing
 from appliance.policy.why import Answer, NearMiss, Step
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
@@ -63,6 +64,7 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
         ("reef show status", [messages.StatusReport, messages.ProcessHealth]),
         ("reef show generation", [messages.Shown]),
         ("reef show rules", [rules.RuleList, rules.RuleLine, messages.Gap]),
+        ("reef suggest", [suggest.Proposal, Narrowing]),
         ("reef where-used", [whereused.Named, whereused.Place, whereused.Unused]),
         ("reef show zones", [live.ZoneLine]),
         ("reef show connections", [live.ConnectionLine]),
