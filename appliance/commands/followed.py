@@ -9,7 +9,7 @@ import msgspec
 from appliance.commands.asked import Asked
 from appliance.commands.failure import FORBIDDEN, REFUSED, Failure
 from appliance.control.messages_why import Trace, Traced, Tracing, Trail
-from appliance.control.probe import ProbeError
+from appliance.control.probe import ICMP_IDENTIFIER, ProbeError
 from appliance.control.probe import send as send_probe
 from appliance.policy import addresses
 from appliance.policy.boxes import PORT_PROTOCOLS
@@ -68,7 +68,7 @@ def send(known: Asked, packet: Packet, *, deliver: bool) -> Kernel:
     """Send the packet and follow it. Without `deliver` nobody gets it."""
     assert known.gateway is not None
     asked = msgspec.structs.replace(
-        _description(packet), source_port=_identifier(packet), seconds=_PROBE_SECONDS, probe=True, deliver=deliver
+        _description(packet), source_port=identifier(packet), seconds=_PROBE_SECONDS, probe=True, deliver=deliver
     )
     tracing = known.gateway.ask(asked, Tracing)
     try:
@@ -87,9 +87,8 @@ def send(known: Asked, packet: Packet, *, deliver: bool) -> Kernel:
     return Kernel(f"a packet sent {where}: {_words(traced)}{end}", traced)
 
 
-def _identifier(packet: Packet) -> int:
-    from appliance.control.probe import ICMP_IDENTIFIER
-
+def identifier(packet: Packet) -> int:
+    """What connection tracking tells the probe by: its source port, or the number of its echo."""
     return ICMP_IDENTIFIER if packet.protocol in (1, 58) else packet.source_port
 
 

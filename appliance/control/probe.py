@@ -92,7 +92,7 @@ def send(packet: Packet, applyd: Path) -> None:
         # Only this thread changes its namespace, and it ends here.
         try:
             _enter(applyd)
-            _send(packet)
+            send_here(packet)
         except (OSError, ProbeError) as error:
             failed.append(error)
 
@@ -115,7 +115,8 @@ def _enter(applyd: Path) -> None:
         os.close(own)
 
 
-def _send(packet: Packet) -> None:
+def send_here(packet: Packet) -> None:
+    """Send it in the network namespace of this thread. Raises OSError, `ProbeError`."""
     data = build(packet)
     if packet.entering:
         kind = 0x0800 if packet.version == 4 else 0x86DD
