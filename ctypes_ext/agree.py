@@ -1,7 +1,7 @@
 """Whether two first-match programs decide every packet alike: typed calls over `_agree`.
 
-A program is rows over seven axes (`dataplane/include/reef/agree.h`). Values on an axis are numbered in a `Space`, so that
-equal values have equal numbers; what a row does is a number that the caller gives, so that equal deeds are equal.
+A program is rows over seven axes (`dataplane/include/reef/agree.h`). Values on an axis are numbered in a `Space`, so
+that equal values have equal numbers; what a row does is a number that the caller gives, so that equal deeds are equal.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ ENDS, SKIPS, IF_ENDS, IF_SKIPS = 1, 2, 3, 4
 ROW = 10  # numbers of a row: seven of values, leaf, what it does, how far it skips
 Interval = tuple[int, int]
 Values = tuple[Interval, ...]
+EVERY: Values = ((0, (1 << 128) - 1),)
 
 _CELLS = 256
 _RESIDUE = 65_536
@@ -43,16 +44,17 @@ class Space:
     """The values that rows hold on their axes, by number."""
 
     def __init__(self) -> None:
-        self._numbers: dict[Values, int] = {}
+        self._numbers: dict[Values | None, int] = {}
         self._intervals = bytearray()
         self._values = array("I")
         self._count = 0
+        self._numbers[None] = self.number(EVERY)
 
     def number(self, values: Values) -> int:
         """The number of disjoint, ascending closed intervals."""
         found = self._numbers.get(values)
         if found is None:
-            found = self._numbers[values] = len(self._numbers)
+            found = self._numbers[values] = len(self._values) // 2
             self._values.extend((self._count, len(values)))
             for first, last in values:
                 self._intervals += first.to_bytes(16, "big")
@@ -60,14 +62,24 @@ class Space:
             self._count += len(values)
         return found
 
+    def numbers(self, product: Sequence[Values | None]) -> list[int]:
+        """The numbers of the values on several axes; None is every value."""
+        known = self._numbers
+        found = [known.get(values, -1) for values in product]
+        if -1 in found:
+            for axis, values in enumerate(product):
+                if found[axis] < 0 and values is not None:
+                    found[axis] = self.number(values)
+        return found
+
     def compare(self, whole: Sequence[Interval], one: array[int], other: array[int], budget: int) -> Answer:
-        """Compare two programs, each an array ("I") of rows of `ROW` numbers. Raises ValueError for rows that name values
-        which this space does not have."""
+        """Compare two programs, each an array ("I") of rows of `ROW` numbers. Raises ValueError for rows that name
+        values which this space does not have."""
         intervals = ffi.from_buffer("struct reef_agree_interval[]", bytes(self._intervals))
         values = ffi.from_buffer("struct reef_agree_values[]", self._values.tobytes())
         space = ffi.new("struct reef_agree_space *")
         space.intervals, space.interval_count = intervals, self._count
-        space.values, space.values_count = values, len(self._numbers)
+        space.values, space.values_count = values, len(self._values) // 2
         for axis, (first, last) in enumerate(whole):
             space.whole[axis].first = first.to_bytes(16, "big")
             space.whole[axis].last = last.to_bytes(16, "big")
@@ -87,7 +99,8 @@ class Space:
         found = []
         for cell in cells[0 : answer.cell_count]:
             box = tuple(
-                (int.from_bytes(bytes(span.first), "big"), int.from_bytes(bytes(span.last), "big")) for span in cell.box
+                (int.from_bytes(bytes(span.first), "big"), int.from_bytes(bytes(span.last), "big"))
+                for span in cell.box
             )
             begin, middle = cell.start, cell.start + cell.counts[0]
             end = middle + cell.counts[1]

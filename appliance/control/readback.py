@@ -1,7 +1,7 @@
 """Reading back what the kernel holds: tables, chains, rules, sets and elements, as one consistent moment.
 
-Raw dumps: a table of 10,000 rules is some 6 MB and 0.1 s that way, 1.4 s as JSON from libnftables. Nothing is understood
-here (`appliance/policy/readback` does that); needs CAP_NET_ADMIN.
+Raw dumps: a table of 10,000 rules is some 6 MB and 0.1 s that way, 1.4 s as JSON from libnftables. Nothing is
+understood here (`appliance/policy/readback` does that); needs CAP_NET_ADMIN.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ _TRIES = 8
 _ABSENT = frozenset({errno.EOPNOTSUPP, errno.EINVAL, errno.ENOENT, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT})
 
 
-def snapshot(sysctls: Iterable[str] = (), skipped: frozenset[str] = frozenset(), proc: Path = Path("/proc/sys")) -> Snapshot:
+def snapshot(
+    sysctls: Iterable[str] = (), skipped: frozenset[str] = frozenset(), proc: Path = Path("/proc/sys")
+) -> Snapshot:
     """Everything nftables holds in this network namespace. Of sets named in `skipped` the elements are not read.
 
     Read again when it changed meanwhile. Raises `NetlinkError`, EAGAIN when it changes faster than it can be read.
@@ -59,7 +61,8 @@ def snapshot(sysctls: Iterable[str] = (), skipped: frozenset[str] = frozenset(),
             elements=elements,
             hooks=_hooks(netfilter),
             sysctls={name: _sysctl(proc, name) for name in sysctls},
-            links=tuple(name for _, name in socket.if_nameindex()),
+            xtables=_xtables(),
+            links={name: number for number, name in socket.if_nameindex()},
         )
 
 
@@ -105,6 +108,18 @@ def _hooks(netfilter: Netfilter) -> tuple[tuple[str, str, Messages], ...] | None
 
 def _hook_number(number: int) -> bytes:
     return (8).to_bytes(2, "little") + HOOK_NUMBER.to_bytes(2, "little") + number.to_bytes(4, "big")
+
+
+def _xtables() -> tuple[str, ...]:
+    """The tables of the old iptables in this namespace, as /proc/net names them."""
+    found = []
+    for family in ("ip", "ip6"):
+        try:
+            names = Path(f"/proc/thread-self/net/{family}_tables_names").read_text().split()
+        except OSError:
+            continue
+        found += [f"{family} table {name}" for name in names]
+    return tuple(found)
 
 
 def _sysctl(proc: Path, name: str) -> str:

@@ -11,7 +11,7 @@ from appliance.policy.boxes import PORT_PROTOCOLS, icmp_protocol
 from appliance.policy.decide import Packet
 from appliance.policy.readback import packets
 from appliance.policy.readback.expected import Case, Decided
-from appliance.policy.readback.packets import Interval, Place, Product
+from appliance.policy.readback.packets import Interval, Place
 from appliance.policy.readback.registers import Condition, Literals
 from ctypes_ext.agree import ENDS, IF_ENDS, IF_SKIPS, SKIPS, Cell, Space
 
@@ -44,15 +44,16 @@ class Comparison:
         self.budget = budget
         self.steps = 0
         self._space = Space()
-        self._leaves: dict[tuple[Literals, Decided | None], int] = {}
+        self._leaves: dict[tuple[Literals, int], int] = {}
+        self._decisions: dict[Decided | None, int] = {}
+        self._deeds: dict[int, int] = {}
         self._rows: dict[int, tuple[int, ...]] = {}
         self._kept: list[Case] = []
-        self._numbers: dict[Product, tuple[int, ...]] = {}
         self._alike: set[tuple[int, bytes, bytes]] = set()
 
     def compare(self, place: Place, found: Sequence[Case], wanted: Sequence[Case]) -> list[Differs | Undecided]:
         """What differs at a place; an empty list when every first packet is decided alike there."""
-        one, other = self._program(place, found), self._program(place, wanted)
+        one, other = self._program(found), self._program(wanted)
         key = (place.version, one.tobytes(), other.tobytes())
         if key in self._alike:
             return []
@@ -70,32 +71,25 @@ class Comparison:
             self._alike.add(key)
         return differences
 
-    def _program(self, place: Place, cases: Sequence[Case]) -> array[int]:
+    def _program(self, cases: Sequence[Case]) -> array[int]:
         rows = array("I")
         known = self._rows
         for case in cases:
             row = known.get(id(case))
             if row is None:
-                row = known[id(case)] = self._row(case, packets.whole(place.version, self._period))
+                row = known[id(case)] = self._row(case)
                 self._kept.append(case)  # so that its id stays its own
             rows.extend(row)
         return rows
 
-    def _row(self, case: Case, whole: tuple[Interval, ...]) -> tuple[int, ...]:
-        numbers = self._numbers.get(case.product)
-        if numbers is None:
-            number = self._space.number
-            numbers = tuple(
-                number(((0, (1 << 128) - 1),) if values is None else values)
-                for values in case.product
-            )
-            self._numbers[case.product] = numbers
-        leaf = self._leaves.setdefault((case.literals, case.decided), len(self._leaves))
-        if case.decided is None:
-            does = IF_SKIPS if case.literals else SKIPS
-        else:
-            does = IF_ENDS if case.literals else ENDS
-        return (*numbers, leaf, does, case.skip)
+    def _row(self, case: Case) -> tuple[int, ...]:
+        numbers = self._space.numbers(case.product)
+        decided = self._deeds.get(id(case.decided))
+        if decided is None:
+            decided = self._deeds[id(case.decided)] = self._decisions.setdefault(case.decided, len(self._decisions))
+        leaf = self._leaves.setdefault((case.literals, decided), len(self._leaves))
+        always, sometimes = (SKIPS, IF_SKIPS) if case.decided is None else (ENDS, IF_ENDS)
+        return (*numbers, leaf, sometimes if case.literals else always, case.skip)
 
     def _judge(
         self, place: Place, cell: Cell, found: Sequence[Case], wanted: Sequence[Case]

@@ -8,7 +8,7 @@ from appliance.policy.bundle import FLAG_REVISIT, MARK_GENERATION, MARK_RULE, ge
 from appliance.policy.decide import DEFAULT, SPOOFED
 from appliance.policy.logprefix import parse
 from appliance.policy.readback.execute import Deed, Item
-from appliance.policy.readback.expected import LOOPBACK, PINHOLE, Case, Decided
+from appliance.policy.readback.expected import LOOPBACK, Case, Decided
 from appliance.policy.readback.packets import Place
 
 NO_RULE = "no rule"
@@ -17,7 +17,8 @@ _DENIED = {"r_default": DEFAULT, "r_invalid": "invalid"}
 
 
 class Identities:
-    """Reads deeds of one generation. `numbers` are those of its rules, by id; `timed` the rules that end by themselves."""
+    """Reads deeds of one generation. `numbers` are those of its rules, by id; `timed` the rules that end by
+    themselves."""
 
     def __init__(self, numbers: Mapping[str, int], timed: frozenset[str], generation: int) -> None:
         self._ids = {number: rule for rule, number in numbers.items()}
@@ -60,11 +61,9 @@ class Identities:
         if deed.verdict == "queue":
             inspected = "fail-open" if "bypass" in deed.target else "fail-closed"
         value, sure = deed.mark
-        if rule not in (NO_RULE, PINHOLE) and (value & MARK_GENERATION != self._stamp or ~sure & MARK_GENERATION):
-            rule += ", whose connections count as not decided"
-        elif rule == PINHOLE and value & MARK_GENERATION != self._stamp:
-            rule += ", whose connections count as not decided"
         revisited = rule in self._timed and bool(value & sure & FLAG_REVISIT)
+        if rule != NO_RULE and (value & MARK_GENERATION != self._stamp or ~sure & MARK_GENERATION):
+            rule += ", whose connections count as not decided"
         return Decided("allow", rule, inspected, revisited)
 
     def translation(self, deed: Deed) -> Decided:

@@ -1,7 +1,7 @@
 """Is what the kernel runs what the policy means? The answer, with a packet for every difference.
 
-Spoken of are first packets of connections at every place (each interface to each, and to and from the gateway, both IP
-versions). What is assumed, and what cannot be told, is part of the answer.
+Spoken of are first packets of connections at every place (each interface to each, and to and from the gateway, both
+IP versions). What is assumed, and what cannot be told, is part of the answer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from appliance.policy.readback.compare import Comparison, Differs, Undecided, pa
 from appliance.policy.readback.decisions import Identities
 from appliance.policy.readback.execute import Item, Reader, TooMuch
 from appliance.policy.readback.expected import Case, Decided, Expected
-from appliance.policy.readback.expressions import Load, Malformed
+from appliance.policy.readback.expressions import Compare, Load, Lookup, Malformed
 from appliance.policy.readback.foreign import Foreign
 from appliance.policy.readback.kernel import DORMANT, KernelChain, KernelTable, Snapshot, read
 from appliance.policy.readback.packets import OTHER, Interval, Place
@@ -33,13 +33,14 @@ TABLE = ("inet", "reef")
 BUDGET = 200_000_000  # steps of the comparison: some seconds
 SHOWN = 50  # differences that are told; there may be more
 LOOPBACK = "lo"
+_NAMES = (("meta", "iifname"), ("meta", "oifname"))
 FILTER_HOOKS = ("input", "forward", "output")
 NAT_HOOKS = {"prerouting": -100, "postrouting": 100}
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """Traffic that the kernel decides otherwise than the policy says, or a part of the table that is not as it must be
-    (then without region and witness). `words` is one line."""
+    """Traffic that the kernel decides otherwise than the policy says, or a part of the table that is not as it must
+    be (then without region and witness). `words` is one line."""
 
     words: str
     found: str = ""  # what the kernel does: "allow by R-7"
@@ -51,8 +52,9 @@ class Difference(msgspec.Struct, frozen=True):
 class Equivalence(msgspec.Struct, frozen=True):
     """`equal` only when everything was read, understood and compared, and nothing differs.
 
-    `unknown` names what cannot be told, `assumed` under which assumptions the rest holds. `places` were compared,
-    with `cases` read from the kernel; `count` is the kernel's count of transactions that it speaks of.
+    `unknown` names what was met and cannot be told, `unread` what no reader of nftables sees here, `assumed` under
+    which assumptions the rest holds. `places` were compared, with `cases` read from the kernel; `count` is the
+    kernel's count of transactions that it speaks of.
     """
 
     generation: int
@@ -60,6 +62,7 @@ class Equivalence(msgspec.Struct, frozen=True):
     differences: tuple[Difference, ...] = ()
     more: int = 0  # differences beyond those that are told
     unknown: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     places: int = 0
     cases: int = 0
@@ -86,6 +89,11 @@ ASSUMED = (
     "who is in a live set (people, DNS names, pinholes, meters) is what the gateway was told meanwhile",
     "the routing table leads back to the hosts of an interface's own networks through it",
 )
+UNREAD = (
+    "programs of XDP, tc and other BPF hooks, which see packets before and after nftables",
+    "the routing table, neighbours and bridges: where a packet goes that is let through",
+)
+MAX_NAMES = 64  # of interfaces that are told apart
 
 
 def live_sets(ruleset: Ruleset) -> frozenset[str]:
@@ -127,6 +135,7 @@ class _Examination:
         self._seen: set[tuple[object, ...]] = set()
         self._unknown: dict[str, None] = {}
         self._assumed: dict[str, None] = dict.fromkeys(ASSUMED)
+        self._unread = dict.fromkeys(UNREAD)
         self._places = self._cases = 0
 
     def answer(self) -> Equivalence:
@@ -144,6 +153,7 @@ class _Examination:
             differences=tuple(self._differences),
             more=self._more,
             unknown=tuple(self._unknown),
+            unread=tuple(self._unread),
             assumed=tuple(self._assumed),
             places=self._places,
             cases=self._cases,
@@ -153,7 +163,7 @@ class _Examination:
     # --- the table ----------------------------------------------------------------------------------
 
     def _table(self, table: KernelTable) -> None:
-        reader = Reader(table, self._intent.live)
+        reader = Reader(table, self._intent.live, self._snapshot.links)
         foreign = Foreign(self._tables, self._snapshot, TABLE)
         bases = self._bases(table)
         names = self._interfaces(table, foreign)
@@ -171,6 +181,7 @@ class _Examination:
             self._compare(place, found, wanted)
         self._translation(reader, bases, names)
         self._unknown |= dict.fromkeys((*reader.unknown, *foreign.unknown))
+        self._unread |= dict.fromkeys(foreign.unread)
         self._assumed |= dict.fromkeys(foreign.assumed)
         for words in foreign.differences:
             self._differ(words)
@@ -206,7 +217,9 @@ class _Examination:
         names |= dict.fromkeys(_asked_names([table, *foreign.tables]))
         names.pop("", None)
         names.pop(LOOPBACK, None)
-        return [*names, OTHER]
+        if len(names) > MAX_NAMES:
+            self._unknown[f"the tables name {len(names)} interfaces; {MAX_NAMES} are looked at"] = None
+        return [*list(names)[:MAX_NAMES], OTHER]
 
     def _read(self, reader: Reader, base: KernelChain, place: Place) -> list[Item] | None:
         try:
@@ -227,7 +240,9 @@ class _Examination:
 
     # --- translation --------------------------------------------------------------------------------
 
-    def _translation(self, reader: Reader, bases: Mapping[tuple[str, str], KernelChain], names: Sequence[str]) -> None:
+    def _translation(
+        self, reader: Reader, bases: Mapping[tuple[str, str], KernelChain], names: Sequence[str]
+    ) -> None:
         policy = self._intent.policy
         pairs = [(entering, leaving) for entering in (*names, "") for leaving in names]
         for version in (4, 6):
@@ -322,21 +337,30 @@ def _places(names: Sequence[str]) -> Iterator[Place]:
 def _asked_names(tables: Iterable[KernelTable]) -> Iterator[str]:
     """The interface names that tables ask for. A name that ends in `*` stands for one that begins so."""
     for table in tables:
+        looked_up: dict[str, None] = {}
         for chain in table.chains.values():
-            for rule in chain.rules:
+            for raw, rule in zip(chain.raw, chain.rules, strict=True):
+                if b"meta\0" not in raw:
+                    continue
                 asked = False
                 for each in rule:
                     if isinstance(each, Load):
-                        asked = each.field in (("meta", "iifname"), ("meta", "oifname"))
-                    elif asked and hasattr(each, "data") and isinstance(each.data, bytes):
+                        asked = asked or each.field in _NAMES
+                    elif asked and isinstance(each, Compare) and _printable(each.data):
                         yield _name(each.data)
-        for held in table.sets.values():
-            if held.key_length in (16, 32) and not held.live:
-                for element in held.elements:
-                    for at in range(0, held.key_length, 16):
-                        part = element.first[at : at + 16].rstrip(b"\0")
-                        if len(part) < 16 and part.isascii() and part.decode("ascii").isprintable():
-                            yield part.decode("ascii")
+                    elif asked and isinstance(each, Lookup):
+                        looked_up[each.set] = None
+        for held in (table.sets[name] for name in looked_up if name in table.sets):
+            for element in held.elements:
+                for at in range(0, held.key_length, 16):
+                    part = element.first[at : at + 16]
+                    if _printable(part):
+                        yield _name(part)
+
+
+def _printable(data: bytes) -> bool:
+    text = data.rstrip(b"\0")
+    return bool(text) and text.isascii() and text.decode("ascii").isprintable()
 
 
 def _name(data: bytes) -> str:

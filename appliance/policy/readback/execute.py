@@ -1,12 +1,12 @@
 """Reading a table as the kernel would, for every first packet at once.
 
-A chain becomes a row of items: so many packets, under such conditions, meet this deed; or go on further down. Jumps, verdict
-maps and maps of values are followed; what a chain does is found once for all who come to it alike.
+A chain becomes a row of items: so many packets, under such conditions, meet this deed; or go on further down. Jumps,
+verdict maps and maps of values are followed; what a chain does is found once for all who come to it alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -32,6 +32,8 @@ DEPTH = 24  # nested jumps; the kernel allows 16
 ITEMS = 3_000_000  # of one place, before the reader gives up
 NOTHING_SET: Literals = frozenset()
 _WORD = 4
+_FULL = 0xFFFFFFFF
+_MARK = ("ct", "mark")
 _NAT_SAID = 0x3  # flags that only say what registers are given
 _DECISIONS = {nft.ACCEPT: "accept", nft.DROP: "drop"}
 
@@ -101,16 +103,17 @@ class State(msgspec.Struct):
 
 
 class Reader:
-    """Reads the chains of one table. `live` are the sets whose elements come and go while the table stays; `unknown`
-    collects what is met and not understood."""
+    """Reads the chains of one table. `live` are the sets whose elements come and go while the table stays, `links` the
+    numbers of interfaces; `unknown` collects what is met and not understood."""
 
-    def __init__(self, table: KernelTable, live: frozenset[str]) -> None:
+    def __init__(self, table: KernelTable, live: frozenset[str], links: Mapping[str, int]) -> None:
         self.table = table
         self.live = live
+        self._links = {"": 0, **links}
         self.unknown: dict[str, None] = {}
         self._blocks: dict[object, Block] = {}
         self._asks: dict[str, frozenset[str]] = {}
-        self._plains: dict[str, bool] = {}
+        self._deeds: dict[object, Deed | None] = {}
         self._place = Place("", "", "", 4)
         self._indices: dict[str, dict[bytes, Element]] = {}
 
@@ -127,33 +130,55 @@ class Reader:
         """What chain `name` does with the packets of `state`."""
         if depth > DEPTH:
             raise TooMuch(f"{self.table}: jumps deeper than {DEPTH} at chain {name}")
-        if (state.product is not EVERY or state.literals) and self._plain(name):
-            # Most chains of single rules ask nothing more of the packet: all who come share one answer.
-            plain = self._kept(name, State(EVERY, NOTHING_SET, state.mark, state.counters, state.prefixes), depth)
-            if all(item.deed is not None for item in plain.items):
-                items = [Item(state.product, state.literals | item.literals, item.deed) for item in plain.items]
-                return Block(items, plain.closed, plain.loose)
+        straight = self._straight(name, state)
+        if straight is not None:
+            return Block([Item(state.product, state.literals, straight)], closed=True)
         return self._kept(name, state, depth)
 
-    def _plain(self, name: str) -> bool:
-        """Whether a chain, and those that it leads to, ask nothing that is on an axis."""
-        known = self._plains.get(name)
-        if known is None:
-            self._plains[name] = False  # while it is being found; a kernel has no loops
-            chain = self.table.chains.get(name)
-            known = self._plains[name] = chain is not None and all(
-                self._plain_step(each) for rule in chain.rules for each in rule
-            )
-        return known
+    def _straight(self, name: str, state: State) -> Deed | None:
+        """What a chain does that asks a packet for nothing but its mark: most chains of rules. None for others."""
+        key = (name, state.mark, state.counters, state.prefixes)
+        if key in self._deeds:
+            return self._deeds[key]
+        self._deeds[key] = None  # while it is being found; a kernel has no loops
+        chain = self.table.chains.get(name)
+        found = None if chain is None else self._walk(chain, state)
+        self._deeds[key] = found
+        return found
 
-    def _plain_step(self, expression: Expression) -> bool:
-        if isinstance(expression, nft.Load):
-            return expression.field[0] in ("ct", "meta") and expression.field[1] in ("mark", "state", "direction")
-        if isinstance(expression, nft.Decide):
-            return not expression.verdict.chain or self._plain(expression.verdict.chain)
-        return isinstance(
-            expression, nft.Compare | nft.Bitwise | nft.Immediate | nft.Count | nft.Log | nft.Store | nft.Limited
-        )
+    def _walk(self, chain: KernelChain, state: State) -> Deed | None:
+        mark, counters, prefixes = state.mark, state.counters, state.prefixes
+        for rule in chain.rules:
+            value: tuple[int, int] | None = None
+            for each in rule:
+                if isinstance(each, nft.Count) and each.kind == "counter":
+                    if each.name:
+                        counters = (*counters, each.name)
+                elif isinstance(each, nft.Load) and each.field == _MARK:
+                    value = mark
+                elif isinstance(each, nft.Bitwise) and value is not None and len(each.mask) == _WORD:
+                    keep, turn = int.from_bytes(each.mask, "little"), int.from_bytes(each.xor, "little")
+                    value = ((value[0] & keep) ^ turn, value[1] | ~keep & _FULL)
+                elif isinstance(each, nft.Store) and value is not None and each.field == _MARK:
+                    mark = (value[0] & value[1], value[1])
+                elif isinstance(each, nft.Log):
+                    prefixes = (*prefixes, each.prefix)
+                elif isinstance(each, nft.Compare) and value is not None and len(each.data) == _WORD:
+                    wanted = int.from_bytes(each.data, "little")
+                    if value[1] != _FULL or each.operator not in ("==", "!="):
+                        return None
+                    if (value[0] == wanted) != (each.operator == "=="):
+                        break
+                elif isinstance(each, nft.Decide):
+                    verdict = each.verdict
+                    if verdict.code in _DECISIONS:
+                        return Deed(_DECISIONS[verdict.code], counters, prefixes, mark)
+                    if verdict.code != nft.GOTO:
+                        return None
+                    return self._straight(verdict.chain, State(EVERY, NOTHING_SET, mark, counters, prefixes))
+                else:
+                    return None
+        return None
 
     def _kept(self, name: str, state: State, depth: int) -> Block:
         asks = self.asks(name)
@@ -176,15 +201,19 @@ class Reader:
         self._asks[name] = frozenset()  # while it is being found; a kernel has no loops
         found: set[str] = set()
         chain = self.table.chains.get(name)
-        for rule in chain.rules if chain is not None else ():
-            for each in rule:
-                if isinstance(each, nft.Load) and each.field[0] == "meta":
-                    found |= {"iifname": {"in"}, "oifname": {"out"}}.get(each.field[1], set())
-                elif isinstance(each, nft.Decide) and each.verdict.chain:
-                    found |= self.asks(each.verdict.chain)
-                elif isinstance(each, nft.Lookup) and each.register == 0 and len(found) < 2:
-                    for target in self._targets(each.set):
-                        found |= self.asks(target)
+        for raw, rule in zip(chain.raw, chain.rules, strict=True) if chain is not None else ():
+            if b"meta\0" in raw:
+                for each in rule:
+                    if isinstance(each, nft.Load) and each.field[0] == "meta":
+                        found |= {"iifname": {"in"}, "iif": {"in"}, "oifname": {"out"}, "oif": {"out"}}.get(
+                            each.field[1], set()
+                        )
+            last = rule[-1] if rule else None  # a verdict is the last of a rule
+            if isinstance(last, nft.Decide) and last.verdict.chain:
+                found |= self.asks(last.verdict.chain)
+            elif isinstance(last, nft.Lookup) and last.register == 0 and len(found) < 2:
+                for target in self._targets(last.set):
+                    found |= self.asks(target)
         self._asks[name] = frozenset(found)
         return self._asks[name]
 
@@ -219,7 +248,7 @@ class Reader:
         return Block(way.items, closed, way.loose)
 
     def _rule(self, chain: KernelChain, number: int, state: State, depth: int, way: Way) -> State | None:
-        """Read one rule. The state for the next one; None when nothing gets there; one that returns, with its verdict."""
+        """Read one rule. The state for the next one; None when nothing gets there; with a verdict, it returns."""
         for end in self._ends(chain, number, state):
             every = end.product == state.product and end.literals == state.literals
             verdict = end.verdict
@@ -349,6 +378,9 @@ class Reader:
         self.unknown[f"{self.table}, chain {chain}: {words}"] = None
 
     def _load(self, expression: nft.Load, state: State) -> list[State]:
+        name = {("meta", "iif"): self._place.entering, ("meta", "oif"): self._place.leaving}.get(expression.field)
+        if name in self._links:
+            return self._put(state, expression.register, constant(self._links[name].to_bytes(_WORD, "little")))
         alternatives = read_field(
             expression.field, expression.length, self._place, state.mark, state.product[packets.PROTOCOL]
         )
@@ -497,7 +529,9 @@ class Reader:
             index = self._indices[name] = {each.first: each for each in elements if each.first == each.last}
         if len(index) != len(elements):
             return elements
-        key = b"".join(value.data.to_bytes(value.width, "big").ljust(-(-value.width // _WORD) * _WORD, b"\0") for value in values)
+        key = b"".join(
+            value.data.to_bytes(value.width, "big").ljust(-(-value.width // _WORD) * _WORD, b"\0") for value in values
+        )
         found = index.get(key[: len(next(iter(index)))] if index else key)
         return [] if found is None else [found]
 
@@ -510,7 +544,9 @@ class Reader:
         for value in values:
             offsets.append((value, at, at + value.width))
             at += -(-value.width // _WORD) * _WORD
-        plain = all(value.kind == "axis" and value.mask == -1 and not value.shift and value.unit == 1 for value in values)
+        plain = all(
+            value.kind == "axis" and value.mask == -1 and not value.shift and value.unit == 1 for value in values
+        )
         base = state.product
         for element in elements:
             if plain:

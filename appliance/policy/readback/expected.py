@@ -261,5 +261,3 @@ def rate_words(rate: Rate) -> str:
             amount, unit = rate.amount * seconds // rate.seconds, seconds
             break
     return f"{amount} packets in {unit} s, burst {rate.burst}"
-
-

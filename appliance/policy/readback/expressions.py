@@ -13,6 +13,8 @@ import msgspec
 
 _HEADER = struct.Struct("=HH")
 _TYPE = 0x3FFF
+# Data with a verdict, its code, and the name of its chain: nearly every verdict of a large table.
+_TO_CHAIN = struct.Struct("=HHHH4sHH")
 
 # enum nft_meta_keys, nft_ct_keys: those that this reader gives a meaning.
 META_KEYS = {
@@ -26,9 +28,6 @@ DIRECTIONS = {0: "original", 1: "reply"}
 PAYLOAD_BASES = {0: "link", 1: "network", 2: "transport"}
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 DROP, ACCEPT, CONTINUE, BREAK, JUMP, GOTO, RETURN, QUEUE = 0, 1, -1, -2, -3, -4, -5, 3
-VERDICTS = {
-    DROP: "drop", ACCEPT: "accept", CONTINUE: "continue", BREAK: "break", JUMP: "jump", GOTO: "goto", RETURN: "return",
-}  # fmt: skip
 
 
 class Malformed(ValueError):
@@ -43,7 +42,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 
 
 class Load(msgspec.Struct, frozen=True, gc=False):
-    """Put a field of packet, connection or route into a register. `field` names it, `length` in bytes (0: its own)."""
+    """Put a field of packet, connection or route into a register. `field` names it; `length` in bytes, 0: its own."""
 
     register: int
     field: tuple[str, ...]
@@ -206,6 +205,10 @@ def value_of(payload: bytes) -> bytes:
 
 def verdict_of(payload: bytes) -> Verdict:
     """The verdict of NFTA_DATA_VERDICT. Raises `Malformed`."""
+    if len(payload) > 16:
+        size, kind, inner, code_kind, code, name, name_kind = _TO_CHAIN.unpack_from(payload)
+        if (size, kind & _TYPE, inner, code_kind, name_kind) == (len(payload), 2, 8, 1, 2) and 16 < name + 12 <= size:
+            return Verdict(int.from_bytes(code, "big", signed=True), words_of(payload[16 : 12 + name]))
     fields = fields_of(payload)
     if 2 not in fields:
         raise Malformed("data without a verdict")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from appliance.policy.readback.execute import Item, Reader, TooMuch
 from appliance.policy.readback.expected import Case, Decided
+from appliance.policy.readback.expressions import fields_of, words_of
 from appliance.policy.readback.kernel import DORMANT, KernelChain, KernelTable, Snapshot
 from appliance.policy.readback.packets import Place
 
@@ -17,15 +18,25 @@ BANS = ("inet", "reef_ban")
 _VERSIONS = {"inet": (4, 6), "ip": (4,), "ip6": (6,)}
 _PASSED = {"forward": ("prerouting", "forward", "postrouting"), "input": ("prerouting", "input"),
            "output": ("output", "postrouting")}  # fmt: skip
+# nfnl_hook_attributes; what belongs to nftables, connection tracking and translation.
+_FUNCTION, _MODULE = 4, 5
+_OWN_MODULES = frozenset({"nf_tables", "nf_conntrack", "nf_nat", "nf_defrag_ipv4", "nf_defrag_ipv6", "nft_chain_nat"})
+_OWN_FUNCTIONS = (
+    "nft_", "nf_nat_", "nf_conntrack_", "nf_confirm", "ipv4_conntrack_", "ipv6_conntrack_", "ipv4_confirm",
+    "ipv6_confirm", "ipv6_defrag", "ipv4_defrag", "apparmor_", "selinux_",
+)  # fmt: skip
 _BANNED = "the bans (table inet reef_ban) drop who is banned before anything else"
 
 
 class Foreign:
     """The tables besides the gateway's own."""
 
-    def __init__(self, tables: Mapping[tuple[str, str], KernelTable], snapshot: Snapshot, own: tuple[str, str]) -> None:
+    def __init__(
+        self, tables: Mapping[tuple[str, str], KernelTable], snapshot: Snapshot, own: tuple[str, str]
+    ) -> None:
         self.unknown: dict[str, None] = {}
         self.assumed: dict[str, None] = {}
+        self.unread: dict[str, None] = {}
         self.differences: list[str] = []
         self.tables: list[KernelTable] = []
         self._chains: list[tuple[Reader, KernelChain]] = []
@@ -35,22 +46,24 @@ class Foreign:
             if key == own or table.flags & DORMANT:
                 continue
             if key == BANS:
-                self._bans(table)
+                self._bans(table, snapshot)
                 continue
-            self._table(table)
+            self._table(table, snapshot)
         self._hooks(snapshot)
 
-    def _bans(self, table: KernelTable) -> None:
+    def _bans(self, table: KernelTable, snapshot: Snapshot) -> None:
         self.assumed[_BANNED] = None
         for chain in table.bases:
             hook = chain.hook
             if hook is None or (hook.name, hook.kind) not in (("prerouting", "filter"), ("postrouting", "filter")):
                 self.differences.append(f"the chain {chain.name} of the {table} does not belong there")
         # All of its sets are filled by hand; what it may do is drop who is in one.
-        reader = Reader(table, frozenset(table.sets))
+        reader = Reader(table, frozenset(table.sets), snapshot.links)
         for chain in table.bases:
             for version in (4, 6):
-                for item in self._read(reader, chain, Place(chain.hook.name if chain.hook else "", "?", "?", version)):
+                for item in self._read(
+                    reader, chain, Place(chain.hook.name if chain.hook else "", "?", "?", version)
+                ):
                     deed = item.deed
                     if deed is None or (deed.verdict == "accept" and deed.mark == (0, 0xFFFFFFFF)):
                         continue
@@ -61,31 +74,44 @@ class Foreign:
                         )
         self.unknown |= reader.unknown
 
-    def _table(self, table: KernelTable) -> None:
+    def _table(self, table: KernelTable, snapshot: Snapshot) -> None:
         bases = table.bases
         if not bases:
             return
         if table.family not in _VERSIONS:
             for chain in bases:
-                self.unknown[f"{table}, chain {chain.name}: a {table.family} chain sees packets before or after these"] = None
+                self.unknown[
+                    f"{table}, chain {chain.name}: a {table.family} chain sees packets before or after these"
+                ] = None
             return
         self.tables.append(table)
-        reader = Reader(table, frozenset())
+        reader = Reader(table, frozenset(), snapshot.links)
         for chain in bases:
             hook = chain.hook
             if hook is None:
                 continue
             if hook.kind != "filter":
                 self.differences.append(
-                    f"the {table} has the chain {chain.name} of type {hook.kind} at hook {hook.name}, which may change "
-                    "where packets go"
+                    f"the {table} has the chain {chain.name} of type {hook.kind} at hook {hook.name}, which "
+                    "may change where packets go"
                 )
             else:
                 self._chains.append((reader, chain))
 
     def _hooks(self, snapshot: Snapshot) -> None:
+        """What is hooked beside nftables: the old iptables and whatever else the kernel tells of."""
+        for name in snapshot.xtables:
+            self.unknown[f"the {name} of the old iptables sees packets too"] = None
         if snapshot.hooks is None:
-            self.unknown["what else is hooked into the kernel's path (nfnetlink_hook is not there)"] = None
+            self.unread["what else is hooked into the kernel's path: it does not tell (nfnetlink_hook)"] = None
+            return
+        for family, hook, messages in snapshot.hooks:
+            for message in messages:
+                fields = fields_of(message, 4)
+                module, function = words_of(fields.get(_MODULE)), words_of(fields.get(_FUNCTION))
+                if module not in _OWN_MODULES and not function.startswith(_OWN_FUNCTIONS):
+                    words = f"{function or 'a function'}{f' of {module}' if module else ''}"
+                    self.unknown[f"{words} is hooked at {hook} of {family}"] = None
 
     def _read(self, reader: Reader, chain: KernelChain, place: Place) -> list[Item]:
         try:

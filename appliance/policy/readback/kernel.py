@@ -1,7 +1,7 @@
 """The kernel's tables as it tells them: netlink messages become tables, chains, rules and elements.
 
-A `Snapshot` is bytes only, taken by `appliance/control/readback.py`; everything that understands them is here. What is
-in a message and is not understood is kept as `Unknown` where it stands.
+A `Snapshot` is bytes only, taken by `appliance/control/readback.py`; everything that understands them is here. What
+is in a message and is not understood is kept as `Unknown` where it stands.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from collections.abc import Iterator
 import msgspec
 
 from appliance.policy.readback.expressions import (
+    Count,
     Expression,
     Fields,
     Malformed,
     Unknown,
     Verdict,
     attributes,
+    expression,
     expressions,
     fields_of,
     number,
@@ -32,9 +34,10 @@ _HEADER = 4  # nfgenmsg: family, version, resource id
 VERDICT_DATA = 0xFFFFFF00
 MAP, CONSTANT, INTERVAL, TIMEOUT, EVALUATED, OBJECTS, CONCATENATED = 0x8, 0x2, 0x4, 0x10, 0x20, 0x40, 0x80
 _KNOWN_SET_FLAGS = 0x1FF
-_INTERVAL_END, _CATCH_ALL = 1, 2
+_INTERVAL_END = 1
 DORMANT = 1
 _PAIR = struct.Struct("=HH")
+_TWO_HEADERS = struct.Struct("=HHHH")
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -42,7 +45,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     `elements` are by (family, table, set). `count` is the kernel's count of transactions, the same before and after.
     `hooks` are those of nfnetlink_hook, None where the kernel does not tell. `sysctls` are values by name, "" where
-    they cannot be read. `links` are the interfaces that are there.
+    they cannot be read; `xtables` are the tables of the old iptables; `links` the numbers of the interfaces.
     """
 
     kernel: str
@@ -55,7 +58,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     elements: tuple[tuple[str, str, str, tuple[bytes, ...]], ...]
     hooks: tuple[tuple[str, str, tuple[bytes, ...]], ...] | None = None
     sysctls: dict[str, str] = {}
-    links: tuple[str, ...] = ()
+    xtables: tuple[str, ...] = ()
+    links: dict[str, int] = {}
 
 
 class Element(msgspec.Struct, frozen=True, gc=False):
@@ -79,7 +83,6 @@ class KernelSet:
             self.strange = f"set flag {self.flags & ~_KNOWN_SET_FLAGS:#x}"
         elif self.flags & OBJECTS:
             self.strange = "a map of objects"
-        self.described = number_fields(fields)
         self.messages: tuple[bytes, ...] = ()
         self._elements: list[Element] | None = None
 
@@ -108,27 +111,26 @@ class KernelSet:
             if listing is None:
                 continue
             for _, element in attributes(listing):
+                plain = self._plain(element, verdicts)
+                if plain is not None:
+                    found.append(plain)
+                    continue
                 fields = fields_of(element)
                 flags = number(fields.get(3))
-                if flags & _CATCH_ALL or flags & ~3 or not fields.keys() <= _ELEMENT_KNOWN:
-                    self.strange = f"an element of set {self.name} with something unknown"
+                if flags & ~1 or not fields.keys() <= _ELEMENT_KNOWN:
+                    self.strange = f"an element of the set {self.name} with something unknown"
+                for _, one in _stateful(fields):
+                    if not isinstance(expression(one), Count):
+                        self.strange = f"an element of the set {self.name} with a condition of its own"
                 if 1 not in fields:
                     continue
-                key = fields[1][4:] if fields[1][2:4] == b"\x01\x00" else value_of(fields[1])
-                key = key[: self.key_length]
+                key = value_of(fields[1])[: self.key_length]
                 if flags & _INTERVAL_END:
                     ends.append(key)
                     continue
                 data: Verdict | bytes | None = None
                 if 2 in fields:
-                    raw = fields[2]
-                    if self.verdicts:
-                        known = verdicts.get(raw)
-                        if known is None:
-                            known = verdicts[raw] = verdict_of(raw)
-                        data = known
-                    else:
-                        data = value_of(raw)
+                    data = verdict_of(fields[2]) if self.verdicts else value_of(fields[2])
                 last = value_of(fields[10])[: self.key_length] if 10 in fields else None
                 found.append((key, last, data))
         if not self.interval or self.flags & CONCATENATED:
@@ -136,6 +138,34 @@ class KernelSet:
                 yield Element(key, key if last is None else last, data)
             return
         yield from self._paired(found, sorted(ends))
+
+    def _plain(self, element: bytes, verdicts: dict[bytes, Verdict]) -> tuple[bytes, bytes | None, Verdict] | None:
+        """An element of a verdict map as nearly all are: one key or two, then the verdict and nothing more."""
+        if not self.verdicts or len(element) < 8:
+            return None
+        length = self.key_length
+        size, kind, inner, inner_kind = _TWO_HEADERS.unpack_from(element)
+        at = (size + 3) & ~3
+        if (kind & 0x3FFF, inner_kind, inner) != (1, 1, length + 4) or len(element) < at + 8:
+            return None
+        key = element[8 : 8 + length]
+        last: bytes | None = None
+        size, kind, inner, inner_kind = _TWO_HEADERS.unpack_from(element, at)
+        if kind & 0x3FFF == 10:
+            if (inner_kind, inner) != (1, length + 4):
+                return None
+            last = element[at + 8 : at + 8 + length]
+            at += (size + 3) & ~3
+            if len(element) < at + 8:
+                return None
+            size, kind, inner, inner_kind = _TWO_HEADERS.unpack_from(element, at)
+        if kind & 0x3FFF != 2 or at + ((size + 3) & ~3) != len(element):
+            return None
+        rest = element[at + 4 :]
+        verdict = verdicts.get(rest)
+        if verdict is None:
+            verdict = verdicts[rest] = verdict_of(rest)
+        return key, last, verdict
 
     def _paired(
         self, found: list[tuple[bytes, bytes | None, Verdict | bytes | None]], ends: list[bytes]
@@ -152,19 +182,15 @@ class KernelSet:
             yield Element(key, last, data)
 
 
+# Key, data, flags, time out, expiration, what user space notes, expressions, padding, last key.
 _ELEMENT_KNOWN = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 10, 11})
 
 
-def number_fields(fields: Fields) -> dict[int, int]:
-    """The numbers of SET_DESC: how long each field of a concatenated key is."""
-    found = {}
-    description = fields.get(9)
-    if description:
-        for kind, payload in attributes(description):
-            if kind == 2:
-                for place, (_, part) in enumerate(attributes(payload)):
-                    found[place] = number(fields_of(part).get(1))
-    return found
+def _stateful(fields: Fields) -> Iterator[tuple[int, bytes]]:
+    """The expressions that an element carries."""
+    if 7 in fields:
+        yield 1, fields[7]
+    yield from attributes(fields.get(11, b""))
 
 
 class Hook(msgspec.Struct, frozen=True):
@@ -237,7 +263,7 @@ def read(snapshot: Snapshot) -> dict[tuple[str, str], KernelTable]:
         return tables[key]
 
     for body in snapshot.chains:
-        fields = fields_of(body, _HEADER)
+        fields = _chain_fields(body)
         name = words_of(fields.get(3))
         table(body, fields).chains[name] = KernelChain(name, _hook(fields))
     owners: dict[tuple[int, bytes, bytes], KernelChain] = {}
@@ -260,6 +286,17 @@ def read(snapshot: Snapshot) -> dict[tuple[str, str], KernelTable]:
             raise Malformed(f"elements of the set {of}, which is not there")
         tables[family, name].sets[of].messages = messages
     return tables
+
+
+def _chain_fields(body: bytes) -> Fields:
+    """The attributes of a chain. The kernel writes table, handle and name first, and of a base chain the hook next:
+    without one, what follows says nothing of what the chain does."""
+    fields: Fields = {}
+    for place, (kind, payload) in enumerate(attributes(body, _HEADER)):
+        fields[kind] = payload
+        if place == 3 and kind != 4 and {1, 2, 3} <= fields.keys():
+            return fields
+    return fields
 
 
 def _owner(body: bytes) -> tuple[int, bytes, bytes]:

@@ -1,11 +1,11 @@
 """The packets that are spoken of: first packets of connections, as products of intervals on seven axes, at one place.
 
-    source, destination   addresses of one version; the destination after destination NAT
-    protocol              IANA number
-    key                   destination port (after NAT) of a protocol with ports; type * 256 + code of ICMP and ICMPv6
-    source port           of a protocol with ports
-    time                  seconds since the epoch
-    original              the destination before destination NAT, where source NAT asks for it
+source, destination   addresses of one version; the destination after destination NAT
+protocol              IANA number
+key                   destination port (after NAT) of a protocol with ports; type * 256 + code of ICMP and ICMPv6
+source port           of a protocol with ports
+time                  seconds since the epoch
+original              the destination before destination NAT, where source NAT asks for it
 """
 
 from __future__ import annotations
@@ -43,7 +43,15 @@ class Place(NamedTuple):
 
 def whole(version: int, period: Interval) -> tuple[Interval, ...]:
     """Every packet of a version within a period of time."""
-    return (FULL_ADDRESS[version], FULL_ADDRESS[version], FULL_PROTOCOL, FULL_PORTS, FULL_PORTS, period, FULL_ADDRESS[version])
+    return (
+        FULL_ADDRESS[version],
+        FULL_ADDRESS[version],
+        FULL_PROTOCOL,
+        FULL_PORTS,
+        FULL_PORTS,
+        period,
+        FULL_ADDRESS[version],
+    )
 
 
 def common(one: Values | None, other: Values | None) -> Values | None:

@@ -1,7 +1,7 @@
 """What lies in the registers of nf_tables while a rule is read, and what a comparison with it says.
 
-A register holds a constant, the conntrack mark as far as it is known, a part of one of the axes, or something that only
-the running gateway can know; a comparison with that is a condition with a name.
+A register holds a constant, the conntrack mark as far as it is known, a part of one of the axes, or something that
+only the running gateway can know; a comparison with that is a condition with a name.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 
 from appliance.policy.boxes import FULL_PORTS, icmp_protocol
 from appliance.policy.readback import packets
-from appliance.policy.readback.packets import Interval, Place, Product, Values, joined, narrowed, without
+from appliance.policy.readback.packets import Place, Product, Values, joined, narrowed, without
 
 # (what is asked, with what): e.g. ("route back through the same interface",).
 Condition = tuple[str, ...]
@@ -31,8 +31,8 @@ _DST_NAT = 1 << 5
 
 
 class Value(msgspec.Struct, frozen=True, gc=False):
-    """`width` in bytes. For "axis": `axis`, of which `shift` low bits are left out; `unit` is how many of its own units make
-    one of the axis (nanoseconds of a second). `little` while a number is in host order."""
+    """`width` in bytes. For "axis": `axis`, of which `shift` low bits are left out; `unit` is how many of its own units
+    make one of the axis (nanoseconds of a second). `little` while a number is in host order."""
 
     kind: Kind
     width: int
@@ -149,7 +149,11 @@ def _by_protocol(protocols: Values | None, ported: Value, other: Value) -> list[
 def _network(offset: int, length: int, version: int) -> Value:
     """Fields of the IP header; nft reads only the first bytes of an address where a prefix ends there."""
     size = 4 if version == 4 else 16
-    starts = {12: packets.SOURCE, 16: packets.DESTINATION} if version == 4 else {8: packets.SOURCE, 24: packets.DESTINATION}
+    starts = (
+        {12: packets.SOURCE, 16: packets.DESTINATION}
+        if version == 4
+        else {8: packets.SOURCE, 24: packets.DESTINATION}
+    )
     if offset in starts and length <= size:
         return axis(starts[offset], length, (size - length) * Byte)
     if version == 4 and (offset, length) == (9, 1):
@@ -184,8 +188,8 @@ def _transport(
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """The part of the packets that a match leaves: `product` None for nothing of them; with `condition`, only where that
-    is as `holds` says."""
+    """The part of the packets that a match leaves: `product` None for nothing of them; with `condition`, only where
+    that is as `holds` says."""
 
     product: Product | None
     condition: Condition | None = None

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from appliance.policy.boxes import PORT_PROTOCOLS
 from appliance.policy.decide import zone_of
 from appliance.policy.model import ANY, GATEWAY, DestinationNat, Policy, Range, ServiceEntry, SourceNat
-from appliance.policy.readback import packets
 from appliance.policy.readback.expected import ALWAYS, Case, Decided, addresses_of, services_of
 from appliance.policy.readback.packets import EVERY, Place, Values, common
 from appliance.policy.readback.registers import TRANSLATED
