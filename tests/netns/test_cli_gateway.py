@@ -275,6 +275,8 @@ def test_tab_completes_rules_and_generations_of_the_running_gateway(reef: Reef) 
         ("reef show flows --rule R-", "R-3"),
         ("reef rollback ", "1"),
         ("reef log --zone d", "dmz"),
+        ("reef where-used example-", "example-web"),
+        ("reef suggest R-", "R-3"),
     ):
         read, write = os.pipe()
         environ = os.environ | {

@@ -7,11 +7,16 @@ import io
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from appliance.control import messages
+from appliance.events import record
+from appliance.events.record import Decision, Event
+from appliance.events.spool import Spool
 from tests.netns.stand import ROOT, Stand, policy, rule, until
 
 PORTS = {"R-1": 4001, "R-2": 4002, "R-3": 4003}
@@ -137,3 +142,68 @@ def test_the_command_line_tells_the_history(stand: Watched) -> None:
         ("rule R-2", 0, True),
         ("rule R-3", 0, True),
     ]
+
+
+def logged(stand: Watched, name: str, destination: str, port: int, times: int = 1) -> None:
+    """What inspectd writes of connections that a rule with `log: end` allowed."""
+    decision = Decision("reef", name, "allow", "gateway", "internet")
+    lines = [
+        record.encode(
+            Event(
+                timestamp=record.format_time(time.time()),
+                event_type="flow",
+                src_ip="192.0.2.1",
+                src_port=40_000 + number,
+                dest_ip=destination,
+                dest_port=port,
+                proto="TCP",
+                flow={"state": "closed", "end": record.format_time(time.time())},
+                metadata=record.metadata(decision),
+            )
+        )
+        for number in range(times)
+    ]
+    spool = Spool(stand.instance.events_of("inspectd"), source="inspectd")
+    spool.append(b"".join(lines), times)
+    spool.close()
+
+
+def suggestions(stand: Watched, *arguments: str) -> dict[str, dict[str, Any]]:
+    found = json.loads(stand.reef("suggest", *arguments, "--json"))["suggestions"]
+    return {one["rule"]: one for one in found}
+
+
+def test_a_rule_is_narrowed_to_what_the_log_has_of_it_and_only_in_words(stand: Watched) -> None:
+    wide = text("R-1", "R-2").replace("    service: udp/4001\n", "", 1)  # R-1 is for every service
+    stand.apply(wide)
+    stand.hit("R-1")
+    logged(stand, "R-1", "198.51.100.80", 443, 3)
+    logged(stand, "R-1", "198.51.100.81", 443, 2)
+    (one,) = suggestions(stand, "R-1", "--at-least", "0s").values()
+    assert (one["kind"], one["seen"]) == ("narrow", 5)
+    changes = {change["field"]: change["after"] for change in one["changes"]}
+    assert changes == {"source": ["192.0.2.1"], "destination": ["198.51.100.80/31"], "service": ["https"]}
+    assert "+    service: https" in one["diff"]
+    before = stand.ask(messages.Show(), messages.Shown)
+    assert (before.text, before.summary.generation) == (wide, 1)
+    # A week is asked for where nothing else is.
+    assert "less than 7 d" in suggestions(stand, "R-1")["R-1"]["why"]
+    # What the rule matched in another wording does not count any more.
+    stand.apply(wide.replace("    to: internet\n", "    to: internet\n    destination: 198.51.100.0/24\n", 1))
+    until(lambda: stand.history().generation == 2, "the second generation runs")
+    assert suggestions(stand, "R-1", "--at-least", "0s")["R-1"]["kind"] == "none"
+    logged(stand, "R-1", "203.0.113.9", 443)  # as a translated connection is logged: not where the rule says
+    assert "translation" in suggestions(stand, "R-1", "--at-least", "0s")["R-1"]["why"]
+
+
+def test_a_rule_without_a_hit_is_proposed_to_go_only_when_it_was_watched(stand: Watched) -> None:
+    stand.apply(
+        text("R-1", "R-2").replace("rules:\n", "invariants:\n  - {id: I-1, never: lan -> internet}\nrules:\n")
+    )
+    assert "only" in suggestions(stand, "R-2")["R-2"]["why"]
+    until(lambda: suggestions(stand, "R-2", "--window", "1s")["R-2"]["kind"] == "remove", "R-2 was watched for 1 s")
+    diff = stand.reef("suggest", "R-2", "--window", "1s", "--diff")
+    assert [line for line in diff.split("\n") if line.startswith("-  -")] == ["-  - id: R-2"]
+    stand.hit("R-1")
+    found = suggestions(stand, "--window", "1d", "--at-least", "0s")
+    assert found == {}
