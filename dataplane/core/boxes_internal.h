@@ -3,6 +3,7 @@
 #define REEF_BOXES_INTERNAL_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "reef/boxes.h"
 #include "reef/status.h"
@@ -102,12 +103,28 @@ bool reef_has_moment(reef_space *space, const reef_box *box, int32_t *second);
 int reef_merge_parts(reef_space *space);
 int reef_add_part(reef_space *space, const reef_part *part);
 
+/* Four axes at a time: any processor of this architecture can. */
+typedef int32_t reef_four __attribute__((vector_size(16)));
+typedef int64_t reef_two __attribute__((vector_size(16)));
+_Static_assert(REEF_AXES == 8, "two vectors have all axes");
+
+static inline reef_four reef_load(const int32_t *from)
+{
+    reef_four value;
+    memcpy(&value, from, sizeof value);
+    return value;
+}
+
+static inline bool reef_none(reef_four flags)
+{
+    reef_two wide = (reef_two)flags;
+    return (wide[0] | wide[1]) == 0;
+}
+
 static inline bool reef_meets(const reef_box *a, const int32_t *low, const int32_t *high)
 {
-    int apart = 0;
-    for (int axis = 0; axis < REEF_AXES; axis++)
-        apart |= (a->low[axis] > high[axis]) | (a->high[axis] < low[axis]);
-    return !apart;
+    return reef_none((reef_load(a->low) > reef_load(high)) | (reef_load(a->low + 4) > reef_load(high + 4)) |
+                     (reef_load(low) > reef_load(a->high)) | (reef_load(low + 4) > reef_load(a->high + 4)));
 }
 
 static inline bool reef_boxes_meet(const reef_box *a, const reef_box *b)
@@ -117,10 +134,8 @@ static inline bool reef_boxes_meet(const reef_box *a, const reef_box *b)
 
 static inline bool reef_within(const reef_box *a, const int32_t *low, const int32_t *high)
 {
-    int out = 0;
-    for (int axis = 0; axis < REEF_AXES; axis++)
-        out |= (a->low[axis] < low[axis]) | (a->high[axis] > high[axis]);
-    return !out;
+    return reef_none((reef_load(low) > reef_load(a->low)) | (reef_load(low + 4) > reef_load(a->low + 4)) |
+                     (reef_load(a->high) > reef_load(high)) | (reef_load(a->high + 4) > reef_load(high + 4)));
 }
 
 /* Is `a` inside `b`? */

@@ -52,17 +52,25 @@ static void new_stamp(reef_space *space)
     }
 }
 
-static uint32_t certain(rule_proof *proof, reef_walk *walk)
+static uint32_t certain(rule_proof *proof, reef_walk *walk, int further)
 {
+    uint32_t some = REEF_NO_ENTRY;
     for (uint32_t found; (found = reef_walk_next(walk)) != REEF_NO_ENTRY;) {
         const reef_entry *entry = &proof->space->entry[found];
-        if (entry->unsure)
-            proof->doubt = true;
-        else if (!entry->optional)
+        proof->doubt |= entry->unsure;
+        if (entry->unsure || entry->optional)
+            continue;
+        if (some == REEF_NO_ENTRY)
+            some = found;
+        if (reef_box_inside(walk->box, &entry->box))
             return found;
+        if (--further <= 0)
+            break;
     }
-    return REEF_NO_ENTRY;
+    return some;
 }
+
+enum { LOOK_FURTHER = 8 }; /* entries looked at for one that has all of a box, before one such is searched */
 
 /* An entry of a rule above that takes something of a box for certain; one that takes all if there is one. */
 static uint32_t hiding(rule_proof *proof, const reef_box *box)
@@ -72,41 +80,54 @@ static uint32_t hiding(rule_proof *proof, const reef_box *box)
         return REEF_NO_ENTRY;
     reef_walk_start(&walk, proof->space, box);
     walk.to = proof->rule - 1;
-    walk.holding = true;
-    uint32_t found = certain(proof, &walk);
-    if (found != REEF_NO_ENTRY)
-        return found;
+    uint32_t some = certain(proof, &walk, LOOK_FURTHER);
+    if (some == REEF_NO_ENTRY || reef_box_inside(box, &proof->space->entry[some].box) || walk.depth == 0)
+        return some;
     reef_walk_start(&walk, proof->space, box);
     walk.to = proof->rule - 1;
-    return certain(proof, &walk);
+    walk.holding = true;
+    uint32_t all = certain(proof, &walk, 1);
+    return all != REEF_NO_ENTRY ? all : some;
 }
 
-/* An entry below, before `bound`, that decides something of a box as the rule does; one that has all of it if there is
- * one, and of these the first. */
-static uint32_t alike(rule_proof *proof, const reef_box *box, uint64_t bound, bool all)
+/* Entries below, before `bound`, that decide something of a box as the rule does. */
+typedef struct rule_alike {
+    uint32_t some, all; /* one that has something of the box; one that has all of it */
+} rule_alike;
+
+static void alike_walk(rule_proof *proof, reef_walk *walk, const reef_box *box, uint64_t bound)
+{
+    reef_walk_start(walk, proof->space, box);
+    walk->from = proof->rule + 1;
+    walk->to = (int32_t)(bound >> 32 > INT32_MAX ? INT32_MAX : bound >> 32);
+    walk->which = REEF_THIS_EFFECT;
+    walk->effect = proof->space->rule[proof->rule].effect;
+}
+
+static rule_alike alike(rule_proof *proof, const reef_box *box, uint64_t bound)
 {
     reef_space *space = proof->space;
+    rule_alike found = {REEF_NO_ENTRY, REEF_NO_ENTRY};
+    int further = LOOK_FURTHER;
     reef_walk walk;
-    reef_walk_start(&walk, space, box);
-    walk.from = proof->rule + 1;
-    walk.to = (int32_t)(bound >> 32 > INT32_MAX ? INT32_MAX : bound >> 32);
-    walk.which = REEF_THIS_EFFECT;
-    walk.effect = space->rule[proof->rule].effect;
-    walk.holding = all;
-    uint32_t best = REEF_NO_ENTRY;
-    for (uint32_t found; (found = reef_walk_next(&walk)) != REEF_NO_ENTRY;) {
-        const reef_entry *entry = &space->entry[found];
-        proof->doubt |= entry->unsure && !all;
-        if (entry->optional || entry->unsure || reef_key(space, found) >= bound)
+    alike_walk(proof, &walk, box, bound);
+    for (uint32_t next; found.all == REEF_NO_ENTRY && (next = reef_walk_next(&walk)) != REEF_NO_ENTRY;) {
+        const reef_entry *entry = &space->entry[next];
+        proof->doubt |= entry->unsure;
+        if (entry->optional || entry->unsure || reef_key(space, next) >= bound)
             continue; /* that it decides cannot be relied upon */
-        if (!all)
+        found.some = next;
+        if (reef_box_inside(box, &entry->box))
+            found.all = next;
+        if (--further > 0 || found.all != REEF_NO_ENTRY)
+            continue;
+        if (walk.holding)
             return found;
-        if (best == REEF_NO_ENTRY || reef_key(space, found) < reef_key(space, best)) {
-            best = found;
-            walk.to = entry->rule;
-        }
+        alike_walk(proof, &walk, box, bound); /* many have something: now only those that have all */
+        walk.holding = true;
+        further = INT32_MAX;
     }
-    return best;
+    return found;
 }
 
 /* The first entry at or after `key` and before `bound` that decides something of a box otherwise than the rule. */
@@ -226,9 +247,8 @@ static int search_bounded(rule_proof *proof, rule_search *search, const reef_pie
     int32_t second;
     if (!reef_has_moment(space, &piece->box, &second))
         return REEF_OK;
-    uint32_t found = alike(proof, &piece->box, piece->bound, true);
-    if (found == REEF_NO_ENTRY)
-        found = alike(proof, &piece->box, piece->bound, false);
+    const rule_alike takers = alike(proof, &piece->box, piece->bound);
+    const uint32_t found = takers.all != REEF_NO_ENTRY ? takers.all : takers.some;
     if (found == REEF_NO_ENTRY)
         return NEEDED;
     space->now_stamp = search->below;
@@ -256,8 +276,8 @@ static int search_piece(rule_proof *proof, rule_search *search, const reef_entry
             show(&search->alike, &piece->box, own);
         search->reached = true;
     }
-    uint32_t all = alike(proof, &piece->box, NO_BOUND, true);
-    const uint64_t end = all == REEF_NO_ENTRY ? NO_BOUND : reef_key(space, all);
+    const rule_alike takers = alike(proof, &piece->box, NO_BOUND);
+    const uint64_t end = takers.all == REEF_NO_ENTRY ? NO_BOUND : reef_key(space, takers.all);
     uint32_t next = otherwise(proof, &piece->box, piece->key > behind ? piece->key : behind, end);
     int status = REEF_OK;
     if (next != REEF_NO_ENTRY) {
@@ -269,13 +289,18 @@ static int search_piece(rule_proof *proof, rule_search *search, const reef_entry
         return status == REEF_OK ? reef_push(space, &common, 0, reef_key(space, next)) : status;
     }
     space->now_stamp = search->below;
-    if (all != REEF_NO_ENTRY)
-        name_other(space, &search->alike, space->entry[all].rule);
-    else if (space->fallback.effect == space->rule[proof->rule].effect)
+    if (takers.all != REEF_NO_ENTRY) {
+        name_other(space, &search->alike, space->entry[takers.all].rule);
+        return REEF_OK;
+    }
+    if (space->fallback.effect == space->rule[proof->rule].effect) {
         name_other(space, &search->alike, REEF_NO_RULE);
-    else
-        status = reef_push(space, &piece->box, 0, NO_BOUND);
-    return status;
+        return REEF_OK;
+    }
+    if (takers.some == REEF_NO_ENTRY)
+        return NEEDED; /* the fallback decides it */
+    name_other(space, &search->alike, space->entry[takers.some].rule);
+    return reef_split(space, &piece->box, &space->entry[takers.some].box, 0, NO_BOUND, &common);
 }
 
 static int search_box(rule_proof *proof, rule_search *search, const reef_entry *own)

@@ -6,7 +6,7 @@
 
 #include "boxes_internal.h"
 
-enum { LEAF = 8, SAMPLES = 24 };
+enum { LEAF = 4, SAMPLES = 24 };
 
 static uint32_t new_node(reef_space *space)
 {
