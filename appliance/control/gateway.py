@@ -13,6 +13,7 @@ one is made nobody is answered.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,7 @@ from appliance.control.generations import Entry, Kept, State, Store, StoreError,
 from appliance.control.messages import GenerationSummary, Loaded, Refused
 from appliance.control.netlink import NetlinkError
 from appliance.control.network import Network, NetworkRefused
-from appliance.control.nft import Marker, Rules, present_devices
+from appliance.control.nft import Marker, Rules, devices, present_devices
 from appliance.control.shape import ShapeError
 from appliance.durable import replace
 from appliance.policy import bundle as bundles
@@ -92,7 +93,9 @@ class Gateway:
         self.running: Running | None = None
         self.pending: Pending | None = None
         self.missing: tuple[str, ...] = ()  # what of the network could not be set yet
-        self._attached: set[str] = set()  # interfaces on the flowtables
+        # Interfaces that the running ruleset names by what only one that is there has, and those it found.
+        self._devices: frozenset[str] = frozenset()
+        self._attached: set[tuple[int, str]] = set()
         self.found_loaded = False  # at the start the kernel held the generation already
 
     # --- start --------------------------------------------------------------------------------------
@@ -386,19 +389,13 @@ class Gateway:
             return False
         if self.missing:
             self.missing = self._network.settle(self.running.bundle)
-        ruleset = self.running.bundle.ruleset
-        if not ruleset.flowtables:
-            return False
-        now = present_devices(ruleset)
-        changed = False
-        for name, flowtable in now.flowtables.items():
-            # An interface that went took itself off the flowtable; one that came is new to it.
-            fresh = tuple(device for device in flowtable.devices if device not in self._attached)
-            if fresh:
-                self._rules.attach(name, flowtable, fresh)
-                changed = True
-        self._attached = {device for flowtable in now.flowtables.values() for device in flowtable.devices}
-        return changed
+        # One that went took itself out of what holds it; one that came is new, if it has the same name or not.
+        here = self._present()
+        fresh = {name for _, name in here - self._attached}
+        if fresh:
+            self._rules.attach(present_devices(self.running.bundle.ruleset), fresh)
+        self._attached = here
+        return bool(fresh)
 
     def old(self) -> tuple[int, ...]:
         """Forget the generations that history need not keep; those that remain and neither run nor boot."""
@@ -473,8 +470,11 @@ class Gateway:
             self._log(str(error))
 
     def _note_devices(self) -> None:
-        ruleset = self.running.bundle.ruleset if self.running else Ruleset()
-        self._attached = {name for table in present_devices(ruleset).flowtables.values() for name in table.devices}
+        self._devices = devices(self.running.bundle.ruleset) if self.running else frozenset()
+        self._attached = self._present()
+
+    def _present(self) -> set[tuple[int, str]]:
+        return {(index, name) for index, name in socket.if_nameindex() if name in self._devices}
 
     def _publish(self) -> None:
         """Say which generation runs to those who watch the file: everything but the texts and the ruleset."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -18,8 +19,8 @@ from appliance.control.netlink import NetlinkError, attribute_map, string, text
 from appliance.control.nfnetlink import NFTABLES, Netfilter, body
 from appliance.control.nfsets import Sets, counters, format_element
 from appliance.policy.bundle import Bundle
-from appliance.policy.delta import delta, repair
-from appliance.policy.ruleset import Flowtable, Ruleset
+from appliance.policy.delta import delta, refill, repair
+from appliance.policy.ruleset import Ruleset, Set
 from ctypes_ext.nftables import Nftables, NftablesError
 
 TABLE = "reef"
@@ -28,6 +29,7 @@ CHAIN_TABLE, CHAIN_NAME = 1, 3
 _ENOENT = 2
 
 _MARKER = re.compile(r"generation_(\d+)_([0-9a-f]{16})")
+_QUOTED = re.compile('"([^"]*)"')
 _ADDRESS_KEYS = ("type ipv4_addr", "type ipv6_addr")
 
 
@@ -118,13 +120,19 @@ class Rules:
             self._scratch.unlink(missing_ok=True)
         return locate(batch, str(error))
 
-    def attach(self, name: str, flowtable: Flowtable, devices: tuple[str, ...]) -> None:
-        """Put further interfaces on a flowtable: those that appeared after it was loaded."""
-        listed = ", ".join(devices)
-        self.load(
-            f"add flowtable inet {TABLE} {name} "
-            f"{{ hook ingress priority {flowtable.priority}; devices = {{ {listed} }}; counter; }}\n"
-        )
+    def attach(self, ruleset: Ruleset, fresh: Collection[str]) -> None:
+        """Give the table the interfaces that appeared after it was loaded; `ruleset` says what it shall hold now."""
+        batch = []
+        for name, flowtable in ruleset.flowtables.items():
+            if listed := ", ".join(device for device in flowtable.devices if device in fresh):
+                batch.append(
+                    f"add flowtable inet {TABLE} {name} "
+                    f"{{ hook ingress priority {flowtable.priority}; devices = {{ {listed} }}; counter; }}"
+                )
+        for name, declared in ruleset.sets.items():
+            if by_index(declared):
+                batch.append(refill(TABLE, name, declared))
+        self.load("\n".join([*batch, ""]))
 
     def held(self) -> Marker | None:
         """The generation that the kernel's table says it is; None without a table or without exactly one marker."""
@@ -147,18 +155,40 @@ class Rules:
         return self._nftables.listing(f"list table inet {TABLE}")
 
 
+def by_index(declared: Set) -> bool:
+    """Whether the set holds interfaces by their number, which only an interface that is there has."""
+    return "iface_index" in declared.key
+
+
+def devices(ruleset: Ruleset) -> frozenset[str]:
+    """The interfaces that must be there for the ruleset to name them."""
+    named = {device for flowtable in ruleset.flowtables.values() for device in flowtable.devices}
+    for declared in ruleset.sets.values():
+        if by_index(declared):
+            named.update(*map(_QUOTED.findall, declared.elements))
+    return frozenset(named)
+
+
 def present_devices(ruleset: Ruleset) -> Ruleset:
-    """The ruleset with its flowtables on the interfaces that this box has now: the kernel refuses a whole transaction
-    for one that is not plugged in yet."""
-    if not ruleset.flowtables:
-        return ruleset
+    """The ruleset with the interfaces that this box has now: the kernel refuses a whole transaction for one that is
+    not plugged in yet."""
     here = {name for _, name in socket.if_nameindex()}
-    return msgspec.structs.replace(
-        ruleset,
-        flowtables={
-            name: msgspec.structs.replace(
-                flowtable, devices=tuple(device for device in flowtable.devices if device in here)
-            )
-            for name, flowtable in ruleset.flowtables.items()
-        },
-    )
+    sets = {
+        name: msgspec.structs.replace(
+            declared,
+            elements={
+                key: value for key, value in declared.elements.items() if here.issuperset(_QUOTED.findall(key))
+            },
+        )
+        for name, declared in ruleset.sets.items()
+        if by_index(declared)
+    }
+    flowtables = {
+        name: msgspec.structs.replace(
+            flowtable, devices=tuple(device for device in flowtable.devices if device in here)
+        )
+        for name, flowtable in ruleset.flowtables.items()
+    }
+    if not sets and not flowtables:
+        return ruleset
+    return msgspec.structs.replace(ruleset, sets=ruleset.sets | sets, flowtables=flowtables)

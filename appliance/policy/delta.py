@@ -75,6 +75,11 @@ def render(ruleset: Ruleset, *, counters: Mapping[str, tuple[int, int]] | None =
     return "\n".join([*lines, ""])
 
 
+def refill(table: str, name: str, declared: Set) -> str:
+    """The statements that give a set exactly its elements, whatever it holds."""
+    return "\n".join([f"flush set inet {table} {name}", *_add_elements(table, name, declared.elements)])
+
+
 def _by_command(declared: Set) -> bool:
     """nft before 1.0.7 reads a date only as such in `add element`, not in a declaration."""
     return "meta time" in declared.key and bool(declared.elements)

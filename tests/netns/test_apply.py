@@ -285,6 +285,27 @@ def test_a_connection_with_the_mark_of_a_generation_to_come_is_decided_anew(stan
     assert (refused.code, "has the mark of 2" in refused.message) == ("number", True)
 
 
+def test_an_interface_that_is_made_anew_carries_decided_connections_again(stand: Stand) -> None:
+    """The kernel holds the number that an interface had, and the one made in its place has another number."""
+
+    def held() -> str:
+        return stand.sh("nft list set inet reef decided_forward")
+
+    stand.apply(TWO)
+    assert '"lan0" . "wan0"' in held()
+    before = held().count(" . ")
+    stand.sh("ip link delete lan0")
+    assert '"lan0"' not in held()
+    stand.sh("ip link add lan0 type veth peer name lan0p && ip link set lan0 up && ip link set lan0p up")
+    until(lambda: '"lan0" . "wan0"' in held() and '"wan0" . "lan0"' in held(), "the new interface is in the set")
+    assert held().count(" . ") == before  # and the number of the old one is gone
+    assert stand.status().drift == ""
+    # The next change finds it there.
+    stand.apply(policy(rule("R-1")))
+    assert '"lan0" . "wan0"' in held()
+    assert "all of generation" not in stand.words()
+
+
 def test_only_those_who_may_are_answered(stand: Stand) -> None:
     stand.apply(TWO)
     load = messages.Load(b"{}", b"", 0)

@@ -25,7 +25,7 @@ from appliance.control.nft import present_devices
 from appliance.control.rtnetlink import Address, Routing, wanted_route
 from appliance.policy.bundle import Bundle, ZoneInfo
 from appliance.policy.model import InterfaceAddress, Route
-from appliance.policy.ruleset import Flowtable, Ruleset
+from appliance.policy.ruleset import Flowtable, Ruleset, Set
 from ctypes_ext import sandbox
 from ctypes_ext.nftables import Nftables, NftablesError
 
@@ -334,6 +334,15 @@ def test_an_interface_that_comes_later_gets_what_is_its_own() -> None:
 def test_flowtables_take_the_interfaces_that_are_there() -> None:
     ruleset = Ruleset(flowtables={"fast": Flowtable(("lan0", "lte0", "wan0"))})
     assert present_devices(ruleset).flowtables["fast"].devices == ("lan0", "wan0")
+
+
+def test_sets_of_interface_numbers_take_the_interfaces_that_are_there() -> None:
+    elements = {'0x1 . "lan0" . "lte0"': "", '0x1 . "lan0" . "wan0"': "", '0x1 . "lte0" . "wan0"': ""}
+    numbers = Set("type mark . iface_index . iface_index", elements=elements)
+    names = Set("type mark . ifname . ifname", elements=elements)
+    held = present_devices(Ruleset(sets={"numbers": numbers, "names": names}))
+    assert list(held.sets["numbers"].elements) == ['0x1 . "lan0" . "wan0"']
+    assert held.sets["names"] == names
 
 
 def test_connections_are_seen_looked_up_and_decided_anew(netfilter: Netfilter) -> None:
