@@ -15,6 +15,8 @@ from __future__ import annotations
 import sys
 import time
 from array import array
+from itertools import chain, groupby
+from operator import itemgetter
 
 from appliance.policy.decide import DEFAULT, World
 from appliance.policy.lower import Lowering
@@ -22,7 +24,7 @@ from appliance.policy.model import Policy, Rule
 from appliance.policy.proof import Change, Difference
 from appliance.policy.prove import ACTIONS, BUDGET, align
 from appliance.policy.regions import View, own_conditions
-from appliance.policy.space import Entry, vocabulary
+from appliance.policy.space import Entry, conditional, vocabulary
 from ctypes_ext import boxes
 from ctypes_ext.boxes import BudgetEnded, Space
 
@@ -41,14 +43,19 @@ class Comparison:
         self.now = int(time.time()) if now is None else now
         self.old, self.new = old, new
         self.entries = joined(old, new)
-        self.vocabulary = vocabulary((old, new), self.entries, self.now)
+        special = [entry for entry in self.entries if conditional(entry.rule)]
+        self.vocabulary = vocabulary((old, new), special, self.now)
         line = self.vocabulary.timeline
         self.space = Space(line.stretches, line.last, 0, ACTIONS["deny"])
         lowering = Lowering(self.vocabulary)
-        lowering.add_all(range(len(self.entries)), self.entries)
         words = array("i")
-        for rule, side, _ in self.entries:
-            words.extend((0, int.from_bytes(bytes((ACTIONS[rule.action], side, 0, 0)), sys.byteorder)))
+        first = 0
+        for side, run in groupby(self.entries, key=itemgetter(1)):
+            rules = [entry.rule for entry in run]
+            lowering.add(rules, range(first, first + len(rules)), side, old if side == boxes.OLD else new)
+            first += len(rules)
+            flags = {name: int.from_bytes(bytes((n, side, 0, 0)), sys.byteorder) for name, n in ACTIONS.items()}
+            words.extend(chain.from_iterable((0, flags[rule.action]) for rule in rules))
         self.space.change(array("i"), words, lowering.lists(), lowering.rows)
         self.views = View(self.vocabulary, self.space, old), View(self.vocabulary, self.space, new)
 

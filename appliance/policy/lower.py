@@ -10,8 +10,9 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Sequence
-from itertools import chain, compress, repeat
-from operator import attrgetter
+from itertools import accumulate, chain, compress, repeat
+from operator import attrgetter, not_, sub
+from typing import TypeVar
 
 from appliance.policy.boxes import ICMP, ICMPV6, PORT_PROTOCOLS
 from appliance.policy.model import EVERYTHING, Policy, Range, Rule, ServiceEntry
@@ -29,13 +30,18 @@ from appliance.policy.space import (
     zone_pairs,
 )
 from appliance.policy.timeline import ALL_KINDS
-from ctypes_ext.boxes import Lists, words
+from ctypes_ext.boxes import ROW_WORDS, Lists, words
 
 FOREVER = 2**31 - 1
 PLAIN, OPTIONAL, UNSURE = range(3)
-_PLAIN = (0, FOREVER, 0, *words(ALL_KINDS), *words(0), *words(0))  # people, until, optional, times, yes, no
-_RANGES = attrgetter("ranges")
+# rule, pair, source, destination, service are set; people, until, kind, times, yes, no
+_PLAIN_ROW = array("I", (0, 0, 0, 0, 0, 0, FOREVER, PLAIN, *words(ALL_KINDS), *words(0), *words(0)))
+_FROM, _TO, _SERVICES = attrgetter("sources"), attrgetter("destinations"), attrgetter("services")
+_SOURCE_RANGES, _DESTINATION_RANGES = attrgetter("source.ranges"), attrgetter("destination.ranges")
 _FIRST, _LAST = attrgetter("first"), attrgetter("last")
+
+
+Key = TypeVar("Key")
 
 
 class Lowering:
@@ -44,66 +50,59 @@ class Lowering:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
         self.rows = array("I")
-        self._addresses: list[tuple[Range, ...]] = [EVERYTHING.ranges]
+        self._addresses: dict[int, tuple[Range, ...]] = {id(EVERYTHING.ranges): EVERYTHING.ranges}
         self._address_number: dict[int, int] = {id(EVERYTHING.ranges): 0}
         self._pairs: dict[tuple[tuple[str, ...], tuple[str, ...], int], int] = {}
-        self._services: list[tuple[ServiceEntry, ...]] = []
+        self._services: dict[int, tuple[ServiceEntry, ...]] = {}
         self._service_number: dict[int, int] = {}
         self._people: dict[tuple[tuple[str, ...], int], int] = {}
         self._people_lists: list[list[tuple[int, int]]] = [[(0, len(vocabulary.people) - 1)]]
-        self._policies: dict[int, Policy] = {}
 
-    def add(self, number: int, entry: Entry) -> None:
-        """The rows of a rule that stands at position `number`."""
-        rule = entry.rule
-        pair = self._pair(rule, entry.side)
+    def add(self, rules: Sequence[Rule], numbers: Sequence[int], side: int, policy: Policy) -> None:
+        """The rows of rules that stand at positions `numbers`. Rows of one call are in order.
+
+        Columns are made one after the other, each by a few calls for all rules.
+        """
+        special = [at for at, rule in enumerate(rules) if conditional(rule)]
+        if special:
+            self._mixed(rules, numbers, side, policy, special)
+        else:
+            self._plain(rules, numbers, side)
+
+    def _mixed(
+        self, rules: Sequence[Rule], numbers: Sequence[int], side: int, policy: Policy, special: Sequence[int]
+    ) -> None:
+        """Runs of plain rules, and between them those that need more than one look."""
+        before = 0
+        for at in special:
+            if before < at:
+                self._plain(rules[before:at], numbers[before:at], side)
+            self._conditional(numbers[at], Entry(rules[at], side, policy))
+            before = at + 1
+        if before < len(rules):
+            self._plain(rules[before:], numbers[before:], side)
+
+    def _plain(self, rules: Sequence[Rule], numbers: Sequence[int], side: int) -> None:
+        rows = _PLAIN_ROW * len(rules)
+        rows[0::ROW_WORDS] = array("I", numbers)
+        sources, destinations = list(map(_FROM, rules)), list(map(_TO, rules))
+        rows[1::ROW_WORDS] = _numbers(self._pairs, list(zip(sources, destinations, repeat(side))))
+        for column, ranges in ((2, map(_SOURCE_RANGES, rules)), (3, map(_DESTINATION_RANGES, rules))):
+            held = list(ranges)
+            keys = list(map(id, held))
+            rows[column::ROW_WORDS] = _numbers(self._address_number, keys)
+            self._addresses.update(zip(keys, held, strict=True))
+        services = list(map(_SERVICES, rules))
+        keys = list(map(id, services))
+        rows[4::ROW_WORDS] = _numbers(self._service_number, keys)
+        self._services.update(zip(keys, services, strict=True))
+        self.rows.extend(rows)
+
+    def _conditional(self, number: int, entry: Entry) -> None:
+        rule, policy = entry.rule, entry.policy
+        line = self.vocabulary.timeline
+        pair = self._pairs.setdefault((rule.sources, rule.destinations, entry.side), len(self._pairs))
         service = self._service(rule.services)
-        if not conditional(rule):
-            source = self._address(rule.source.ranges)
-            destination = self._address(rule.destination.ranges)
-            self.rows.extend((number, pair, source, destination, service, *_PLAIN))
-            return
-        self._conditional(number, entry, pair, service)
-
-    def add_all(self, numbers: Sequence[int], entries: Sequence[Entry]) -> None:
-        """The same for many rules, without a call for each."""
-        pairs, services, addresses = self._pairs, self._service_number, self._address_number
-        address_lists = self._addresses
-        extend = self.rows.extend
-        for number, (rule, side, _) in zip(numbers, entries, strict=True):
-            source, destination = rule.source, rule.destination
-            if (
-                rule.people
-                or rule.when
-                or rule.expires_at
-                or rule.rate
-                or rule.connections
-                or source.dynamic
-                or destination.dynamic
-            ):
-                self.add(number, Entry(rule, side, _))
-                continue
-            pair = pairs.get((rule.sources, rule.destinations, side))
-            if pair is None:
-                pair = self._pair(rule, side)
-            service = services.get(id(rule.services))
-            if service is None:
-                service = self._service(rule.services)
-            left = source.ranges
-            a = addresses.get(id(left))
-            if a is None:
-                addresses[id(left)] = a = len(address_lists)
-                address_lists.append(left)
-            right = destination.ranges
-            b = addresses.get(id(right))
-            if b is None:
-                addresses[id(right)] = b = len(address_lists)
-                address_lists.append(right)
-            extend((number, pair, a, b, service, *_PLAIN))
-
-    def _conditional(self, number: int, entry: Entry, pair: int, service: int) -> None:
-        rule, policy, vocabulary = entry.rule, entry.policy, self.vocabulary
-        line = vocabulary.timeline
         people = self._person(rule.people, policy)
         until = FOREVER if not rule.expires_at else rule.expires_at - line.now - 1
         if until < 0:
@@ -146,22 +145,13 @@ class Lowering:
 
     # --- lists ---------------------------------------------------------------------------------------
 
-    def _pair(self, rule: Rule, side: int) -> int:
-        return self._pairs.setdefault((rule.sources, rule.destinations, side), len(self._pairs))
-
     def _service(self, entries: tuple[ServiceEntry, ...]) -> int:
-        found = self._service_number.get(id(entries))
-        if found is None:
-            found = self._service_number[id(entries)] = len(self._services)
-            self._services.append(entries)
-        return found
+        self._services[id(entries)] = entries
+        return self._service_number.setdefault(id(entries), len(self._service_number))
 
     def _address(self, ranges: tuple[Range, ...]) -> int:
-        found = self._address_number.get(id(ranges))
-        if found is None:
-            found = self._address_number[id(ranges)] = len(self._addresses)
-            self._addresses.append(ranges)
-        return found
+        self._addresses[id(ranges)] = ranges
+        return self._address_number.setdefault(id(ranges), len(self._address_number))
 
     def _person(self, stems: tuple[str, ...], policy: Policy) -> int:
         if not stems:
@@ -171,19 +161,18 @@ class Lowering:
         if found is None:
             found = self._people[key] = len(self._people_lists)
             self._people_lists.append(people_intervals(self.vocabulary, stems, policy))
-            self._policies[id(policy)] = policy
         return found
 
     def lists(self) -> Lists:
         """Everything that the rows name, packed."""
-        versions, four, six, four_end, six_end = _packed_addresses(self._addresses)
-        del versions
+        four, six, four_end, six_end = _packed_addresses([self._addresses[key] for key in self._address_number])
         pair, pair_end = array("i"), array("I")
         for sources, destinations, side in self._pairs:
             pair.extend(zone_pairs(self.vocabulary, sources, destinations, side))
             pair_end.append(len(pair) // 4)
         service, service4_end, service6_end = array("i"), array("I"), array("I")
-        for entries in self._services:
+        for key in self._service_number:
+            entries = self._services[key]
             service.extend(service_boxes(entries, 4))
             service4_end.append(len(service) // 4)
             service.extend(service_boxes(entries, 6))
@@ -198,29 +187,29 @@ class Lowering:
         )
 
 
+def _numbers(known: dict[Key, int], keys: list[Key]) -> array[int]:
+    """The number of each key; new ones get the next numbers."""
+    fresh = [key for key in dict.fromkeys(keys) if key not in known]
+    known.update(zip(fresh, range(len(known), len(known) + len(fresh)), strict=True))
+    return array("I", map(known.__getitem__, keys))
+
+
 def _packed_addresses(
     lists: Sequence[tuple[Range, ...]],
-) -> tuple[list[bool], array[int], bytes, array[int], array[int]]:
+) -> tuple[array[int], bytes, array[int], array[int]]:
     """Intervals of IPv4 and of IPv6, and where each list ends in both. Within a list IPv4 comes first."""
     ranges = list(chain.from_iterable(lists))
     wide = [part.version == 6 for part in ranges]
-    narrow = [not item for item in wide]
-    four = array("I", chain.from_iterable(zip(
-        map(_FIRST, compress(ranges, narrow)), map(_LAST, compress(ranges, narrow)), strict=True
-    )))  # fmt: skip
-    bounds = chain.from_iterable(
-        zip(map(_FIRST, compress(ranges, wide)), map(_LAST, compress(ranges, wide)), strict=True)
-    )
+    four_ranges = list(compress(ranges, map(not_, wide)))
+    six_ranges = list(compress(ranges, wide))
+    four = array("I", bytes(8 * len(four_ranges)))
+    four[0::2], four[1::2] = array("I", map(_FIRST, four_ranges)), array("I", map(_LAST, four_ranges))
+    bounds = chain.from_iterable(zip(map(_FIRST, six_ranges), map(_LAST, six_ranges), strict=True))
     six = b"".join(map(int.to_bytes, bounds, repeat(16), repeat(sys.byteorder)))
-    four_end, six_end = array("I"), array("I")
-    at = fours = 0
-    for part in lists:
-        end = at + len(part)
-        fours += sum(narrow[at:end])
-        at = end
-        four_end.append(fours)
-        six_end.append(at - fours)
-    return wide, four, six, four_end, six_end
+    sixes = list(accumulate(wide, initial=0))
+    ends = list(accumulate(map(len, lists)))
+    six_end = array("I", map(sixes.__getitem__, ends))
+    return four, six, array("I", map(sub, ends, six_end)), six_end
 
 
 def service_boxes(entries: Sequence[ServiceEntry], version: int) -> list[int]:

@@ -23,15 +23,17 @@ import time
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import chain
+from operator import attrgetter
 
 import msgspec
 
 from appliance.policy.decide import DEFAULT, World
 from appliance.policy.lower import Lowering
-from appliance.policy.model import Policy, Range, Rule
+from appliance.policy.model import Action, Policy, Range, Rule
 from appliance.policy.proof import Finding, Kind, Proof, Region, Witness
 from appliance.policy.regions import View, own_conditions
-from appliance.policy.space import Entry, Vocabulary, merged, vocabulary, zone_pairs
+from appliance.policy.space import Entry, Vocabulary, conditional, merged, vocabulary, zone_pairs
 from ctypes_ext import boxes
 from ctypes_ext.boxes import Box, BudgetEnded, Space
 
@@ -41,6 +43,7 @@ BUDGET = 400_000_000  # steps; some nanoseconds each
 SHARE = 32  # one rule gets at most this part of a budget
 CONFLICTS = 8  # that are told of one rule
 ACTIONS = {"allow": 0, "deny": 1, "reject": 2}
+_DOES = attrgetter("action", "inspect", "log")
 _KINDS: dict[int, Kind] = {
     boxes.EMPTY: "dead",
     boxes.DEAD: "dead",
@@ -91,18 +94,15 @@ class Prover:
     def _load(self, policy: Policy, known: Vocabulary | None = None) -> None:
         self.policy = policy
         self.rules = [rule for rule in policy.rules if rule.enabled]
-        entries = [Entry(rule, boxes.BOTH, policy) for rule in self.rules]
-        self.vocabulary = vocabulary((policy,), entries, self.now, known)
+        self.vocabulary = vocabulary((policy,), _entries(self.rules, policy), self.now, known)
         line = self.vocabulary.timeline
         self.space = Space(line.stretches, line.last, self._default(policy), ACTIONS["deny"])
         self.view = View(self.vocabulary, self.space, policy)
-        self._words = array("i")
         self._findings: dict[int, list[Finding]] = {}
         self._undecided: dict[int, str] = {}
-        for rule in self.rules:
-            self._words.extend(self._rule_words(rule))
+        self._words = self._rule_words(self.rules)
         lowering = Lowering(self.vocabulary)
-        lowering.add_all(range(len(entries)), entries)
+        lowering.add(self.rules, range(len(self.rules)), boxes.BOTH, policy)
         self.space.change(array("i"), self._words, lowering.lists(), lowering.rows)
 
     def _default(self, policy: Policy) -> int:
@@ -112,15 +112,19 @@ class Prover:
         """Decided alike: the same action, the same inspection, the same lines in the log."""
         return self._effects.setdefault((action, inspect, log), len(self._effects))
 
-    def _rule_words(self, rule: Rule) -> tuple[int, int]:
-        flags = int.from_bytes(bytes((ACTIONS[rule.action], boxes.BOTH, 0, 0)), sys.byteorder)
-        return self._effect(rule.action, rule.inspect, rule.log), flags
+    def _rule_words(self, rules: Sequence[Rule]) -> array[int]:
+        """Effect, and action and side, of each rule."""
+        known: dict[tuple[Action, str, str], tuple[int, int]] = {}
+        keys = list(map(_DOES, rules))
+        for action, inspect, log in dict.fromkeys(keys):
+            flags = int.from_bytes(bytes((ACTIONS[action], boxes.BOTH, 0, 0)), sys.byteorder)
+            known[action, inspect, log] = self._effect(action, inspect, log), flags
+        return array("i", chain.from_iterable(map(known.__getitem__, keys)))
 
     def update(self, policy: Policy) -> None:
         """The policy after an edit."""
         rules = [rule for rule in policy.rules if rule.enabled]
-        entries = [Entry(rule, boxes.BOTH, policy) for rule in rules]
-        words = vocabulary((policy,), entries, self.now, self.vocabulary)
+        words = vocabulary((policy,), _entries(rules, policy), self.now, self.vocabulary)
         same = (
             words == self.vocabulary
             and policy.dynamics == self.policy.dynamics
@@ -130,18 +134,10 @@ class Prover:
             self._load(policy, self.vocabulary)
             return
         moved = align(self.rules, rules)
-        kept = set(moved)
-        fresh = [number for number in range(len(rules)) if number not in kept]
+        fresh = sorted(set(range(len(rules))).difference(moved))
         lowering = Lowering(self.vocabulary)
-        lowering.add_all(fresh, [entries[number] for number in fresh])
-        packed = array("i", bytes(8 * len(rules)))
-        for before, number in enumerate(moved):
-            if number != boxes.NO_RULE:
-                packed[2 * number : 2 * number + 2] = self._words[2 * before : 2 * before + 2]
-        for number in fresh:
-            packed[2 * number : 2 * number + 2] = array("i", self._rule_words(rules[number]))
-        self.space.change(array("i", moved), packed, lowering.lists(), lowering.rows)
-        self._words = packed
+        lowering.add([rules[number] for number in fresh], fresh, boxes.BOTH, policy)
+        self.space.change(array("i", moved), self._rule_words(rules), lowering.lists(), lowering.rows)
         self._findings = {moved[at]: found for at, found in self._findings.items() if moved[at] != boxes.NO_RULE}
         self._undecided = {moved[at]: text for at, text in self._undecided.items() if moved[at] != boxes.NO_RULE}
         self.policy, self.rules = policy, rules
@@ -282,6 +278,11 @@ class Prover:
             return [(0, len(names) - 1)] if region.nobody else [(1, len(names) - 1)][: len(names) - 1]
         found = [names.index(name) for name in region.people if name in names]
         return merged((number, number) for number in ([0] if region.nobody else []) + found)
+
+
+def _entries(rules: Sequence[Rule], policy: Policy) -> list[Entry]:
+    """The rules of which a vocabulary has to know."""
+    return [Entry(rule, boxes.BOTH, policy) for rule in rules if conditional(rule)]
 
 
 def _pairs(words: Vocabulary, region: Region) -> list[int]:

@@ -85,8 +85,11 @@ def over_condition(rule: Rule) -> Condition:
 def vocabulary(
     policies: Sequence[Policy], entries: Iterable[Entry], now: int, known: Vocabulary | None = None
 ) -> Vocabulary:
-    """The words of one policy, or of an old and a new one. `known` keeps its bits where it can."""
-    entries = [entry for entry in entries if conditional(entry.rule)]
+    """The words of one policy, or of an old and a new one; `entries` are the rules that are `conditional`.
+
+    What `known` has bits for keeps them where it can.
+    """
+    entries = list(entries)
     zones, spans = _zones(policies)
     schedules = tuple(dict.fromkeys(entry.policy.schedules[entry.rule.when] for entry in entries if entry.rule.when))
     ends = {entry.rule.expires_at for entry in entries}
