@@ -7,6 +7,7 @@ decides. A rule in all of them but one nearly did, and the one it is not in is w
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 
 import msgspec
@@ -33,7 +34,7 @@ FIELDS = (
     "to",
 )
 _RANK = {field: rank for rank, field in enumerate(FIELDS)}
-_SERVICE = ("source port", "port", "service")
+_LARGE = 256  # members of a group whose bits are made at once
 Bits = int  # a set of rules: bit n is the rule at place n
 
 
@@ -57,15 +58,14 @@ class _Groups:
     """Places by what they have in common; a large group is turned into bits once, when it is asked for."""
 
     def __init__(self) -> None:
-        self.places: dict[Hashable, list[int]] = {}
+        self.places: defaultdict[Hashable, list[int]] = defaultdict(list)
         self._bits: dict[Hashable, Bits] = {}
 
-    def add(self, key: Hashable, place: int) -> None:
-        found = self.places.get(key)
-        if found is None:
-            self.places[key] = [place]
-        else:
-            found.append(place)
+    def settle(self) -> None:
+        """Turn the large groups into bits now, so that no question waits for it."""
+        for key, places in self.places.items():
+            if len(places) > _LARGE:
+                self.bits(key)
 
     def bits(self, key: Hashable) -> Bits:
         known = self._bits.get(key)
@@ -111,11 +111,14 @@ class _Addresses:
                 sized = self._aligned[version].get(size)
                 if sized is None:
                     sized = self._aligned[version][size] = _Groups()
-                sized.add(first, place)
+                sized.places[first].append(place)
             else:
                 self._ranges[version].append((first, part.last, place))
         for name in where.dynamic:
-            self._dynamic.add(name, place)
+            self._dynamic.places[name].append(place)
+
+    def groups(self) -> list[_Groups]:
+        return [self._dynamic, *(sized for sizes in self._aligned.values() for sized in sizes.values())]
 
     def holding(self, version: int, address: int, world: World) -> Bits:
         found = _bits(place for first, last, place in self._ranges[version] if first <= address <= last)
@@ -147,26 +150,28 @@ class Rulebook:
         known: dict[int, tuple[ServiceEntry, ...]] = {}
         same: dict[tuple[ServiceEntry, ...], tuple[ServiceEntry, ...]] = {}
         for place, rule in enumerate(policy.rules):
-            self._from.add(rule.sources, place)
-            self._to.add(rule.destinations, place)
+            self._from.places[rule.sources].append(place)
+            self._to.places[rule.destinations].append(place)
             self._source.add(rule.source, place)
             self._destination.add(rule.destination, place)
             services = known.get(id(rule.services))
             if services is None:
                 services = known[id(rule.services)] = same.setdefault(rule.services, rule.services)
-            self._services.add(id(services), place)
+            self._services.places[id(services)].append(place)
             if rule.people:
-                self._people.add(rule.people, place)
+                self._people.places[rule.people].append(place)
             if rule.when:
-                self._when.add(rule.when, place)
+                self._when.places[rule.when].append(place)
             if rule.expires_at:
-                self._expires.add(rule.expires_at, place)
+                self._expires.places[rule.expires_at].append(place)
             if not rule.enabled:
                 disabled.append(place)
             if rule.action == "allow":
                 permits.append(place)
         self._entries = {id(services): services for services in same.values()}
         self._permits, self._disabled = _bits(permits), _bits(disabled)
+        for groups in (self._from, self._to, self._services, *self._source.groups(), *self._destination.groups()):
+            groups.settle()
 
     def match(self, policy: Policy, packet: Packet, world: World) -> Rule | None:
         """As `decide.first_match`, which it may stand in for. `policy` has the rules of this one."""

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from appliance.policy import addresses, misses
-from appliance.policy.decide import DEFAULT, SPOOFED, Decision, Packet, World, address_in, decide, zone_of
+from appliance.policy.decide import SPOOFED, Decision, Packet, World, address_in, decide, zone_of
 from appliance.policy.model import AddressSet, Policy, Range, Rule
 from appliance.policy.nearly import Found, Rulebook
 from appliance.policy.packetwords import end_words, service_words
@@ -138,10 +138,10 @@ def why(book: Rulebook, question: Question, situation: Situation, most: int = 5)
     if special:
         action: Literal["allow", "deny"] = "allow" if special in (LINK, LOOPBACK) else "deny"
         decision = msgspec.structs.replace(decision, action=action, rule=special, source=packet.source)
-    rule = next((rule for rule in policy.rules if rule.id == decision.rule), None)
-    found = Found(rule)
-    if decision.rule == DEFAULT or rule is not None:
+    found = Found(None)
+    if not special and decision.rule != SPOOFED:
         found = book.find(real, world, most)
+    rule = found.rule
     action_done = situation.enforced.get(decision.rule, decision.action) if rule else decision.action
     steps = [
         *_arrival(policy, packet, hop, decision),
