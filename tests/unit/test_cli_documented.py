@@ -15,6 +15,7 @@ from appliance.commands.flows import FlowLine
 from appliance.control import messages, messages_why
 from appliance.policy.tighten import Narrowing
 from appliance.policy.why import Answer, NearMiss, Step
+from appliance.report import evidence, facts, report
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
 
@@ -73,6 +74,10 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
         ("reef diff", [past.Difference]),
         ("reef why", [why.Reason, Answer, Step, NearMiss, followed.Kernel, messages_why.Traced]),
         ("reef doctor", [health.Examination, health.Finding, messages.Capability]),
+        (
+            "reef report",
+            [report.Report, report.Section, report.Answer, report.Judgement, evidence.Evidence, facts.Subject],
+        ),
         ("reef ban list", [messages.BanList, messages.BanEntry]),
     ],
 )

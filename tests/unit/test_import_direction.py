@@ -28,6 +28,7 @@ PROCESS_SHAPE = (
     "appliance.control.daemon",
     "appliance.control.ipc",
     "appliance.control.messages",
+    "appliance.control.messages_impact",
     "appliance.control.notify",
     "appliance.control.processes",
     "appliance.control.sandbox",
@@ -53,6 +54,10 @@ BESIDE = {
 
 # Modules that decide do no I/O: values in, values out.
 PURE = ("appliance/policy",)
+# The report reads facts in these two files and is pure in the others; only the command line makes one.
+REPORT = "appliance/report/"
+READERS = (f"{REPORT}collect.py", f"{REPORT}host.py")
+REPORT_READERS = ("appliance/report", "appliance/commands/report.py")
 IO = {
     "asyncio", "fcntl", "io", "os", "pathlib", "pyroute2", "select", "selectors", "shutil", "signal", "socket",
     "subprocess", "tempfile", "threading", "multiprocessing", "urllib", "http",
@@ -110,6 +115,10 @@ def faults(found: Import) -> Iterator[str]:
             yield f"{where}; {found.file.rsplit('/', 1)[0]}/ is pure: values in, values out"
         if top in OURS and not within(found.module, ("appliance.policy", "ctypes_ext")):
             yield f"{where}; appliance/policy/ may import of ours only ctypes_ext"
+    if found.file.startswith(REPORT) and found.file not in READERS and top in IO:
+        yield f"{where}; {REPORT} is pure but for {' and '.join(READERS)}"
+    if within(found.module, ("appliance.report",)) and not found.file.startswith(REPORT_READERS):
+        yield f"{where}; only the verb makes a report"
     for process in PROCESS_FILES:
         if (found.module != process and not found.module.startswith(f"{process}.")) or importer == process:
             continue
@@ -135,6 +144,8 @@ def test_every_import_goes_the_way_the_map_says() -> None:
         ("appliance/policy/compile.py", "from ..control import ipc", "only ctypes_ext"),
         ("appliance/control/nft.py", "import ctypes", "only ctypes_ext/"),
         ("appliance/control/nft.py", "from ssl import SSLContext", "only crypto/"),
+        ("appliance/report/checks/box.py", "import subprocess", "is pure but for"),
+        ("appliance/control/policyd.py", "from appliance.report import facts", "only the verb"),
         ("mail_relay/smtpd.py", "from voip_policy import sdp", "may import of ours only"),
         ("ctypes_ext/engine.py", "from appliance.policy import model", "may import of ours only nothing"),
         ("appliance/lab/site.py", "from appliance.control import policyd", "imported by nobody"),
@@ -151,6 +162,8 @@ def test_a_forbidden_import_is_named(file: str, source: str, said: str) -> None:
     [
         ("appliance/policy/compile.py", "import ipaddress\nfrom appliance.policy.model import Policy"),
         ("appliance/policy/compile.py", "from socket import AF_INET, inet_pton"),
+        ("appliance/report/host.py", "import subprocess"),
+        ("appliance/commands/report.py", "from appliance.report import collect"),
         ("appliance/policy/compile.py", "from . import model\nfrom ctypes_ext import boxes"),
         ("mail_relay/checks.py", "from appliance.policy.model import Rule\nimport crypto"),
         ("mail_relay/checks.py", "from appliance.policy import model"),

@@ -147,7 +147,10 @@ def test_the_pdf_is_tagged_for_screen_readers(pdf: bytes) -> None:
 
 def test_the_same_report_is_the_same_pdf(pdf: bytes) -> None:
     """Also in another process, where everything hashes otherwise."""
-    program = "import sys; from appliance.report.render_pdf import render as r; sys.stdout.buffer.write(r(sys.stdin.read()))"
+    program = (
+        "import sys; from appliance.report.render_pdf import render; "
+        "sys.stdout.buffer.write(render(sys.stdin.read()))"
+    )
     again = subprocess.run(
         [sys.executable, "-c", program],
         input=PAGE.encode(),
