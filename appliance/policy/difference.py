@@ -15,20 +15,22 @@ from __future__ import annotations
 import sys
 import time
 from array import array
-from itertools import chain, groupby
-from operator import itemgetter
+from itertools import chain
+from typing import NamedTuple
 
 from appliance.policy.decide import DEFAULT, World
-from appliance.policy.lower import Lowering
-from appliance.policy.model import Policy, Rule
+from appliance.policy.lower import Lowering, service_boxes
+from appliance.policy.model import ANY, Policy, Rule
 from appliance.policy.proof import Change, Difference
 from appliance.policy.prove import ACTIONS, BUDGET, align
 from appliance.policy.regions import View, own_conditions
-from appliance.policy.space import Entry, conditional, vocabulary
+from appliance.policy.space import Entry, Vocabulary, conditional, vocabulary, zone_pairs
 from ctypes_ext import boxes
 from ctypes_ext.boxes import BudgetEnded, Space
 
 __all__ = ["Comparison", "difference"]
+
+MAX_CHANGED = 256  # changed rules; with more all common rules take part
 
 
 def difference(old: Policy, new: Policy, *, budget: int = BUDGET, now: int | None = None) -> Difference:
@@ -36,28 +38,41 @@ def difference(old: Policy, new: Policy, *, budget: int = BUDGET, now: int | Non
     return Comparison(old, new, now=now).difference(budget=budget)
 
 
+class Run(NamedTuple):
+    """Rules that follow each other and belong to the same side."""
+
+    side: int
+    rules: list[Rule]
+
+
 class Comparison:
-    """Two policies in one space."""
+    """Two policies in one space: their changed rules, and of the common ones those that meet them."""
 
     def __init__(self, old: Policy, new: Policy, *, now: int | None = None) -> None:
         self.now = int(time.time()) if now is None else now
         self.old, self.new = old, new
-        self.entries = joined(old, new)
-        special = [entry for entry in self.entries if conditional(entry.rule)]
+        runs = joined(old, new)
+        special = [
+            Entry(rule, run.side, self._policy(run.side)) for run in runs for rule in run.rules if conditional(rule)
+        ]
         self.vocabulary = vocabulary((old, new), special, self.now)
+        runs = meeting(runs, self.vocabulary)
         line = self.vocabulary.timeline
         self.space = Space(line.stretches, line.last, 0, ACTIONS["deny"])
         lowering = Lowering(self.vocabulary)
         words = array("i")
-        first = 0
-        for side, run in groupby(self.entries, key=itemgetter(1)):
-            rules = [entry.rule for entry in run]
-            lowering.add(rules, range(first, first + len(rules)), side, old if side == boxes.OLD else new)
-            first += len(rules)
+        self.rules: list[Rule] = []
+        for side, rules in runs:
+            first = len(self.rules)
+            self.rules.extend(rules)
+            lowering.add(rules, range(first, len(self.rules)), side, self._policy(side))
             flags = {name: int.from_bytes(bytes((n, side, 0, 0)), sys.byteorder) for name, n in ACTIONS.items()}
             words.extend(chain.from_iterable((0, flags[rule.action]) for rule in rules))
         self.space.change(array("i"), words, lowering.lists(), lowering.rows)
         self.views = View(self.vocabulary, self.space, old), View(self.vocabulary, self.space, new)
+
+    def _policy(self, side: int) -> Policy:
+        return self.old if side == boxes.OLD else self.new
 
     def difference(self, *, budget: int = BUDGET) -> Difference:
         """All changes; empty and not `decided` when the budget ended."""
@@ -124,10 +139,10 @@ class Comparison:
         return self.views[1] if names <= set(self.new.zones) else self.views[0]
 
     def _rule(self, number: int) -> Rule | None:
-        return None if number == boxes.NO_RULE else self.entries[number].rule
+        return None if number == boxes.NO_RULE else self.rules[number]
 
     def _name(self, number: int) -> str:
-        return DEFAULT if number == boxes.NO_RULE else self.entries[number].rule.id
+        return DEFAULT if number == boxes.NO_RULE else self.rules[number].id
 
     def _doubts(self) -> list[str]:
         found = [
@@ -137,26 +152,29 @@ class Comparison:
         return found + [f"more than 64 conditions together: {item[1]!s}" for item in self.vocabulary.crowded]
 
 
-def joined(old: Policy, new: Policy) -> list[Entry]:
+def joined(old: Policy, new: Policy) -> list[Run]:
     """The rules of both policies in an order that is that of each; a common rule once."""
     before = [rule for rule in old.rules if rule.enabled]
     after = [rule for rule in new.rules if rule.enabled]
     moved = align(before, after)
-    same = _Meaning(old, new)
-    found: list[Entry] = []
-    at = 0
-    for rule, place in zip(before, moved, strict=True):
-        if place == boxes.NO_RULE:
-            found.append(Entry(rule, boxes.OLD, old))
-            continue
-        found.extend(Entry(other, boxes.NEW, new) for other in after[at:place])
-        if same(rule):
-            found.append(Entry(rule, boxes.BOTH, new))
+    meaning = _Meaning(old, new)
+    runs: list[Run] = []
+    first = at = 0
+    while first < len(before):
+        end = first + 1
+        if moved[first] == boxes.NO_RULE:
+            while end < len(before) and moved[end] == boxes.NO_RULE:
+                end += 1
+            runs.append(Run(boxes.OLD, before[first:end]))
         else:
-            found += (Entry(rule, boxes.OLD, old), Entry(after[place], boxes.NEW, new))
-        at = place + 1
-    found.extend(Entry(other, boxes.NEW, new) for other in after[at:])
-    return found
+            while end < len(before) and moved[end] == moved[end - 1] + 1:
+                end += 1
+            runs.append(Run(boxes.NEW, after[at : moved[first]]))
+            at = moved[end - 1] + 1
+            runs.extend(meaning.common(before[first:end], after[moved[first] : at]))
+        first = end
+    runs.append(Run(boxes.NEW, after[at:]))
+    return [run for run in runs if run.rules]
 
 
 class _Meaning:
@@ -165,15 +183,80 @@ class _Meaning:
     def __init__(self, old: Policy, new: Policy) -> None:
         self.old, self.new = old, new
         held = [{zone.name for zone in policy.zones.values() if zone.interfaces} for policy in (old, new)]
-        self.same_zones = held[0] == held[1]
         self.zones = held[0] ^ held[1]
 
-    def __call__(self, rule: Rule) -> bool:
-        if not self.same_zones:
+    def common(self, before: list[Rule], after: list[Rule]) -> list[Run]:
+        """Equal rules, as runs: those that mean the same, and those that are one rule before and another now."""
+        if self.zones:
+            differ = [number for number, rule in enumerate(after) if not self.same(rule)]
+        else:
+            differ = [number for number, rule in enumerate(after) if conditional(rule) and not self.same(rule)]
+        runs: list[Run] = []
+        first = 0
+        for number in differ:
+            runs += (
+                Run(boxes.BOTH, after[first:number]),
+                Run(boxes.OLD, [before[number]]),
+                Run(boxes.NEW, [after[number]]),
+            )
+            first = number + 1
+        return [*runs, Run(boxes.BOTH, after[first:])]
+
+    def same(self, rule: Rule) -> bool:
+        if self.zones:
             named = {*rule.sources, *rule.destinations}
-            if "any" in named or named & self.zones:
+            if ANY in named or named & self.zones:
                 return False
         for stem in (*rule.people, *rule.source.dynamic, *rule.destination.dynamic):
             if self.old.dynamics.get(stem) != self.new.dynamics.get(stem):
                 return False
         return not rule.when or self.old.schedules[rule.when] == self.new.schedules[rule.when]
+
+
+def meeting(runs: list[Run], words: Vocabulary) -> list[Run]:
+    """Without the common rules that share no zone pair or no service with any rule that changed."""
+    changed = [(run.side, rule) for run in runs if run.side != boxes.BOTH for rule in run.rules]
+    if len(changed) > MAX_CHANGED:
+        return runs
+    areas = list({_area(words, rule, side): None for side, rule in changed})
+    known: dict[tuple[tuple[str, ...], tuple[str, ...], int], bool] = {}
+    found: list[Run] = []
+    for run in runs:
+        if run.side != boxes.BOTH:
+            found.append(run)
+            continue
+        kept: list[Rule] = []
+        for rule in run.rules:
+            key = (rule.sources, rule.destinations, id(rule.services))
+            meets = known.get(key)
+            if meets is None:
+                own = _area(words, rule, run.side)
+                meets = known[key] = any(_meet(own, area) for area in areas)
+            if meets:
+                kept.append(rule)
+        if kept:
+            found.append(Run(run.side, kept))
+    return found
+
+
+Area = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+def _area(words: Vocabulary, rule: Rule, side: int) -> Area:
+    """The boxes of zone pairs and of services of a rule."""
+    service = (*service_boxes(rule.services, 4), *service_boxes(rule.services, 6))
+    return tuple(zone_pairs(words, rule.sources, rule.destinations, side)), service
+
+
+def _meet(a: Area, b: Area) -> bool:
+    return all(
+        any(
+            mine[i] <= other[j + 1]
+            and other[j] <= mine[i + 1]
+            and mine[i + 2] <= other[j + 3]
+            and other[j + 2] <= mine[i + 3]
+            for i in range(0, len(mine), 4)
+            for j in range(0, len(other), 4)
+        )
+        for mine, other in zip(a, b, strict=True)
+    )
