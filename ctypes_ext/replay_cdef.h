@@ -18,7 +18,12 @@ typedef struct reef_flow_heads {
     uint32_t runs, rows;
     ...;
 } reef_flow_heads;
-typedef struct reef_flow_body { uint32_t rows, addresses, addresses4; ...; } reef_flow_body;
+typedef struct reef_flow_body {
+    uint32_t rows, addresses, addresses4;
+    uint8_t (*address)[16];
+    uint32_t *source, *destination, *count, *minute;
+    ...;
+} reef_flow_body;
 
 int reef_flow_heads_decode(const uint8_t *heads, size_t size, reef_flow_heads **out);
 void reef_flow_heads_free(reef_flow_heads *heads);
