@@ -1,7 +1,7 @@
 """Whether two first-match programs decide every packet alike: typed calls over `_agree`.
 
 A program is rows over seven axes (`dataplane/include/reef/agree.h`). Values on an axis are numbered in a `Space`, so
-that equal values have equal numbers; what a row does is a number that the caller gives, so that equal deeds are equal.
+that equal values have equal numbers; what a row does is a number that the caller gives, for equal deeds the same.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from appliance.policy.decide import Packet
 from appliance.policy.readback import packets
 from appliance.policy.readback.expected import Case, Decided
 from appliance.policy.readback.packets import Interval, Place
-from appliance.policy.readback.registers import Condition, Literals
+from appliance.policy.readback.registers import ROUTED_BACK, Condition, Literals
 from ctypes_ext.agree import ENDS, IF_ENDS, IF_SKIPS, SKIPS, Cell, Space
 
 _JUDGED = 4096  # assignments of conditions that are looked at for one cell
@@ -105,7 +105,9 @@ class Comparison:
             left, right = _walk(one, given), _walk(other, given)
             open_ = left if isinstance(left, tuple) else right if isinstance(right, tuple) else None
             if open_ is not None:
-                waiting += [{**given, open_: False}, {**given, open_: True}]
+                # The usual case first: nobody is in a set or over a limit, and routes lead back.
+                usual = open_ == ROUTED_BACK
+                waiting += [{**given, open_: not usual}, {**given, open_: usual}]
             elif left != right and isinstance(left, Decided) and isinstance(right, Decided):
                 return Differs(place, cell.box, tuple(given.items()), left, right)
         return Undecided(place, "too many conditions meet in one place")

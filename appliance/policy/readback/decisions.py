@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from appliance.policy.bundle import FLAG_REVISIT, MARK_GENERATION, MARK_RULE, generation_mark
 from appliance.policy.decide import DEFAULT, SPOOFED
 from appliance.policy.logprefix import parse
-from appliance.policy.readback.execute import Deed, Item
+from appliance.policy.readback.execute import Item
 from appliance.policy.readback.expected import LOOPBACK, Case, Decided
 from appliance.policy.readback.packets import Place
+from appliance.policy.readback.steps import Deed
 
 NO_RULE = "no rule"
 _TRANSLATES = frozenset({"snat", "dnat", "masquerade", "redirect"})

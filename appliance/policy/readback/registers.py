@@ -31,8 +31,8 @@ _DST_NAT = 1 << 5
 
 
 class Value(msgspec.Struct, frozen=True, gc=False):
-    """`width` in bytes. For "axis": `axis`, of which `shift` low bits are left out; `unit` is how many of its own units
-    make one of the axis (nanoseconds of a second). `little` while a number is in host order."""
+    """`width` in bytes. For "axis": `axis`, of which `shift` low bits are left out; `unit` is how many of its own
+    units make one of the axis (nanoseconds of a second). `little` while a number is in host order."""
 
     kind: Kind
     width: int
