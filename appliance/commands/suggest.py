@@ -11,7 +11,7 @@ import msgspec
 from appliance.commands.failure import OK, REFUSED, Failure
 from appliance.commands.files import Baselines
 from appliance.commands.gateway import Gateway
-from appliance.commands.observed import Observation, observed
+from appliance.commands.observed import HOUR, Observation, observed
 from appliance.commands.rules import LACK, number
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.text import parse_text, show_lines
@@ -61,7 +61,7 @@ def suggest(options: argparse.Namespace, terminal: Terminal) -> int:
     rules = _chosen(options.rule, running.policy)
     hits = gateway.ask(messages.Hits(options.window), messages.HitList)
     history = {one.id: one for one in hits.rules}
-    seen = observed(gateway, now - options.window, now)
+    seen = observed(gateway, [rule.id for rule in rules], now - options.window, now)
     found = [_proposal(rule, running, history.get(rule.id), seen, options) for rule in rules]
     if not options.rule:
         found = [proposal for proposal in found if proposal.kind != "none"]
@@ -70,7 +70,9 @@ def suggest(options: argparse.Namespace, terminal: Terminal) -> int:
     elif options.diff:
         _show_diff(running, found, terminal)
     else:
-        _show(found, options, terminal)
+        _show(found, terminal)
+        for words in seen.missing:
+            terminal.note(f"not looked at: {escape(words)}", "yellow")
     return OK
 
 
@@ -110,12 +112,20 @@ def _proposal(
             return none(f"no hit, but watched for {span(history.watched)} of {span(options.window)} only")
         why = f"not one hit in {span(options.window)}, and watched for all of it"
         return _with_edit(Proposal(rule.id, "remove", why, 0, history.watched), running, rule, None)
-    # What an earlier wording of the rule matched says nothing about this one.
-    mine = [one for one in seen.rules.get(rule.id, ()) if one.last >= history.worded]
+    # What an earlier wording of the rule matched says nothing about this one. What the flow log has of the hour in
+    # which it was reworded may be of either: it counts where the rule holds it.
+    reworded = history.worded - (HOUR if seen.every else 0)
+    mine = [
+        one
+        for one in seen.rules.get(rule.id, ())
+        if one.last >= history.worded or (one.last >= reworded and matches(rule, one))
+    ]
     flows = sum(one.times for one in mine)
     period = seen.end - max(seen.begin, history.worded)
     if not mine:
-        return none("it was hit, but no connection of it is in the log: give it `log: end`")
+        return none(
+            "it was hit, but the log has no connection of it" + ("" if seen.every else ": give it `log: end`")
+        )
     strange = sum(one.times for one in mine if not matches(rule, one))
     if strange:
         words = f"{count(strange, 'connection')} of it in the log went where its words do not say (translation)"
@@ -178,7 +188,7 @@ def _show_diff(running: _Running, found: list[Proposal], terminal: Terminal) -> 
     show_lines(_diff(running, text), terminal)
 
 
-def _show(found: list[Proposal], options: argparse.Namespace, terminal: Terminal) -> None:
+def _show(found: list[Proposal], terminal: Terminal) -> None:
     for proposal in found:
         terminal.line(f"{escape(proposal.rule)}: {_VERBS[proposal.kind]} ({escape(proposal.why)})", "bold")
         for change in proposal.changes:
