@@ -190,6 +190,18 @@ def _change_verbs(tree: _Tree) -> None:
         help="stay until it is confirmed or the old one is back (default: on a terminal)",
     )
     apply.add_argument("--all", action="store_true", help="print all problems and changes, not only the first 50")
+    impact = tree.verb(
+        "impact",
+        "impact:impact",
+        "Say which logged flows a text would have decided otherwise; nothing changes",
+        "The flow log of the last days is replayed against the text: which zones, whose rules, how many flows,\n"
+        "when last. Places are those of the policy; --addresses names hosts, and that you asked is logged.",
+    )
+    impact.add_argument("file", metavar="FILE", help="a policy text; - for standard input")
+    impact.add_argument("--called", default="", help=argparse.SUPPRESS)
+    impact.add_argument("--days", type=_positive, default=7, metavar="N", help="how many days back (default 7)")
+    impact.add_argument("--addresses", action="store_true", help="name hosts; it is logged who asked")
+    impact.add_argument("--all", action="store_true", help="print all groups, not only the first 20")
     tree.verb("confirm", "change:confirm", "Keep the generation that runs unconfirmed")
     rollback = tree.verb("rollback", "change:rollback", "Go back to an earlier generation")
     rollback.add_argument("generation", nargs="?", type=_positive, help="its number (default: the one before)")

@@ -2,28 +2,37 @@
 
 It signs digests of generations, and only for policyd; whoever holds the public key can check. It never
 gives the private key away and opens nothing but its own socket after the start.
+
+It also keeps the keys that close the addresses of the flow log, one for each day. inspectd, which writes the log,
+gets those of today and yesterday; policyd, which replays it, gets any that is left, and has the old ones destroyed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import time
 
 from appliance.control import daemon, notify, sandbox
 from appliance.control.ipc import Peer, Server
 from appliance.control.messages import PublicKey, PublicKeyIs, Refused, Reply, Request, Sign, Signed
+from appliance.control.messages_impact import FlowKey, FlowKeyIs, FlowKeysForgotten, ForgetFlowKeys
 from appliance.control.processes import Instance, process
+from crypto.flowkeys import FlowKeys
 from crypto.signing import KeyFileError, SigningKey, load_or_create
 
 NAME = "keyd"
 _REQUEST_LIMIT = 4096
+_DAY = 86400
 
 
 class KeyService:
-    """Answers `Sign` and `PublicKey`."""
+    """Answers `Sign` and `PublicKey`, and about the keys of the flow log. `writer` is the uid of who writes that."""
 
-    def __init__(self, key: SigningKey, log: daemon.Log) -> None:
+    def __init__(self, key: SigningKey, flow_keys: FlowKeys, writer: int, log: daemon.Log) -> None:
         self._key = key
+        self._flow_keys = flow_keys
+        self._writer = writer
         self._log = log
 
     async def answer(self, request: Request, peer: Peer) -> Reply:
@@ -36,7 +45,29 @@ class KeyService:
                 return Refused("bad-digest", str(error))
             self._log(f"signed {request.digest} for uid {peer.uid}")
             return Signed(signature)
+        if isinstance(request, FlowKey | ForgetFlowKeys):
+            try:
+                return self._flow_key(request, peer)
+            except OSError as error:
+                return Refused("store", f"keyd cannot keep the keys of the flow log: {error}")
         return Refused("bad-request", f"keyd does not answer {type(request).__name__}")
+
+    def _flow_key(self, request: FlowKey | ForgetFlowKeys, peer: Peer) -> Reply:
+        if isinstance(request, ForgetFlowKeys):
+            days = self._flow_keys.forget(request.before)
+            if days:
+                self._log(f"keys of the flow log destroyed: {days}, of days before {request.before}")
+            return FlowKeysForgotten(days)
+        if peer.uid != self._writer:
+            key = self._flow_keys.get(request.day)
+            if key is None:
+                return Refused("no-key", f"the key of day {request.day} was destroyed or never made")
+            return FlowKeyIs(key)
+        today = int(time.time()) // _DAY
+        # Yesterday's, to finish what was begun before midnight; a clock that was set a little is no reason to refuse.
+        if not today - 1 <= request.day <= today + 1:
+            return Refused("not-allowed", f"day {request.day} is not today ({today}) for who writes the flow log")
+        return FlowKeyIs(self._flow_keys.make(request.day))
 
 
 def main(argv: list[str]) -> None:
@@ -45,21 +76,25 @@ def main(argv: list[str]) -> None:
     sandbox.enter(process(NAME), instance)
     try:
         key = load_or_create(instance.state_of(NAME) / "signing.key")
+        flow_keys = FlowKeys(instance.state_of(NAME) / "flow")
     except (KeyFileError, OSError) as error:
         sys.exit(f"{NAME}: {error}")
-    daemon.run(lambda stop: _serve(instance, key, log, stop), log)
+    service = KeyService(key, flow_keys, instance.identity("inspectd").uid, log)
+    daemon.run(lambda stop: _serve(instance, service, log, stop), log)
 
 
-async def _serve(instance: Instance, key: SigningKey, log: daemon.Log, stop: asyncio.Event) -> None:
-    policyd = instance.identity("policyd").uid
+async def _serve(instance: Instance, service: KeyService, log: daemon.Log, stop: asyncio.Event) -> None:
+    policyd, inspectd = instance.identity("policyd").uid, instance.identity("inspectd").uid
     server = Server(
         instance.socket(NAME),
         {
             # A signature is what makes applyd load a bundle, so even root asks policyd for it.
             Sign: lambda peer: peer.uid == policyd,
             PublicKey: lambda peer: instance.allows(NAME, peer.uid, peer.groups),
+            FlowKey: lambda peer: peer.uid in (policyd, inspectd),
+            ForgetFlowKeys: lambda peer: peer.uid == policyd,
         },
-        KeyService(key, log).answer,
+        service.answer,
         limit=_REQUEST_LIMIT,
         report=log,
     )

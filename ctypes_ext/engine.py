@@ -156,8 +156,8 @@ class Worker:
     ) -> tuple[bytes, int]:
         """Up to a megabyte of EVE JSON lines and how many they are; (b"", 0) when the ring is empty.
 
-        `on_prefix` is asked once for each log prefix that `names` does not know yet. With `flows`, what passed and what
-        was refused is also counted there.
+        `on_prefix` is asked once for each log prefix that `names` does not know yet. With `flows`, what passed and
+        what was refused is also counted there.
         """
         table = ffi.NULL if flows is None else flows.c
         while True:

@@ -139,7 +139,7 @@ class Replay:
     def _change(self, c: Any) -> ChangeFound:
         return ChangeFound(
             kind=KINDS[c.kind],
-            from_zone=getattr(c, "from"),  # noqa: B009
+            from_zone=getattr(c, "from"),
             to_zone=c.to,
             to_zone_now=c.to_now,
             rule=c.rule,

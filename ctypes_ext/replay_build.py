@@ -1,4 +1,4 @@
-"""The recipe of `ctypes_ext._replay`: reading columns of the flow log, and deciding their flows under two policies."""
+"""The recipe of `ctypes_ext._replay`: columns of the flow log, and their flows decided under two policies."""
 
 from __future__ import annotations
 

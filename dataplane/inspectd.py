@@ -7,23 +7,26 @@ away or slow the kernel drops its copies and counts them.
 
 from __future__ import annotations
 
+import queue
 import select
 import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from appliance.control import daemon, notify
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call
 from appliance.control.messages import NameBook, Names, Status, StatusReport
+from appliance.control.messages_impact import FlowKey, FlowKeyIs
 from appliance.control.processes import process
 from appliance.control.sandbox import SandboxError, enter
 from appliance.events import record
 from appliance.events.spool import Spool, SpoolError
 from appliance.policy.logprefix import NFLOG_GROUP
 from ctypes_ext import engine
+from dataplane.flowlog import FlowLog
 from dataplane.links import Links
 from dataplane.naming import names_of, rule_of_prefix, zone_of_interface
 
@@ -31,6 +34,7 @@ NAME = "inspectd"
 _WAIT_MS = 100
 _SECOND = 1.0
 _SOON = 0.1
+_AGAIN = 1.0  # seconds until a key that could not be had is asked for again
 _HELD_BACK = 0.06  # seconds; the ring's blocks are due after 0.02
 
 # Conversations are reported where they enter; their ends come from the kernel's own table, with the rule.
@@ -78,6 +82,43 @@ class Generation(threading.Thread):
         self._stop.set()
 
 
+class FlowKeys(threading.Thread):
+    """Fetches the keys of the flow log from keyd, apart from the loop, which never waits for them."""
+
+    def __init__(self, socket: Path, log: daemon.Log) -> None:
+        super().__init__(name="flowkeys", daemon=True)
+        self._socket = socket
+        self._log = log
+        self._wanted: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._asked: dict[int, float] = {}
+        self._keys: dict[int, bytes] = {}
+        self._said = ""
+
+    def key(self, day: int) -> bytes | None:
+        """The key of a day when it is known; when not it is fetched."""
+        found = self._keys.get(day)
+        now = time.monotonic()
+        if found is None and now - self._asked.get(day, -_AGAIN) >= _AGAIN:
+            self._asked[day] = now
+            self._wanted.put(day)
+        return found
+
+    def run(self) -> None:
+        while (day := self._wanted.get()) is not None:
+            try:
+                self._keys[day] = call(self._socket, FlowKey(day), FlowKeyIs, timeout=10).key
+                self._said = ""
+            except (DaemonAway, ProtocolError, RefusedError) as error:
+                if str(error) != self._said:
+                    self._said = str(error)
+                    self._log(f"the flow log has no key: {error}")
+            for old in [other for other in self._keys if other < day - 1]:
+                del self._keys[old]
+
+    def stop(self) -> None:
+        self._wanted.put(None)
+
+
 class Losses:
     """What the kernel had no room for, said when it grows."""
 
@@ -100,9 +141,12 @@ class Losses:
 class Inspectd:
     """The process after it gave up its privilege: pull, drain, append."""
 
-    def __init__(self, sources: Sources, spool: Spool, generation: Generation) -> None:
+    def __init__(
+        self, sources: Sources, spool: Spool, generation: Generation, flows: Path, key: Callable[[int], bytes | None]
+    ) -> None:
         self._sources = sources
         self._spool = spool
+        self._flows = FlowLog(flows, key)
         self._generation = generation
         self._worker = engine.Worker(OPTIONS)
         self._losses = Losses(sources)
@@ -142,11 +186,13 @@ class Inspectd:
         while not self._worker.finish():
             self._drain()
         self._drain()
+        self._flows.finish(time.time())
         self._spool.close()
 
     def _rename(self) -> None:
         """Another generation runs, or interfaces came or went."""
         self._book = self._generation.book
+        self._flows.days = self._book.flow_log_days if self._book else None
         links = self._sources.links.names
         zones = zone_of_interface(self._book)
         self._names = names_of(self._book, links)
@@ -154,7 +200,7 @@ class Inspectd:
 
     def _drain(self) -> None:
         while True:
-            lines, count = self._worker.drain(self._names, rule_of_prefix)
+            lines, count = self._worker.drain(self._names, rule_of_prefix, self._flows.table)
             if not lines:
                 return
             self._spool.append(lines, count)
@@ -163,8 +209,9 @@ class Inspectd:
         self._sources.nflog.pull(self._worker)  # ready or not: it may have to tell what a flood left out
         self._worker.pass_time(time.time_ns())
         self._drain()
+        self._flows.tick(time.time())
         host = self._book.site if self._book else ""
-        for words in self._losses.grown():
+        for words in (*self._losses.grown(), *self._flows.words()):
             self._spool.append(record.encode(record.notice(NAME, words, seconds=time.time(), host=host)), 1)
 
 
@@ -182,13 +229,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(f"{NAME}: {error}")
     generation = Generation(instance.socket("applyd"), log)
     generation.start()
-    inspectd = Inspectd(sources, spool, generation)
+    keys = FlowKeys(instance.socket("keyd"), log)
+    keys.start()
+    try:
+        inspectd = Inspectd(sources, spool, generation, instance.shared_of(NAME), keys.key)
+    except OSError as error:
+        sys.exit(f"{NAME}: {instance.shared_of(NAME)}: {error.strerror}; the flow log must be writable")
     notify.ready()
     while not stopped.is_set():
         inspectd.step()
     notify.stopping()
     generation.stop()
     inspectd.finish()
+    keys.stop()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from appliance.commands.failure import AWAY, CONFLICT, OK, USAGE, Failure
 from appliance.commands.files import list_files, read_text, shown_name
 from appliance.commands.gateway import Gateway
+from appliance.commands.impact import show_in_plan
 from appliance.commands.problems import SHOWN, show_findings, summary
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.traffic import show_traffic
@@ -36,6 +37,7 @@ def plan(options: argparse.Namespace, terminal: Terminal) -> int:
         return OK
     show_findings(terminal, planned.findings, {name: text}, everything=options.all)
     _show_plan(planned, terminal, everything=options.all)
+    show_in_plan(Gateway(options), text, name, list_files(text, options.file), terminal)
     return OK
 
 
@@ -112,6 +114,7 @@ def _ask_for(
     show_findings(terminal, planned.findings, {name: text}, everything=options.all)
     _somebody_to_ask(terminal)
     _show_plan(planned, terminal, everything=options.all)
+    show_in_plan(gateway, text, name, files, terminal)
     if not terminal.ask("Apply this?"):
         raise Failure("not applied, nothing changed", name="declined")
     return planned.base

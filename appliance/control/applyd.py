@@ -191,7 +191,7 @@ class Applyd:
             if self._gateway.settle_links():
                 self._loaded()
         except KernelRefused as error:
-            self._log(f"the flowtable does not take its interfaces: {error}")
+            self._log(f"the ruleset does not take its interfaces: {error}")
         if time.monotonic() >= self._next_lines:
             self._next_lines = time.monotonic() + _LINES
             self._look_at_lines()
@@ -430,6 +430,7 @@ class Applyd:
                     services=bundle.services,
                     networks=bundle.networks,
                     addresses=bundle.addresses,
+                    flow_log_days=bundle.flow_log_days,
                 )
             case RuleCounters():
                 found = rule_counters(self._netfilter, bundle)

@@ -134,6 +134,7 @@ def _bundle(candidate: Candidate, policy: Policy, compiled: Compiled, origin: Or
         nameservers=settings.nameservers,
         files=candidate.files,
         history=settings.history,
+        flow_log_days=settings.flow_log_days,
         horizon=compiled.horizon,
         requires=compiled.requires,
         omitted=compiled.omitted,

@@ -10,6 +10,15 @@ from typing import Literal
 
 import msgspec
 
+from appliance.control.messages_hits import Matched, MatchedList
+from appliance.control.messages_impact import (
+    FlowKey,
+    FlowKeyIs,
+    FlowKeysForgotten,
+    ForgetFlowKeys,
+    Impact,
+    Impacted,
+)
 from appliance.control.messages_why import (
     Disagreement,
     Noted,
@@ -316,6 +325,7 @@ class NameBook(msgspec.Struct, frozen=True, tag=True):
     services: dict[str, tuple[str, ...]] = {}
     networks: dict[str, tuple[str, ...]] = {}
     addresses: tuple[InterfaceAddress, ...] = ()
+    flow_log_days: int = 30  # how long the flow log is kept; 0: none is
 
 
 class Flows(msgspec.Struct, frozen=True, tag=True):
@@ -479,6 +489,7 @@ Request = (
     | Status
     | RuleCounters
     | Hits
+    | Matched
     | Doctor
     | Load
     | SetUpdate
@@ -492,8 +503,11 @@ Request = (
     | Trace
     | Trail
     | Disagreement
+    | Impact
     | Sign
     | PublicKey
+    | FlowKey
+    | ForgetFlowKeys
 )
 Reply = (
     Refused
@@ -506,6 +520,7 @@ Reply = (
     | StatusReport
     | RuleCounterList
     | HitList
+    | MatchedList
     | DoctorReport
     | Loaded
     | SetUpdated
@@ -517,6 +532,9 @@ Reply = (
     | Tracing
     | Traced
     | Noted
+    | Impacted
     | Signed
     | PublicKeyIs
+    | FlowKeyIs
+    | FlowKeysForgotten
 )

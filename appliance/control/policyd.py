@@ -21,6 +21,7 @@ from appliance.control.batch import statements
 from appliance.control.candidate import Candidate, Origin, Workshop, findings
 from appliance.control.gate import Gate, Judged
 from appliance.control.hits import Collector
+from appliance.control.impact import FlowReader
 from appliance.control.ipc import (
     BUNDLE_LIMIT,
     DaemonAway,
@@ -31,6 +32,7 @@ from appliance.control.ipc import (
     call_async,
     came_by_ssh,
 )
+from appliance.control.matched import MatchedReader
 from appliance.control.messages import (
     Applied,
     Apply,
@@ -74,6 +76,8 @@ from appliance.control.messages import (
     StatusReport,
     Unban,
 )
+from appliance.control.messages_hits import Matched
+from appliance.control.messages_impact import Impact
 from appliance.control.messages_why import (
     MOST_SECONDS,
     Disagreement,
@@ -95,6 +99,7 @@ from appliance.policy.delta import delta
 from appliance.policy.model import Policy
 from appliance.policy.plan import plan
 from appliance.policy.problem import PolicyError
+from ctypes_ext.replay import ReplayError
 
 NAME = "policyd"
 _DAY = 86400
@@ -145,6 +150,8 @@ class Policyd:
         self._numbers = Numbers(instance.state_of(NAME) / "numbers.json", log)
         self._workshop = Workshop(self._numbers)
         self._gate = Gate()
+        self._flow_log = FlowReader(instance)
+        self._matched = MatchedReader(instance)
         self._running = Running(0, None, None)
         self._capabilities: frozenset[str] | None = None
         self._change = asyncio.Lock()
@@ -156,7 +163,8 @@ class Policyd:
             return self._instance.allows(NAME, peer.uid, peer.groups)
 
         answered = (
-            Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, Hits, Trail, Disagreement, *_FORWARDED,
+            Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, Hits, Matched, Impact, Trail, Disagreement,
+            *_FORWARDED,
         )  # fmt: skip
         server = Server(self._instance.socket(NAME), dict.fromkeys(answered, anyone), self.answer, report=self._log)
         await server.start()
@@ -203,11 +211,17 @@ class Policyd:
                 return await self._status()
             case Doctor():
                 return await self._ask(request, DoctorReport)
+            case Impact():
+                return await self._impact(request, peer)
             case Ban():
                 named = msgspec.structs.replace(request, by=peer.name)
                 return await self._ask(named, BanList)
             case Hits():
                 return await self._hits.answer(request)
+            case Matched():
+                # Who looked is as much a record as what was seen (R30, R32).
+                self._log(f"{peer.name} is told which hosts {len(request.rules)} rules matched (reef suggest)")
+                return await self._matched.read(request)
             case Trail():
                 return await call_async(self._instance.socket("applyd"), request, Traced, timeout=MOST_SECONDS + 30)
             case Disagreement():
@@ -242,6 +256,18 @@ class Policyd:
             omitted=bundle.omitted,
             traffic=self._gate.difference(running.policy, candidate.policy),
         )
+
+    async def _impact(self, request: Impact, peer: Peer) -> Reply:
+        candidate = self._read(request.text, request.file, request.files)
+        running = await self._current()
+        if running.policy is None:
+            return Refused("nothing-runs", "no generation runs that flows could have been decided by")
+        if request.addresses:  # who looked is as much a record as what was seen (R30, R32)
+            self._log(f"{peer.name} has the flow log replayed with the addresses of hosts (reef impact --addresses)")
+        try:
+            return await self._flow_log.impact(request, running.generation, running.policy, candidate.policy)
+        except ReplayError as error:
+            return Refused("too-large", f"the flow log cannot be replayed: {error}")
 
     async def _statements(self, bundle: Bundle, running: Running) -> int:
         """How long the transaction would be. The kernel checks it too, unless a generation waits for its confirm."""
@@ -449,7 +475,7 @@ class Policyd:
         last = newest[0].generation if newest else 0
         number = max(last, running.generation) + 1
         if generation_mark(number) == generation_mark(running.generation):
-            number += 1  # after 1022 that failed: connections could not tell it from the running one
+            number += 1  # after 14 that failed: connections could not tell it from the running one
         return Origin(number, running.generation, author, reason)
 
     async def _kernel_capabilities(self) -> frozenset[str]:
@@ -494,6 +520,9 @@ class Policyd:
             try:
                 async with self._change:
                     await self._renew_time()
+                policy = self._running.policy
+                if policy is not None:
+                    await self._flow_log.forget_keys(policy.settings.flow_log_days)
             except (RefusedError, ApplyRefused, PolicyError, OutOfNumbers, OSError) as error:
                 self._log(f"the times of the running generation cannot be carried on: {error}")
             except (DaemonAway, ProtocolError) as error:

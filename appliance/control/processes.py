@@ -51,8 +51,9 @@ class Process(msgspec.Struct, frozen=True):
     `opens` are the capabilities it has until it entered its sandbox, `keeps` those it has afterwards.
     `peers` may connect to its socket: names of processes, ROOT, OPERATORS; with none it has no socket.
     `calls` are the processes whose sockets it connects to; those are started before it.
-    `spool` says that it writes events. Files may be changed in its run directory, its state, its spool, and below
-    the paths of `writes`; nowhere else.
+    `spool` says that it writes events. `reader` is the one process that may read, and only read, what this one keeps in
+    its shared directory. Files may be changed in its run directory, its state, its spool, its shared
+    directory, and below the paths of `writes`; nowhere else.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Process(msgspec.Struct, frozen=True):
     calls: tuple[str, ...] = ()
     spool: bool = False
     writes: tuple[str, ...] = ()
+    reader: str = ""
     limits: Limits = Limits()
     restart: Restart = Restart()
 
@@ -79,7 +81,7 @@ PROCESSES: tuple[Process, ...] = (
         "crypto.keyd",
         "the only holder of the signing keys",
         seccomp="keys",
-        peers=("policyd", "applyd", ROOT),
+        peers=("policyd", "applyd", "inspectd", ROOT),
         limits=Limits(files=64, memory=512),
     ),
     Process(
@@ -122,8 +124,9 @@ PROCESSES: tuple[Process, ...] = (
         seccomp="inspect",
         # To bind its NFLOG group and to open packet sockets; it needs neither once they are open.
         opens=("CAP_NET_ADMIN", "CAP_NET_RAW"),
-        calls=("applyd",),
+        calls=("keyd", "applyd"),
         spool=True,
+        reader="policyd",  # of the flow log
         limits=Limits(files=256, memory=2048),
     ),
 )
@@ -192,11 +195,16 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The process's spool of events; the operators' group can read it."""
         return Path(self.state) / "events" / name
 
+    def shared_of(self, name: str) -> Path:
+        """What the process keeps for the reader that its row names."""
+        return Path(self.state) / "shared" / name
+
     def writable(self, row: Process) -> tuple[Path, ...]:
         """Where the process may change files."""
         own = (self.run_of(row.name), self.state_of(row.name))
         spool = (self.events_of(row.name),) if row.spool else ()
-        return (*own, *spool, *(Path(path) for path in row.writes))
+        shared = (self.shared_of(row.name),) if row.reader else ()
+        return (*own, *spool, *shared, *(Path(path) for path in row.writes))
 
     @property
     def events(self) -> Path:

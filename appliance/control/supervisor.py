@@ -56,7 +56,7 @@ class Child:
 
 def prepare_directories(instance: Instance, rows: Sequence[Process]) -> None:
     """Make the directories the rows may write to, each owned by its process. Existing ones keep their contents."""
-    for directory in (Path(instance.run), Path(instance.state), instance.events):
+    for directory in (Path(instance.run), Path(instance.state), instance.events, Path(instance.state) / "shared"):
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o755)
     for row in rows:
@@ -67,6 +67,8 @@ def prepare_directories(instance: Instance, rows: Sequence[Process]) -> None:
         if row.spool:
             # Set-group-id, so that the operators' group can read every spool file that appears in it.
             _own(instance.events_of(row.name), identity.uid, instance.operators, 0o2750)
+        if row.reader:
+            _own(instance.shared_of(row.name), identity.uid, instance.identity(row.reader).gid, 0o2750)
 
 
 def _own(directory: Path, uid: int, gid: int, mode: int) -> None:

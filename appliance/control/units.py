@@ -82,6 +82,7 @@ def unit(process: Process, python: str) -> str:
         "StateDirectoryMode=0700",
         # tmpfiles.d makes the spool: it belongs to the operators' group, which StateDirectory cannot say.
         *([f"ReadWritePaths={STATE}/events/{process.name}"] if process.spool else []),
+        *([f"ReadWritePaths={STATE}/shared/{process.name}"] if process.reader else []),
         f"CapabilityBoundingSet={capabilities}",
         f"AmbientCapabilities={capabilities}",
         f"RestrictAddressFamilies={_FAMILIES[process.seccomp]}",
@@ -124,7 +125,9 @@ def tmpfiles(rows: Sequence[Process]) -> str:
     """The directories that outlive the processes, as tmpfiles.d(5) declares them."""
     # Set-group-id, so that the operators' group can read every spool file that appears in it.
     spools = "".join(f"d {STATE}/events/{row.name} 2750 {row.user} {OPERATORS_GROUP}\n" for row in rows if row.spool)
-    return f"d /etc/reef 0755 root root\nd {STATE} 0755 root root\nd {STATE}/events 0755 root root\n{spools}"
+    shared = "".join(f"d {STATE}/shared/{row.name} 2750 {row.user} reef-{row.reader}\n" for row in rows if row.reader)
+    parents = "".join(f"d {path} 0755 root root\n" for path in (STATE, f"{STATE}/events", f"{STATE}/shared"))
+    return f"d /etc/reef 0755 root root\n{parents}{spools}{shared}"
 
 
 def instance(python: str) -> str:

@@ -481,6 +481,14 @@ class SettingsText(Record, frozen=True, kw_only=True):
     history: Annotated[
         Word | None, Key(Number(2, limits.MAX_HISTORY), "how many generations are kept", default="500")
     ] = None
+    flow_log_days: Annotated[
+        Word | None,
+        Key(
+            Number(0, limits.MAX_FLOW_LOG_DAYS, "days"),
+            "how long is kept which zones and hosts talked, for `reef impact`; 0 keeps nothing",
+            default="30",
+        ),
+    ] = None
     nameservers: Annotated[
         Words,
         Key(

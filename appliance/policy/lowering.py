@@ -12,8 +12,8 @@
         keys (class of traffic, first, last), entries (protocol or 256, ports, source ports), live sets of
         source, people, destination
 
-A list is its count and its items; a range is version, first (high, low), last (high, low). Zones, schedules, live sets
-and rule ids have the same numbers in both policies of a replay (`Lowering`). Words of a rule depend on the rule and
+A list is its count and its items; a range is version, first (high, low), last (high, low). Zones, schedules, live
+sets and rule ids have the same numbers in both policies of a replay (`Lowering`). Words of a rule depend on the rule and
 those numbers alone, so they are kept: one edited rule costs one rule.
 
 Limits of rate and connections are taken as not reached: what other connections there were at the moment is not known.
@@ -26,9 +26,19 @@ from collections.abc import Iterable, Mapping
 
 from appliance.policy import addresses
 from appliance.policy.boxes import FULL_PORTS, ICMP, ICMPV6, PORT_PROTOCOLS, TCP, UDP, icmp_protocol, needs_entries
-from appliance.policy.model import ANY, GATEWAY, AddressSet, DestinationNat, Policy, Range, Rule, ServiceEntry
+from appliance.policy.model import (
+    ANY,
+    GATEWAY,
+    AddressSet,
+    DestinationNat,
+    Policy,
+    Range,
+    Rule,
+    Schedule,
+    ServiceEntry,
+)
 from appliance.policy.reach import NOWHERE, own_network
-from appliance.policy.schedule import Window, windows
+from appliance.policy.schedule import windows
 from ctypes_ext.replay import ACTIONS
 
 FORMAT = 1
@@ -67,7 +77,7 @@ class Lowering:
         self.zones = Numbers(GATEWAY)
         self.rules = Numbers()
         self._schedules = Numbers()
-        self._lives = Numbers()
+        self._lives = Numbers()  # of (name, kind, what fills it)
         self._kept: dict[int, tuple[Rule, tuple[object, ...], bytes]] = {}
 
     def lower(self, *policies: Policy, members: Members, first: int, last: int) -> list[array[int]]:
@@ -76,7 +86,9 @@ class Lowering:
         A policy's words hold for it and those lowered beside it.
         """
         bodies = [self._body(policy) for policy in policies]
-        return [self._whole(policy, body, members, first, last) for policy, body in zip(policies, bodies, strict=True)]
+        return [
+            self._whole(policy, body, members, first, last) for policy, body in zip(policies, bodies, strict=True)
+        ]
 
     def forget(self, *policies: Policy) -> None:
         """Keep only the rules of these policies."""
@@ -104,12 +116,14 @@ class Lowering:
         schedules = self._schedules.names()
         words.append(len(schedules))
         for key in schedules:
-            found: tuple[Window, ...] = windows(key, first - _DAY, last + _DAY)  # type: ignore[arg-type]
+            assert isinstance(key, Schedule)
+            found = windows(key, first - _DAY, last + _DAY)
             words.append(len(found))
             words.extend(second for window in found for second in window)
         lives = self._lives.names()
         words.append(len(lives))
-        for name, *_ in lives:  # type: ignore[misc]
+        for live in lives:
+            name = live[0] if isinstance(live, tuple) else ""
             _ranges(words, members.get(name, ()))
         ways = list(_ways(policy))
         words.append(len(ways))
@@ -216,7 +230,9 @@ def _keys(entry: ServiceEntry) -> Iterable[tuple[int, int, int]]:
             if entry.code is None:
                 yield base + 2, first << 8, last << 8 | 255
             else:
-                yield from ((base + 2, kind << 8 | entry.code, kind << 8 | entry.code) for kind in range(first, last + 1))
+                yield from (
+                    (base + 2, kind << 8 | entry.code, kind << 8 | entry.code) for kind in range(first, last + 1)
+                )
         elif entry.protocol not in (ICMP, ICMPV6):
             yield base + 3, entry.protocol, entry.protocol
 

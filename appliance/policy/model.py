@@ -335,6 +335,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confirm_within: int = 120  # seconds; what `reef apply` uses when nothing is said
     timezone: str = "UTC"
     history: int = 500  # generations kept besides the running and the confirmed one
+    flow_log_days: int = 30  # how long the flow log is kept (R30, R31); 0: none is
     nameservers: tuple[str, ...] = ()
 
 

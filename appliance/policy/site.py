@@ -268,6 +268,7 @@ def settings(texts: list[SettingsText], timezone: str) -> Settings:
     log_default = first("log_default")
     confirm_within = first("confirm_within")
     history = first("history")
+    flow_log_days = first("flow_log_days")
     resolvers = next((text.nameservers for text in texts if text.nameservers), ())
     return Settings(
         drift="report" if drift is not None and drift.value == "report" else "repair",
@@ -275,6 +276,7 @@ def settings(texts: list[SettingsText], timezone: str) -> Settings:
         confirm_within=120 if confirm_within is None else int(confirm_within.value),
         timezone=timezone,
         history=500 if history is None else int(history.value),
+        flow_log_days=30 if flow_log_days is None else int(flow_log_days.value),
         nameservers=tuple(word.value for word in resolvers),
     )
 

@@ -373,8 +373,8 @@ void reef_flow_body_free(reef_flow_body *body)
 
 static int read_addresses(reading *in, reef_flow_body *body)
 {
-    body->addresses4 = get_below(in, 2 * REEF_FLOW_ROWS_MAX);
-    uint32_t six = get_below(in, 2 * REEF_FLOW_ROWS_MAX);
+    body->addresses4 = get_below(in, 3 * REEF_FLOW_ROWS_MAX);
+    uint32_t six = get_below(in, 3 * REEF_FLOW_ROWS_MAX);
     body->addresses = body->addresses4 + six;
     if (in->bad || body->addresses > (size_t)(in->end - in->at))
         return REEF_FORMAT;

@@ -58,7 +58,7 @@ int reef_flowlog_new(uint32_t rows, const uint64_t seed[2], reef_flowlog **out)
         return REEF_NOMEM;
     memcpy(log->seed, seed, sizeof log->seed);
     log->rows_max = rows;
-    log->addresses_max = rows * 2; /* a row brings three at most; most rows share theirs */
+    log->addresses_max = rows * 3; /* a row brings three at most */
     log->row_slots = slots_for(rows);
     log->address_slots = slots_for(log->addresses_max);
     log->name_slots = slots_for(REEF_FLOW_NAMES_MAX);

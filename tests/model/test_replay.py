@@ -10,12 +10,12 @@ from ipaddress import IPv4Address, IPv6Address
 import msgspec
 
 from appliance.policy.decide import Decision, Packet, World, decide, zone_of
-from appliance.policy.impact import Comparison
+from appliance.policy.comparison import Comparison
 from appliance.policy.lowering import Lowering
 from appliance.policy.model import Policy, Range
 from ctypes_ext.flowtable import FlowTable, Seen
 from ctypes_ext.replay import Heads
-from tests.policies import NOW, host, random_policy, random_packet, random_rule, route
+from tests.policies import NOW, host, random_packet, random_policy, random_rule, route
 
 FULL = (0, 65535)
 POLICIES = 25
