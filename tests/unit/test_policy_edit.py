@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from appliance.policy import edit
 from appliance.policy.edit import EditError
@@ -101,3 +102,47 @@ def test_what_cannot_be_done_is_said(act: object, said: str) -> None:
     with pytest.raises(EditError, match=said) as refused:
         act()
     assert refused.value.remedy
+
+
+KEYED = {
+    "block": (
+        "- id: R-1  # first\n  from: lan  # staff\n  to: dmz\n  service:\n    - https\n    - ssh\n  action: allow\n",
+        "",
+    ),
+    "flow": ("- {id: R-1, from: lan, to: dmz, action: allow}\n", "from: lan, to: dmz, source: 10.0.0.1, service"),
+    "order": (
+        "- to: dmz\n  from: lan\n  # why\n  why: |\n    two\n\n    lines\n  id: R-1\n  action: allow\n",
+        "    lines\n  id: R-1\n",
+    ),
+    "quoted": (
+        '- "id": R-1\n  "from": [lan,\n    dmz]\n  to: "dmz"  # there\n',
+        '  to: "dmz"  # there\n  source: 10.0.0.1\n',
+    ),
+}
+MANY = [f"10.20.{number}.0/24" for number in range(16)]
+
+
+@pytest.mark.parametrize("layout", KEYED)
+@pytest.mark.parametrize("addresses", [["10.0.0.1"], ["10.0.0.1", "::1", "fe80::"], MANY])
+def test_other_words_under_a_key_leave_the_other_keys_as_they_were(layout: str, addresses: list[str]) -> None:
+    written = KEYED[layout][0]
+    changed = edit.with_keys(written, {"service": ["https"], "source": addresses})
+    before, after = yaml.safe_load(written)[0], yaml.safe_load(changed)[0]
+    assert after.pop("service") == "https"
+    assert after.pop("source") == (addresses if len(addresses) > 1 else addresses[0])
+    before.pop("service", None)
+    assert after == before
+    # Once more with the same words is the same text.
+    assert edit.with_keys(changed, {"service": ["https"], "source": addresses}) == changed
+    for comment in ("# first", "# staff", "# there", "# why"):
+        assert (comment in written) == (comment in changed)
+
+
+def test_a_new_key_stands_where_it_belongs() -> None:
+    text = edit.with_keys(KEYED["quoted"][0], {"source": ["10.0.0.1"]})
+    assert KEYED["quoted"][1] in text
+    assert KEYED["flow"][1] in edit.with_keys(KEYED["flow"][0], {"source": ["10.0.0.1"], "service": ["https"]})
+    with pytest.raises(EditError, match="no key before"):
+        edit.with_keys("- {action: allow}\n", {"source": ["10.0.0.1"]})
+    with pytest.raises(EditError, match="not one rule"):
+        edit.with_keys("- R-1\n", {"source": ["10.0.0.1"]})
