@@ -14,6 +14,7 @@ from appliance.commands.failure import OK, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal
 from appliance.control import messages
+from appliance.policy.model import GATEWAY
 
 
 def script(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -52,6 +53,11 @@ def _zones(gateway: Gateway) -> Iterable[str]:
     return [zone.name for zone in gateway.ask(messages.Names(), messages.NameBook).zones]
 
 
+def _ends(gateway: Gateway) -> Iterable[str]:
+    book = gateway.ask(messages.Names(), messages.NameBook)
+    return [*book.objects, *(zone.name for zone in book.zones), GATEWAY]
+
+
 def _sets(gateway: Gateway) -> Iterable[str]:
     return [one.name for one in gateway.ask(messages.Sets(), messages.SetList).sets]
 
@@ -78,6 +84,9 @@ _ASKED = {
     ("sets", "name"): _sets,
     ("where-used", "name"): _used,
     ("remove", "addresses"): _bans,
+    ("why", "from_"): _ends,
+    ("why", "to"): _ends,
+    ("why", "in_"): _zones,
 }
 
 

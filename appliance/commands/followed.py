@@ -8,7 +8,7 @@ import msgspec
 
 from appliance.commands.asked import Asked
 from appliance.commands.failure import FORBIDDEN, REFUSED, Failure
-from appliance.control.messages_why import Trace, Traced, Tracing, Trail
+from appliance.control.messages_why import MOST_PROBE_SECONDS, Trace, Traced, Tracing, Trail
 from appliance.control.probe import ICMP_IDENTIFIER, ProbeError
 from appliance.control.probe import send as send_probe
 from appliance.policy import addresses
@@ -18,7 +18,6 @@ from appliance.policy.model import Policy
 from appliance.policy.packetwords import end_words
 from appliance.policy.why import LINK, LOOPBACK, NO_ROUTE, Answer
 
-_PROBE_SECONDS = 5
 _DONE = {"allow": "allowed", "deny": "denied", "reject": "rejected", "": "dropped while routing"}
 # What the policy calls decisions for which the kernel needs no rule of ours.
 _RULELESS = {LINK, LOOPBACK}
@@ -68,7 +67,7 @@ def send(known: Asked, packet: Packet, *, deliver: bool) -> Kernel:
     """Send the packet and follow it. Without `deliver` nobody gets it."""
     assert known.gateway is not None
     asked = msgspec.structs.replace(
-        _description(packet), source_port=identifier(packet), seconds=_PROBE_SECONDS, probe=True, deliver=deliver
+        _description(packet), source_port=identifier(packet), seconds=MOST_PROBE_SECONDS, probe=True, deliver=deliver
     )
     tracing = known.gateway.ask(asked, Tracing)
     try:
@@ -97,7 +96,7 @@ def follow(known: Asked, packet: Packet, seconds: int) -> tuple[Kernel, Packet]:
     assert known.gateway is not None
     asked = msgspec.structs.replace(_description(packet), source_port=-1, seconds=seconds)
     tracing = known.gateway.ask(asked, Tracing)
-    traced = known.gateway.ask(Trail(tracing.number), Traced)
+    traced = known.gateway.ask(Trail(tracing.number), Traced, patience=seconds + 30.0)
     if not traced.seen:
         raise Failure(f"no such packet came within {seconds} s", "--wait TIME waits longer", name="not-seen")
     return Kernel(f"a packet that came: {_words(traced)}", traced), _seen(packet, traced)

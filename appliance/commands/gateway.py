@@ -16,7 +16,6 @@ from appliance.control import ipc, messages
 from appliance.control.messages_why import Disagreement, Noted
 from appliance.control.processes import INSTANCE_VARIABLE, Instance, InstanceError, instance_path, load_instance
 from appliance.control.sources import SourceError, required
-from appliance.control.sources import SourceError, required
 
 LAB_VARIABLE = "REEF_LAB"
 # A compile of a big policy on a slow box takes seconds; a daemon that says nothing for so long hangs.
@@ -82,14 +81,20 @@ class Gateway:
         self.ask(Disagreement(words), Noted)
 
     def ask(
-        self, request: messages.Request, expected: type[Answer], *, texts: Mapping[str, str] | None = None
+        self,
+        request: messages.Request,
+        expected: type[Answer],
+        *,
+        texts: Mapping[str, str] | None = None,
+        patience: float = 0.0,
     ) -> Answer:
         """`policyd`'s answer. Raises `Failure` when it refuses, is away, or may not be asked by this user.
 
-        `texts` are the texts that the findings of a refusal may point into, by file name.
+        `texts` are the texts that the findings of a refusal may point into, by file name. `patience` is how long this
+        one may take, in seconds (0: as all of this gateway).
         """
         try:
-            return ipc.call(self.instance.socket("policyd"), request, expected, timeout=self._patience)
+            return ipc.call(self.instance.socket("policyd"), request, expected, timeout=patience or self._patience)
         except ipc.RefusedError as error:
             reply = error.reply
             code = _EXITS.get(reply.code, REFUSED)
@@ -109,17 +114,6 @@ def own_baselines(options: argparse.Namespace) -> Path | None:
         if options.instance or options.lab:
             raise
         return None
-
-
-def own_required(options: argparse.Namespace) -> tuple[str, ...]:
-    """The baselines that this machine's gateway requires of every text; () where there is no gateway."""
-    folder = own_baselines(options)
-    if folder is None:
-        return ()
-    try:
-        return required(Gateway(options).instance.required)
-    except SourceError as error:
-        raise Failure(f"{error.path}: {error.message}", error.remedy, name="unreadable") from error
 
 
 def own_required(options: argparse.Namespace) -> tuple[str, ...]:

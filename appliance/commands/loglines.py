@@ -56,11 +56,26 @@ class Logged(msgspec.Struct, frozen=True):
 def parse_line(line: str, now: float) -> Logged:
     """Raises `LineError`."""
     line = line.strip()
-    if line.startswith("{"):
-        return _eve(line)
-    if "SRC=" in line and "DST=" in line:
-        return _kernel(line)
-    return _text(line, now)
+    try:
+        if line.startswith("{"):
+            logged = _eve(line)
+        elif "SRC=" in line and "DST=" in line:
+            logged = _kernel(line)
+        else:
+            logged = _text(line, now)
+    except LineError:
+        raise
+    except ValueError as error:  # a time that is none, members of another type, a protocol's name with a NUL
+        raise LineError(f"this line cannot be read: {error}") from error
+    return _checked(logged)
+
+
+def _checked(logged: Logged) -> Logged:
+    numbers = (logged.protocol, logged.icmp_type, logged.icmp_code)
+    ports = (max(logged.source_port, 0), logged.destination_port)
+    if not all(0 <= value <= 255 for value in numbers) or not all(0 <= value <= 65535 for value in ports):
+        raise LineError("a number of this line is out of its range")
+    return logged
 
 
 def _eve(line: str) -> Logged:
@@ -76,11 +91,11 @@ def _eve(line: str) -> Logged:
         at = event.time.timestamp()
     except ValueError:
         at = 0.0
-    version, source = _address(event.src_ip)
+    version, source, destination = _ends(event.src_ip, event.dest_ip)
     return Logged(
         version=version,
         source=source,
-        destination=_address(event.dest_ip)[1],
+        destination=destination,
         protocol=_protocol(event.proto.lower()),
         source_port=-1 if event.src_port is None else event.src_port,
         destination_port=event.dest_port or 0,
@@ -106,11 +121,11 @@ def _kernel(line: str) -> Logged:
     begins = line.find("IN=")
     words = line[: max(begins, 0)].rstrip().split(" ")[-4:]
     prefix = parse_prefix(" ".join(words) + " ")
-    version, source = _address(fields["SRC"])
+    version, source, destination = _ends(fields.get("SRC", ""), fields.get("DST", ""))
     return Logged(
         version=version,
         source=source,
-        destination=_address(fields["DST"])[1],
+        destination=destination,
         protocol=_protocol(fields.get("PROTO", "").lower()),
         source_port=_decimal(fields, "SPT", -1),
         destination_port=_decimal(fields, "DPT", 0),
@@ -134,10 +149,11 @@ def _text(line: str, now: float) -> Logged:
         raise LineError("this is neither an event nor a line of `reef log` with zones, addresses and service")
     kind, rule = parts[1], parts[2]
     zones, ends = arrows[0].split(" → "), arrows[1].split(" → ")
-    service = _SERVICE.fullmatch(parts[parts.index(arrows[1]) + 1])
+    after = parts[parts.index(arrows[1]) + 1 :]
+    service = _SERVICE.fullmatch(after[0]) if after else None
     if service is None:
         raise LineError("this line names no service")
-    version, source = _address(_host(ends[0]))
+    version, source, destination = _ends(_host(ends[0]), _host(ends[1]))
     protocol = _protocol(service["protocol"])
     icmp = 0
     port = 0
@@ -149,7 +165,7 @@ def _text(line: str, now: float) -> Logged:
     return Logged(
         version=version,
         source=source,
-        destination=_address(_host(ends[1]))[1],
+        destination=destination,
         protocol=protocol,
         destination_port=port,
         icmp_type=icmp,
@@ -174,6 +190,14 @@ def _address(words: str) -> tuple[int, int]:
         return addresses.address(words)
     except addresses.AddressError as error:
         raise LineError(str(error)) from error
+
+
+def _ends(source: str, destination: str) -> tuple[int, int, int]:
+    """(version, source, destination)."""
+    (version, first), (other, second) = _address(source), _address(destination)
+    if version != other:
+        raise LineError(f"{source} and {destination} are of two IP versions")
+    return version, first, second
 
 
 def _protocol(word: str) -> int:

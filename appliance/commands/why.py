@@ -17,6 +17,7 @@ from appliance.commands.loglines import LineError, Logged, parse_line
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import local_time, parse_moment
 from appliance.control import messages
+from appliance.control.messages_why import MOST_SECONDS
 from appliance.events import view
 from appliance.events.record import Event, encode
 from appliance.policy import addresses, services
@@ -79,6 +80,8 @@ def _check_usage(options: argparse.Namespace) -> None:
             code=USAGE,
             name="usage",
         )
+    if options.wait > MOST_SECONDS:
+        raise Failure(f"a trace lasts {MOST_SECONDS} s at most", "give --wait less", code=USAGE, name="usage")
     if (options.live or options.follow) and (options.at or options.as_):
         raise Failure(
             "the kernel decides now, for who is there now", "leave --at and --as out", code=USAGE, name="usage"

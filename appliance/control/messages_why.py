@@ -8,6 +8,7 @@ from appliance.policy.model import InterfaceAddress
 
 # A trace ends by itself, whoever forgets it.
 MOST_SECONDS = 300
+MOST_PROBE_SECONDS = 5  # what keeps a probe from its destination keeps the like of it, too
 
 
 class Ways(msgspec.Struct, frozen=True, tag=True):

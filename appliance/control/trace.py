@@ -17,7 +17,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 import msgspec
 
 from appliance.control.conntrack import Conntrack, Tuple
-from appliance.control.messages_why import MOST_SECONDS, Trace, Traced, Tracing
+from appliance.control.messages_why import MOST_PROBE_SECONDS, MOST_SECONDS, Trace, Traced, Tracing
 from appliance.control.netlink import attribute_map, text
 from appliance.control.nfnetlink import NFTABLES, Netfilter
 from appliance.policy.boxes import PORT_PROTOCOLS, icmp_protocol
@@ -128,7 +128,10 @@ def table(asked: Trace) -> str:
         match += [f"th sport {asked.source_port & 0xFFFF}"] if asked.source_port >= 0 else []
         match += [f"th dport {asked.destination_port & 0xFFFF}"] if asked.destination_port >= 0 else []
     elif asked.protocol == icmp_protocol(asked.version) and asked.icmp_type >= 0:
-        match.append(f"{'icmp' if asked.version == 4 else 'icmpv6'} type {asked.icmp_type & 0xFF}")
+        kind = "icmp" if asked.version == 4 else "icmpv6"
+        match.append(f"{kind} type {asked.icmp_type & 0xFF}")
+        if asked.icmp_type in (8, 128) and asked.source_port >= 0:
+            match.append(f"{kind} id {asked.source_port & 0xFFFF}")
     words = " ".join(match)
     where, entering = "output", ""
     if asked.entering:
@@ -198,7 +201,8 @@ class Tracer:
         self._nft = Nftables()
         loop = asyncio.get_running_loop()
         loop.add_reader(self._netfilter.fileno(), self._read)
-        self._timer = loop.call_later(min(max(asked.seconds, 1), MOST_SECONDS), self.end)
+        most = MOST_PROBE_SECONDS if asked.probe else MOST_SECONDS
+        self._timer = loop.call_later(min(max(asked.seconds, 1), most), self.end)
         try:
             self._nft.run(commands)
         except NftablesError as error:
@@ -288,8 +292,9 @@ def _tuple_of(found: Traced) -> Tuple:
 
 def read_trail(events: Sequence[Event], rules: Mapping[int, RuleInfo], links: Mapping[int, str]) -> Traced:
     """What one packet's events say. Pure."""
-    first = next(event for event in events if event.header is not None)
-    assert first.header is not None
+    first = events[0]
+    if first.header is None:  # the kernel says every hook's first event with the packet's headers
+        return Traced(seen=False)
     begun = first.header
     verdict, rule = _verdict(events, rules)
     leaving = next((event.leaving for event in reversed(events) if event.leaving), 0)

@@ -31,14 +31,14 @@ from appliance.policy.bundle import RuleInfo
 from appliance.policy.compile import compile_policy
 from appliance.policy.decide import Packet, World, decide
 from appliance.policy.delta import delta
-from appliance.policy.model import AddressSet, Policy, Rule
+from appliance.policy.model import AddressSet, Policy, Rate, Rule
 from appliance.policy.nearly import Rulebook
 from appliance.policy.reach import NOWHERE, Hop
 from appliance.policy.ruleset import Ruleset
 from appliance.policy.why import Question, Situation, why
 from tests.netns.test_real_packets import fill, untimed, world
 from tests.netns.wire import Seen, Wire
-from tests.policies import NOW, random_packet, random_policy
+from tests.policies import NOW, random_packet, random_policy, zones
 
 ROOT = Path(__file__).parents[2]
 POLICIES = 9
@@ -163,6 +163,27 @@ def test_random_packets_are_decided_by_the_kernel_as_why_says() -> None:
     for word in ("output", "input", "forward", "v4", "v6", "allow", "deny", "reject", "R-", "de", "dnat", "snat"):
         assert seen.get(word, 0) >= 5, (word, seen)
     assert seen.get("hairpin"), seen
+
+
+def test_a_limit_that_is_exceeded_is_found_out() -> None:
+    """What the policy cannot know: how many came before. The kernel tried the rule and went on below it."""
+    with Wire() as wire, wire.inside():
+        rule = Rule("R-1", ("lan",), ("dmz",), action="allow", rate=Rate(1, 60, burst=1), number=1)
+        policy = Policy(site="limits", zones=zones(antispoofing=False), rules=(rule,))
+        _, rules = load(wire, None, policy, World(NOW), 1)
+        stand = Stand()
+        packet = Packet(4, "lan0", "", 0x0A01000A, 0x0A03000A, 17, 40000, 53)
+        book, situation = Rulebook(policy), stand.situation(World(NOW))
+        answer = why(book, Question(packet), situation)
+        assert answer.rule == "R-1"
+        kernels = [Kernel("", asyncio.run(stand.probe(packet, rules))) for _ in range(4)]
+        assert kernels[0].differences(answer) == ()
+        assert kernels[0].exceeded(policy) == frozenset()
+        over = kernels[-1]
+        assert (over.traced.verdict, over.traced.rule) == ("deny", "default")
+        assert over.exceeded(policy) == {"R-1"}
+        situation = msgspec.structs.replace(situation, over=over.exceeded(policy))
+        assert over.differences(why(book, Question(packet), situation)) == ()
 
 
 def test_another_policy_than_the_one_that_runs_is_noticed() -> None:
