@@ -22,7 +22,7 @@ from appliance.policy.model import Policy
 from appliance.policy.proof import Proof
 from appliance.report import host
 from appliance.report.evidence import Reading, digest_of
-from appliance.report.facts import RUNNING, Facts, Seal, Subject
+from appliance.report.facts import HIT_DAYS, RUNNING, Facts, Seal, Subject
 from crypto.signing import verify
 
 HISTORY = 1000  # generations that are looked at
@@ -85,6 +85,7 @@ def of_gateway(instance: Instance, running: Running, now: Callable[[], float], t
     doctor = ask("reef doctor --json", messages.Doctor(), messages.DoctorReport)
     history = ask(f"reef history --limit {HISTORY} --json", messages.History(HISTORY), messages.HistoryList)
     counters = ask("reef show rules --json", messages.RuleCounters(), messages.RuleCounterList)
+    hits = ask(f"reef show rules --unused {HIT_DAYS}d --json", messages.Hits(HIT_DAYS * 86400), messages.HitList)
     sets = ask("reef show sets --json", messages.Sets(), messages.SetList)
     told("asking the kernel")
     found = host.processes(instance)
@@ -115,6 +116,7 @@ def of_gateway(instance: Instance, running: Running, now: Callable[[], float], t
             history.query, history.time, history.value.generations if history.value else None, history.missing
         ),
         counters=counters,
+        hits=hits,
         sets=sets,
         table=reading(where.said(host.LIST_CHAINS), now, lambda: host.table(where)),
         processes=Reading(

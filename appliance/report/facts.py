@@ -12,6 +12,7 @@ import msgspec
 from appliance.control.messages import (
     DoctorReport,
     GenerationSummary,
+    HitList,
     RuleCounterList,
     SetList,
     StatusReport,
@@ -19,6 +20,8 @@ from appliance.control.messages import (
 from appliance.policy.model import Policy
 from appliance.policy.proof import Proof
 from appliance.report.evidence import Reading
+
+HIT_DAYS = 90
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -104,6 +107,7 @@ class Facts(msgspec.Struct, frozen=True):
     doctor: Reading[DoctorReport]
     history: Reading[tuple[GenerationSummary, ...]]
     counters: Reading[RuleCounterList]
+    hits: Reading[HitList]  # of the last `HIT_DAYS`
     sets: Reading[SetList]
     table: Reading[KernelTable]
     processes: Reading[tuple[Credentials, ...]]
@@ -123,6 +127,7 @@ RUNNING = (
     "doctor",
     "history",
     "counters",
+    "hits",
     "sets",
     "table",
     "processes",

@@ -6,7 +6,7 @@ text cannot know (the addresses behind a DNS name, whether a limit is exceeded) 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -73,21 +73,24 @@ def crossings(
     sources: Iterable[str],
     destinations: Iterable[str],
     services: tuple[ServiceEntry, ...] = EVERY_SERVICE,
+    which: Callable[[Rule], bool] | None = None,
 ) -> list[Crossing]:
     """The permits that let something of `services` through, from `now` on, from `sources` to `destinations`.
 
-    Both are names of zones or objects. Every permit is named once. Raises `CannotTell` when the prover gives up.
+    Both are names of zones or objects. Every permit is named once. With `which` only those permits are asked about,
+    as if there were no others: what they let through is let through. Raises `CannotTell` when the prover gives up.
     """
     left, right = tuple(sources), tuple(destinations)
-    if not left or not right:
+    rules = [rule for rule in policy.rules if rule.action != "allow" or which is None or which(rule)]
+    if not left or not right or not any(rule.action == "allow" for rule in rules):
         return []
     never = Invariant(_QUESTION, left, right, services)
-    proof = Examiner().examine(msgspec.structs.replace(policy, invariants=(never,)), int(now)).proof
+    asked = msgspec.structs.replace(policy, invariants=(never,), rules=tuple(rules))
+    proof = Examiner().examine(asked, int(now)).proof
     if not proof.decided:
         raise CannotTell(f"what crosses could not be proven: {'; '.join(proof.undecided)}")
-    rules = {rule.id: rule for rule in policy.rules}
     found = {item.rule: item for item in proof.findings if item.kind == "invariant" and item.name == _QUESTION}
-    return [Crossing(rules[name], found[name]) for name in rules if name in found]
+    return [Crossing(rule, found[rule.id]) for rule in rules if rule.id in found]
 
 
 def port(number: int, protocol: int = TCP) -> ServiceEntry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.policy.model import ANY, EVERYTHING, GATEWAY, Policy, ServiceEntry
+from appliance.policy.model import ANY, EVERYTHING, GATEWAY, Policy, Rule, ServiceEntry
 from appliance.report import traffic
 from appliance.report.evidence import Evidence, NothingToJudge, Result, judged
 from appliance.report.facts import Facts
@@ -16,6 +16,7 @@ MAIL = (port(25),)
 SSH = (port(22),)
 ANY_TCP = (ServiceEntry(TCP),)
 ICMP = (1, 58)
+PINGS = tuple(ServiceEntry(protocol) for protocol in ICMP)
 GUARDED_ROLES = ("dmz", "backbone", "partner")  # where what the outside uses may stand
 
 
@@ -77,11 +78,8 @@ def dmz_contained(facts: Facts, _: float) -> Result:
     dmz, inside = traffic.with_role(policy, "dmz"), traffic.inner(policy)
     if not dmz:
         raise NothingToJudge("no zone has the role dmz", (_shows(facts, dmz=dmz),))
-    wrong = [
-        crossing.words
-        for crossing in traffic.crossings(policy, facts.taken, dmz, inside)
-        if traffic.unbounded(crossing.rule)
-    ]
+    found = traffic.crossings(policy, facts.taken, dmz, inside, which=traffic.unbounded)
+    wrong = [crossing.words for crossing in found]
     shown = _shows(facts, dmz=dmz, inner=inside, unbounded=wrong)
     return judged(
         wrong,
@@ -210,13 +208,13 @@ def outbound_bounded(facts: Facts, _: float) -> Result:
     policy = _policy(facts)
     outside = _outside(facts, policy)
     inside = [zone.name for zone in policy.zones.values() if not zone.external]
-    found = traffic.crossings(policy, facts.taken, inside, outside)
-    wrong = [f"{crossing.words}, every port" for crossing in found if traffic.unbounded(crossing.rule)]
+    found = traffic.crossings(policy, facts.taken, inside, outside, which=traffic.unbounded)
+    wrong = [f"{crossing.words}, and every other port" for crossing in found]
     return judged(
         wrong,
         "What leaves is limited to named services.",
         "These permits let everything out:",
-        _shows(facts, external=outside, outbound=[crossing.rule.id for crossing in found], unbounded=wrong),
+        _shows(facts, external=outside, permits=len(traffic.permits(policy)), unbounded=wrong),
     )
 
 
@@ -240,13 +238,15 @@ def mail_by_relay(facts: Facts, _: float) -> Result:
     policy = _policy(facts)
     outside = _outside(facts, policy)
     inside = [zone.name for zone in policy.zones.values() if not zone.external]
-    found = traffic.crossings(policy, facts.taken, inside, outside, MAIL)
-    wrong = [f"{crossing.words}, from every host" for crossing in found if crossing.rule.source == EVERYTHING]
+    found = traffic.crossings(
+        policy, facts.taken, inside, outside, MAIL, which=lambda rule: rule.source == EVERYTHING
+    )
+    wrong = [f"{crossing.words}, from every host" for crossing in found]
     return judged(
         wrong,
         "Mail leaves from named hosts only, if at all.",
         "Every host of a zone may send mail straight to the outside:",
-        _shows(facts, external=outside, mail=[crossing.rule.id for crossing in found], unnamed=wrong),
+        _shows(facts, external=outside, permits=len(traffic.permits(policy)), unnamed=wrong),
     )
 
 
@@ -254,13 +254,15 @@ def names_by_resolver(facts: Facts, _: float) -> Result:
     policy = _policy(facts)
     outside = _outside(facts, policy)
     inside = [zone.name for zone in policy.zones.values() if not zone.external]
-    found = traffic.crossings(policy, facts.taken, inside, outside, NAMES)
-    wrong = [f"{crossing.words}, to every resolver" for crossing in found if crossing.rule.destination == EVERYTHING]
+    found = traffic.crossings(
+        policy, facts.taken, inside, outside, NAMES, which=lambda rule: rule.destination == EVERYTHING
+    )
+    wrong = [f"{crossing.words}, to every resolver" for crossing in found]
     return judged(
         wrong,
         "Names are asked of named resolvers only.",
         "Every resolver of the world may be asked, which also carries data out:",
-        _shows(facts, external=outside, dns=[crossing.rule.id for crossing in found], unnamed=wrong),
+        _shows(facts, external=outside, permits=len(traffic.permits(policy)), unnamed=wrong),
     )
 
 
@@ -268,18 +270,17 @@ def icmp_narrow(facts: Facts, _: float) -> Result:
     policy = _policy(facts)
     outside = _outside(facts, policy)
     inside = [*(zone.name for zone in policy.zones.values() if not zone.external), GATEWAY]
-    found = traffic.crossings(policy, facts.taken, outside, inside, (ServiceEntry(1), ServiceEntry(58)))
-    wrong = [
-        f"{crossing.words}, every type"
-        for crossing in found
-        if any(
-            entry.protocol is None or (entry.protocol in ICMP and entry.icmp == (0, 255))
-            for entry in crossing.rule.services
-        )
-    ]
+    found = traffic.crossings(policy, facts.taken, outside, inside, PINGS, which=_every_type)
+    wrong = [f"{crossing.words}, every type" for crossing in found]
     return judged(
         wrong,
         "ICMP from outside is limited to named types.",
         "Every ICMP type may come in from outside:",
-        _shows(facts, external=outside, icmp=[crossing.rule.id for crossing in found], every_type=wrong),
+        _shows(facts, external=outside, permits=len(traffic.permits(policy)), every_type=wrong),
+    )
+
+
+def _every_type(rule: Rule) -> bool:
+    return any(
+        entry.protocol is None or (entry.protocol in ICMP and entry.icmp == (0, 255)) for entry in rule.services
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from appliance.policy import times
 from appliance.policy.model import Policy
 from appliance.report import traffic
-from appliance.report.evidence import Evidence, NothingToJudge, Result, judged
+from appliance.report.evidence import CannotTell, Evidence, NothingToJudge, Result, judged
 from appliance.report.facts import Facts
+
+DAY = 86400
 
 
 def _shows(facts: Facts, **values: object) -> Evidence:
@@ -66,6 +68,29 @@ def dated(facts: Facts, limit: float) -> Result:
         wrong if share > limit else [],
         f"{len(permits) - len(wrong)} of {len(permits)} permits have a day on which somebody looks at them again.",
         f"{len(wrong)} of {len(permits)} permits will never be looked at again:",
+        shown,
+    )
+
+
+def used(facts: Facts, limit: float) -> Result:
+    hits = facts.hits.known()
+    permits = {rule.id for rule in traffic.permits(traffic.in_force(facts.policy.known(), facts.taken))}
+    days = {one.id: int(one.watched // DAY) for one in hits.rules if one.id in permits}
+    idle = [one.id for one in hits.rules if one.id in permits and not one.recent]
+    shown = facts.hits.shows({"watched_days": days, "unused": idle})
+    if not days:
+        raise CannotTell("what rules matched is not known yet", (shown,))
+    young = [name for name in idle if days[name] < limit]
+    wrong = [f"{name} matched nothing in {days[name]} days" for name in idle if days[name] >= limit]
+    if young and not wrong:
+        longest = max(days[name] for name in young)
+        raise CannotTell(
+            f"{len(young)} permits matched nothing yet, and were watched for {longest} days at most", (shown,)
+        )
+    return judged(
+        wrong,
+        f"Every permit matched something in the last {limit:g} days.",
+        f"These permits matched nothing in {limit:g} days:",
         shown,
     )
 

@@ -117,6 +117,12 @@ def facts_of(text: str, baseline: str = BASELINE) -> Facts:
         ),
         history=read("reef history --limit 1000 --json", (generation,)),
         counters=read("reef show rules --json", messages.RuleCounterList(7, tuple(counters))),
+        hits=read(
+            "reef show rules --unused 90d --json",
+            messages.HitList(
+                7, NOW, 90 * 86400, NOW - 10**8, 10**8, (), tuple(hit(rule.id) for rule in policy.rules)
+            ),
+        ),
         sets=read(
             "reef show sets --json",
             messages.SetList(
@@ -158,6 +164,10 @@ def facts_of(text: str, baseline: str = BASELINE) -> Facts:
 
 def read(query: str, value: Any) -> Reading[Any]:
     return Reading(query, NOW, value)
+
+
+def hit(name: str, recent: int = 9, days: float = 90) -> messages.RuleHits:
+    return messages.RuleHits(name, recent, 64 * recent, NOW - 900, NOW, recent, days * 86400, NOW - 10**8, recent)
 
 
 def spool(days: float = 200, size: int = 500 << 20, missing: int = 0, records: int = 5000) -> SpoolState:
@@ -274,6 +284,7 @@ FAILURES: dict[str, tuple[Change, str]] = {
     "owned": (unowned, "R-1 has no owner"),
     "reviewed": (text("why: w, review: 2027-06-01}\nnat", "why: w, review: 2027-01-01}\nnat"), "P-1 waits"),
     "dated": (text(", review: 2027-06-01", ""), "R-2"),
+    "used": (within("hits", rules=(hit("R-2", recent=0),)), "R-2 matched nothing in 90 days"),
     "lines_registered": (text(', phone: "+501 555 0100"', ""), "wan0"),
     "baseline": (
         lambda _: facts_of(SITE.replace("inherits: [national]\n", "").replace("[I-1, B-1]", "I-1")),

@@ -13,7 +13,7 @@ from appliance.report.catalogue import DIMENSIONS, LAYERS, PLANES, CatalogueErro
 from appliance.report.evidence import CannotTell, NothingToJudge, Reading, judged
 from appliance.report.facts import RUNNING, Facts, Seal
 from appliance.report.report import make, tally
-from tests.unit.report.cases import FAILURES, NOW, SITE, fact, facts_of, read, spool, text, within
+from tests.unit.report.cases import FAILURES, NOW, SITE, fact, facts_of, hit, read, spool, text, within
 
 CHECKS = tuple(load().checks)
 SOUND = facts_of(SITE)
@@ -86,6 +86,11 @@ def test_a_site_that_has_nothing_of_the_kind_is_not_judged_by_it(check: str, fac
 def test_records_that_are_young_neither_pass_nor_fail() -> None:
     with pytest.raises(CannotTell, match="10 days, and nothing had to go yet"):
         evaluate("records_kept", fact("spools", (spool(days=10, size=1000),))(SOUND))
+
+
+def test_permits_that_were_not_watched_for_long_are_not_called_unused() -> None:
+    with pytest.raises(CannotTell, match="watched for 3 days at most"):
+        evaluate("used", within("hits", rules=(hit("R-2", recent=0, days=3),))(SOUND))
 
 
 def test_people_that_nobody_feeds_are_not_a_pass() -> None:
