@@ -15,7 +15,7 @@ from appliance.policy.lexicon import Lexicon
 from appliance.policy.model import Policy
 from appliance.policy.required import complaints, missing, under
 from appliance.policy.traffic import packet_words
-from appliance.policy.verdict import finding_words, problems
+from appliance.policy.verdict import finding_words, problems, timed
 
 
 def prove(policy: Policy, file: str, baseline: str = "") -> tuple[tuple[Finding, ...], Proven]:
@@ -33,7 +33,7 @@ def prove(policy: Policy, file: str, baseline: str = "") -> tuple[tuple[Finding,
             one.others,
             one.name,
             finding_words(one, lexicon),
-            "" if one.witness is None else packet_words(one.witness, lexicon, timed=True),
+            "" if one.witness is None else packet_words(one.witness, lexicon, timed=timed(one)),
         )
         for one in proof.findings
     )

@@ -9,7 +9,6 @@ the moment.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import PurePath
 
 import msgspec
 
@@ -38,7 +37,7 @@ def demands(policy: Policy) -> tuple[Rule, ...]:
 
 def name_of(demand: Rule) -> str:
     """The baseline that a demand comes from."""
-    return PurePath(demand.span.file).stem if demand.span is not None else ""
+    return demand.span.file.rpartition("/")[2].removesuffix(".yaml") if demand.span is not None else ""
 
 
 def area(demand: Rule, policy: Policy) -> tuple[Region, ...]:

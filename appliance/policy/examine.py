@@ -13,14 +13,14 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from appliance.policy.baseline import area, demands, diverted, name_of
-from appliance.policy.decide import holds
+from appliance.policy.decide import World, holds
 from appliance.policy.difference import difference
 from appliance.policy.invariants import forbidden, met
-from appliance.policy.model import ANY, Invariant, Policy, Rule
+from appliance.policy.model import ANY, EVERYTHING, Invariant, Policy, Rule
 from appliance.policy.places import places
 from appliance.policy.proof import Difference, Finding, Kind, Proof, Region, Witness
 from appliance.policy.prove import BUDGET, Part, Prover
-from appliance.policy.traffic import homely
+from appliance.policy.traffic import homely, natural
 from appliance.policy.translated import Translations
 
 _REGIONS = 256  # of one finding: more than words are made of
@@ -53,7 +53,7 @@ class Examiner:
         return Examination(
             msgspec.structs.replace(
                 proof,
-                findings=(*found, *proof.findings),
+                findings=(*found, *(_shown(finding, policy) for finding in proof.findings)),
                 decided=proof.decided and not undecided,
                 undecided=(*undecided, *proof.undecided),
             ),
@@ -122,7 +122,8 @@ class Examiner:
                     if part.rule not in shown or weight > shown[part.rule][0]:
                         shown[part.rule] = weight, witness, region
         for rule, (_, witness, region) in shown.items():
-            yield Finding(kind, rule, others, name, witness, region, tuple(regions[rule]))
+            told = besides(policy, rule, witness)
+            yield Finding(kind, rule, others, name, told, region, tuple(regions[rule]))
 
     def _statements(self, policy: Policy) -> Iterator[tuple[Invariant, tuple[Region, ...]]]:
         """Each invariant with what it forbids; what was worked out before serves while the vocabulary is the same."""
@@ -163,6 +164,38 @@ class Examiner:
                     f"whether `{rule}` weakens `{demand.id}`: it is too many pieces"
                     for rule in dict.fromkeys(part.rule for part in parts if not part.sure)
                 ]
+
+
+def _shown(finding: Finding, policy: Policy) -> Finding:
+    if finding.witness is None or finding.region is None:
+        return finding
+    return msgspec.structs.replace(finding, witness=natural(finding.witness, finding.region, policy))
+
+
+def besides(policy: Policy, rule: str, witness: Witness) -> Witness:
+    """The witness with what must hold so that the rules with a limit or DNS names above `rule` do not take it."""
+    everywhere = dict.fromkeys(policy.dynamics, frozenset(EVERYTHING.ranges))
+    people = {
+        name: everywhere[name] if witness.person in dynamic.names else frozenset()
+        for name, dynamic in policy.dynamics.items()
+        if dynamic.kind != "dns"
+    }
+    world = World(witness.at, {**everywhere, **people})
+    assumed = list(witness.assumed)
+    for above in policy.rules:
+        if above.id == rule:
+            break
+        loose = above.rate or above.connections
+        names = (*above.source.dynamic, *above.destination.dynamic)
+        if not above.enabled or not (loose or names):
+            continue
+        if holds(policy, above, witness.packet, witness.from_zone, witness.to_zone, world):
+            if loose:
+                assumed.append(f"{above.id} is over its limit")
+            else:
+                known = (name for stem in names for name in policy.dynamics[stem].names)
+                assumed.append(f"{' or '.join(known)} does not stand for it")
+    return msgspec.structs.replace(witness, assumed=tuple(dict.fromkeys(assumed)))
 
 
 def _still(prover: Prover, policy: Policy, now: int) -> bool:

@@ -101,7 +101,9 @@ class Lexicon:
                         [((own.first, own.last),) for own in item.ranges if own.version == part.version],
                     )
                 )
-        return said + [word for part in left for word in networks(part)]
+        said += [word for part in left for word in networks(part)]
+        plain = [word for part in ranges for word in networks(part)]
+        return plain if len(plain) < len(said) else said
 
     def _inside(self, ranges: tuple[Range, ...], version: int) -> list[_Named]:
         index = self._objects.get(version)
@@ -144,7 +146,8 @@ class Lexicon:
             if left and all(any(common(part, box) == box for part in left) for box in boxes):
                 said.append(name)
                 left = list(fused(minus_all(left, boxes)))
-        return said + [words_of_service(part) for part in sorted(left)]
+        said += [words_of_service(part) for part in sorted(left)]
+        return said if len(said) <= len(parts) else [words_of_service(part) for part in parts]
 
     # --- people ---------------------------------------------------------------------------------------
 

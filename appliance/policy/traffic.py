@@ -263,6 +263,8 @@ def words(traffic: Traffic, lexicon: Lexicon) -> str:
         lexicon.addresses(tuple(part for part in ranges if version in (0, part.version)), version)
         for ranges in (traffic.source, traffic.destination)
     )
+    if left and _all_there_is(traffic.sources, traffic.source, lexicon.policy):
+        left = []
     parts = [f"{_side(traffic.sources, left, lexicon)} -> {_side(traffic.destinations, right, lexicon)}"]
     parts.append(listed(lexicon.services(traffic.services)) or "any service")
     if version and not any(said and not any(map(lexicon.of_both, said)) for said in (left, right)):
@@ -272,6 +274,12 @@ def words(traffic: Traffic, lexicon: Lexicon) -> str:
     parts += [f"when {' and '.join(traffic.schedules)}"] if traffic.schedules else []
     parts += [f"if {' and '.join(traffic.assumed)}"] if traffic.assumed else []
     return ", ".join(parts)
+
+
+def _all_there_is(names: tuple[str, ...], ranges: tuple[Range, ...], policy: Policy) -> bool:
+    """Whether these are all sources that anti-spoofing lets in from a zone."""
+    zone = policy.zones.get(names[0]) if len(names) == 1 else None
+    return zone is not None and zone.antispoofing and normal(zone.networks) == ranges
 
 
 def _side(names: tuple[str, ...], addresses: list[str], lexicon: Lexicon) -> str:

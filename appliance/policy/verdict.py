@@ -6,7 +6,7 @@ another one with a different action are warnings; so is what could not be decide
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from appliance.policy.lexicon import Lexicon, listed
 from appliance.policy.model import Policy, Rule, Span
@@ -14,6 +14,7 @@ from appliance.policy.problem import Problem
 from appliance.policy.proof import Finding, Proof
 from appliance.policy.traffic import DEFAULT, packet_words, together, words
 
+_UNDECIDED = 8  # that are told; a proof has all of them
 GRAVE = ("invariant", "baseline")
 
 
@@ -54,7 +55,11 @@ class _Words:
                 found += [] if problem is None else [problem]
         for upper, lowers in crossed.items():
             found += self._conflict(upper, lowers)
-        found += [Problem(Span(self.file, 0, 0), f"not decided: {said}", "", "warning") for said in proof.undecided]
+        shown = proof.undecided[:_UNDECIDED]
+        found += [Problem(Span(self.file, 0, 0), f"not decided: {said}", "", "warning") for said in shown]
+        more = len(proof.undecided) - len(shown)
+        if more:
+            found.append(Problem(Span(self.file, 0, 0), f"not decided: {more} more like that", "", "warning"))
         return tuple(found)
 
     def _one(self, finding: Finding) -> Problem | None:
@@ -164,8 +169,7 @@ class _Words:
     def _example(self, finding: Finding) -> str:
         if finding.witness is None:
             return ""
-        timed = finding.region is not None and bool(finding.region.schedules)
-        return f", for example {packet_words(finding.witness, self.lexicon, timed=timed)}"
+        return f", for example {packet_words(finding.witness, self.lexicon, timed=timed(finding))}"
 
 
 def finding_words(finding: Finding, lexicon: Lexicon) -> str:
@@ -177,6 +181,6 @@ def finding_words(finding: Finding, lexicon: Lexicon) -> str:
     return words(found[0], lexicon) + more
 
 
-def grave(findings: Iterable[Finding]) -> bool:
-    """Whether one of the findings refuses the policy."""
-    return any(finding.kind in GRAVE for finding in findings)
+def timed(finding: Finding) -> bool:
+    """Whether it matters when the packet of a finding is sent."""
+    return finding.region is not None and bool(finding.region.schedules)

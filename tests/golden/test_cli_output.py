@@ -15,7 +15,11 @@ import pytest
 
 HERE = Path(__file__).parent / "cli"
 ROOT = Path(__file__).parents[2]
-_TIME = re.compile(r"(?<=\()\d+(?: ms|\.\d\d s)(?=\))|(?<=\"seconds\": )[\d.e-]+")
+# What took how long, how many steps, and a moment that counts from now.
+_TIME = re.compile(
+    r"(?<=\()\d+(?: ms|\.\d\d s)(?=\))|(?<=\"seconds\": )[\d.e-]+|(?<=\"steps\": )\d+"
+    r"|(?<=, at )[A-Z][a-z][a-z] \d{4}-\d\d-\d\d \d\d:\d\d"
+)
 
 
 def sections(text: str) -> list[tuple[str, str]]:

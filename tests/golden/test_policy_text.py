@@ -1,4 +1,4 @@
-"""One text file = a policy, what it inherits, and what the parser says of it.
+"""One text file = a policy, what it inherits, and what parser and prover say of it.
 
 `=== name` begins a part: the first is the policy, `<name>.yaml` a baseline, `lists/<name>` a list file. The last
 part is `problems`, every line of what is reported, or `means`, the policy in words. `python -m
@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from appliance.policy.examine import Examiner
 from appliance.policy.parse import parse
 from appliance.policy.plan import plan
 from appliance.policy.problem import PolicyError
+from appliance.policy.verdict import problems
 
 CASES = sorted((Path(__file__).parent / "policy").glob("*.txt"))
 NOW = 1_800_000_000  # 2027-01-15
@@ -36,7 +38,10 @@ def said(parts: list[tuple[str, str]]) -> tuple[str, str]:
         policy, warnings = parse(text, name, inherited=inherited, files=files, now=NOW)
     except PolicyError as error:
         return "problems", "".join(f"{problem}\n" for problem in error.problems)
-    lines = [str(problem) for problem in warnings] + [change.words for change in plan(None, policy)]
+    proven = problems(policy, Examiner().examine(policy, NOW).proof, name)
+    if any(problem.severity == "error" for problem in proven):
+        return "problems", "".join(f"{problem}\n" for problem in proven)
+    lines = [str(problem) for problem in (*warnings, *proven)] + [change.words for change in plan(None, policy)]
     return "means", "".join(f"{line}\n" for line in lines)
 
 
