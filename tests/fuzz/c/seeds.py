@@ -126,6 +126,8 @@ def main() -> None:
     tcp, _, icmp = (packet for _, packet in list(packets().values())[:3])
     write("nflog", "records", logged(tcp.payload, 1) + logged(icmp, 5))
     write("conntrack", "ended", ended() * 2)
+    write("boxes", "rules", bytes([6, *range(0, 240, 2)]))
+    write("boxes", "edits", bytes([4, *range(3, 120), 5, *range(200, 80, -1), 3, *range(5, 95)]))
     for target in ("file", "engine"):
         directory = CORPUS / target
         directory.mkdir(parents=True, exist_ok=True)
