@@ -326,8 +326,9 @@ def said_of(value: msgspec.Struct) -> str:
     if isinstance(value, Invariant):
         return f"never {', '.join(value.sources)} -> {', '.join(value.destinations)}"
     if isinstance(value, Risk):
-        against = _several([*value.safeguards, *value.measures])
-        return f"{value.threat}: likelihood {value.likelihood}, impact {value.impact}, {value.treatment}; {against}"
+        against = [*value.safeguards, *value.measures]
+        said = f"{value.threat}: likelihood {value.likelihood}, impact {value.impact}, {value.treatment}"
+        return said + (f"; {_several(against)}" if against else "")
     if isinstance(value, SourceNat):
         to = "exempt" if value.exempt else "masquerade" if value.to is None else words_of(value.to)
         return f"{_item(value.source)} out {value.out}: {to}"

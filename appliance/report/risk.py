@@ -8,7 +8,7 @@ import msgspec
 
 from appliance.policy import times
 from appliance.policy.addresses import words_of
-from appliance.policy.model import Level, Policy, Risk
+from appliance.policy.model import Invariant, Level, Policy, Risk
 from appliance.report import traffic
 from appliance.report.facts import Facts
 
@@ -100,7 +100,11 @@ def _zones(policy: Policy) -> list[ZoneRow]:
             zone.interfaces,
             _shortened([words_of(item) for item in zone.networks]),
             zone.antispoofing,
-            "; ".join(policy.connections[name].officer for name in zone.interfaces if name in policy.connections),
+            "; ".join(
+                dict.fromkeys(
+                    policy.connections[name].officer for name in zone.interfaces if name in policy.connections
+                )
+            ),
         )
         for zone in policy.zones.values()
     ]
@@ -149,6 +153,13 @@ def _risk(risk: Risk, policy: Policy, facts: Facts) -> RiskRow:
     )
 
 
+def stated(item: Invariant) -> str:
+    """An invariant in words, with its exceptions: `never any -> records, of some services, but for R-12`."""
+    some = "" if item.services == traffic.EVERY_SERVICE else ", of some services"
+    but = f", but for {', '.join(item.excepted)}" if item.excepted else ""
+    return f"never {', '.join(item.sources)} -> {', '.join(item.destinations)}{some}{but}"
+
+
 def _safeguard(name: str, policy: Policy, facts: Facts) -> Safeguard:
     """How one safeguard stands. An invariant stands only where it was proven."""
     for rule in policy.rules:
@@ -161,7 +172,7 @@ def _safeguard(name: str, policy: Policy, facts: Facts) -> Safeguard:
             return Safeguard(name, "rule", "in force", words)
     for item in policy.invariants:
         if item.id == name:
-            words = f"never {', '.join(item.sources)} -> {', '.join(item.destinations)}"
+            words = stated(item)
             proof = facts.proof.value
             if proof is None or not proof.decided:
                 reason = facts.proof.missing or "the proof was not decided"

@@ -76,6 +76,17 @@ def test_the_wheel_holds_every_python_file(wheel: Path) -> None:
 
 
 @pytest.mark.timeout(300)
+def test_the_wheel_holds_the_data_that_python_reads(wheel: Path) -> None:
+    files = {
+        path.relative_to(ROOT).as_posix()
+        for suffix in ("toml", "css")
+        for path in (ROOT / "appliance").rglob(f"*.{suffix}")
+    }
+    assert len(files) > 5
+    assert sorted(name for name in files if not (wheel / name).is_file()) == []
+
+
+@pytest.mark.timeout(300)
 def test_the_wheel_holds_every_native_module_built_for_this_python(wheel: Path) -> None:
     recipes = sorted(path.stem.removesuffix("_build") for path in (ROOT / "ctypes_ext").glob("*_build.py"))
     assert recipes

@@ -7,6 +7,7 @@ from appliance.policy.model import Policy
 from appliance.report import traffic
 from appliance.report.evidence import CannotTell, Evidence, NothingToJudge, Result, judged
 from appliance.report.facts import Facts
+from appliance.report.risk import stated
 
 DAY = 86400
 
@@ -147,15 +148,13 @@ def baseline_current(facts: Facts, _: float) -> Result:
 
 def invariants(facts: Facts, _: float) -> Result:
     policy = facts.policy.known()
-    stated = {
-        item.id: f"never {', '.join(item.sources)} -> {', '.join(item.destinations)}" for item in policy.invariants
-    }
-    wrong = [] if stated else ["the policy has no invariant"]
+    said = {item.id: stated(item) for item in policy.invariants}
+    wrong = [] if said else ["the policy has no invariant"]
     return judged(
         wrong,
-        f"What may never pass is stated ({len(stated)}) and checked before every change.",
+        f"What may never pass is stated ({len(said)}) and checked before every change.",
         "Nothing says what may never pass, whatever the rules become:",
-        _shows(facts, invariants=stated),
+        _shows(facts, invariants=said),
     )
 
 
