@@ -264,7 +264,7 @@ def words(traffic: Traffic, lexicon: Lexicon) -> str:
         for ranges in (traffic.source, traffic.destination)
     )
     if left and _all_there_is(traffic.sources, traffic.source, lexicon.policy):
-        left = []
+        left, version = [], 0
     parts = [f"{_side(traffic.sources, left, lexicon)} -> {_side(traffic.destinations, right, lexicon)}"]
     parts.append(listed(lexicon.services(traffic.services)) or "any service")
     if version and not any(said and not any(map(lexicon.of_both, said)) for said in (left, right)):
