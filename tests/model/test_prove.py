@@ -10,10 +10,9 @@ import msgspec
 from appliance.policy.decide import DEFAULT, Packet, World, first_match, zone_of
 from appliance.policy.difference import Comparison, difference
 from appliance.policy.model import Policy, Range, Rule
-from appliance.policy.proof import Region
+from appliance.policy.proof import Finding, Region
 from appliance.policy.prove import Prover, prove
 from appliance.policy.regions import own_conditions
-from ctypes_ext import boxes
 from tests.policies import NOW, random_packet, random_policy
 
 POLICIES = 60
@@ -125,13 +124,6 @@ def test_findings_hold_for_packets() -> None:
     assert min(kinds.get(kind, 0) for kind in ("dead", "no-effect", "conflict")) > POLICIES / 25, kinds
 
 
-def reached(policy: Policy, rule: Rule) -> list[boxes.Part]:
-    """The parts that a rule decides."""
-    prover = Prover(policy, now=NOW)
-    parts, _ = prover.space.decide(prover.boxes(everywhere()), budget=10**9)
-    return [part for part in parts if part.old_rule != boxes.NO_RULE and prover.rules[part.old_rule].id == rule.id]
-
-
 def test_dead_rules_decide_no_part_and_all_others_do() -> None:
     rng = random.Random(4)
     for _ in range(POLICIES):
@@ -199,11 +191,10 @@ def test_an_edit_proves_what_a_cold_proof_proves() -> None:
             assert warm.conflicts == cold.conflicts
 
 
-def _told(findings: tuple[object, ...]) -> set[tuple[object, ...]]:
+def _told(findings: tuple[Finding, ...]) -> set[tuple[object, ...]]:
     """What is claimed; witnesses and equally good hiders may differ."""
     return {
-        (item.kind, item.rule, item.others if item.kind == "conflict" else bool(item.others))  # type: ignore[attr-defined]
-        for item in findings
+        (item.kind, item.rule, item.others if item.kind == "conflict" else bool(item.others)) for item in findings
     }
 
 
