@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from collections import Counter
 from collections.abc import Sequence
 from ipaddress import ip_address
 
@@ -9,6 +11,8 @@ import msgspec
 
 from appliance.commands.failure import FORBIDDEN, Failure
 from appliance.commands.gateway import Gateway
+from appliance.commands.names import Names
+from appliance.control import messages
 from appliance.control.messages_hits import Matched, MatchedFlows, MatchedList
 from appliance.events import view
 from appliance.events.record import Event
@@ -16,15 +20,22 @@ from appliance.policy.tighten import Seen
 
 _PROTOCOLS = {"TCP": 6, "UDP": 17, "ICMP": 1, "IPv6-ICMP": 58, "SCTP": 132, "DCCP": 33, "UDPLITE": 136,
               "ESP": 50, "GRE": 47, "AH": 51, "IGMP": 2, "OSPF": 89}  # fmt: skip
+_NUMBERS = {
+    name.removeprefix("IPPROTO_").lower(): number
+    for name, number in vars(socket).items()
+    if name.startswith("IPPROTO_") and number < 256
+}
 _ICMP = (1, 58)
+MOST_RUNNING = 50_000
 HOUR = 3600  # the flow log knows of a row only its hour
 
 
 class Observation(msgspec.Struct, frozen=True):
     """What was seen of each rule, by its id, between `begin` and `end` (seconds since the epoch).
 
-    `every` says that every connection is in it, not only those of rules that log. `missing` says in words what could
-    not be looked at.
+    `running` are connections that have not ended; some may have begun under other words of their rule. `every` says
+    that every connection is in it, not only those of rules that log. `missing` says in words what could not be
+    looked at.
     """
 
     rules: dict[str, tuple[Seen, ...]]
@@ -32,17 +43,50 @@ class Observation(msgspec.Struct, frozen=True):
     end: float
     every: bool
     missing: tuple[str, ...] = ()
+    running: dict[str, tuple[Seen, ...]] = {}
 
 
 def observed(gateway: Gateway, rules: Sequence[str], since: float, now: float) -> Observation:
-    """What this gateway has logged of these rules since then, alike connections as one. Raises `Failure`."""
+    """What this gateway has logged of these rules since then, and what runs now, alike connections as one.
+
+    What runs is in no log before it ends, and may have run for years. Raises `Failure`.
+    """
+    logged, whole = _logged(gateway, rules, since, now)
+    one = rules[0] if len(rules) == 1 else ""
+    listed = gateway.ask(messages.Flows(limit=MOST_RUNNING, rule=one), messages.FlowList)
+    names = Names(gateway.ask(messages.Names(), messages.NameBook))
+    running: dict[str, list[Seen]] = {}
+    for flow in listed.flows:
+        seen = seen_running(flow, names, now)
+        if seen is not None and flow.rule and flow.rule not in whole:
+            running.setdefault(flow.rule, []).append(seen)
+    left = listed.total - len(listed.flows)
+    return msgspec.structs.replace(
+        logged,
+        running={rule: tuple(found) for rule, found in running.items()},
+        missing=logged.missing + ((f"{left} of the connections that run now",) if left > 0 else ()),
+    )
+
+
+def seen_running(flow: messages.Flow, names: Names, now: float) -> Seen | None:
+    """A connection that runs, as its rule judged it; None for a protocol that is not known."""
+    protocol = int(flow.protocol) if flow.protocol.isdigit() else _NUMBERS.get(flow.protocol, -1)
+    source, destination = ip_address(flow.source), ip_address(flow.reply_source)
+    if protocol < 0 or source.version != destination.version:
+        return None
+    port = flow.reply_source_port if protocol not in _ICMP else flow.destination_port >> 8
+    origin, target = names.zone_of_address(flow.source), names.zone_of_address(flow.reply_source)
+    return Seen(source.version, int(source), int(destination), protocol, port, origin, target, 1, now)
+
+
+def _logged(gateway: Gateway, rules: Sequence[str], since: float, now: float) -> tuple[Observation, frozenset[str]]:
     listed = gateway.ask(Matched(tuple(rules), int(now - since)), MatchedList)
     if listed.logged:
         found: dict[str, list[Seen]] = {}
         for flows in listed.flows:
             found.setdefault(flows.rule, []).append(seen_in_log(flows))
         by_rule = {rule: tuple(seen) for rule, seen in found.items()}
-        return Observation(by_rule, max(since, listed.since), now, True, listed.missing)
+        return Observation(by_rule, max(since, listed.since), now, True, listed.missing), frozenset()
     return _in_events(gateway, since, now)
 
 
@@ -55,7 +99,8 @@ def seen_in_log(flows: MatchedFlows) -> Seen:
     )  # fmt: skip
 
 
-def _in_events(gateway: Gateway, since: float, now: float) -> Observation:
+def _in_events(gateway: Gateway, since: float, now: float) -> tuple[Observation, frozenset[str]]:
+    """Also the rules of which connections that run are in it already."""
     try:
         events = view.past(gateway.instance.events, view.Selection(since=since, types=("flow", "drop")))
     except PermissionError as error:
@@ -65,18 +110,23 @@ def _in_events(gateway: Gateway, since: float, now: float) -> Observation:
             code=FORBIDDEN,
             name="not-allowed",
         ) from error
-    counted: dict[str, dict[Seen, tuple[int, float]]] = {}
+    ended: dict[str, Counter[Seen]] = {}
+    begun: dict[str, Counter[Seen]] = {}
+    last: dict[tuple[str, Seen], float] = {}
     for event in events:
-        one = seen_in_event(event)
-        if one is not None and event.decision.rule:
-            alike = counted.setdefault(event.decision.rule, {})
-            times, last = alike.get(one, (0, 0.0))
-            alike[one] = (times + 1, max(last, event.time.timestamp()))
+        one, rule = seen_in_event(event), event.decision.rule
+        if one is not None and rule:
+            opens = event.flow is not None and "end" not in event.flow
+            (begun if opens else ended).setdefault(rule, Counter())[one] += 1
+            last[rule, one] = event.time.timestamp()
+    # A rule that logs both ends shall not be counted twice; what has only begun may run, and is counted there.
+    begun = {rule: seen for rule, seen in begun.items() if rule not in ended}
     rules = {
-        rule: tuple(one._replace(times=times, last=last) for one, (times, last) in alike.items())
-        for rule, alike in counted.items()
+        rule: tuple(one._replace(times=times, last=last[rule, one]) for one, times in seen.items())
+        for rule, seen in (ended | begun).items()
     }
-    return Observation(rules, max(since, events[0].time.timestamp()) if events else now, now, False)
+    begin = max(since, events[0].time.timestamp()) if events else now
+    return Observation(rules, begin, now, False), frozenset(begun)
 
 
 def seen_in_event(event: Event) -> Seen | None:

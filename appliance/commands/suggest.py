@@ -120,6 +120,7 @@ def _proposal(
         for one in seen.rules.get(rule.id, ())
         if one.last >= history.worded or (one.last >= reworded and matches(rule, one))
     ]
+    mine += [one for one in seen.running.get(rule.id, ()) if matches(rule, one)]
     flows = sum(one.times for one in mine)
     period = seen.end - max(seen.begin, history.worded)
     if not mine:
@@ -136,7 +137,7 @@ def _proposal(
     suggestion = tighten(rule, mine, running.policy, options.most)
     if not suggestion.changes:
         return none("what it matched is most of what it says", flows, period)
-    why = f"{count(flows, 'connection')} in {span(period)}"
+    why = f"{count(flows, 'connection')} in {span(period)}, of {count(history.worded_hits, 'hit')}"
     proposal = Proposal(rule.id, "narrow", why, flows, period, suggestion.changes)
     return _with_edit(proposal, running, rule, suggestion)
 
