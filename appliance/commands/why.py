@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ import msgspec
 
 from appliance.commands.asked import Asked, asked
 from appliance.commands.ends import End, end_of
-from appliance.commands.failure import OK, REFUSED, USAGE, Failure
+from appliance.commands.failure import FORBIDDEN, OK, REFUSED, USAGE, Failure
 from appliance.commands.followed import Kernel, follow, send
 from appliance.commands.loglines import LineError, Logged, parse_line
 from appliance.commands.terminal import Terminal, escape
@@ -19,7 +20,7 @@ from appliance.commands.words import local_time, parse_moment
 from appliance.control import messages
 from appliance.control.messages_why import MOST_SECONDS
 from appliance.events import view
-from appliance.events.record import Event, encode
+from appliance.events.record import encode
 from appliance.policy import addresses, services
 from appliance.policy.decide import Packet, zone_of
 from appliance.policy.model import GATEWAY, Policy, ServiceEntry
@@ -57,6 +58,7 @@ def why_verb(options: argparse.Namespace, terminal: Terminal) -> int:
             terminal.data(reason)
         else:
             _print(reason, question.packet, logged, terminal)
+            terminal.out.flush()
     return code
 
 
@@ -99,8 +101,8 @@ def _questions(options: argparse.Namespace, known: Asked) -> Iterator[tuple[Ques
     if options.flow:
         yield _of_logged(_flow(options, known), options, known)
         return
-    lines = sys.stdin.read().splitlines() if options.what == "-" else [options.what]
-    for line in filter(str.strip, lines):
+    # Line by line, so that `reef log --follow | reef why -` answers as they come.
+    for line in filter(str.strip, sys.stdin if options.what == "-" else [options.what]):
         try:
             yield _of_logged(parse_line(line, time.time()), options, known)
         except LineError as error:
@@ -267,9 +269,8 @@ def _flow(options: argparse.Namespace, known: Asked) -> Logged:
             action="allow" if flow.rule else "",
             source_zone=GATEWAY if (version, source) in known.own else "",
         )
-    events = [
-        event for event in view.past(known.gateway.instance.events, view.Selection()) if _of_flow(event, options)
-    ]
+    chosen = view.Selection(types=("flow", "drop"), flow=options.flow)
+    events = view.past(known.gateway.instance.events, chosen, limit=1)
     if not events:
         raise Failure(
             f"no flow {options.flow} passes now, and none is in the log",
@@ -279,14 +280,15 @@ def _flow(options: argparse.Namespace, known: Asked) -> Logged:
     return parse_line(encode(events[-1]).decode(), time.time())
 
 
-def _of_flow(event: Event, options: argparse.Namespace) -> bool:
-    return event.flow_id == options.flow and event.event_type in ("flow", "drop")
-
-
 # --- the running kernel ---------------------------------------------------------------------------------
 
 
 def _live(options: argparse.Namespace, known: Asked, terminal: Terminal) -> int:
+    if not options.follow and os.geteuid():
+        raise Failure(
+            "only root may send a packet of somebody else's", "--follow waits for a real one",
+            code=FORBIDDEN, name="not-allowed",
+        )  # fmt: skip
     packet, situation, note = _named(options, known)
     if note:
         terminal.note(escape(note))

@@ -60,6 +60,7 @@ class Header(msgspec.Struct, frozen=True):
     destination_port: int = 0
     icmp_type: int = 0
     icmp_code: int = 0
+    icmp_id: int = 0
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -106,7 +107,8 @@ def _header(network: bytes, transport: bytes) -> Header | None:
         ports = struct.unpack_from("!HH", transport)
         return msgspec.structs.replace(header, source_port=ports[0], destination_port=ports[1])
     if protocol == icmp_protocol(version) and len(transport) >= 2:
-        return msgspec.structs.replace(header, icmp_type=transport[0], icmp_code=transport[1])
+        number = int.from_bytes(transport[4:6], "big")
+        return msgspec.structs.replace(header, icmp_type=transport[0], icmp_code=transport[1], icmp_id=number)
     return header
 
 
@@ -121,7 +123,9 @@ def table(asked: Trace) -> str:
         ends = ip_address(asked.source), ip_address(asked.destination)
     except ValueError as error:
         raise TraceRefused("bad-address", str(error)) from error
-    if {each.version for each in ends} != {asked.version} or not 0 <= asked.protocol <= 255:
+    # A scope id may hold anything, nftables' own words too.
+    scoped = "%" in asked.source + asked.destination
+    if scoped or {each.version for each in ends} != {asked.version} or not 0 <= asked.protocol <= 255:
         raise TraceRefused("bad-request", "addresses and protocol of the packet do not fit together")
     match = [f"{family} saddr {ends[0]} {family} daddr {ends[1]} meta l4proto {asked.protocol}"]
     if asked.protocol in PORT_PROTOCOLS:
@@ -263,31 +267,35 @@ class Tracer:
         if not self._events or self._asked is None:
             return Traced(seen=False)
         found = read_trail(self._events, self._rules, self._links())
-        return found if self._asked.probe and not self._asked.deliver else self._connected(found)
+        begun = self._events[0].header
+        kept = self._asked.probe and not self._asked.deliver
+        return found if kept or begun is None else self._connected(found, begun)
 
-    def _connected(self, found: Traced) -> Traced:
+    def _connected(self, found: Traced, begun: Header) -> Traced:
         """What connection tracking knows of a packet that went on: its translation, and who decided when it began."""
-        known = self._conntrack.lookup(_tuple_of(found)) if found.verdict == "allow" else None
+        wanted = _tuple_of(begun)
+        known = self._conntrack.lookup(wanted) if found.verdict == "allow" else None
         if known is None:
             return found
         first, answers = known.original, known.reply
-        answered = str(first.source) != found.source or first.source_port != found.source_port
         origin = (str(first.source), first.source_port, str(first.destination), first.destination_port)
         info = self._rules.get(known.mark & MARK_RULE)
         ported = first.protocol in PORT_PROTOCOLS
         return msgspec.structs.replace(
             found,
             rule=info.id if info is not None else found.rule,
-            origin=origin if answered else None,
+            origin=origin if wanted != first else None,
             leaves_from=str(answers.destination),
             leaves_to=str(answers.source),
             leaves_to_port=answers.source_port if ported else 0,
         )
 
 
-def _tuple_of(found: Traced) -> Tuple:
-    source, destination = ip_address(found.source), ip_address(found.destination)
-    return Tuple(source, destination, found.protocol, found.source_port, found.destination_port)
+def _tuple_of(begun: Header) -> Tuple:
+    source, destination = ip_address(begun.source), ip_address(begun.destination)
+    if begun.protocol == icmp_protocol(begun.version):
+        return Tuple(source, destination, begun.protocol, begun.icmp_id, begun.icmp_type << 8 | begun.icmp_code)
+    return Tuple(source, destination, begun.protocol, begun.source_port, begun.destination_port)
 
 
 def read_trail(events: Sequence[Event], rules: Mapping[int, RuleInfo], links: Mapping[int, str]) -> Traced:
@@ -327,7 +335,8 @@ def read_trail(events: Sequence[Event], rules: Mapping[int, RuleInfo], links: Ma
         icmp_code=begun.icmp_code,
         verdict=verdict,
         rule=rule,
-        leaves_from=went.source if allowed else "",
+        # Only behind source NAT is it known what the packet leaves from.
+        leaves_from=last.source if allowed and last is not None else "",
         leaves_to=went.destination,
         leaves_to_port=went.destination_port,
         path=tuple(names),

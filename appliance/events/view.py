@@ -39,6 +39,7 @@ class Selection(msgspec.Struct, frozen=True):
     actions: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    flow: int = 0  # the number of a flow
 
     def chooses(self, event: Event) -> bool:
         decision = event.decision
@@ -47,6 +48,7 @@ class Selection(msgspec.Struct, frozen=True):
             and (not self.rules or decision.rule in self.rules)
             and (not self.actions or decision.action in self.actions)
             and (not self.zones or decision.source in self.zones or decision.destination in self.zones)
+            and (not self.flow or event.flow_id == self.flow)
             and (not self.networks or self._touches(event))
             and self._in_time(event)
         )

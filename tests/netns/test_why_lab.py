@@ -128,6 +128,32 @@ def test_a_real_packet_is_followed(reef: Reef, lab: Lab) -> None:
     assert reason.answer.source == f"10.20.0.12:{traced.source_port}"
 
 
+def test_an_echo_is_followed_through_its_translation(reef: Reef, lab: Lab) -> None:
+    client = subprocess.Popen(
+        ["ip", "netns", "exec", lab.namespace("lan2"), "ping", "-n", "-i", "0.3", "198.51.100.80"],
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        asked = reef.data("why", "--follow", "--wait", "60", "--from", "10.20.0.12", "--to", "198.51.100.80", "ping")
+    finally:
+        client.kill()
+        client.wait()
+    reason = msgspec.convert(asked, Reason)
+    assert reason.kernel is not None
+    traced = reason.kernel.traced
+    assert (traced.verdict, traced.rule, traced.leaves_from) == ("allow", "R-4", "203.0.113.2")
+
+
+def test_an_operator_may_follow_and_not_send(reef: Reef) -> None:
+    question = ("--from", "10.20.0.12", "--to", "198.51.100.80", "udp/4000")
+    group = reef.lab.gateway.instance.operators
+    prefix = ("setpriv", "--reuid=65534", "--regid=65534", f"--groups={group}")
+    sent = reef("why", "--live", *question, prefix=prefix)
+    assert (sent.returncode, "only root may send" in sent.stderr) == (4, True), sent
+    followed = reef("why", "--follow", "--wait", "1", *question, prefix=prefix)
+    assert (followed.returncode, "no such packet came within 1 s" in followed.stderr) == (1, True), followed
+
+
 def test_a_ban_is_the_answer(reef: Reef) -> None:
     assert reef("ban", "add", "10.20.0.12", "--for", "5m", "--reason", "a test", "--yes").returncode == 0
     try:

@@ -126,6 +126,7 @@ def test_only_what_is_asked_for_is_marked_and_a_probe_goes_nowhere() -> None:
     "asked",
     [
         Trace(4, "10.1.5.7; flush ruleset", "203.0.113.2", 6),
+        Trace(6, "fe80::1%x accept; flush ruleset", "2001:db8::1", 6),
         Trace(4, "10.1.5.7", "2001:db8::1", 6),
         Trace(4, "10.1.5.7", "203.0.113.2", 600),
         Trace(4, "10.1.5.7", "203.0.113.2", 6, entering='lan0" drop'),
