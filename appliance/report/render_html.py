@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from html import escape
 from importlib import resources
 
 from appliance.report import phrases
@@ -53,6 +53,13 @@ def render(report: Report) -> str:
         "</html>",
     ]
     return "\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    """Words as HTML text. What cannot be printed (control characters, turns of direction) is shown as `\\x1b`."""
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+    return html.escape(text)
 
 
 def _mark(outcome: Outcome, words: str = "") -> str:

@@ -20,7 +20,7 @@ from appliance.report.catalogue import load
 from appliance.report.report import make
 from tests.unit.report.cases import SITE, facts_of, within
 
-REPORT = make(within("status", drift="<script>alert(1)</script>")(facts_of(SITE)), load())
+REPORT = make(within("status", drift="<script>alert(1)</script>\x1b[31m\u202e")(facts_of(SITE)), load())
 PAGE = render_html.render(REPORT)
 HTML = "{http://www.w3.org/1999/xhtml}"
 
@@ -87,7 +87,7 @@ def test_it_needs_nothing_from_elsewhere_and_runs_nothing(tree: Any) -> None:
 
 def test_what_comes_from_outside_is_text(tree: Any) -> None:
     assert "<script>" not in PAGE
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in PAGE
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;\\x1b[31m\\x202e" in PAGE
 
 
 def test_no_answer_is_said_by_colour_alone(tree: Any) -> None:
