@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from appliance.policy import schedule
+import msgspec
+
 from appliance.policy.compile import Compiled, compile_policy, numbers
 from appliance.policy.model import Policy
-from appliance.policy.readback.equivalence import Intent, live_sets
-from appliance.policy.rulechain import Surroundings
+from appliance.policy.readback.equivalence import Intent, intent_of
 from tests.policies import NOW
 
 
 def compiled_intent(policy: Policy, generation: int) -> tuple[Compiled, Intent]:
     """The compiled policy and what is to run, on a kernel that has no queues."""
     compiled = compile_policy(policy, generation=generation, capabilities=frozenset(), now=NOW)
-    begin, horizon = schedule.period(NOW)
-    intent = Intent(
-        policy=policy,
-        generation=generation,
-        numbers=numbers([rule for rule in policy.rules if rule.enabled]),
-        around=Surroundings(
-            queue=False,
-            not_before=begin,
-            inspection={profile.name: profile.unavailable for profile in policy.profiles.values()},
-        ),
-        period=(begin, horizon - 1),
-        live=live_sets(compiled.ruleset),
-    )
-    return compiled, intent
+    numbered = numbers([rule for rule in policy.rules if rule.enabled])
+    intent = intent_of(policy, generation, numbered, NOW, frozenset())
+    # What the settings of the host are is no matter of these tests, but of those that say so.
+    return compiled, msgspec.structs.replace(intent, sysctls={})

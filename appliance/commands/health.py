@@ -15,8 +15,9 @@ import msgspec
 from appliance.commands.failure import AWAY, OK, REFUSED, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
-from appliance.commands.words import duration, size
+from appliance.commands.words import count, duration, local_time, size
 from appliance.control import messages
+from appliance.control.messages_readback import Runs
 from appliance.control.processes import PROCESSES, Instance
 
 # Below this much space a spool or a history may not be written whole; `policyd` refuses applies at less.
@@ -63,6 +64,7 @@ def doctor(options: argparse.Namespace, terminal: Terminal) -> int:
     findings = (
         *(Finding("wrong", words) for words in report.findings),
         *from_status(with_silent(status, instance), time.time()),
+        *from_runs(report.runs),
         *_disk(Path(instance.state)),
         *_capabilities(report.capabilities),
     )
@@ -125,6 +127,48 @@ def from_status(status: messages.StatusReport, now: float) -> list[Finding]:
     return found
 
 
+def from_runs(runs: Runs | None) -> list[Finding]:
+    """What the comparison of kernel and policy says that a person should know. Pure."""
+    if runs is None or runs.equal:
+        return []
+    mend = "reef apply the running text again; `reef log` says who changed the ruleset and when"
+    found = [
+        Finding("wrong", f"the kernel does not run what the policy means: {words}", mend)
+        for words in runs.differences
+    ]
+    if runs.more:
+        found.append(Finding("wrong", f"and {runs.more} more such differences", mend))
+    found += [
+        Finding(
+            "wrong", f"whether the kernel runs what the policy means cannot be told: {words}", "look at it with `nft`"
+        )
+        for words in runs.unknown
+    ]
+    return found
+
+
+def runs_lines(runs: Runs | None) -> list[tuple[str, str]]:
+    """The comparison in lines for people, each with its style."""
+    if runs is None:
+        return []
+    at = local_time(runs.at)
+    lines = []
+    if runs.equal:
+        words = f"what runs is what the policy means: {count(runs.places, 'place')}, {count(runs.cases, 'case')}"
+        lines.append((f"{words}, read back at {at}", "green"))
+    elif runs.differences:
+        lines.append((f"what runs is NOT what the policy means ({at}): {runs.differences[0]}", "red bold"))
+        if rest := len(runs.differences) - 1 + runs.more:
+            lines.append((f"  and {count(rest, 'more difference')}; `reef doctor` lists them", "red"))
+    else:
+        lines.append(
+            (f"whether what runs is what the policy means cannot be told ({at}): {runs.unknown[0]}", "yellow")
+        )
+    if runs.drifted:
+        lines.append((f"the last change by hand ({local_time(runs.drifted_at)}): {runs.drifted[0]}", "yellow"))
+    return lines
+
+
 def _clock(now: float) -> list[Finding]:
     if now >= OLDEST_CLOCK:
         return []
@@ -181,6 +225,11 @@ def _print(report: messages.DoctorReport, findings: Sequence[Finding], terminal:
     if rows:
         terminal.table(("capability", "there", "needed by", "what for"), rows, styles=styles)
         terminal.line()
+    if report.runs is not None and report.runs.equal:
+        for line, style in runs_lines(report.runs):
+            terminal.line(escape(line), style)
+        for words in report.runs.unread:
+            terminal.line(f"  not looked at: {escape(words)}", "dim")
     for finding in sorted(findings, key=lambda finding: finding.severity != "wrong"):
         wrong = finding.severity == "wrong"
         tail = f"; {finding.mend}" if finding.mend else ""

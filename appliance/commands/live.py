@@ -10,7 +10,7 @@ import msgspec
 from appliance.commands.failure import OK
 from appliance.commands.files import Baselines
 from appliance.commands.gateway import Gateway
-from appliance.commands.health import with_silent
+from appliance.commands.health import runs_lines, with_silent
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.text import parse_text
 from appliance.commands.words import count, duration, local_time
@@ -34,6 +34,8 @@ def status(options: argparse.Namespace, terminal: Terminal) -> int:
         terminal.line(f"Run `{gateway.command('confirm')}`{left}, or {back} comes back.", "yellow")
     if report.drift:
         terminal.line(f"drift: {escape(report.drift)}", "red bold")
+    for line, style in runs_lines(report.runs):
+        terminal.line(escape(line), style)
     for words in report.omitted:
         terminal.line(f"left out here: {escape(words)}", "yellow")
     for process in report.processes:

@@ -54,12 +54,14 @@ from appliance.control.messages import (
     Unban,
 )
 from appliance.control.messages import Bans as BansRequest
+from appliance.control.messages_readback import ReadBack
 from appliance.control.messages_why import Trace, Trail, WayList, Ways
 from appliance.control.netlink import NetlinkError
 from appliance.control.network import Network
 from appliance.control.nfnetlink import Netfilter
 from appliance.control.nft import Rules
 from appliance.control.processes import Instance, process
+from appliance.control.readings import Readings
 from appliance.control.register import Register
 from appliance.control.register import words as words_of_line
 from appliance.control.rtnetlink import Routing
@@ -113,6 +115,8 @@ class Applyd:
         self._deadline: asyncio.TimerHandle | None = None
         self._next_look = time.monotonic() + _LOOK
         self._loads = 0
+        self._readings = Readings(lambda: self._gateway.running.bundle if self._gateway.running else None, log)
+        self._drifted = b""  # the fingerprint of the drift that was read back last
         self._tidying: asyncio.TimerHandle | None = None
         self._looking = self._look_again = False
         self._tidy_lock = asyncio.Lock()
@@ -175,6 +179,7 @@ class Applyd:
         reader = only(uid["policyd"], uid["inspectd"], uid["namesd"], 0)
         return {
             Load: policyd,
+            ReadBack: policyd,
             Confirm: person,
             Rollback: person,
             SetUpdate: only(uid["policyd"], uid["namesd"]),
@@ -225,6 +230,7 @@ class Applyd:
         """The ruleset is as we made it: read it back after the answer is out; tidy the store when all is quiet."""
         loop = asyncio.get_running_loop()
         self._loads += 1
+        self._readings.loaded()
         self._spawn(self._read_back(self._loads))
         if self._tidying is not None:
             self._tidying.cancel()
@@ -257,7 +263,7 @@ class Applyd:
             if kept is None:
                 self._keep(found)
             if self._drift.look(found):
-                await self._repair()
+                await self._repair(found)
 
     def _kept(self) -> bytes | None:
         """The fingerprint of the running generation from before this process started, where the kernel still has it
@@ -324,9 +330,16 @@ class Applyd:
             return
         found = await self._fingerprint()
         if found is not None and load == self._loads and self._drift.look(found):
-            await self._repair()
+            await self._repair(found)
 
-    async def _repair(self) -> None:
+    async def _repair(self, found: bytes) -> None:
+        load = self._loads
+        if found != self._drifted:
+            # What it opened is known only from what it made of the table.
+            self._drifted = found
+            await self._readings.drifted()
+            if load != self._loads:
+                return
         running = self._gateway.running
         if running is None or running.bundle.drift != "repair":
             return
@@ -344,6 +357,8 @@ class Applyd:
         try:
             if isinstance(request, Trail):
                 return await self._tracer.trail(request.number)
+            if isinstance(request, ReadBack):
+                return await self._readings.answer(request)
             return self._answer(request, peer)
         except (LoadRefused, SetRefused, BanRefused) as error:
             return error.reply

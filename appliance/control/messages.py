@@ -19,6 +19,7 @@ from appliance.control.messages_impact import (
     Impact,
     Impacted,
 )
+from appliance.control.messages_readback import ReadBack, ReadBackOf, Runs
 from appliance.control.messages_why import (
     Disagreement,
     Noted,
@@ -220,6 +221,7 @@ class StatusReport(msgspec.Struct, frozen=True, tag=True):
     drift: str  # "" when the kernel holds what the generation says
     omitted: tuple[str, ...]
     processes: tuple[ProcessHealth, ...] = ()
+    runs: Runs | None = None  # what the kernel runs against what the policy means; None before it was compared
 
 
 class RuleCounters(msgspec.Struct, frozen=True, tag=True):
@@ -305,6 +307,7 @@ class DoctorReport(msgspec.Struct, frozen=True, tag=True):
     kernel: str
     capabilities: tuple[Capability, ...]
     findings: tuple[str, ...] = ()
+    runs: Runs | None = None  # compared for this answer
 
 
 class Names(msgspec.Struct, frozen=True, tag=True):
@@ -502,6 +505,7 @@ Request = (
     | Ways
     | Trace
     | Trail
+    | ReadBack
     | Disagreement
     | Impact
     | Sign
@@ -531,6 +535,7 @@ Reply = (
     | WayList
     | Tracing
     | Traced
+    | ReadBackOf
     | Noted
     | Impacted
     | Signed

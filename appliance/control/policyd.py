@@ -19,6 +19,7 @@ import msgspec
 from appliance.control import daemon, notify, sandbox
 from appliance.control.batch import statements
 from appliance.control.candidate import Candidate, Origin, Workshop, findings
+from appliance.control.examiner import Examiner
 from appliance.control.gate import Gate, Judged
 from appliance.control.hits import Collector
 from appliance.control.impact import FlowReader
@@ -155,6 +156,7 @@ class Policyd:
         self._running = Running(0, None, None)
         self._capabilities: frozenset[str] | None = None
         self._change = asyncio.Lock()
+        self._examiner = Examiner(instance.socket("applyd"), self._policy, self._kernel_capabilities, log)
         self._hits = Collector(instance, log, lambda: self._ask(RuleCounters(), RuleCounterList), self._current)
         self._looking: asyncio.Task[int] | None = None
 
@@ -169,9 +171,10 @@ class Policyd:
         server = Server(self._instance.socket(NAME), dict.fromkeys(answered, anyone), self.answer, report=self._log)
         await server.start()
         notify.ready()
-        chores = asyncio.create_task(self._chores())
+        chores = [asyncio.create_task(work) for work in (self._chores(), self._examiner.watch())]
         await self._hits.watch(stop)
-        chores.cancel()
+        for each in chores:
+            each.cancel()
         await server.stop()
 
     async def answer(self, request: Request, peer: Peer) -> Reply:
@@ -210,7 +213,8 @@ class Policyd:
             case Status():
                 return await self._status()
             case Doctor():
-                return await self._ask(request, DoctorReport)
+                report = await self._ask(request, DoctorReport)
+                return msgspec.structs.replace(report, runs=await self._examiner.now())
             case Impact():
                 return await self._impact(request, peer)
             case Ban():
@@ -424,15 +428,7 @@ class Policyd:
 
     async def _status(self) -> StatusReport:
         report = await self._ask(Status(), StatusReport)
-        return StatusReport(
-            site=report.site,
-            running=report.running,
-            confirmed=report.confirmed,
-            confirm_by=report.confirm_by,
-            drift=report.drift,
-            omitted=report.omitted,
-            processes=await self._processes(),
-        )
+        return msgspec.structs.replace(report, processes=await self._processes(), runs=self._examiner.latest)
 
     async def _processes(self) -> tuple[ProcessHealth, ...]:
         found = []
@@ -454,6 +450,9 @@ class Policyd:
             if generation:
                 self._numbers.learn((await self._ask(Names(), NameBook)).rules)
         return self._running
+
+    async def _policy(self) -> Policy | None:
+        return (await self._current()).policy
 
     def _know(self, running: Running) -> None:
         """Another generation runs: what its rules mean goes into their history."""

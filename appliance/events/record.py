@@ -114,6 +114,7 @@ def notice(module: str, message: str, *, seconds: float, host: str = "", error: 
 ALERTS = 87
 UNREGISTERED_LINE = 1
 KERNEL_DISAGREES = 2
+RULESET_DIFFERS = 3
 
 
 def alert(signature: int, category: str, message: str, *, seconds: float, interface: str = "") -> Event:

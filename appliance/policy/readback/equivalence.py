@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from appliance.policy import emit, schedule
+from appliance.policy.compile import SYSCTLS
 from appliance.policy.decide import Packet, zone_of
 from appliance.policy.emit import address
 from appliance.policy.model import GATEWAY, Policy, Range
@@ -20,14 +22,13 @@ from appliance.policy.readback import packets
 from appliance.policy.readback.compare import Comparison, Differs, Undecided, packet_of
 from appliance.policy.readback.decisions import Identities
 from appliance.policy.readback.execute import Item, Reader, TooMuch
-from appliance.policy.readback.expected import Case, Decided, Expected
+from appliance.policy.readback.expected import PINHOLE, Case, Decided, Expected
 from appliance.policy.readback.expressions import Compare, Load, Lookup, Malformed
 from appliance.policy.readback.foreign import Foreign
 from appliance.policy.readback.kernel import DORMANT, KernelChain, KernelTable, Snapshot, read
 from appliance.policy.readback.packets import OTHER, Interval, Place
 from appliance.policy.readback.translation import UNTOUCHED, after_routing, before_routing
 from appliance.policy.rulechain import Surroundings
-from appliance.policy.ruleset import Ruleset
 
 TABLE = ("inet", "reef")
 BUDGET = 200_000_000  # steps of the comparison: some seconds
@@ -96,8 +97,26 @@ UNREAD = (
 MAX_NAMES = 64  # of interfaces that are told apart
 
 
-def live_sets(ruleset: Ruleset) -> frozenset[str]:
-    return frozenset(name for name, declared in ruleset.sets.items() if declared.live)
+def intent_of(
+    policy: Policy, generation: int, numbers: Mapping[str, int], created: int, capabilities: frozenset[str]
+) -> Intent:
+    """What is to run when `policy` was compiled at `created` (seconds since the epoch) for a kernel with
+    `capabilities`."""
+    begin, horizon = schedule.period(created)
+    names = [*policy.dynamics, PINHOLE]
+    return Intent(
+        policy=policy,
+        generation=generation,
+        numbers=numbers,
+        around=Surroundings(
+            queue="queue" in capabilities,
+            not_before=begin,
+            inspection={profile.name: profile.unavailable for profile in policy.profiles.values()},
+        ),
+        period=(begin, horizon - 1),
+        live=frozenset(emit.member_set(name, version) for name in names for version in emit.VERSIONS),
+        sysctls=SYSCTLS,
+    )
 
 
 def equivalence(snapshot: Snapshot, intent: Intent, *, budget: int = BUDGET) -> Equivalence:
