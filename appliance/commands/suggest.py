@@ -20,7 +20,7 @@ from appliance.control import messages
 from appliance.policy import edit
 from appliance.policy.edit import EditError
 from appliance.policy.model import Policy, Rule
-from appliance.policy.tighten import Narrowing, Suggestion, known_rule, matches, narrowed, tighten
+from appliance.policy.tighten import FIELDS, PUBLISHED, Narrowing, Suggestion, known_rule, matches, narrowed, tighten
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -134,7 +134,8 @@ def _proposal(
     if period < options.at_least:
         words = f"the log has {span(period)} of it, less than {span(options.at_least)} (--at-least)"
         return none(words, flows, period)
-    suggestion = tighten(rule, mine, running.policy, options.most)
+    fields = PUBLISHED if edit.published(running.text, rule.id) else FIELDS
+    suggestion = tighten(rule, mine, running.policy, options.most, fields)
     if not suggestion.changes:
         return none("what it matched is most of what it says", flows, period)
     why = f"{count(flows, 'connection')} in {span(period)}, of {count(history.worded_hits, 'hit')}"
@@ -155,7 +156,7 @@ def _with_edit(proposal: Proposal, running: _Running, rule: Rule, suggestion: Su
     found = [one for one in policy.rules if one.id == rule.id]
     wanted = [] if suggestion is None else [suggestion.narrowed]
     if [_meant(one) for one in found] != [_meant(one) for one in wanted]:
-        raise AssertionError(f"the edit of {rule.id} does not say what is proposed")
+        return msgspec.structs.replace(proposal, why=f"{proposal.why}; not edited: the text would say something else")
     return msgspec.structs.replace(proposal, diff=_diff(running, text))
 
 

@@ -37,16 +37,16 @@ class _Place(msgspec.Struct, frozen=True):
 
 
 def rule(text: str, ident: str) -> str:
-    """A rule as it is written, without its indent and the comments above. Raises `EditError`."""
+    """A rule or published service as it is written, without its indent and the comments above. Raises `EditError`."""
     lines = unix_lines(text).split("\n")
-    place = _find(_places(text), ident)
+    _, _, place = _place_of(text, ident)
     return textwrap.dedent("\n".join(lines[place.first : place.last])) + "\n"
 
 
 def replace(text: str, ident: str, new: str) -> str:
-    """The text with another rule in the place of one. Raises `EditError`."""
+    """The text with another rule, or published service, in the place of one. Raises `EditError`."""
     lines = unix_lines(text).split("\n")
-    place = _find(_places(text), ident)
+    _, _, place = _place_of(text, ident)
     lines[place.first : place.last] = _item(new, place.indent)
     return "\n".join(lines)
 
@@ -99,15 +99,14 @@ def _key_line(key: str, words: Sequence[str], margin: str) -> str:
 
 
 def delete(text: str, ident: str) -> str:
-    """The text without a rule and the comments directly above it. Raises `EditError`."""
+    """The text without a rule or published service and the comments directly above it. Raises `EditError`."""
     lines = unix_lines(text).split("\n")
-    places = _places(text)
-    place = _find(places, ident)
+    section, places, place = _place_of(text, ident)
     del lines[place.above : place.last]
     if len(places) == 1:
         # An empty section is one without a value; what is left of it would be a key with nothing below.
-        header = next(number for number, line in enumerate(lines) if line.startswith("rules:"))
-        lines[header] = lines[header].replace("rules:", "rules: []", 1)
+        header = next(number for number, line in enumerate(lines) if line.startswith(f"{section}:"))
+        lines[header] = lines[header].replace(f"{section}:", f"{section}: []", 1)
     return "\n".join(lines)
 
 
@@ -141,8 +140,23 @@ def _find(places: list[_Place], ident: str) -> _Place:
     raise EditError(f"there is no rule `{ident}` in the text", guess or "name the id of one of its rules")
 
 
-def _places(text: str) -> list[_Place]:
-    """Every rule of the text's own `rules:` section, in order. Raises `EditError`."""
+def published(text: str, ident: str) -> bool:
+    """Whether that is the id of a published service of the text. Raises `EditError` for a text that is none."""
+    return any(place.id == ident for place in _places(text, "publish"))
+
+
+def _place_of(text: str, ident: str) -> tuple[str, list[_Place], _Place]:
+    """The section that a rule or published service stands in, and its place."""
+    rules = _places(text)
+    if not any(place.id == ident for place in rules):
+        services = _places(text, "publish")
+        if any(place.id == ident for place in services):
+            return "publish", services, _find(services, ident)
+    return "rules", rules, _find(rules, ident)
+
+
+def _places(text: str, section_name: str = "rules") -> list[_Place]:
+    """Every item of a section of the text, in order. Raises `EditError`."""
     text = unix_lines(text)
     report = Report("policy.yaml")
     check_characters(text, report)
@@ -152,12 +166,14 @@ def _places(text: str) -> list[_Place]:
         raise EditError(str(said[0]) if said else "the text is not a policy", "correct the text first")
     root, _ = tree_of(text)
     section = next(
-        (entry.value for entry in root.entries if entry.key is not None and entry.key.value == "rules"), None
+        (entry.value for entry in root.entries if entry.key is not None and entry.key.value == section_name), None
     )
     if not isinstance(section, Branch):
         return []
     if section.flow and section.entries:
-        raise EditError("`rules` is written on one line", "bring the text into its canonical form with `reef fmt`")
+        raise EditError(
+            f"`{section_name}` is written on one line", "bring the text into its canonical form with `reef fmt`"
+        )
     lines = text.split("\n")
     starts = [0, *accumulate(len(line) + 1 for line in lines)]
     found: list[_Place] = []

@@ -5,7 +5,7 @@ rule and what it matched → fewer zones, addresses, services → the edit of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -23,6 +23,7 @@ _WORTH = 0.5
 
 Field = Literal["from", "to", "source", "destination", "service"]
 FIELDS: tuple[Field, ...] = ("from", "to", "source", "destination", "service")
+PUBLISHED: tuple[Field, ...] = ("source",)
 
 
 class Seen(NamedTuple):
@@ -61,25 +62,30 @@ class Suggestion(msgspec.Struct, frozen=True):
     narrowed: Rule
 
 
-def tighten(rule: Rule, seen: Iterable[Seen], policy: Policy, most: int = MOST) -> Suggestion:
-    """The narrowest readable rule that matches all of `seen` which `rule` matches. With nothing seen, no changes."""
+def tighten(
+    rule: Rule, seen: Iterable[Seen], policy: Policy, most: int = MOST, fields: Collection[Field] = FIELDS
+) -> Suggestion:
+    """The narrowest readable rule that matches all of `seen` which `rule` matches. With nothing seen, no changes.
+
+    Only `fields` are narrowed: of a published service, whose other keys say what is published and where, the `source`.
+    """
     matched = [one for one in seen if matches(rule, one)]
     changes: list[Narrowing] = []
     smaller = rule
     if matched:
         for zones in (_zones("from", rule, matched), _zones("to", rule, matched)):
-            if zones is not None:
+            if zones is not None and zones.field in fields:
                 changes.append(zones)
                 key = "sources" if zones.field == "from" else "destinations"
                 smaller = msgspec.structs.replace(smaller, **{key: zones.after})
         # People are matched by their source, which is another tomorrow.
-        if not rule.people and (found := _addresses("source", rule, matched, policy, most)):
+        if "source" in fields and not rule.people and (found := _addresses("source", rule, matched, policy, most)):
             changes.append(found[0])
             smaller = msgspec.structs.replace(smaller, source=found[1], said_source=found[0].after)
-        if found := _addresses("destination", rule, matched, policy, most):
+        if "destination" in fields and (found := _addresses("destination", rule, matched, policy, most)):
             changes.append(found[0])
             smaller = msgspec.structs.replace(smaller, destination=found[1], said_destination=found[0].after)
-        if services := _services(rule, matched, policy, most):
+        if "service" in fields and (services := _services(rule, matched, policy, most)):
             changes.append(services[0])
             smaller = msgspec.structs.replace(smaller, services=services[1], said_service=services[0].after)
     return Suggestion(rule.id, sum(one.times for one in matched), tuple(changes), smaller)

@@ -146,3 +146,15 @@ def test_a_new_key_stands_where_it_belongs() -> None:
         edit.with_keys("- {action: allow}\n", {"source": ["10.0.0.1"]})
     with pytest.raises(EditError, match="not one rule"):
         edit.with_keys("- R-1\n", {"source": ["10.0.0.1"]})
+
+
+PUBLISHING = TEXT.replace(
+    "settings:", "publish:\n  # the portal\n  - id: P-1\n    from: lan\n    to: 10.0.0.1\nsettings:"
+)
+
+
+def test_a_published_service_is_edited_where_it_stands() -> None:
+    assert edit.published(PUBLISHING, "P-1") and not edit.published(PUBLISHING, "R-1")
+    narrowed = edit.replace(PUBLISHING, "P-1", edit.with_keys(edit.rule(PUBLISHING, "P-1"), {"source": ["10.9.9.9"]}))
+    assert narrowed == PUBLISHING.replace("    to: 10.0.0.1\n", "    to: 10.0.0.1\n    source: 10.9.9.9\n")
+    assert edit.delete(PUBLISHING, "P-1") == TEXT.replace("settings:", "publish: []\nsettings:")
