@@ -275,7 +275,7 @@ def _assemble(
             chains.update(emitted.paths)
             sets.update(emitted.sets)
         name = f"{pair[0]}/{pair[1]}"
-        chains[name] = Chain((frame.decided.begun(pair), *_dispatch(pair, sections)))
+        chains[name] = Chain((*frame.asked(pair), frame.decided.begun(pair), *_dispatch(pair, sections)))
         _enter(policy, pair, name, maps)
     for name, elements in maps.items():
         key = "type ifname . ifname" if name == "forward_pairs" else "type ifname"

@@ -21,7 +21,7 @@ from appliance.policy.bundle import (
 )
 from appliance.policy.decided import BEGUN, Decided, Pair
 from appliance.policy.logprefix import DEFAULT_RULE, NFLOG_GROUP, build
-from appliance.policy.model import Policy, Zone
+from appliance.policy.model import GATEWAY, Policy, Zone
 from appliance.policy.onlink import onlink
 from appliance.policy.ruleset import Chain, Set
 
@@ -96,12 +96,20 @@ class Frame:
             *self.decided.again("forward"),
             *self._strays(),
         ], [
-            "iifname vmap @antispoofing",
+            # The chain of the pair asks for the source itself: its zone is known there without one more look-up.
             "ct direction original iifname . oifname vmap @forward_pairs",
+            "iifname vmap @antispoofing",
             "ct direction reply oifname . iifname vmap @forward_pairs",
             # Media of calls: what no rule decided.
             *pinholes,
         ]
+
+    def asked(self, pair: Pair) -> list[str]:
+        """What the chain of a pair of zones asks of packets that begin a connection, before anything is decided."""
+        source = pair[0]
+        if GATEWAY in pair or f"source_{source}" not in self.chains:
+            return []
+        return [f"ct direction original jump source_{source}"]
 
     def _output(self) -> tuple[list[str], list[str]]:
         return [
@@ -190,9 +198,9 @@ class Frame:
             return []
         rules = []
         for interface, part in own:
-            where = f'iifname "{interface}" ' if len(zone.interfaces) > 1 else ""
+            where = f' iifname "{interface}"' if len(zone.interfaces) > 1 else ""
             source = emit.addresses((part.first, part.last), part.version)
-            rules.append(f"{where}{emit.IP[part.version]} saddr {source} return")
+            rules.append(f"{emit.IP[part.version]} saddr {source}{where} return")
         return rules
 
     def _sources(self, zone: Zone) -> list[str]:
