@@ -239,6 +239,14 @@ def _look_verbs(tree: _Tree) -> None:
     )
     used.add_argument("--unused", action="store_true", help="instead: what is defined and used by nothing")
     used.add_argument("--file", default="", metavar="FILE", help="in this text (default: in what runs)")
+    used.add_argument(
+        "--seen",
+        type=_seconds,
+        nargs="?",
+        const=30 * 86_400,
+        metavar="TIME",
+        help="also how many connections of each rule it was in for so long (default 30d), from the flow log",
+    )
     suggest = tree.verb(
         "suggest",
         "suggest:suggest",

@@ -11,10 +11,11 @@ import msgspec
 from appliance.commands.failure import OK, REFUSED, USAGE, Failure
 from appliance.commands.files import ListFiles, baselines, folder_of, read_text, shown_name
 from appliance.commands.gateway import Gateway, own_baselines
-from appliance.commands.problems import summary
+from appliance.commands.names import Names, interval
+from appliance.commands.observed import observed
+from appliance.commands.problems import finding, summary
 from appliance.commands.rules import last_hit, number
 from appliance.commands.terminal import Terminal, escape
-from appliance.commands.text import finding
 from appliance.commands.words import count
 from appliance.control import messages
 from appliance.policy.addresses import AddressError
@@ -27,7 +28,8 @@ class Place(msgspec.Struct, frozen=True):
 
     `through` are the names between, nearest first. `hits` and `last` are those of the rule that stands there, -1 and
     0 where none does or its history is not asked; `exact` says that they are all of what is asked for: the rule
-    names nothing else under this key.
+    names nothing else under this key. With --seen, `seen` are the connections of this rule from or to its
+    addresses that the flow log has, or that run; -1 where that is not known.
     """
 
     file: str
@@ -41,6 +43,8 @@ class Place(msgspec.Struct, frozen=True):
     hits: int = -1
     last: float = 0.0
     exact: bool = False
+    seen: int = -1
+    holder_id: str = ""
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -75,17 +79,17 @@ def where_used(options: argparse.Namespace, terminal: Terminal) -> int:
         raise Failure(str(error), error.remedy, code=REFUSED, name="unknown") from error
     except AddressError as error:
         raise Failure(str(error), error.remedy, code=REFUSED, name="unknown") from error
+    if options.file and options.seen is not None:
+        raise Failure("--seen asks what runs, --file a text", "leave one of them out", code=USAGE, name="usage")
     hits = {} if options.file else _hits(options)
     name = options.name.removeprefix("group:")
-    found = [
-        Named(
-            kind,
-            name,
-            str(uses.definitions[kind, name].span) if (kind, name) in uses.definitions else "",
-            tuple(_place(use, hits) for use in uses.of(kind, name)),
-        )
-        for kind in kinds
-    ]
+    found = []
+    for kind in kinds:
+        defined = str(uses.definitions[kind, name].span) if (kind, name) in uses.definitions else ""
+        places = tuple(_place(use, hits) for use in uses.of(kind, name))
+        if options.seen is not None:
+            places = _with_seen(places, kind, name, options, terminal)
+        found.append(Named(kind, name, defined, places))
     if terminal.json:
         terminal.data({"names": found})
         return OK
@@ -140,7 +144,42 @@ def _place(use: Use, hits: dict[str, messages.RuleHits]) -> Place:
         hits=one.hits if one is not None else -1,
         last=one.last if one is not None else 0.0,
         exact=one is not None and use.alone and not use.through,
+        holder_id=use.holder_id,
     )
+
+
+def _with_seen(
+    places: tuple[Place, ...], kind: str, name: str, options: argparse.Namespace, terminal: Terminal
+) -> tuple[Place, ...]:
+    """The places with what the flow log has of the addresses themselves: exact, whatever else the rules name."""
+    gateway = Gateway(options)
+    said = (name,) if kind == "address" else Names(gateway.ask(messages.Names(), messages.NameBook)).ranges(name)
+    ranges = [interval(words) for words in said]
+    rules = sorted({place.holder_id for place in places if place.hits >= 0})
+    if not ranges or not rules:
+        return places
+    now = time.time()
+    found = observed(gateway, rules, now - options.seen, now)
+    if not found.every:
+        terminal.note("no flow log is kept: --seen counts only the connections of rules with `log`", "yellow")
+    for words in found.missing:
+        terminal.note(f"not looked at: {escape(words)}", "yellow")
+
+    def seen(place: Place) -> int:
+        total = 0
+        for one in (*found.rules.get(place.holder_id, ()), *found.running.get(place.holder_id, ())):
+            number = one.source if place.key == "source" else one.destination
+            total += one.times * any(v == one.version and low <= number <= high for v, low, high in ranges)
+        return total
+
+    return tuple(
+        msgspec.structs.replace(place, seen=seen(place)) if place.hits >= 0 and place.key in _SIDES else place
+        for place in places
+    )
+
+
+# The keys under which a rule names addresses.
+_SIDES = ("source", "destination")
 
 
 def _show(one: Named, terminal: Terminal) -> None:
@@ -155,12 +194,13 @@ def _show(one: Named, terminal: Terminal) -> None:
             " in ".join(place.through),
             "" if place.hits < 0 else number(place.hits) if place.exact else f"≤ {number(place.hits)}",
             "" if place.hits < 0 else last_hit(place.last, now),
+            "" if place.seen < 0 else number(place.seen),
             "off" if place.off else "",
         )
         for place in one.places
     ]
-    heads = ("where", "who", "as", "through", "hits", "last hit", "state")
-    terminal.table(heads, rows, right={4}, styles=["dim" if p.off else "" for p in one.places], empty="not used")
+    heads = ("where", "who", "as", "through", "hits", "last hit", "seen", "state")
+    terminal.table(heads, rows, right={4, 6}, styles=["dim" if p.off else "" for p in one.places], empty="not used")
 
 
 def _unused(uses: Uses, terminal: Terminal) -> int:

@@ -67,7 +67,7 @@ def tighten(
 ) -> Suggestion:
     """The narrowest readable rule that matches all of `seen` which `rule` matches. With nothing seen, no changes.
 
-    Only `fields` are narrowed: of a published service, whose other keys say what is published and where, the `source`.
+    Only `fields` are narrowed: of a published service, whose other keys say what is published, the `source`.
     """
     matched = [one for one in seen if matches(rule, one)]
     changes: list[Narrowing] = []

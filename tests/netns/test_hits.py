@@ -207,3 +207,22 @@ def test_a_rule_without_a_hit_is_proposed_to_go_only_when_it_was_watched(stand: 
     stand.hit("R-1")
     found = suggestions(stand, "--window", "1d", "--at-least", "0s")
     assert found == {}
+
+
+def test_what_passed_of_an_object_is_counted_exactly_beside_a_rule_that_names_more(stand: Watched) -> None:
+    objects = "objects:\n  one: {addresses: [192.0.2.9]}\n  other: {addresses: [192.0.2.10]}\nrules:\n"
+    both = text("R-1").replace("rules:\n", objects).replace(
+        "    service:", "    destination: [one, other]\n    service:"
+    )  # fmt: skip
+    stand.apply(both)
+    stand.hit("R-1", 3)  # to the one
+    stand.sh(f"bash -c 'echo hit > /dev/udp/192.0.2.10/{PORTS['R-1']}'")
+    found = {
+        name: json.loads(stand.reef("where-used", name, "--seen", "--json"))["names"][0]["places"][0]
+        for name in ("one", "other")
+    }
+    assert {name: (place["hits"], place["exact"]) for name, place in found.items()} == {
+        "one": (4, False),
+        "other": (4, False),
+    }
+    assert {name: place["seen"] for name, place in found.items()} == {"one": 3, "other": 1}
