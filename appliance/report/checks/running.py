@@ -62,6 +62,35 @@ def no_drift(facts: Facts, _: float) -> Result:
     )
 
 
+def runs_as_meant(facts: Facts, _: float) -> Result:
+    status = facts.status.known()
+    runs = status.runs
+    if runs is None or runs.generation != status.running:
+        shown = facts.status.shows({"running": status.running, "compared": runs.generation if runs else 0})
+        raise CannotTell("what the kernel runs was not read back and compared with the policy yet", (shown,))
+    shown = facts.status.shows(
+        {
+            "generation": runs.generation,
+            "equal": runs.equal,
+            "differences": runs.differences,
+            "more": runs.more,
+            "unknown": runs.unknown,
+            "unread": runs.unread,
+            "assumed": runs.assumed,
+        }
+    )
+    if not runs.equal and not runs.differences:
+        reasons = "; ".join((*runs.unknown, *runs.unread)) or "the comparison was not finished"
+        raise CannotTell(f"not all of what the kernel runs could be compared: {reasons}", (shown,))
+    more = (f"and {runs.more} more",) if runs.more else ()
+    return judged(
+        [*runs.differences, *more],
+        "The rules read back from the kernel decide every packet as the policy says.",
+        "The kernel decides these packets otherwise than the policy says:",
+        shown,
+    )
+
+
 def alive(facts: Facts, _: float) -> Result:
     found = {process.name: process.alive for process in facts.status.known().processes}
     if not found:

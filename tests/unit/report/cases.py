@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from appliance.control import messages
+from appliance.control.messages_readback import Runs
 from appliance.policy.examine import Examiner
 from appliance.policy.parse import parse
 from appliance.report.evidence import Reading, digest_of
@@ -108,7 +109,14 @@ def facts_of(text: str, baseline: str = BASELINE) -> Facts:
         status=read(
             "reef show status --json",
             messages.StatusReport(
-                policy.site, 7, 7, 0.0, "", (), tuple(messages.ProcessHealth(one.name, True) for one in processes)
+                policy.site,
+                7,
+                7,
+                0.0,
+                "",
+                (),
+                tuple(messages.ProcessHealth(one.name, True) for one in processes),
+                Runs(7, NOW - 60, equal=True),
             ),
         ),
         doctor=read(
@@ -315,6 +323,10 @@ FAILURES: dict[str, tuple[Change, str]] = {
     "spoofing_loaded": (within("table", chains=("source_lan",)), "source_hall"),
     "confirmed": (within("status", confirmed=6), "generation 6 is confirmed"),
     "no_drift": (within("status", drift="somebody changed the table"), "somebody changed"),
+    "runs_as_meant": (
+        within("status", runs=Runs(7, NOW, equal=False, differences=("lan -> dmz passes",), more=2)),
+        "lan -> dmz passes",
+    ),
     "alive": (within("status", processes=(messages.ProcessHealth("namesd", False),)), "namesd"),
     "whole": (within("status", omitted=("flows are not inspected here",)), "not inspected"),
     "well": (within("doctor", findings=("wan9 carries traffic and is in no zone",)), "wan9"),

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from appliance.control import messages
+from appliance.control.messages_readback import Runs
 from appliance.control.processes import PROCESSES
 from appliance.report.catalogue import DIMENSIONS, LAYERS, PLANES, CatalogueError, Clause, evaluations, load, verify
 from appliance.report.evidence import CannotTell, NothingToJudge, Reading, judged
@@ -91,6 +92,19 @@ def test_records_that_are_young_neither_pass_nor_fail() -> None:
 def test_permits_that_were_not_watched_for_long_are_not_called_unused() -> None:
     with pytest.raises(CannotTell, match="watched for 3 days at most"):
         evaluate("used", within("hits", rules=(hit("R-2", recent=0, days=3),))(SOUND))
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        (None, "not read back"),
+        (Runs(6, NOW, equal=True), "not read back"),
+        (Runs(7, NOW, equal=False, unread=("a set of DNS names",)), "could be compared: a set of DNS names"),
+    ],
+)
+def test_what_was_not_compared_is_not_equal(runs: Runs | None, said: str) -> None:
+    with pytest.raises(CannotTell, match=said):
+        evaluate("runs_as_meant", within("status", runs=runs)(SOUND))
 
 
 def test_people_that_nobody_feeds_are_not_a_pass() -> None:
