@@ -23,6 +23,7 @@ from appliance.policy.model import Policy
 from appliance.policy.readback.equivalence import Equivalence, Intent, equivalence, intent_of
 
 _QUIET = 2.0  # seconds after a load in which the next one may come
+_PATIENCE = 30.0  # seconds of one load after another, after which it is compared all the same
 _AWAY = 2.0  # seconds until applyd is asked again
 _TOLD = 20  # differences that are told; more are counted
 _ALERTED = 3  # of them in the words of an alert
@@ -60,23 +61,31 @@ class Examiner:
 
     async def watch(self) -> None:
         """Compare whenever something new is in the kernel, for as long as this process lives."""
-        serial = -1
+        serial = 0
         while True:
             try:
-                news = await self._read(max(serial, 0))
-                if news.serial == serial:
-                    continue
-                serial = news.serial
-                if news.why == "drift":
-                    await self._drift(news)
-                else:
-                    await self._settled(serial)
+                news = await self._read(serial)
+                if news.serial != serial:
+                    serial = await self._settled(news)
+                    await self._look()
             except (DaemonAway, ProtocolError, RefusedError):
                 await asyncio.sleep(_AWAY)
 
-    async def _settled(self, serial: int) -> None:
-        """Compare when nothing newer came for a while."""
-        await asyncio.sleep(_QUIET)
+    async def _settled(self, news: ReadBackOf) -> int:
+        """Wait until nothing newer comes for a while; the newest serial."""
+        begun = time.monotonic()
+        while True:
+            if news.why == "drift":
+                await self._drift(news)
+            try:
+                async with asyncio.timeout(_QUIET):
+                    news = await self._read(news.serial)
+            except TimeoutError:
+                return news.serial
+            if time.monotonic() - begun > _PATIENCE:
+                return news.serial
+
+    async def _look(self) -> None:
         found = await self.now()
         if found is None or found.equal:
             return
