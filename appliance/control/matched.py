@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call
 from appliance.control.messages_hits import Matched, MatchedFlows, MatchedList
@@ -32,11 +33,14 @@ _Alike = tuple[str, str, str, int, int, int, int, int]
 
 
 class MatchedReader:
-    """Reads the flow log of an instance. One answer at a time: it may use a core for seconds."""
+    """Reads the flow log in `directory`; `key` gives the key of a day, None where it cannot be had.
 
-    def __init__(self, instance: Instance) -> None:
-        self._directory = instance.shared_of(WRITER)
-        self._keyd = instance.socket("keyd")
+    One answer at a time: it may use a core for seconds.
+    """
+
+    def __init__(self, directory: Path, key: Key) -> None:
+        self._directory = directory
+        self._key = key
         self._busy = asyncio.Lock()
 
     async def read(self, request: Matched) -> MatchedList:
@@ -100,11 +104,17 @@ class MatchedReader:
             return False
         return True
 
-    def _key(self, day: int) -> bytes | None:
+
+def of_instance(instance: Instance) -> MatchedReader:
+    """The flow log of an instance, whose keys keyd has."""
+
+    def key(day: int) -> bytes | None:
         try:
-            return call(self._keyd, FlowKey(day), FlowKeyIs, timeout=10).key
+            return call(instance.socket("keyd"), FlowKey(day), FlowKeyIs, timeout=10).key
         except (DaemonAway, ProtocolError, RefusedError):
             return None
+
+    return MatchedReader(instance.shared_of(WRITER), key)
 
 
 def _alike(row: FlowRow) -> _Alike:

@@ -33,7 +33,7 @@ from appliance.control.ipc import (
     call_async,
     came_by_ssh,
 )
-from appliance.control.matched import MatchedReader
+from appliance.control.matched import of_instance as matched_reader
 from appliance.control.messages import (
     Applied,
     Apply,
@@ -152,7 +152,7 @@ class Policyd:
         self._workshop = Workshop(self._numbers)
         self._gate = Gate()
         self._flow_log = FlowReader(instance)
-        self._matched = MatchedReader(instance)
+        self._matched = matched_reader(instance)
         self._running = Running(0, None, None)
         self._capabilities: frozenset[str] | None = None
         self._change = asyncio.Lock()
