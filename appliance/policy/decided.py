@@ -92,14 +92,14 @@ class Decided:
 
     def at_once(self, hook: str) -> str:
         """The first rule of a hook: most packets end here."""
-        verdict = "goto offload" if hook == "forward" and self._flowtable else "accept"
+        verdict = "goto to_flowtable" if hook == "forward" and self._flowtable else "accept"
         return f"{self._generation(MARK_FLAGS)} {_between(hook)} {verdict}"
 
     def chains(self) -> dict[str, Chain]:
         if not self._flowtable:
             return {}
         offload = f"ct state established meta l4proto {{ tcp, udp }} flow add @{self._flowtable}"
-        return {"offload": Chain((offload, "accept"))}
+        return {"to_flowtable": Chain((offload, "accept"))}
 
     def again(self, hook: str) -> list[str]:
         """The other packets of decided connections. What returns from `flagged` is decided anew."""
