@@ -12,22 +12,27 @@ import msgspec
 import pypdf
 import pytest
 
-from appliance.control.processes import PROCESSES
+from appliance.control.processes import PROCESSES, load_instance
+from appliance.lab.registry import instance_file
 from appliance.lab.site import Lab
 from appliance.report.report import Judgement, Report
+from tests.netns.conftest import until
+from tests.netns.readable import readable
 
 ROOT = Path(__file__).parents[2]
 
 
-def reef(lab: Lab, *arguments: str, code: int = 0) -> bytes:
-    """The output of `reef` for the lab's gateway."""
+def reef(lab: Lab, *arguments: str, code: int = 0, prefix: tuple[str, ...] = ()) -> bytes:
+    """The output of `reef` for the lab's gateway; with `prefix` run by that command, as another user."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("REEF_", "SSH_"))}
     environment = kept | {"PYTHONPATH": str(ROOT), "REEF_LAB": lab.lab}
     process = subprocess.Popen(
-        [sys.executable, "-m", "appliance.cli", *arguments],
+        [*prefix, sys.executable, "-m", "appliance.cli", *arguments],
+        cwd="/",
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=readable if prefix else None,
     )
     while True:
         try:
@@ -49,13 +54,17 @@ def report(lab: Lab, *arguments: str) -> dict[str, Judgement]:
 
 @pytest.fixture(scope="module")
 def judged(lab: Lab) -> dict[str, Judgement]:
+    def compared() -> bool:
+        return msgspec.json.decode(reef(lab, "show", "status", "--json"))["runs"] is not None
+
+    until(compared, "what runs was read back", lab=lab, patience=60)
     return report(lab)
 
 
 RUNNING = (
-    "hooks_drop", "spoofing_loaded", "confirmed", "no_drift", "alive", "well", "sealed", "accountable", "counted",
-    "sandboxed", "keys_alone", "nobody_writes", "redirects", "silent_on_routes", "no_advertised_routes", "disk_room",
-    "baseline_current",
+    "hooks_drop", "spoofing_loaded", "confirmed", "no_drift", "runs_as_meant", "alive", "well", "sealed",
+    "accountable", "counted", "sandboxed", "keys_alone", "nobody_writes", "redirects", "silent_on_routes",
+    "no_advertised_routes", "disk_room", "baseline_current",
 )  # fmt: skip
 
 
@@ -90,6 +99,18 @@ def test_what_does_not_exist_yet_never_passes(lab: Lab) -> None:
     for clause in (("nist-800-41", "2.1.6"), ("cis-8.1", "9.6"), ("iso-27033-4", "9.4"), ("x805", "8.1")):
         assert answers[clause].outcome == "unknown", answers[clause]
         assert "not there yet" in answers[clause].words
+
+
+def test_an_operator_is_told_what_only_root_can_look_at(lab: Lab) -> None:
+    instance = load_instance(instance_file(lab.lab))
+    operator = ("setpriv", "--reuid=65534", "--regid=65534", f"--groups={instance.operators}")
+    made = msgspec.json.decode(reef(lab, "report", "--json", prefix=operator), type=Report)
+    judgements = {one.check: one for one in made.judgements}
+    for check in ("hooks_drop", "redirects", "sealed"):
+        assert judgements[check].outcome == "unknown"
+        assert "root" in judgements[check].words
+    for check in ("confirmed", "no_drift", "sandboxed", "no_way_in"):
+        assert judgements[check].outcome == "pass", judgements[check]
 
 
 def test_a_setting_that_somebody_changed_is_a_failure(lab: Lab, judged: dict[str, Judgement]) -> None:
