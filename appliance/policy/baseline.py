@@ -15,12 +15,13 @@ import msgspec
 from appliance.policy.addresses import LAST, intersection
 from appliance.policy.cuboids import Cuboid
 from appliance.policy.decide import World, first_match
-from appliance.policy.invariants import packet_at, regions_of
+from appliance.policy.invariants import regions_of
 from appliance.policy.model import ANY, EVERYTHING, GATEWAY, Policy, Range, Rule
 from appliance.policy.places import honest, places
+from appliance.policy.points import nearest, packet_at
 from appliance.policy.proof import Finding, Region, Witness
 from appliance.policy.schedule import windows
-from appliance.policy.translated import Translations, nearest
+from appliance.policy.translated import Translations
 
 _YEAR = 366 * 86400
 _EVERYWHERE = frozenset({Range(4, 0, LAST[4]), Range(6, 0, LAST[6])})

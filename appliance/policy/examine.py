@@ -17,6 +17,7 @@ from appliance.policy.decide import World, holds
 from appliance.policy.difference import difference
 from appliance.policy.invariants import forbidden, met
 from appliance.policy.model import ANY, EVERYTHING, Invariant, Policy, Rule
+from appliance.policy.narrowed import narrowed
 from appliance.policy.places import places
 from appliance.policy.proof import Difference, Finding, Kind, Proof, Region, Witness
 from appliance.policy.prove import BUDGET, Part, Prover
@@ -68,7 +69,7 @@ class Examiner:
 
     def difference(self, old: Policy, new: Policy, now: int) -> Difference:
         """The traffic that two policies decide otherwise, from `now` on."""
-        return difference(old, new, budget=self._budget, now=now)
+        return difference(*narrowed(old, new), budget=self._budget, now=now)
 
     def _prepared(self, policy: Policy, now: int) -> Prover:
         prover = self._prover

@@ -12,13 +12,13 @@ import msgspec
 
 from appliance.policy.addresses import intersection
 from appliance.policy.cuboids import Cuboid
-from appliance.policy.decide import Packet
 from appliance.policy.lexicon import ANY_SERVICE, cuboid_of
 from appliance.policy.model import ANY, EVERYTHING, GATEWAY, Invariant, Object, Policy, ServiceEntry, Zone
 from appliance.policy.places import Ranges, beginners, honest
+from appliance.policy.points import nearest, packet_at, point_of
 from appliance.policy.proof import Region, Witness
 from appliance.policy.traffic import natural
-from appliance.policy.translated import Translations, cuboid_of_region, nearest
+from appliance.policy.translated import Translations
 
 
 def forbidden(
@@ -90,7 +90,7 @@ def met(policy: Policy, region: Region, witness: Witness, translations: Translat
     None when destination NAT takes every packet of the region elsewhere, and leads none there.
     """
     witness = natural(witness, region, policy)
-    like = _point(witness.packet)
+    like = point_of(witness.packet)
     sent = translations.sent(region, like)
     if sent is not None:
         packet = packet_at(policy, region, tuple(first for first, _ in sent.seen))
@@ -98,51 +98,7 @@ def met(policy: Policy, region: Region, witness: Witness, translations: Translat
     boxes = translations.untouched(region)
     if not boxes:
         return None
-    if boxes == [cuboid_of_region(region)] and _inside(witness, region, like):
-        return witness
-    return msgspec.structs.replace(
-        witness,
-        packet=packet_at(policy, region, nearest(boxes[0], like)),
-        from_zone=region.from_zone,
-        to_zone=region.to_zone,
-    )
-
-
-def _inside(witness: Witness, region: Region, like: tuple[int, ...]) -> bool:
-    return (witness.from_zone, witness.to_zone) == (region.from_zone, region.to_zone) and nearest(
-        cuboid_of_region(region), like
-    ) == like
-
-
-def _point(packet: Packet) -> tuple[int, ...]:
-    controls = packet.protocol == (1 if packet.version == 4 else 58)
-    key = packet.icmp_type * 256 + packet.icmp_code if controls else packet.destination_port
-    return packet.source, packet.destination, packet.protocol, key, packet.source_port
-
-
-def packet_at(policy: Policy, region: Region, point: tuple[int, ...]) -> Packet:
-    """The packet at a point of a region."""
-    source, destination, protocol, key, origin = point
-    version = region.source.version
-    controls = protocol == (1 if version == 4 else 58)
-    return Packet(
-        version,
-        interface(policy, region.from_zone),
-        interface(policy, region.to_zone),
-        source,
-        destination,
-        protocol,
-        source_port=0 if controls else origin,
-        destination_port=0 if controls else key,
-        icmp_type=key >> 8 if controls else 0,
-        icmp_code=key & 255 if controls else 0,
-    )
-
-
-def interface(policy: Policy, zone: str) -> str:
-    """An interface of a zone; "" for the gateway itself."""
-    known = policy.zones.get(zone)
-    return known.interfaces[0] if known is not None and known.interfaces else ""
+    return msgspec.structs.replace(witness, packet=packet_at(policy, region, nearest(boxes[0], like)))
 
 
 def common_services(left: tuple[ServiceEntry, ...], right: tuple[ServiceEntry, ...]) -> tuple[ServiceEntry, ...]:

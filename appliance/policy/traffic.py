@@ -19,6 +19,7 @@ from appliance.policy.boxes import PORT_PROTOCOLS, icmp_protocol
 from appliance.policy.cuboids import Cuboid, fused
 from appliance.policy.lexicon import Lexicon, listed, words_of_service
 from appliance.policy.model import ANY, EVERYTHING, GATEWAY, Policy, Range
+from appliance.policy.points import into
 from appliance.policy.proof import Change, Region, Witness
 
 DEFAULT = "default"
@@ -88,9 +89,8 @@ def lines(changes: Sequence[Change], lexicon: Lexicon) -> list[Line]:
 
 
 def natural(witness: Witness, region: Region, policy: Policy) -> Witness:
-    """A witness with addresses that a person would think of: hosts of the zones, where the region has them."""
-    if not _lies_in(witness, region):
-        return witness
+    """A witness of a box in one of its regions, with hosts of the zones where the region has them."""
+    witness = into(witness, region, policy)
     source = _host_of(region.source, witness.from_zone, policy, 10)
     destination = _host_of(region.destination, witness.to_zone, policy, 20)
     packet = msgspec.structs.replace(
@@ -105,15 +105,6 @@ def homely(region: Region, policy: Policy) -> bool:
     """Whether a region has a source that a person would think of."""
     return (
         region.source.first == region.source.last or _host_of(region.source, region.from_zone, policy, 0) is not None
-    )
-
-
-def _lies_in(witness: Witness, region: Region) -> bool:
-    packet = witness.packet
-    return (
-        packet.version == region.source.version
-        and region.source.first <= packet.source <= region.source.last
-        and region.destination.first <= packet.destination <= region.destination.last
     )
 
 

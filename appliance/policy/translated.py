@@ -14,9 +14,8 @@ from appliance.policy.boxes import FULL_ADDRESS, PORT_PROTOCOLS
 from appliance.policy.cuboids import Cuboid, Interval, common, minus_all
 from appliance.policy.lexicon import cuboid_of
 from appliance.policy.model import ANY, GATEWAY, AddressSet, DestinationNat, Range
+from appliance.policy.points import cuboid_of_region, nearest
 from appliance.policy.proof import Region
-
-# Axes: source, destination, protocol, key, source port; of one IP version.
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -109,21 +108,6 @@ class Translations:
             )
         ]
         return zone in holders or not holders
-
-
-def nearest(box: Cuboid, like: Sequence[int]) -> tuple[int, ...]:
-    """The point of a box that is as near to another point as can be."""
-    return tuple(min(max(value, first), last) for (first, last), value in zip(box, like, strict=True))
-
-
-def cuboid_of_region(region: Region) -> Cuboid:
-    return (
-        (region.source.first, region.source.last),
-        (region.destination.first, region.destination.last),
-        region.protocol,
-        region.key,
-        region.source_ports,
-    )
 
 
 def _surely(nat: DestinationNat, version: int) -> list[Cuboid]:

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from appliance.policy.addresses import address
 from appliance.policy.decide import Packet, World, decide
 from appliance.policy.examine import Examination, Examiner
-from appliance.policy.invariants import interface
 from appliance.policy.model import ANY, GATEWAY, AddressSet, Invariant, Policy, Range
 from appliance.policy.parse import ParseCache, parse
+from appliance.policy.points import interface
 from appliance.policy.proof import Finding
 from appliance.policy.verdict import problems
 
