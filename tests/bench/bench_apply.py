@@ -13,7 +13,7 @@ from tests.netns.stand import POLICY, Stand
 
 RULES = 10_000
 PAUSE = 1.0  # seconds between applies; what follows an apply (reading the table back) is done by then
-STAGES = ("parse", "compile", "plan", "sign", "load")
+STAGES = ("parse", "prove", "compile", "plan", "sign", "load")
 
 
 def text(rules: int, changed: int = -1) -> str:
