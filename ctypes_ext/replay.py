@@ -94,7 +94,10 @@ class Heads:
         _check(lib.reef_flow_heads_decode(data, len(data), out), "heads")
         self.c = ffi.gc(out[0], lib.reef_flow_heads_free)
         self.rows: int = self.c.rows
-        self.names = [ffi.string(self.c.name[i]).decode(errors="replace") for i in range(self.c.names)]
+        # The names lie in one piece, each with its NUL.
+        last = self.c.name[self.c.names - 1]
+        length = last - self.c.name[0] + len(ffi.string(last))
+        self.names = bytes(ffi.buffer(self.c.name[0], length)).decode(errors="replace").split("\0")
 
 
 class Replay:
@@ -107,19 +110,24 @@ class Replay:
         _check(lib.reef_replay_new(running.c, candidate.c, seed, out), "replay")
         self._c = ffi.gc(out[0], lib.reef_replay_free)
 
-    def wants(self, heads: Heads, zones: list[int]) -> bool:
+    def wants(self, heads: Heads, zones: array[int]) -> bool:
         """Whether any flow of the block could be decided otherwise; `zones` of the block's names."""
-        return bool(lib.reef_replay_wants(self._c, heads.c, ffi.new("int32_t[]", zones)))
+        return bool(lib.reef_replay_wants(self._c, heads.c, ffi.from_buffer("int32_t[]", zones)))
 
     def feed(
-        self, heads: Heads, body: bytes, addresses: bytes, zones: list[int], rules: list[int], *, everything: bool
+        self, heads: Heads, body: bytes, addresses: bytes, zones: array[int], rules: array[int], *, everything: bool
     ) -> None:
         """Decide the rows of a block. `everything`: also where the policies are the same. Raises `ReplayError`."""
         out = ffi.new("reef_flow_body **")
         _check(lib.reef_flow_body_decode(heads.c, body, len(body), addresses, len(addresses), out), "columns")
         decoded = ffi.gc(out[0], lib.reef_flow_body_free)
         status = lib.reef_replay_rows(
-            self._c, heads.c, decoded, ffi.new("int32_t[]", zones), ffi.new("int32_t[]", rules), everything
+            self._c,
+            heads.c,
+            decoded,
+            ffi.from_buffer("int32_t[]", zones),
+            ffi.from_buffer("int32_t[]", rules),
+            everything,
         )
         ffi.release(decoded)
         if status == lib.REEF_NOMEM:

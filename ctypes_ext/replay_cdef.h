@@ -64,5 +64,4 @@ int reef_replay_rows(reef_replay *replay, const reef_flow_heads *heads, const re
                      const int32_t *zone_of_name, const int32_t *rule_of_name, bool all);
 void reef_replay_sum_up(const reef_replay *replay, reef_replay_sum *sum);
 const reef_change *reef_replay_change(const reef_replay *replay, uint32_t index);
-size_t reef_replay_details(const reef_replay *replay, uint32_t change, reef_detail_axis axis, reef_detail *out,
-                           size_t max);
+size_t reef_replay_details(reef_replay *replay, uint32_t change, reef_detail_axis axis, reef_detail *out, size_t max);

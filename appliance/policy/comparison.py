@@ -7,8 +7,9 @@ who the single hosts are is said only where it is asked for (R30).
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import get_args
 
@@ -32,6 +33,18 @@ _NEGATIVE = {replay.BY_DEFAULT: DEFAULT, replay.SPOOFED: SPOOFED}
 _BESIDE_RULES = RESERVED - {DEFAULT, SPOOFED}
 
 
+class _Known(dict[str, int]):
+    """Numbers of names, each found once: every block names the same thousands of rules."""
+
+    def __init__(self, find: Callable[[str], int]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, name: str) -> int:
+        self[name] = number = self._find(name)
+        return number
+
+
 class Comparison:
     """The running policy and a candidate, and what was found between them so far.
 
@@ -49,6 +62,8 @@ class Comparison:
         self._rules = [rule for rule in running.rules if rule.enabled]
         self._rules_now = [rule for rule in candidate.rules if rule.enabled]
         self._index = {rule.id: index for index, rule in enumerate(self._rules)}
+        self._zone_numbers = _Known(self._zone_of)
+        self._rule_numbers = _Known(self._rule_of)
         self._replay = Replay(*(LoweredPolicy(one) for one in words))
 
     def wants(self, heads: Heads) -> bool:
@@ -57,11 +72,15 @@ class Comparison:
 
     def feed(self, heads: Heads, body: bytes, addresses: bytes, *, everything: bool = False) -> None:
         """Decide the flows of a block. Raises `replay.BadColumns`, and `replay.ReplayError` for want of memory."""
-        rules = [self._rule_of(name) for name in heads.names]
+        rules = array("i", map(self._rule_numbers.__getitem__, heads.names))
         self._replay.feed(heads, body, addresses, self._zones_of(heads), rules, everything=everything)
 
     def sum(self) -> replay.ReplaySum:
         return self._replay.sum()
+
+    def differing(self) -> int:
+        """How many flows are decided otherwise, or alike by another rule."""
+        return sum(change.flows for change in self._replay.changes())
 
     def groups(self, *, addresses: bool = False, most: int = 200) -> tuple[ImpactGroup, ...]:
         """What differs, what is denied first and most flows first; with `addresses` it names hosts."""
@@ -74,9 +93,12 @@ class Comparison:
 
     # --- numbers and names ----------------------------------------------------------------------------
 
-    def _zones_of(self, heads: Heads) -> list[int]:
-        numbers = [self._lowering.zones.get(name) if name else replay.NO_ZONE for name in heads.names]
-        return [number if number < len(self._zones) else replay.NO_ZONE for number in numbers]
+    def _zones_of(self, heads: Heads) -> array[int]:
+        return array("i", map(self._zone_numbers.__getitem__, heads.names))
+
+    def _zone_of(self, name: str) -> int:
+        number = self._lowering.zones.get(name) if name else replay.NO_ZONE
+        return number if number < len(self._zones) else replay.NO_ZONE
 
     def _rule_of(self, name: str) -> int:
         if name in _BESIDE_RULES:

@@ -415,7 +415,7 @@ static const uint64_t *with_evidence(const group *g, const uint64_t *bits, const
     const uint64_t *mention = was != 0 ? reef_axis_mention(one, was - 1) : NULL;
     if (mention == NULL)
         return bits;
-    for (uint32_t i = 0; i < g->words; i++)
+    for (uint32_t i = 0; i < g->summary + g->words; i++)
         scratch[i] = bits[i] | mention[i];
     return scratch;
 }
@@ -443,21 +443,25 @@ static void first_match(reef_policy *policy, const rule *rules, const group *g, 
         return;
     uint32_t base = question->version == 6 ? policy->cuts[0] + 1 : 0;
     unsigned family = reef_traffic_of(question->version, question->protocol) & 3;
-    const uint64_t *source = reef_axis_bits(&g->source, question->source - base, g->words);
-    const uint64_t *destination = reef_axis_bits(&g->destination, question->destination - base, g->words);
-    const uint64_t *key = reef_axis_bits(&g->key, family == 3 ? question->protocol : question->port, g->words);
-    const uint64_t *person = g->people ? reef_axis_bits(&g->person, question->source - base, g->words) : source;
+    const uint64_t *source = reef_axis_bits(&g->source, question->source - base, g);
+    const uint64_t *destination = reef_axis_bits(&g->destination, question->destination - base, g);
+    const uint64_t *key = reef_axis_bits(&g->key, family == 3 ? question->protocol : question->port, g);
+    const uint64_t *person = g->people ? reef_axis_bits(&g->person, question->source - base, g) : source;
     source = with_evidence(g, source, &g->source, question->was_source, policy->scratch);
     destination = with_evidence(g, destination, &g->destination, question->was_destination,
                                 policy->scratch + policy->scratch_words);
     person = g->people ? with_evidence(g, person, &g->person, question->was_person,
                                        policy->scratch + 2 * policy->scratch_words)
                        : source;
-    for (uint32_t i = 0; i < g->words; i++) {
-        uint64_t bits = source[i] & destination[i] & key[i] & person[i];
-        for (; bits != 0; bits &= bits - 1)
-            if (answer_with(policy, rules, g->rule[i * 64 + (unsigned)__builtin_ctzll(bits)], question, answer))
-                return;
+    for (uint32_t i = 0; i < g->summary; i++) {
+        uint64_t words = source[i] & destination[i] & key[i] & person[i];
+        for (; words != 0; words &= words - 1) {
+            uint32_t word = i * 64 + (unsigned)__builtin_ctzll(words), at = g->summary + word;
+            uint64_t bits = source[at] & destination[at] & key[at] & person[at];
+            for (; bits != 0; bits &= bits - 1)
+                if (answer_with(policy, rules, g->rule[word * 64 + (unsigned)__builtin_ctzll(bits)], question, answer))
+                    return;
+        }
     }
 }
 
@@ -527,7 +531,8 @@ int reef_policy_new(const uint64_t *words, size_t count, reef_policy **out)
     if (status == REEF_OK)
         status = lay_routes(policy);
     if (status == REEF_OK) {
-        policy->scratch_words = ((policy->rules > policy->translations ? policy->rules : policy->translations) + 63) / 64 + 1;
+        uint32_t most = policy->rules > policy->translations ? policy->rules : policy->translations;
+        policy->scratch_words = (most + 63) / 64 + (most + 4095) / 4096 + 1;
         policy->pair = calloc((size_t)policy->zones * policy->zones * TRAFFICS, sizeof *policy->pair);
         policy->entering = calloc((size_t)policy->zones * TRAFFICS, sizeof *policy->entering);
         policy->scratch = calloc(3 * (size_t)policy->scratch_words, sizeof *policy->scratch);

@@ -49,7 +49,8 @@ typedef struct rule {
     uint32_t target_place;
 } rule;
 
-/* The rows of bits of one axis: `row[i]` is which row holds on stretch i. */
+/* The rows of bits of one axis: `row[i]` is which row holds on stretch i. A row begins with its summary, a bit for each
+ * of its words that is not zero: of thousands of rules few speak of one address, and only their words are looked at. */
 typedef struct axis {
     uint32_t *row;
     uint64_t *bits;
@@ -57,12 +58,12 @@ typedef struct axis {
     /* Which rules of the group speak of a live set on this axis. */
     uint32_t *live;
     uint64_t *mention;
-    uint32_t lives, words;
+    uint32_t lives, stride;
 } axis;
 
 typedef struct group {
     uint32_t *rule; /* of the policy, in order */
-    uint32_t rules, words;
+    uint32_t rules, words, summary; /* words of bits, and of summary before them */
     bool people;
     axis source, destination, key, person;
 } group;
@@ -92,9 +93,9 @@ struct reef_policy {
     uint32_t scratch_words;
 };
 
-static inline const uint64_t *reef_axis_bits(const axis *one, uint32_t stretch, uint32_t words)
+static inline const uint64_t *reef_axis_bits(const axis *one, uint32_t stretch, const group *g)
 {
-    return one->bits + (size_t)one->row[stretch] * words;
+    return one->bits + (size_t)one->row[stretch] * (g->summary + g->words);
 }
 
 /* The rules that speak of this live set, or NULL. */

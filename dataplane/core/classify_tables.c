@@ -61,6 +61,20 @@ static uint64_t hash_bits(const uint64_t *bits, uint32_t words)
     return h;
 }
 
+/* The words of bits of a row, behind its summary. */
+static uint64_t *bits_of(const axis *one, uint32_t row, uint32_t words)
+{
+    return one->bits + (size_t)row * one->stride + (one->stride - words);
+}
+
+static void summarize(uint64_t *row, uint32_t summary, uint32_t words)
+{
+    memset(row, 0, summary * sizeof *row);
+    for (uint32_t i = 0; i < words; i++)
+        if (row[summary + i] != 0)
+            row[i / 64] |= (uint64_t)1 << (i % 64);
+}
+
 static bool grow_interned(interned *known, const axis *one, uint32_t words)
 {
     uint32_t slots = known->slots == 0 ? 64 : known->slots * 2;
@@ -68,7 +82,7 @@ static bool grow_interned(interned *known, const axis *one, uint32_t words)
     if (larger == NULL)
         return false;
     for (uint32_t r = 0; r < one->rows; r++) {
-        uint32_t i = (uint32_t)hash_bits(one->bits + (size_t)r * words, words) & (slots - 1);
+        uint32_t i = (uint32_t)hash_bits(bits_of(one, r, words), words) & (slots - 1);
         while (larger[i] != 0)
             i = (i + 1) & (slots - 1);
         larger[i] = r + 1;
@@ -86,26 +100,29 @@ static uint32_t row_of(axis *one, interned *known, const uint64_t *bits, uint32_
         return UINT32_MAX;
     uint32_t i = (uint32_t)hash_bits(bits, words) & (known->slots - 1);
     for (; known->slot[i] != 0; i = (i + 1) & (known->slots - 1))
-        if (memcmp(one->bits + (size_t)(known->slot[i] - 1) * words, bits, words * sizeof *bits) == 0)
+        if (memcmp(bits_of(one, known->slot[i] - 1, words), bits, words * sizeof *bits) == 0)
             return known->slot[i] - 1;
     if (one->rows == one->room) {
         uint32_t room = one->room == 0 ? 16 : one->room * 2;
-        if ((uint64_t)room * words * sizeof *bits > REEF_CLASSIFY_BYTES_MAX)
+        if ((uint64_t)room * one->stride * sizeof *bits > REEF_CLASSIFY_BYTES_MAX)
             return UINT32_MAX;
-        uint64_t *larger = realloc(one->bits, (size_t)room * words * sizeof *bits);
+        uint64_t *larger = realloc(one->bits, (size_t)room * one->stride * sizeof *bits);
         if (larger == NULL)
             return UINT32_MAX;
         one->bits = larger;
         one->room = room;
     }
-    memcpy(one->bits + (size_t)one->rows * words, bits, words * sizeof *bits);
+    memcpy(bits_of(one, one->rows, words), bits, words * sizeof *bits);
+    summarize(one->bits + (size_t)one->rows * one->stride, one->stride - words, words);
     known->slot[i] = ++one->rows;
     return one->rows - 1;
 }
 
 /* One sweep over the stretches; `depth` says how many intervals of a rule lie over the place where it stands. */
-static int sweep(axis *one, turns *list, uint32_t stretches, uint32_t rules, uint32_t words)
+static int sweep(axis *one, turns *list, uint32_t stretches, const group *g)
 {
+    uint32_t words = g->words, rules = g->rules;
+    one->stride = g->summary + words;
     qsort(list->turn, list->count, sizeof *list->turn, by_stretch);
     interned known = {NULL, 0};
     uint64_t *bits = calloc(words, sizeof *bits);
@@ -175,8 +192,7 @@ static int note_lives(axis *one, const rule *rules, const group *g, side which)
     if (total == 0)
         return REEF_OK;
     one->live = calloc(total, sizeof *one->live);
-    one->mention = calloc(total * g->words, sizeof *one->mention);
-    one->words = g->words;
+    one->mention = calloc(total * one->stride, sizeof *one->mention);
     if (one->live == NULL || one->mention == NULL)
         return REEF_NOMEM;
     for (uint32_t i = 0; i < g->rules; i++) {
@@ -187,9 +203,11 @@ static int note_lives(axis *one, const rule *rules, const group *g, side which)
                 k++;
             one->live[k] = (uint32_t)lives.first[j];
             one->lives += k == one->lives;
-            one->mention[(size_t)k * g->words + i / 64] |= (uint64_t)1 << (i % 64);
+            one->mention[(size_t)k * one->stride + g->summary + i / 64] |= (uint64_t)1 << (i % 64);
         }
     }
+    for (uint32_t k = 0; k < one->lives; k++)
+        summarize(one->mention + (size_t)k * one->stride, g->summary, g->words);
     return REEF_OK;
 }
 
@@ -197,7 +215,7 @@ const uint64_t *reef_axis_mention(const axis *one, uint32_t live)
 {
     for (uint32_t k = 0; k < one->lives; k++)
         if (one->live[k] == live)
-            return one->mention + (size_t)k * one->words;
+            return one->mention + (size_t)k * one->stride;
     return NULL;
 }
 
@@ -217,7 +235,7 @@ static int build_addresses(const reef_policy *policy, const rule *rules, const g
         for (uint32_t j = 0; room && j < lives.count; j++)
             room = add_ranges(policy, &list, policy->live[lives.first[j]], version, i);
     }
-    int status = room ? sweep(one, &list, stretches, g->rules, g->words) : REEF_NOMEM;
+    int status = room ? sweep(one, &list, stretches, g) : REEF_NOMEM;
     free(list.turn);
     return status == REEF_OK ? note_lives(one, rules, g, which) : status;
 }
@@ -234,7 +252,7 @@ static int build_keys(const rule *rules, const group *g, unsigned traffic, axis 
                 room = add_interval(&list, (uint32_t)key[1], (uint32_t)key[2], i);
         }
     }
-    int status = room ? sweep(one, &list, UINT16_MAX + 1, g->rules, g->words) : REEF_NOMEM;
+    int status = room ? sweep(one, &list, UINT16_MAX + 1, g) : REEF_NOMEM;
     free(list.turn);
     return status;
 }
@@ -282,6 +300,7 @@ int reef_group_build(const reef_policy *policy, const rule *rules, uint32_t coun
         g->rule[g->rules++] = i;
     }
     g->words = (g->rules + 63) / 64;
+    g->summary = (g->words + 63) / 64;
     int status = REEF_OK;
     if (g->rules > 0) {
         status = build_addresses(policy, rules, g, question->version, SOURCE, &g->source);

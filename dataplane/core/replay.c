@@ -32,6 +32,8 @@ struct reef_replay {
     detail_entry *detail;
     uint32_t *detail_at;
     uint32_t changes, details, details_room, detail_slots;
+    uint32_t last_change; /* most often the next one is alike */
+    bool in_order; /* the details lie in the order in which they are asked for */
     uint32_t *place[2];
     uint32_t places;
     reef_replay_sum sum;
@@ -258,7 +260,9 @@ static void note_change(reef_replay *replay, const flow *f, const outcome *was, 
         .kind = (uint8_t)kind, .action = was->answer.action, .action_now = now->answer.action,
         .first = minute,
     };
-    uint32_t number = number_of_change(replay, &fresh);
+    uint32_t number = replay->last_change;
+    if (number >= replay->changes || !same_change(&replay->change[number], &fresh))
+        number = replay->last_change = number_of_change(replay, &fresh);
     if (number == UINT32_MAX) {
         replay->sum.changes_lost += body->count[at];
         return;
@@ -290,11 +294,11 @@ static void note_change(reef_replay *replay, const flow *f, const outcome *was, 
     count_detail(replay, &entry);
 }
 
-static int replay_flow(reef_replay *replay, const flow *f)
+/* `question` holds what the flows of a run have in common. */
+static int replay_flow(reef_replay *replay, const flow *f, reef_question question)
 {
-    reef_question question = {.version = f->version, .protocol = f->run->protocol,
-                              .minute = f->body->minute[f->at]};
-    reef_policy_evidence(replay->policy[0], f->rule, &question);
+    question.version = f->version;
+    question.minute = f->body->minute[f->at];
     outcome was, now;
     int status = decide(replay, 0, f, &question, &was);
     if (status == REEF_OK)
@@ -367,6 +371,7 @@ int reef_replay_rows(reef_replay *replay, const reef_flow_heads *heads, const re
                      const int32_t *zone_of_name, const int32_t *rule_of_name, bool all)
 {
     int status = lay_places(replay, body);
+    replay->in_order = false;
     uint32_t at = 0;
     for (uint32_t r = 0; r < heads->runs && status == REEF_OK; r++) {
         const reef_flow_run *run = &heads->run[r];
@@ -376,10 +381,12 @@ int reef_replay_rows(reef_replay *replay, const reef_flow_heads *heads, const re
             at += run->rows;
             continue;
         }
+        reef_question question = {.protocol = run->protocol};
+        reef_policy_evidence(replay->policy[0], f.rule, &question);
         for (uint32_t end = at + run->rows; at < end && status == REEF_OK; at++) {
             f.at = at;
             f.version = body->source[at] < body->addresses4 ? 4 : 6;
-            status = replay_flow(replay, &f);
+            status = replay_flow(replay, &f, question);
         }
     }
     for (uint32_t i = 0; i < body->rows; i++)
@@ -403,27 +410,41 @@ const reef_change *reef_replay_change(const reef_replay *replay, uint32_t index)
 
 static int by_flows(const void *a, const void *b)
 {
-    const reef_detail *x = a, *y = b;
-    if (x->flows != y->flows)
-        return x->flows > y->flows ? -1 : 1;
-    return memcmp(x->address, y->address, sizeof x->address);
+    const detail_entry *x = a, *y = b;
+    if (x->change != y->change)
+        return x->change < y->change ? -1 : 1;
+    if (x->axis != y->axis)
+        return x->axis < y->axis ? -1 : 1;
+    if (x->detail.flows != y->detail.flows)
+        return x->detail.flows > y->detail.flows ? -1 : 1;
+    return memcmp(x->detail.address, y->detail.address, sizeof x->detail.address);
 }
 
-size_t reef_replay_details(const reef_replay *replay, uint32_t change, reef_detail_axis axis, reef_detail *out,
-                           size_t max)
+static size_t first_detail(const reef_replay *replay, uint32_t change, uint32_t axis)
 {
-    size_t count = 0;
-    for (uint32_t i = 0; i < replay->details; i++)
-        count += replay->detail[i].change == change && replay->detail[i].axis == axis;
-    reef_detail *found = calloc(count + 1, sizeof *found);
-    if (found == NULL)
-        return 0;
-    size_t kept = 0;
-    for (uint32_t i = 0; i < replay->details; i++)
-        if (replay->detail[i].change == change && replay->detail[i].axis == axis)
-            found[kept++] = replay->detail[i].detail;
-    qsort(found, kept, sizeof *found, by_flows);
-    memcpy(out, found, (kept < max ? kept : max) * sizeof *found);
-    free(found);
-    return count;
+    size_t low = 0, high = replay->details;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        const detail_entry *entry = &replay->detail[middle];
+        if (entry->change < change || (entry->change == change && entry->axis < axis))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+size_t reef_replay_details(reef_replay *replay, uint32_t change, reef_detail_axis axis, reef_detail *out, size_t max)
+{
+    if (!replay->in_order && replay->details > 0) {
+        qsort(replay->detail, replay->details, sizeof *replay->detail, by_flows);
+        memset(replay->detail_at, 0, replay->detail_slots * sizeof *replay->detail_at);
+        for (uint32_t i = 0; i < replay->details; i++)
+            replay->detail_at[detail_slot(replay, &replay->detail[i])] = i + 1;
+    }
+    replay->in_order = true;
+    size_t first = first_detail(replay, change, axis), end = first_detail(replay, change, (uint32_t)axis + 1);
+    for (size_t i = first; i < end && i - first < max; i++)
+        out[i - first] = replay->detail[i].detail;
+    return end - first;
 }

@@ -47,7 +47,7 @@
 #define REEF_FLOW_NAMES_MAX 65536u    /* zones and rules that one block names */
 #define REEF_CLASSIFY_BYTES_MAX (1u << 30) /* bits of one axis of one zone pair */
 #define REEF_CHANGES_MAX 65536u       /* kinds of difference that one replay tells apart */
-#define REEF_DETAILS_MAX 1048576u     /* services and addresses that are counted within them */
+#define REEF_DETAILS_MAX 131072u     /* services and addresses that are counted within them */
 
 /* Capture. */
 #define REEF_PCAPNG_INTERFACES_MAX 256

@@ -68,7 +68,6 @@ void reef_replay_sum_up(const reef_replay *replay, reef_replay_sum *sum);
 /* Borrowed until the next call with rows. */
 const reef_change *reef_replay_change(const reef_replay *replay, uint32_t index);
 /* The details of one axis, most flows first: how many there are, `max` of them in `out`. */
-size_t reef_replay_details(const reef_replay *replay, uint32_t change, reef_detail_axis axis, reef_detail *out,
-                           size_t max);
+size_t reef_replay_details(reef_replay *replay, uint32_t change, reef_detail_axis axis, reef_detail *out, size_t max);
 
 #endif
