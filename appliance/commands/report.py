@@ -42,6 +42,8 @@ def report(options: argparse.Namespace, terminal: Terminal) -> int:
     wanted = "json" if terminal.json else options.format
     if wanted == "pdf" and not options.output and terminal.tty:
         raise Failure("a PDF is nothing for a terminal", "say --output FILE", code=USAGE, name="usage")
+    if options.brief and wanted != "text":
+        raise Failure("--brief shortens the text", "leave it out, or --format", code=USAGE, name="usage")
     if options.read and (options.file or options.standard):
         raise Failure(
             "--read takes a report as it was made", "leave POLICY and --standard out", code=USAGE, name="usage"
@@ -49,7 +51,7 @@ def report(options: argparse.Namespace, terminal: Terminal) -> int:
     told = _progress(terminal)
     made = _again(options.read) if options.read else _made(options, told)
     told(f"writing {wanted}")
-    data = _rendered(made, wanted)
+    data = _rendered(made, wanted, brief=options.brief)
     if options.output:
         try:
             replace(Path(options.output), data, mode=_MODE)
@@ -146,11 +148,11 @@ def _proof(policy: Policy, query: str) -> Reading[Proof]:
     return Reading(query, at, Examiner().examine(policy, int(at)).proof)
 
 
-def _rendered(made: Report, wanted: str) -> bytes:
+def _rendered(made: Report, wanted: str, *, brief: bool) -> bytes:
     if wanted == "json":
         return (escape_json(msgspec.json.format(msgspec.json.encode(made), indent=2).decode()) + "\n").encode()
     if wanted == "text":
-        return escape_lines(render_text.render(made)).encode()
+        return escape_lines(render_text.brief(made) if brief else render_text.render(made)).encode()
     page = render_html.render(made)
     if wanted == "html":
         return page.encode()

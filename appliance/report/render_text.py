@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from appliance.report import phrases
 from appliance.report.evidence import OUTCOMES, WORDS
@@ -15,7 +15,28 @@ WIDTH = 100
 
 def render(report: Report) -> str:
     """The whole report; control characters in it are the caller's to escape."""
-    lines: list[str] = [
+    lines = _head(report)
+    for section in report.sections:
+        lines += _section(section)
+    lines += _risk(report.risk)
+    lines += _evidence(report)
+    lines += _heading("How to read this")
+    for words in phrases.HOW_TO_READ:
+        lines += _wrapped(words, "- ")
+    return _joined(lines)
+
+
+def brief(report: Report) -> str:
+    """What fits a screen or two: the figures, what to mend first, and what is not covered."""
+    return _joined([*_head(report), *_heading("Risks"), *_gaps(report.risk)])
+
+
+def _joined(lines: Iterable[str]) -> str:
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _head(report: Report) -> list[str]:
+    return [
         f"RISK AND STANDARDS REPORT: {phrases.of(report.subject)}",
         f"taken {phrases.moment(report.taken)} by Reef {report.software}; policy text SHA-256 "
         f"{report.subject.text_digest}",
@@ -24,14 +45,6 @@ def render(report: Report) -> str:
         *_summary(report),
         *_first(report),
     ]
-    for section in report.sections:
-        lines += _section(section)
-    lines += _risk(report.risk)
-    lines += _evidence(report)
-    lines += _heading("How to read this")
-    for words in phrases.HOW_TO_READ:
-        lines += _wrapped(words, "- ")
-    return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _heading(words: str) -> list[str]:
@@ -100,6 +113,10 @@ def _risk(page: RiskPage) -> Iterator[str]:
             yield from _wrapped(f"measure, stated and not checked: {measure}", "    · ")
     if not page.risks:
         yield "- none recorded"
+    yield from _gaps(page)
+
+
+def _gaps(page: RiskPage) -> Iterator[str]:
     yield "What is not covered"
     for gap in page.gaps:
         yield from _wrapped(gap, "- ")

@@ -14,6 +14,7 @@ from appliance.policy.addresses import intersection, text_of
 from appliance.policy.examine import Examiner
 from appliance.policy.model import ANY, EVERYTHING, GATEWAY, Invariant, Object, Policy, Rule, ServiceEntry
 from appliance.policy.proof import Finding
+from appliance.policy.services import words_of_entry
 from appliance.report.evidence import CannotTell
 
 TCP, UDP = 6, 17
@@ -91,6 +92,16 @@ def crossings(
         raise CannotTell(f"what crosses could not be proven: {'; '.join(proof.undecided)}")
     found = {item.rule: item for item in proof.findings if item.kind == "invariant" and item.name == _QUESTION}
     return [Crossing(rule, found[rule.id]) for rule in rules if rule.id in found]
+
+
+def question(
+    sources: Iterable[str], destinations: Iterable[str], services: tuple[ServiceEntry, ...] = EVERY_SERVICE
+) -> str:
+    """What `crossings` asks, as a person may put it into a policy for `reef check` to prove."""
+    direction = f"never: '{', '.join(sources)} -> {', '.join(destinations)}'"
+    if services == EVERY_SERVICE:
+        return f"{{{direction}}}"
+    return f"{{{direction}, service: [{', '.join(words_of_entry(entry) for entry in services)}]}}"
 
 
 def port(number: int, protocol: int = TCP) -> ServiceEntry:

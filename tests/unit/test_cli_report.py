@@ -33,6 +33,16 @@ def test_a_text_is_judged_and_says_that_it_runs_nowhere(capfdbinary: pytest.Capt
     assert "CANNOT BE EVALUATED" in out.decode()
 
 
+def test_brief_is_its_first_page(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    _, whole, _ = run(capfdbinary, MINISTRY, "--fail-on", "never")
+    code, out, _ = run(capfdbinary, MINISTRY, "--brief")
+    assert code == 0
+    text = out.decode()
+    assert "What to mend first" in text and "What is not covered" in text
+    assert len(text.splitlines()) < len(whole.splitlines()) / 5
+    assert "SHA-256 " not in text.split("Of 160 clauses")[1]
+
+
 def test_json_is_the_whole_report(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     code, out, _ = run(capfdbinary, MINISTRY, "--json")
     made = msgspec.json.decode(out, type=Report)
@@ -89,6 +99,7 @@ def test_what_is_no_report_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
+        ((MINISTRY, "--brief", "--format", "html"), 2, "--brief shortens the text"),
         (("--read", "/nowhere/report.json"), 1, "No such file"),
         (("--read", "x.json", MINISTRY), 2, "leave POLICY and --standard out"),
         (("--instance", "/nowhere/instance.json"), 3, "is a gateway running here?"),

@@ -42,7 +42,14 @@ def no_way_in(facts: Facts, _: float) -> Result:
     if not inside:
         raise NothingToJudge("no inner zone is behind this gateway", (_shows(facts, inner=inside),))
     wrong = [crossing.words for crossing in traffic.crossings(policy, facts.taken, outside, inside)]
-    shown = _shows(facts, external=outside, inner=inside, permits=len(traffic.permits(policy)), crossing=wrong)
+    shown = _shows(
+        facts,
+        asked=traffic.question(outside, inside),
+        external=outside,
+        inner=inside,
+        permits=len(traffic.permits(policy)),
+        crossing=wrong,
+    )
     return judged(
         wrong,
         "No permit lets the outside open a connection to an inner zone.",
@@ -80,7 +87,7 @@ def dmz_contained(facts: Facts, _: float) -> Result:
         raise NothingToJudge("no zone has the role dmz", (_shows(facts, dmz=dmz),))
     found = traffic.crossings(policy, facts.taken, dmz, inside, which=traffic.unbounded)
     wrong = [crossing.words for crossing in found]
-    shown = _shows(facts, dmz=dmz, inner=inside, unbounded=wrong)
+    shown = _shows(facts, asked=traffic.question(dmz, inside), unbounded=wrong)
     return judged(
         wrong,
         "A host of the screened zone that falls cannot open arbitrary connections inwards.",
@@ -137,7 +144,7 @@ def guests_apart(facts: Facts, _: float) -> Result:
         wrong,
         "Guests reach no inner zone.",
         "These permits let guests into an inner zone:",
-        _shows(facts, guest=guests, inner=others, crossing=wrong),
+        _shows(facts, asked=traffic.question(guests, others), crossing=wrong),
     )
 
 
@@ -154,7 +161,11 @@ def cleartext(facts: Facts, _: float) -> Result:
         wrong,
         "Telnet, FTP, TFTP, the r-commands and SNMP do not cross the external border.",
         "Protocols that carry passwords in the clear may cross the external border:",
-        _shows(facts, external=outside, crossing=wrong),
+        _shows(
+            facts,
+            asked=[traffic.question(outside, inside, CLEARTEXT), traffic.question(inside, outside, CLEARTEXT)],
+            crossing=wrong,
+        ),
     )
 
 
@@ -167,7 +178,7 @@ def shares(facts: Facts, _: float) -> Result:
         wrong,
         "File shares, remote desktops, directories and databases cannot be reached from outside.",
         "The outside reaches file shares, remote desktops, directories or databases:",
-        _shows(facts, external=outside, crossing=wrong),
+        _shows(facts, asked=traffic.question(outside, inside, SHARES), crossing=wrong),
     )
 
 
@@ -179,7 +190,7 @@ def gateway_shut(facts: Facts, _: float) -> Result:
         wrong,
         "From outside no TCP connection to the gateway itself is allowed.",
         "The outside may open TCP connections to the gateway itself:",
-        _shows(facts, external=outside, crossing=wrong),
+        _shows(facts, asked=traffic.question(outside, (GATEWAY,), ANY_TCP), crossing=wrong),
     )
 
 
@@ -214,7 +225,7 @@ def outbound_bounded(facts: Facts, _: float) -> Result:
         wrong,
         "What leaves is limited to named services.",
         "These permits let everything out:",
-        _shows(facts, external=outside, permits=len(traffic.permits(policy)), unbounded=wrong),
+        _shows(facts, asked=traffic.question(inside, outside), permits=len(traffic.permits(policy)), unbounded=wrong),
     )
 
 
@@ -246,7 +257,9 @@ def mail_by_relay(facts: Facts, _: float) -> Result:
         wrong,
         "Mail leaves from named hosts only, if at all.",
         "Every host of a zone may send mail straight to the outside:",
-        _shows(facts, external=outside, permits=len(traffic.permits(policy)), unnamed=wrong),
+        _shows(
+            facts, asked=traffic.question(inside, outside, MAIL), permits=len(traffic.permits(policy)), unnamed=wrong
+        ),
     )
 
 
@@ -262,7 +275,9 @@ def names_by_resolver(facts: Facts, _: float) -> Result:
         wrong,
         "Names are asked of named resolvers only.",
         "Every resolver of the world may be asked, which also carries data out:",
-        _shows(facts, external=outside, permits=len(traffic.permits(policy)), unnamed=wrong),
+        _shows(
+            facts, asked=traffic.question(inside, outside, NAMES), permits=len(traffic.permits(policy)), unnamed=wrong
+        ),
     )
 
 
@@ -276,7 +291,12 @@ def icmp_narrow(facts: Facts, _: float) -> Result:
         wrong,
         "ICMP from outside is limited to named types.",
         "Every ICMP type may come in from outside:",
-        _shows(facts, external=outside, permits=len(traffic.permits(policy)), every_type=wrong),
+        _shows(
+            facts,
+            asked=traffic.question(outside, inside, PINGS),
+            permits=len(traffic.permits(policy)),
+            every_type=wrong,
+        ),
     )
 
 

@@ -113,6 +113,17 @@ def test_people_that_nobody_feeds_are_not_a_pass() -> None:
         evaluate("people_known", within("sets", sets=(empty,))(SOUND))
 
 
+@pytest.mark.parametrize(
+    "check", ["no_way_in", "gateway_shut", "mail_by_relay", "icmp_narrow", "shares", "guests_apart"]
+)
+def test_what_was_asked_of_the_prover_can_be_asked_again(check: str) -> None:
+    """The invariant in the evidence, put into the policy, is understood as it stands."""
+    shown = evaluations()[check](SOUND, 0).evidence[0]
+    asked = msgspec.json.decode(shown.value)["asked"]
+    facts = facts_of(SITE.replace("invariants:\n", f"invariants:\n  - {{id: Q-1, {asked[1:]}\n"))
+    assert "Q-1" in [item.id for item in facts.policy.known().invariants]
+
+
 def test_a_judgement_without_evidence_is_an_error() -> None:
     with pytest.raises(ValueError, match="without evidence"):
         judged([], "good", "bad")
