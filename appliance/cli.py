@@ -421,6 +421,7 @@ def _report_verb(tree: _Tree) -> None:
     report.add_argument(
         "--format", choices=["text", "json", "html", "pdf"], default="text", help="how to write it (default: text)"
     )
+    report.add_argument("--brief", action="store_true", help="as text: only the figures and what to mend")
     report.add_argument("--output", metavar="FILE", help="write it there, readable by you alone (default: print it)")
     report.add_argument("--read", metavar="FILE", help="write a report again that was kept as JSON (- reads it)")
     report.add_argument(
