@@ -246,13 +246,14 @@ static bool tell(struct comparison *c, const struct cell *cell)
     struct reef_agree_answer *answer = c->answer;
     uint64_t hash = 1;
     for (unsigned side = 0; side < 2; side++) {
+        bool skipping = false;
         hash = mix(hash, cell->count[side]);
         for (size_t i = 0; i < cell->count[side]; i++) {
-            const struct held *held = &c->arena[cell->start[side] + i];
-            const struct reef_agree_row *row = &c->programs[side]->rows[held->row];
-            hash = mix(hash, row->leaf);
-            if (skips(row))
-                hash = mix(mix(hash, held->row), row->then);
+            uint32_t at = c->arena[cell->start[side] + i].row;
+            const struct reef_agree_row *row = &c->programs[side]->rows[at];
+            /* Behind a row that skips it matters where the others stand. */
+            skipping = skipping || skips(row);
+            hash = mix(hash, skipping ? (uint64_t)row->leaf << 32 | at : row->leaf);
         }
     }
     if (!remember(c, hash))
@@ -274,12 +275,30 @@ static bool tell(struct comparison *c, const struct cell *cell)
     return true;
 }
 
+struct stack {
+    struct cell *cells;
+    size_t room;
+};
+
+static bool deepen(struct stack *stack, size_t depth)
+{
+    if (depth <= stack->room)
+        return true;
+    size_t room = stack->room ? stack->room * 2 : 64;
+    struct cell *cells = realloc(stack->cells, room * sizeof *cells);
+    if (cells == NULL)
+        return false;
+    stack->cells = cells, stack->room = room;
+    return true;
+}
+
 /* Cut the cell on top of the stack until it is decided. The stack is depth first, so the arena is one, too. */
-static int run(struct comparison *c, struct cell *stack, size_t depth)
+static int run(struct comparison *c, struct stack *stack)
 {
     struct reef_agree_answer *answer = c->answer;
+    size_t depth = 1;
     while (depth > 0) {
-        struct cell cell = stack[--depth];
+        struct cell cell = stack->cells[--depth];
         c->used = cell.start[1] + cell.count[1];
         uint64_t cost = cell.count[0] + cell.count[1] + 1;
         if (answer->budget < cost)
@@ -296,9 +315,11 @@ static int run(struct comparison *c, struct cell *stack, size_t depth)
         }
         if (depth + 2 > DEPTH_MAX)
             return REEF_OK;
+        if (!deepen(stack, depth + 2))
+            return REEF_NOMEM;
         /* The rows of both halves lie one behind the other; the second half is looked at first. */
         for (unsigned half = 0; half < 2; half++) {
-            struct cell *part = &stack[depth++];
+            struct cell *part = &stack->cells[depth++];
             *part = cell;
             if (half == 0)
                 part->box[axis].last = cut - 1;
@@ -354,7 +375,7 @@ static int prepare(struct comparison *c, const struct reef_agree_space *space)
 {
     c->spans = calloc(space->interval_count + 1, sizeof *c->spans);
     c->values = calloc(space->values_count + 1, sizeof *c->values);
-    c->told_room = 1 << 15;
+    c->told_room = 1 << 12;
     c->told = calloc(c->told_room, sizeof *c->told);
     if (c->spans == NULL || c->values == NULL || c->told == NULL)
         return REEF_NOMEM;
@@ -380,13 +401,13 @@ int reef_agree(const struct reef_agree_space *space, const struct reef_agree_pro
     struct comparison c = {.programs = {one, other}, .answer = answer};
     answer->cell_count = answer->residue_count = 0;
     answer->complete = 0;
-    struct cell *stack = calloc(DEPTH_MAX, sizeof *stack);
-    int status = stack == NULL ? REEF_NOMEM : prepare(&c, space);
+    struct stack stack = {NULL, 0};
+    int status = deepen(&stack, 1) ? prepare(&c, space) : REEF_NOMEM;
     if (status == REEF_OK)
-        status = begin(&c, space, &stack[0]);
+        status = begin(&c, space, &stack.cells[0]);
     if (status == REEF_OK)
-        status = run(&c, stack, 1);
-    free(stack);
+        status = run(&c, &stack);
+    free(stack.cells);
     free(c.spans);
     free(c.values);
     free(c.told);
