@@ -134,3 +134,17 @@ def test_every_rendered_table_is_what_nft_itself_accepts() -> None:
                 input=render(ruleset), text=True, capture_output=True, check=False,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
+
+
+def test_nft_reads_what_this_kernel_may_lack() -> None:
+    """Queues and flowtables are for other kernels; their words, and every name, are for nft wherever it runs."""
+    policy = random_policy(random.Random(6), rules=30)
+    ruleset = compile_policy(policy, generation=1, capabilities=frozenset({"queue", "flowtable"}), now=NOW).ruleset
+    assert ruleset.flowtables
+    with Wire(raw=False) as wire:
+        done = subprocess.run(
+            ["ip", "netns", "exec", wire.name, "nft", "-c", "-f", "-"],
+            input=delta(None, ruleset), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    refused = [line for line in done.stderr.splitlines() if "Error:" in line]
+    assert all("Could not process rule" in line for line in refused), refused
