@@ -19,11 +19,11 @@ from itertools import chain
 from typing import NamedTuple
 
 from appliance.policy.decide import DEFAULT, World
-from appliance.policy.lower import Lowering, service_boxes
-from appliance.policy.model import ANY, Policy, Rule
+from appliance.policy.lower import Lowering
+from appliance.policy.model import ANY, Policy, Rule, ServiceEntry
 from appliance.policy.proof import Change, Difference
 from appliance.policy.prove import ACTIONS, BUDGET, align
-from appliance.policy.regions import View, own_conditions
+from appliance.policy.regions import MAX_REGIONS, View, own_conditions
 from appliance.policy.space import Entry, Vocabulary, conditional, vocabulary, zone_pairs
 from ctypes_ext import boxes
 from ctypes_ext.boxes import BudgetEnded, Space
@@ -89,6 +89,10 @@ class Comparison:
                 doubts.append(f"{names}: a rule above falls into too many pieces")
                 continue
             changes = self.changes(part)
+            if len(changes) == MAX_REGIONS:
+                doubts.append(
+                    f"`{changes[0].new_rule}`: only the first {MAX_REGIONS:,} zone pairs and services are told"
+                )
             kind = "opened" if changes[0].new_action == "allow" else "closed"
             if "allow" not in (changes[0].old_action, changes[0].new_action):
                 kind = "other"
@@ -218,7 +222,8 @@ def meeting(runs: list[Run], words: Vocabulary) -> list[Run]:
     changed = [(run.side, rule) for run in runs if run.side != boxes.BOTH for rule in run.rules]
     if len(changed) > MAX_CHANGED:
         return runs
-    areas = list({_area(words, rule, side): None for side, rule in changed})
+    areas = [(zone_pairs(words, rule.sources, rule.destinations, side), rule.services) for side, rule in changed]
+    wanted: dict[tuple[tuple[str, ...], tuple[str, ...]], list[ServiceEntry]] = {}
     known: dict[tuple[tuple[str, ...], tuple[str, ...], int], bool] = {}
     found: list[Run] = []
     for run in runs:
@@ -230,8 +235,12 @@ def meeting(runs: list[Run], words: Vocabulary) -> list[Run]:
             key = (rule.sources, rule.destinations, id(rule.services))
             meets = known.get(key)
             if meets is None:
-                own = _area(words, rule, run.side)
-                meets = known[key] = any(_meet(own, area) for area in areas)
+                entries = wanted.get(key[:2])
+                if entries is None:
+                    own = zone_pairs(words, rule.sources, rule.destinations, run.side)
+                    entries = [entry for pairs, services in areas if _zones_meet(own, pairs) for entry in services]
+                    wanted[key[:2]] = entries
+                meets = known[key] = any(_services_meet(a, b) for a in rule.services for b in entries)
             if meets:
                 kept.append(rule)
         if kept:
@@ -239,24 +248,17 @@ def meeting(runs: list[Run], words: Vocabulary) -> list[Run]:
     return found
 
 
-Area = tuple[tuple[int, ...], tuple[int, ...]]
-
-
-def _area(words: Vocabulary, rule: Rule, side: int) -> Area:
-    """The boxes of zone pairs and of services of a rule."""
-    service = (*service_boxes(rule.services, 4), *service_boxes(rule.services, 6))
-    return tuple(zone_pairs(words, rule.sources, rule.destinations, side)), service
-
-
-def _meet(a: Area, b: Area) -> bool:
-    return all(
-        any(
-            mine[i] <= other[j + 1]
-            and other[j] <= mine[i + 1]
-            and mine[i + 2] <= other[j + 3]
-            and other[j + 2] <= mine[i + 3]
-            for i in range(0, len(mine), 4)
-            for j in range(0, len(other), 4)
-        )
-        for mine, other in zip(a, b, strict=True)
+def _zones_meet(a: list[int], b: list[int]) -> bool:
+    """Whether two lists of boxes of zone pairs share a pair."""
+    return any(
+        a[i] <= b[j + 1] and b[j] <= a[i + 1] and a[i + 2] <= b[j + 3] and b[j + 2] <= a[i + 3]
+        for i in range(0, len(a), 4)
+        for j in range(0, len(b), 4)
     )
+
+
+def _services_meet(a: ServiceEntry, b: ServiceEntry) -> bool:
+    """Whether two services may share a packet; ports of protocols without ports are all ports."""
+    if a.protocol is None or b.protocol is None:
+        return True
+    return a.protocol == b.protocol and a.ports[0] <= b.ports[1] and b.ports[0] <= a.ports[1]

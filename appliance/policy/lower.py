@@ -59,28 +59,18 @@ class Lowering:
         self._people_lists: list[list[tuple[int, int]]] = [[(0, len(vocabulary.people) - 1)]]
 
     def add(self, rules: Sequence[Rule], numbers: Sequence[int], side: int, policy: Policy) -> None:
-        """The rows of rules that stand at positions `numbers`. Rows of one call are in order.
-
-        Columns are made one after the other, each by a few calls for all rules.
-        """
+        """The rows of rules that stand at positions `numbers`: the plain ones column by column, each column by a few
+        calls for all rules; the others one by one."""
         special = [at for at, rule in enumerate(rules) if conditional(rule)]
-        if special:
-            self._mixed(rules, numbers, side, policy, special)
-        else:
+        if not special:
             self._plain(rules, numbers, side)
-
-    def _mixed(
-        self, rules: Sequence[Rule], numbers: Sequence[int], side: int, policy: Policy, special: Sequence[int]
-    ) -> None:
-        """Runs of plain rules, and between them those that need more than one look."""
-        before = 0
+            return
+        plain = bytearray(b"\1") * len(rules)
         for at in special:
-            if before < at:
-                self._plain(rules[before:at], numbers[before:at], side)
+            plain[at] = 0
+        self._plain(list(compress(rules, plain)), list(compress(numbers, plain)), side)
+        for at in special:
             self._conditional(numbers[at], Entry(rules[at], side, policy))
-            before = at + 1
-        if before < len(rules):
-            self._plain(rules[before:], numbers[before:], side)
 
     def _plain(self, rules: Sequence[Rule], numbers: Sequence[int], side: int) -> None:
         rows = _PLAIN_ROW * len(rules)
@@ -165,7 +155,7 @@ class Lowering:
 
     def lists(self) -> Lists:
         """Everything that the rows name, packed."""
-        four, six, four_end, six_end = _packed_addresses([self._addresses[key] for key in self._address_number])
+        addresses = _packed_addresses([self._addresses[key] for key in self._address_number])
         pair, pair_end = array("i"), array("I")
         for sources, destinations, side in self._pairs:
             pair.extend(zone_pairs(self.vocabulary, sources, destinations, side))
@@ -173,18 +163,17 @@ class Lowering:
         service, service4_end, service6_end = array("i"), array("I"), array("I")
         for key in self._service_number:
             entries = self._services[key]
-            service.extend(service_boxes(entries, 4))
+            four = service_boxes(entries, 4)
+            service.extend(four)
             service4_end.append(len(service) // 4)
-            service.extend(service_boxes(entries, 6))
+            service.extend(service_boxes(entries, 6) if names_icmp(entries) else four)
             service6_end.append(len(service) // 4)
         people, people_end = array("i"), array("I")
         for intervals in self._people_lists:
             for interval in intervals:
                 people.extend(interval)
             people_end.append(len(people) // 2)
-        return Lists(
-            four, six, four_end, six_end, pair, pair_end, service, service4_end, service6_end, people, people_end
-        )
+        return Lists(*addresses, pair, pair_end, service, service4_end, service6_end, people, people_end)
 
 
 def _numbers(known: dict[Key, int], keys: list[Key]) -> array[int]:
@@ -210,6 +199,11 @@ def _packed_addresses(
     ends = list(accumulate(map(len, lists)))
     six_end = array("I", map(sixes.__getitem__, ends))
     return four, six, array("I", map(sub, ends, six_end)), six_end
+
+
+def names_icmp(entries: Sequence[ServiceEntry]) -> bool:
+    """Whether services of IPv4 and IPv6 differ."""
+    return any(entry.protocol in (ICMP, ICMPV6) for entry in entries)
 
 
 def service_boxes(entries: Sequence[ServiceEntry], version: int) -> list[int]:
@@ -240,6 +234,6 @@ def service_boxes(entries: Sequence[ServiceEntry], version: int) -> list[int]:
                 )
         else:
             plain.append((base, base + 65535))
-    for interval in merged(plain):
+    for interval in merged(plain) if len(plain) > 1 else plain:
         found += (*interval, *PORTS)
     return found

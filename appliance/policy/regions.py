@@ -15,7 +15,7 @@ from appliance.policy.times import zone as time_zone
 from ctypes_ext import boxes
 from ctypes_ext.boxes import Box, Space
 
-MAX_REGIONS = 256  # of one box
+MAX_REGIONS = 4096  # of one box
 Interval = tuple[int, int]
 
 

@@ -325,9 +325,9 @@ static bool sound(const reef_box_lists *lists)
     return true;
 }
 
-static bool sound_row(const reef_space *space, const reef_box_lists *lists, const reef_box_row *row, int32_t before)
+static bool sound_row(const reef_space *space, const reef_box_lists *lists, const reef_box_row *row)
 {
-    return row->rule >= before && (uint32_t)row->rule < space->rules && row->pair < lists->pairs &&
+    return row->rule >= 0 && (uint32_t)row->rule < space->rules && row->pair < lists->pairs &&
            row->source < lists->addresses && row->destination < lists->addresses && row->service < lists->services &&
            row->people < lists->peoples;
 }
@@ -433,12 +433,11 @@ static int expand_rows(reef_space *space, const reef_box_lists *lists, const ree
     uint32_t number = 0;
     for (uint32_t i = 0; status == REEF_OK && i < count; i++) {
         const reef_box_row *row = &rows[i];
-        int32_t before = i > 0 ? rows[i - 1].rule : 0;
-        if (!sound_row(space, lists, row, before)) {
+        if (!sound_row(space, lists, row)) {
             status = REEF_INVALID;
             break;
         }
-        number = i > 0 && row->rule == before ? number + 1 : 0;
+        number = i > 0 && row->rule == rows[i - 1].rule ? number + 1 : 0;
         uint32_t first = row->service == 0 ? 0 : lists->service6_end[row->service - 1];
         uint32_t middle = lists->service4_end[row->service], end = lists->service6_end[row->service];
         status = expand(space, lists, row, number, ranks.four, lists->four_end, first, middle - first);

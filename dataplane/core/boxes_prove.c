@@ -34,7 +34,11 @@ static void show(reef_finding *finding, const reef_box *box, const reef_entry *e
 
 static void name_other(reef_space *space, reef_finding *finding, int32_t rule)
 {
-    if (rule != REEF_NO_RULE) {
+    if (rule == REEF_NO_RULE) {
+        for (uint32_t i = 0; i < finding->others && i < REEF_OTHERS_MAX; i++)
+            if (finding->other[i] == REEF_NO_RULE)
+                return;
+    } else {
         if (space->stamp[rule] == space->now_stamp)
             return;
         space->stamp[rule] = space->now_stamp;
@@ -70,7 +74,10 @@ static uint32_t certain(rule_proof *proof, reef_walk *walk, int further)
     return some;
 }
 
-enum { LOOK_FURTHER = 8 }; /* entries looked at for one that has all of a box, before one such is searched */
+enum {
+    LOOK_FURTHER = 8, /* entries looked at for one that has all of a box, before one such is searched */
+    FEW = 64,         /* entries of a rule that are looked through without the tree */
+};
 
 /* An entry of a rule above that takes something of a box for certain; one that takes all if there is one. */
 static uint32_t hiding(rule_proof *proof, const reef_box *box)
@@ -153,6 +160,28 @@ static uint32_t otherwise(rule_proof *proof, const reef_box *box, uint64_t key, 
     return best == bound ? REEF_NO_ENTRY : (uint32_t)best;
 }
 
+/* An entry of a rule that takes something of a box for certain. */
+static const reef_entry *entry_of(reef_space *space, const reef_box *box, int32_t rule)
+{
+    uint32_t i = rule == 0 ? 0 : space->rule_end[rule - 1];
+    if (space->rule_end[rule] - i > FEW) {
+        reef_walk walk;
+        reef_walk_start(&walk, space, box);
+        walk.from = walk.to = rule;
+        for (uint32_t found; (found = reef_walk_next(&walk)) != REEF_NO_ENTRY;)
+            if (!space->entry[found].optional && !space->entry[found].unsure)
+                return &space->entry[found];
+        return NULL;
+    }
+    for (; i < space->rule_end[rule]; i++) {
+        const reef_entry *entry = &space->entry[space->rule_entry[i]];
+        space->steps++;
+        if (!entry->optional && !entry->unsure && reef_boxes_meet(box, &entry->box))
+            return entry;
+    }
+    return NULL;
+}
+
 /* Is all of a box in the entries of some rules? REEF_OK: yes; REEF_UNSUPPORTED: no, and `left` is in none. */
 static int covered(reef_space *space, const reef_box *box, const int32_t *rules, uint32_t count, uint64_t limit,
                    reef_box *left)
@@ -164,17 +193,8 @@ static int covered(reef_space *space, const reef_box *box, const int32_t *rules,
             status = REEF_END;
         const reef_piece piece = space->piece[--space->pieces];
         const reef_entry *taker = NULL;
-        for (uint32_t r = 0; r < count && taker == NULL; r++) {
-            uint32_t i = rules[r] == 0 ? 0 : space->rule_end[rules[r] - 1];
-            for (; i < space->rule_end[rules[r]]; i++) {
-                const reef_entry *entry = &space->entry[space->rule_entry[i]];
-                space->steps++;
-                if (!entry->optional && !entry->unsure && reef_boxes_meet(&piece.box, &entry->box)) {
-                    taker = entry;
-                    break;
-                }
-            }
-        }
+        for (uint32_t r = 0; r < count && taker == NULL; r++)
+            taker = entry_of(space, &piece.box, rules[r]);
         int32_t second;
         reef_box common;
         if (taker != NULL) {
@@ -514,7 +534,7 @@ int reef_space_prove(reef_space *space, uint64_t budget, uint64_t share, uint32_
             continue;
         }
         status = prove_rule(space, (int32_t)rule, limit, conflicts);
-        space->dirty[rule] = 0;
+        space->dirty[rule] = space->steps >= budget; /* what had its share and did not end is not tried again */
     }
     *used = space->steps;
     *findings = space->finding;

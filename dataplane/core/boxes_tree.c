@@ -6,7 +6,7 @@
 
 #include "boxes_internal.h"
 
-enum { LEAF = 4, SAMPLES = 24 };
+enum { LEAF = 4, SAMPLES = 16 };
 
 static uint32_t new_node(reef_space *space)
 {
@@ -61,13 +61,16 @@ static bool choose_cut(const reef_space *space, const reef_node *node, uint32_t 
     for (int axis = 0; axis < REEF_AXES; axis++) {
         if (node->low[axis] == node->high[axis])
             continue;
-        int32_t low[SAMPLES], high[SAMPLES];
+        int32_t low[SAMPLES], high[SAMPLES], least_high = INT32_MAX, most_low = INT32_MIN;
         for (int i = 0; i < samples; i++) {
             low[i] = space->entry[number[i]].box.low[axis];
             high[i] = space->entry[number[i]].box.high[axis];
+            least_high = high[i] < least_high ? high[i] : least_high;
+            most_low = low[i] > most_low ? low[i] : most_low;
         }
+        if (most_low <= least_high)
+            continue; /* all of them share a value: any plane is straddled */
         sort_small(low, samples);
-        sort_small(high, samples);
         for (int tried = 1; tried <= 3; tried++) {
             int32_t at = low[samples * tried / 4];
             int below = 0, above = 0;

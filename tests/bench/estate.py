@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 
 import msgspec
 
@@ -78,7 +79,13 @@ def _services(rng: random.Random) -> tuple[ServiceEntry, ...]:
     if rng.random() < 0.02:
         return (ServiceEntry(rng.choice((6, 17))),)
     ports = rng.sample(PORTS, rng.choice((1, 1, 2)))
-    return tuple(ServiceEntry(rng.choice((6, 6, 17)), ports=(port, port)) for port in ports)
+    return _service(tuple((rng.choice((6, 6, 17)), port) for port in ports))
+
+
+@cache
+def _service(ports: tuple[tuple[int, int], ...]) -> tuple[ServiceEntry, ...]:
+    """Equal words are one value, as the parser has it."""
+    return tuple(ServiceEntry(protocol, ports=(port, port)) for protocol, port in ports)
 
 
 def _side(rng: random.Random, zone: str) -> AddressSet:

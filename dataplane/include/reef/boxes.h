@@ -50,7 +50,7 @@ typedef struct reef_box_rule {
  * whatever else is true. Of a row that is unsure nothing is claimed, nor of what it meets. */
 enum { REEF_ROW_PLAIN = 0, REEF_ROW_OPTIONAL = 1, REEF_ROW_UNSURE = 2 };
 
-/* A row: one product of lists, part of rule `rule`. Rows are in the order of their rules. */
+/* A row: one product of lists, part of rule `rule`. The rows of one rule follow each other. */
 typedef struct reef_box_row {
     int32_t rule;
     uint32_t pair, source, destination, service, people; /* numbers of lists */
