@@ -131,6 +131,8 @@ class Gateway:
                 for words in self.missing:
                     self._log(f"not set: {words}")
         self._publish()
+        if wanted is not None and self.found_loaded and self._rules.outdated(wanted.bundle.ruleset):
+            self._attached = set()  # to be settled at once
 
     def _boot(self, held: Marker | None, wanted: Running) -> Running | None:
         """Load the confirmed generation. On a kernel that does not take it (another one than yesterday's) nothing is

@@ -29,6 +29,8 @@ CHAIN_TABLE, CHAIN_NAME = 1, 3
 _ENOENT = 2
 
 _MARKER = re.compile(r"generation_(\d+)_([0-9a-f]{16})")
+# An element of a set of interfaces as nft lists it; one that is no more has a bare number.
+_OF_INTERFACES = re.compile(r'0x[0-9a-f]{8}(?: \. (?:"[^"]*"|\d+))+')
 _QUOTED = re.compile('"([^"]*)"')
 _ADDRESS_KEYS = ("type ipv4_addr", "type ipv6_addr")
 
@@ -133,6 +135,18 @@ class Rules:
             if by_index(declared):
                 batch.append(refill(TABLE, name, declared))
         self.load("\n".join([*batch, ""]))
+
+    def outdated(self, ruleset: Ruleset) -> bool:
+        """Whether an interface came or was made anew since the table got its interfaces."""
+        for name, declared in present_devices(ruleset).sets.items():
+            if by_index(declared):
+                try:
+                    listed = self._nftables.listing(f"list set inet {TABLE} {name}")
+                except NftablesError:
+                    return False  # somebody took it away: that is drift
+                if set(_OF_INTERFACES.findall(listed)) != declared.elements.keys():
+                    return True
+        return False
 
     def held(self) -> Marker | None:
         """The generation that the kernel's table says it is; None without a table or without exactly one marker."""

@@ -304,6 +304,14 @@ def test_an_interface_that_is_made_anew_carries_decided_connections_again(stand:
     stand.apply(policy(rule("R-1")))
     assert '"lan0" . "wan0"' in held()
     assert "all of generation" not in stand.words()
+    # One that was made anew while applyd was dead is found when it starts.
+    stand.kill("applyd")
+    stand.sh("ip link delete lan0")
+    stand.sh("ip link add lan0 type veth peer name lan0p && ip link set lan0 up && ip link set lan0p up")
+    assert '"lan0"' not in held()
+    stand.start("applyd")
+    until(lambda: '"lan0" . "wan0"' in held(), "the new interface is in the set")
+    assert "generation 2 is in the kernel already" in stand.words()
 
 
 def test_only_those_who_may_are_answered(stand: Stand) -> None:
