@@ -9,47 +9,22 @@ import msgspec
 import pytest
 
 from appliance.control.readback import snapshot
-from appliance.policy.compile import Compiled
 from appliance.policy.decide import Packet, World, decide
 from appliance.policy.delta import delta
-from appliance.policy.model import AddressSet, Policy, Range, Rule, ServiceEntry
 from appliance.policy.readback.equivalence import Equivalence, Intent, equivalence
 from appliance.policy.readback.registers import ROUTED_BACK
 from appliance.policy.ruleset import Ruleset
 from tests.netns.wire import Wire
-from tests.policies import NOW, host, line_network, random_policy, zones
-from tests.readback import compiled_intent
+from tests.policies import NOW, random_policy
+from tests.readback import FAR, GUEST, compiled_intent, small
 
 POLICIES = 14
-GENERATION = 5
-GUEST, FAR = host(random.Random(1), 4, "gst0"), line_network("wan0", 4).first + 20
-PORTS = (22, 80, 443, 8443, 9000)
 
 
 def examined(wire: Wire, intent: Intent) -> Equivalence:
     with wire.inside():
         found = snapshot(intent.sysctls)
     return equivalence(found, intent)
-
-
-def host_rule(number: int, port: int, action: str = "allow") -> Rule:
-    return Rule(
-        id=f"R-{number}",
-        number=number,
-        sources=("guest",),
-        destinations=("internet",),
-        source=AddressSet((Range(4, GUEST, GUEST),)),
-        destination=AddressSet((Range(4, FAR, FAR),)),
-        services=(ServiceEntry(6, ports=(port, port)),),
-        action="deny" if action == "deny" else "allow",
-    )
-
-
-def small() -> tuple[Compiled, Intent]:
-    """Five flows of one guest, each with a rule of its own; the last is denied."""
-    rules = [host_rule(number + 1, port) for number, port in enumerate(PORTS[:-1])]
-    rules.append(host_rule(len(PORTS), PORTS[-1], "deny"))
-    return compiled_intent(Policy(site="small", zones=zones(), rules=tuple(rules)), GENERATION)
 
 
 def test_random_policies_are_read_back_as_what_they_mean() -> None:
