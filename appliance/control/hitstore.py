@@ -90,6 +90,8 @@ class HitStore:
         self._log = log
         self._rules: dict[str, _Known] = {}
         self._last: Moment | None = None
+        # (first day, hits since then by rule) of the window asked last: adding a million rows up takes its time.
+        self._recent: tuple[int, dict[int, int]] | None = None
         self._db = self._open()
 
     def close(self) -> None:
@@ -114,6 +116,7 @@ class HitStore:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
             db.execute("PRAGMA journal_size_limit=4194304")
+            db.execute("PRAGMA cache_size=-32768")  # KiB: all of it, for ten thousand rules
             db.execute(f"PRAGMA max_page_count={_PAGES}")
             (kept,) = db.execute("PRAGMA user_version").fetchone()
             if kept not in (0, _FORMAT):
@@ -127,6 +130,7 @@ class HitStore:
         return db
 
     def _load(self, db: sqlite3.Connection) -> None:
+        self._recent = None
         self._rules = {
             name: _Known(number, (packets, octets), hits, total, first, last)
             for number, name, packets, octets, hits, total, first, last in db.execute("SELECT * FROM rule")
@@ -210,6 +214,7 @@ class HitStore:
 
     def _remember(self, db: sqlite3.Connection) -> None:
         """Take over the moments that the database has now."""
+        self._recent = None
         for name, first, last in db.execute("SELECT id, first, last FROM rule"):
             self._rules[name].first, self._rules[name].last = first, last
 
@@ -238,6 +243,8 @@ class HitStore:
                 known.first = known.first or at
                 known.last = max(known.last, at)
                 days.append((day, known.number, packets))
+                if self._recent is not None:  # today is in every window
+                    self._recent[1][known.number] = self._recent[1].get(known.number, 0) + packets
             changed.append(known)
         db.executemany(
             "UPDATE rule SET packets = ?, bytes = ?, hits = ?, octets = ?, first = ?, last = ? WHERE number = ?",
@@ -281,6 +288,7 @@ class HitStore:
 
     def _prune(self, db: sqlite3.Connection, now: float) -> None:
         """Fold old days into their month, and forget what is older than the retention."""
+        self._recent = None
         recent = int(now // DAY) - _DAYS
         old = db.execute("SELECT day, rule, hits FROM day WHERE day < ? AND day % 30 != 0", (recent,)).fetchall()
         db.execute("DELETE FROM day WHERE day < ? AND day % 30 != 0", (recent,))
@@ -302,9 +310,7 @@ class HitStore:
         begin = now - window
         rows = self._db.execute("SELECT begin, end, why FROM watch ORDER BY number").fetchall()
         watched = watching.common(watching.union((first, last) for first, last, _ in rows), [(begin, now)])
-        recent = dict(
-            self._db.execute("SELECT rule, sum(hits) FROM day WHERE day >= ? GROUP BY rule", (int(begin // DAY),))
-        )
+        recent = self._recent_hits(int(begin // DAY))
         spells: dict[int, list[tuple[str, float, float, int]]] = {}
         for rule, meaning, first, last, hits in self._db.execute(
             "SELECT rule, meaning, begin, coalesce(end, ?), hits FROM spell ORDER BY number", (now,)
@@ -341,6 +347,13 @@ class HitStore:
             gaps=_gaps(rows, watched, begin, now),
             rules=tuple(found),
         )
+
+    def _recent_hits(self, first: int) -> dict[int, int]:
+        """Hits since a day, by rule."""
+        if self._recent is None or self._recent[0] != first:
+            counted = self._db.execute("SELECT rule, sum(hits) FROM day WHERE day >= ? GROUP BY rule", (first,))
+            self._recent = first, dict(counted)
+        return self._recent[1]
 
 
 def _add_days(db: sqlite3.Connection, counted: list[tuple[int, int, int]]) -> None:

@@ -82,6 +82,13 @@ def test_hits_are_added_and_dated(box: Box) -> None:
     assert (found.first, found.last) == (first, box.at)
     assert box.rule("R-2").hits == 0 and box.rule("R-2").last == 0
     assert box.rule("R-1", 0.5).recent == 2
+    for _ in range(3):  # asked again, after more hits and from the disk: the same
+        box.hit("R-1")
+        box.read()
+        found = box.rule("R-1").recent
+        box.again()
+        assert box.rule("R-1").recent == found
+    assert box.rule("R-1").recent == 8
 
 
 def test_a_restart_of_the_reader_loses_nothing_and_repeats_nothing(box: Box) -> None:
