@@ -12,7 +12,8 @@ import pytest
 from appliance.cli import build_parser
 from appliance.commands import failure, followed, health, live, past, rules, suggest, text, whereused, why
 from appliance.commands.flows import FlowLine
-from appliance.control import messages, messages_why
+from appliance.control import messages, messages_impact, messages_why
+from appliance.policy.impact import ImpactGroup, Tally
 from appliance.policy.tighten import Narrowing
 from appliance.policy.why import Answer, NearMiss, Step
 from appliance.report import evidence, facts, report
@@ -60,6 +61,7 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
         ("reef check", [text.Verdict]),
         ("reef plan", [messages.Planned, messages.Change]),
         ("reef apply", [messages.Applied]),
+        ("reef impact", [messages_impact.Impacted, ImpactGroup, Tally]),
         ("reef confirm", [messages.Confirmed]),
         ("reef history", [messages.HistoryList, messages.GenerationSummary]),
         ("reef show status", [messages.StatusReport, messages.ProcessHealth]),

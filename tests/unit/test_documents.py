@@ -54,7 +54,7 @@ def commands(document: Path) -> list[list[str]]:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_command_shown_is_one(document: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in commands(document):
-        if words in (["check"], ["fmt"], ["plan"], ["apply"], ["diff"], ["why"], ["completion"]):
+        if words in (["check"], ["fmt"], ["plan"], ["apply"], ["impact"], ["diff"], ["why"], ["completion"]):
             continue  # the verb is named, not typed
         if words == ["--version"]:
             continue
