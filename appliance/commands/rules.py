@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
-from appliance.commands.failure import OK
+from appliance.commands.failure import OK, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, local_time, size, span
@@ -65,12 +65,26 @@ class RuleList(msgspec.Struct, frozen=True):
 def read(gateway: Gateway, window: int) -> RuleList:
     """The rules in their order, then the counters of what is no rule of the text."""
     book = gateway.ask(messages.Names(), messages.NameBook)
-    found = gateway.ask(messages.Hits(window), messages.HitList)
+    found = _hits(gateway, window)
     by_id = {one.id: one for one in found.rules}
     infos = {rule.id: rule for rule in book.rules}
     extra = [RuleInfo(name, 0, "") for name in by_id if name not in infos]
     lines = tuple(_line(info, by_id.get(info.id) or _unknown(info.id)) for info in (*book.rules, *extra))
     return RuleList(window, found.begin, found.watched, found.gaps, lines)
+
+
+def _hits(gateway: Gateway, window: int) -> messages.HitList:
+    """The history; where none can be kept, what the kernel counts now, of which nothing is known to be watched."""
+    try:
+        return gateway.ask(messages.Hits(window), messages.HitList)
+    except Failure as failure:
+        if failure.name != "store":
+            raise
+    counted = gateway.ask(messages.RuleCounters(), messages.RuleCounterList)
+    rules = tuple(
+        messages.RuleHits(one.id, one.packets, one.bytes, 0.0, 0.0, 0, 0.0, 0.0, 0) for one in counted.counters
+    )
+    return messages.HitList(counted.generation, time.time(), window, 0.0, 0.0, (), rules)
 
 
 def _unknown(name: str) -> messages.RuleHits:
@@ -139,7 +153,7 @@ def _show(found: RuleList, options: argparse.Namespace, terminal: Terminal, now:
             line.said,
             number(line.hits),
             number(line.recent),
-            last_hit(line.last, now),
+            last_hit(line.last, now) if line.last or not line.hits else "?",
             _until(line, now),
             line.owner,
             line.why,
@@ -171,7 +185,9 @@ def _nothing(options: argparse.Namespace) -> str:
 def _watched(found: RuleList, now: float) -> str:
     """How good the figures are: since when, and what is missing of the window."""
     if not found.begin:
-        return "Nobody has watched the counters yet."
+        return (
+            "No history can be kept (`reef log` says why): these are the kernel's own counters since the last boot."
+        )
     words = f"Hits are counted since {local_time(found.begin)[:16]}"
     since = max(found.begin, now - found.window)
     lack = max(now - since - found.watched, 0.0)

@@ -226,3 +226,19 @@ def test_what_passed_of_an_object_is_counted_exactly_beside_a_rule_that_names_mo
         "other": (4, False),
     }
     assert {name: place["seen"] for name, place in found.items()} == {"one": 3, "other": 1}
+
+
+def test_without_a_place_for_the_history_the_kernels_counters_are_shown(stand: Watched) -> None:
+    stand.apply(text("R-1"))
+    stand.hit("R-1", 2)
+    stand.stop("policyd")
+    kept = stand.instance.state_of("policyd") / "hits.db"
+    for path in kept.parent.glob("hits.db*"):
+        path.unlink()
+    kept.mkdir()
+    stand.restart("policyd")
+    assert "is not kept" in stand.words()
+    data = json.loads(stand.reef("show", "rules", "--json"))
+    assert [(line["id"], line["hits"], line["last"]) for line in data["rules"][:1]] == [("R-1", 2, 0)]
+    assert [line["id"] for line in json.loads(stand.reef("show", "rules", "--unused", "--json"))["rules"]] == []
+    stand.apply(text("R-1", "R-2"))  # and everything else goes on
