@@ -47,7 +47,7 @@ class Namespace:
         self._prefix: tuple[str, ...] = ()
         self._pid = pid
         with contextlib.suppress(OSError):  # not root: `run` says so
-            if pid and os.stat(f"/proc/{pid}/ns/net") != os.stat("/proc/self/ns/net"):  # noqa: PTH116
+            if pid and not Path(f"/proc/{pid}/ns/net").samefile("/proc/self/ns/net"):
                 self._prefix = ("nsenter", f"--net=/proc/{pid}/ns/net", "--")
 
     def said(self, command: Sequence[str]) -> str:

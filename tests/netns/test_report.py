@@ -175,6 +175,7 @@ def test_a_baseline_that_changed_since_is_a_failure(lab: Lab, judged: dict[str, 
         baseline.write_text(text)
 
 
+@pytest.mark.timeout(180)  # a PDF takes seconds of a free core
 def test_the_pdf_of_a_gateway_says_its_site(lab: Lab, tmp_path: Path) -> None:
     file = tmp_path / "report.pdf"
     reef(lab, "report", "--format", "pdf", "--output", str(file))

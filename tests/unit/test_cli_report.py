@@ -62,6 +62,7 @@ def test_html_goes_to_a_file_that_nobody_else_can_read(
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.timeout(180)  # a PDF takes seconds of a free core
 def test_a_kept_report_is_written_again_in_another_form(
     capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path
 ) -> None:
