@@ -85,12 +85,17 @@ def parse_event(data: bytes) -> Event:
         id=_number(fields.get(_ID)),
         table=text(fields.get(_TABLE, b"")),
         chain=text(fields.get(_CHAIN, b"")),
-        verdict=struct.unpack("!i", code)[0] if code and len(code) == 4 else -1,
+        verdict=_plain(struct.unpack("!i", code)[0]) if code and len(code) == 4 else -1,
         header=_header(fields.get(_NETWORK, b""), fields.get(_TRANSPORT, b"")),
         entering=_number(fields.get(_IIF)),
         leaving=_number(fields.get(_OIF)),
         mark=_number(fields.get(_MARK)),
     )
+
+
+def _plain(code: int) -> int:
+    """A verdict without the number of its queue or of its error, which stand above it (NF_VERDICT_MASK)."""
+    return code if -16 <= code < 0 else code & 0xFF
 
 
 def _header(network: bytes, transport: bytes) -> Header | None:

@@ -92,6 +92,10 @@ def test_an_event_is_parsed() -> None:
     verdict = nested(5, attribute(1, struct.pack("!i", DROP)))
     parsed = parse_event(message(3, verdict=verdict))
     assert parsed == Event(77, "reef", "forward", DROP, Header(4, "10.1.5.7", "10.3.0.10", 6, 1000, 443), 2, 3, 7)
+    queued = parse_event(message(3, verdict=nested(5, attribute(1, struct.pack("!i", 2 << 16 | 3)))))
+    assert queued.verdict == 3, "queue 2"
+    refused = parse_event(message(3, verdict=nested(5, attribute(1, struct.pack("!i", (-1 << 16) | DROP)))))
+    assert refused.verdict == DROP, "with an errno for the sender"
     policy = parse_event(message(1, policy=u32(16, ACCEPT)))
     assert policy.verdict == ACCEPT
     assert parse_event(message(2)).verdict == -1
