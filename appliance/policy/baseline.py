@@ -9,6 +9,7 @@ the moment.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import takewhile
 
 import msgspec
 
@@ -28,12 +29,9 @@ _EVERYWHERE = frozenset({Range(4, 0, LAST[4]), Range(6, 0, LAST[6])})
 
 
 def demands(policy: Policy) -> tuple[Rule, ...]:
-    """The rules that baselines demand of a site, in their order."""
-    return tuple(
-        rule
-        for rule in policy.rules
-        if rule.origin == "baseline-first" and rule.enabled and not (rule.rate or rule.connections)
-    )
+    """The rules that baselines demand of a site, in their order: they stand before all others."""
+    first = takewhile(lambda rule: rule.origin == "baseline-first", policy.rules)
+    return tuple(rule for rule in first if rule.enabled and not (rule.rate or rule.connections))
 
 
 def name_of(demand: Rule) -> str:

@@ -15,7 +15,7 @@ import msgspec
 from appliance.policy.baseline import area, demands, diverted, name_of
 from appliance.policy.decide import World, holds
 from appliance.policy.difference import difference
-from appliance.policy.invariants import forbidden, met
+from appliance.policy.invariants import Forbidden, forbidden, met
 from appliance.policy.model import ANY, EVERYTHING, Invariant, Policy, Rule
 from appliance.policy.narrowed import narrowed
 from appliance.policy.places import places
@@ -41,7 +41,7 @@ class Examiner:
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget = budget
         self._prover: Prover | None = None
-        self._regions: dict[str, tuple[Invariant, tuple[Region, ...]]] = {}
+        self._regions: dict[str, tuple[Invariant, tuple[Forbidden, ...]]] = {}
         self._asked_of: Policy | None = None
 
     def examine(self, policy: Policy, now: int) -> Examination:
@@ -49,14 +49,18 @@ class Examiner:
         prover = self._prepared(policy, now)
         proof = prover.proof(budget=self._budget)
         undecided: list[str] = []
-        found = [*self._invariants(policy, prover, undecided), *self._demands(policy, policy, prover, undecided)]
+        assumed: list[str] = []
+        found = [
+            *self._invariants(policy, prover, undecided, assumed),
+            *self._demands(policy, policy, prover, undecided),
+        ]
         found += diverted(policy, demands(policy), prover.now)
         return Examination(
             msgspec.structs.replace(
                 proof,
                 findings=(*found, *(_shown(finding, policy) for finding in proof.findings)),
-                decided=proof.decided and not undecided,
-                undecided=(*undecided, *proof.undecided),
+                decided=proof.decided and not undecided and not assumed,
+                undecided=(*undecided, *assumed, *proof.undecided),
             ),
             tuple(undecided),
         )
@@ -81,20 +85,37 @@ class Examiner:
 
     # --- invariants -----------------------------------------------------------------------------------
 
-    def _invariants(self, policy: Policy, prover: Prover, undecided: list[str]) -> Iterator[Finding]:
+    def _invariants(
+        self, policy: Policy, prover: Prover, undecided: list[str], assumed: list[str]
+    ) -> Iterator[Finding]:
         if not policy.invariants:
             return
         translations = Translations(policy.destination_nat, places(policy.zones))
         for statement, asked in self._statements(policy):
-            decided = prover.allowed_within(asked, budget=self._budget)
-            if not decided.decided:
-                undecided.append(f"whether `{statement.id}` holds takes more than {self._budget:,} steps")
-            parts = [part for part in decided.parts if part.rule not in statement.excepted]
-            yield from self._gathered("invariant", statement.id, (), parts, asked, policy, translations)
-            undecided += [
-                f"whether `{rule}` breaks `{statement.id}`: it is too many pieces"
-                for rule in dict.fromkeys(part.rule for part in parts if not part.sure)
-            ]
+            for part_of_it in asked:
+                parts = self._allowed(statement, part_of_it.regions, prover, undecided)
+                names = (*part_of_it.sources, *part_of_it.destinations)
+                if names:
+                    parts, others = _naming(parts, part_of_it, policy)
+                    stand = f"that is what {_said(names, policy)} will stand for"
+                    assumed += [f"whether `{rule}` breaks `{statement.id}`: {stand}" for rule in others]
+                yield from self._gathered(
+                    "invariant", statement.id, (), parts, part_of_it.regions, policy, translations
+                )
+
+    def _allowed(
+        self, statement: Invariant, regions: Sequence[Region], prover: Prover, undecided: list[str]
+    ) -> list[Part]:
+        """What of these regions rules allow that the invariant does not except."""
+        decided = prover.allowed_within(regions, budget=self._budget)
+        if not decided.decided:
+            undecided.append(f"whether `{statement.id}` holds takes more than {self._budget:,} steps")
+        parts = [part for part in decided.parts if part.rule not in statement.excepted]
+        undecided += [
+            f"whether `{rule}` breaks `{statement.id}`: it is too many pieces"
+            for rule in dict.fromkeys(part.rule for part in parts if not part.sure)
+        ]
+        return parts
 
     def _gathered(
         self,
@@ -126,7 +147,7 @@ class Examiner:
             told = besides(policy, rule, witness)
             yield Finding(kind, rule, others, name, told, region, tuple(regions[rule]))
 
-    def _statements(self, policy: Policy) -> Iterator[tuple[Invariant, tuple[Region, ...]]]:
+    def _statements(self, policy: Policy) -> Iterator[tuple[Invariant, tuple[Forbidden, ...]]]:
         """Each invariant with what it forbids; what was worked out before serves while the vocabulary is the same."""
         before = self._asked_of
         if before is None or before.zones is not policy.zones or before.objects is not policy.objects:
@@ -165,6 +186,25 @@ class Examiner:
                     f"whether `{rule}` weakens `{demand.id}`: it is too many pieces"
                     for rule in dict.fromkeys(part.rule for part in parts if not part.sure)
                 ]
+
+
+def _naming(parts: Iterable[Part], asked: Forbidden, rules: Mapping[str, Rule]) -> tuple[list[Part], tuple[str, ...]]:
+    """The parts whose rules speak of the DNS names themselves, or of every address; and the rules of the others."""
+    found: list[Part] = []
+    others: dict[str, None] = {}
+    rules = {rule.id: rule for rule in policy.rules}
+    for part in parts:
+        rule = rules[part.rule]
+        sides = ((asked.sources, rule.source), (asked.destinations, rule.destination))
+        if all(not names or where == EVERYTHING or set(names) & set(where.dynamic) for names, where in sides):
+            found.append(part)
+        else:
+            others[part.rule] = None
+    return found, tuple(others)
+
+
+def _said(names: Iterable[str], policy: Policy) -> str:
+    return ", ".join(name for stem in names for name in policy.dynamics[stem].names)
 
 
 def _shown(finding: Finding, policy: Policy) -> Finding:

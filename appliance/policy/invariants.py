@@ -21,28 +21,49 @@ from appliance.policy.traffic import natural
 from appliance.policy.translated import Translations
 
 
+class Forbidden(msgspec.Struct, frozen=True):
+    """Regions in which an invariant allows nothing.
+
+    `sources` and `destinations` are DNS names (`Dynamic.name`) that must stand for the side: then the regions
+    are all addresses that they can stand for.
+    """
+
+    regions: tuple[Region, ...]
+    sources: tuple[str, ...] = ()
+    destinations: tuple[str, ...] = ()
+
+
+class _Side(msgspec.Struct, frozen=True):
+    """The addresses of one zone that a side speaks of, if these DNS names stand for them."""
+
+    zone: str
+    ranges: Ranges
+    names: tuple[str, ...] = ()
+
+
 def forbidden(
     statement: Invariant, zones: Mapping[str, Zone], objects: Mapping[str, Object], where: Mapping[str, Ranges]
-) -> tuple[Region, ...]:
-    """Everything that an invariant forbids. `where` are the places of addresses (`places.py`)."""
-    found: dict[Region, None] = {}
+) -> tuple[Forbidden, ...]:
+    """Everything that an invariant forbids; what depends on no DNS name first. `where` says where addresses are."""
+    found: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[Region, None]] = {((), ()): {}}
     destinations = _sides(statement.destinations, zones, objects, where)
     # Where nobody looks at sources, any address may be claimed.
     claimed = {**where, **{zone.name: EVERYTHING.ranges for zone in zones.values() if not zone.antispoofing}}
-    for zone, wanted in _sides(statement.sources, zones, objects, claimed):
-        home = zones.get(zone)
-        for target, right in destinations:
-            if zone == target == GATEWAY:
+    for left in _sides(statement.sources, zones, objects, claimed):
+        home = zones.get(left.zone)
+        for right in destinations:
+            if left.zone == right.zone == GATEWAY:
                 continue
-            sources = [(honest(home, wanted), statement.services)]
-            if target == GATEWAY:
+            sources = [(honest(home, left.ranges), statement.services)]
+            if right.zone == GATEWAY:
                 sources += [
                     (ranges, common_services(entries, statement.services))
-                    for ranges, entries in beginners(home, wanted)
+                    for ranges, entries in beginners(home, left.ranges)
                 ]
+            regions = found.setdefault((left.names, right.names), {})
             for source, services in sources:
-                found.update(dict.fromkeys(regions_of(zone, target, source, right, services)))
-    return tuple(found)
+                regions.update(dict.fromkeys(regions_of(left.zone, right.zone, source, right.ranges, services)))
+    return tuple(Forbidden(tuple(regions), *names) for names, regions in found.items() if regions)
 
 
 def regions_of(
@@ -66,21 +87,22 @@ def regions_of(
 
 def _sides(
     names: Sequence[str], zones: Mapping[str, Zone], objects: Mapping[str, Object], where: Mapping[str, Ranges]
-) -> list[tuple[str, Ranges]]:
+) -> list[_Side]:
     """The zones that one side speaks of, and of which addresses in them."""
-    found: dict[tuple[str, Ranges], None] = {}
+    found: dict[_Side, None] = {}
     for name in names:
         if name == ANY:
-            found.update({(zone, EVERYTHING.ranges): None for zone in zones})
+            found.update({_Side(zone, EVERYTHING.ranges): None for zone in zones})
         elif name in zones or name == GATEWAY:
-            found[name, EVERYTHING.ranges] = None
+            found[_Side(name, EVERYTHING.ranges)] = None
         elif name in objects:
             addresses = objects[name].addresses
             for zone, here in where.items():
-                # What DNS names stand for is known only later: any address that can be there.
-                there = here if addresses.dynamic else intersection(addresses.ranges, here)
+                there = intersection(addresses.ranges, here)
                 if there:
-                    found[zone, there] = None
+                    found[_Side(zone, there)] = None
+                if addresses.dynamic and here:
+                    found[_Side(zone, here, addresses.dynamic)] = None
     return list(found)
 
 

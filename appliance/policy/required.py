@@ -28,7 +28,7 @@ def complaints(text: str, file: str, left_out: Iterable[str]) -> list[Problem]:
     return [
         Problem(
             Span(file, line, 1),
-            f"this gateway requires the baseline `{name}`, which this text does not inherit",
+            f"the baseline `{name}` is required here, and this text does not inherit it",
             f"write `inherits: [{name}]`" if "inherits" not in keys else f"add `{name}` to `inherits`",
         )
         for name in left_out

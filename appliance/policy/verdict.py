@@ -26,6 +26,8 @@ def problems(
     `file` is the text that is judged: that of the site, or with `baseline` the baseline itself. What it inherits is
     not warned of: it is meant for sites that it does not know.
     """
+    if not (proof.findings or proof.undecided):
+        return ()
     return _Words(policy, file, lexicon or Lexicon(policy), baseline=baseline).problems(proof)
 
 

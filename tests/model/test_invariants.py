@@ -339,6 +339,19 @@ def test_an_invariant_over_nothing_holds() -> None:
     assert not broken(examined(f"{HEAD}rules:\n{ALLOW}invariants: [{{id: I-1, never: role:voice -> dmz}}]\n")[1])
 
 
+def test_an_invariant_about_a_dns_name_is_broken_by_who_names_it_or_everybody() -> None:
+    """What the name will stand for nobody knows: other addresses are told as not decided, and refuse nothing."""
+    tail = "invariants: [{id: I-1, never: lan -> mirror}]\n"
+    head = HEAD.replace("  box:", "  mirror: {names: [deb.example.org]}\n  box:")
+    rule = "rules:\n  - {id: R-1, from: lan, to: internet, destination: %s, action: allow, owner: o, why: w}\n"
+    for destination in ("any", "mirror"):
+        (finding,) = broken(examined(head + rule % destination + tail)[1])
+        assert finding.rule == "R-1"
+    _, examination = examined(head + rule % "192.0.2.0/24" + tail)
+    assert not broken(examination) and not examination.open
+    assert examination.proof.undecided == ("whether `R-1` breaks `I-1`: that is what deb.example.org will stand for",)
+
+
 def test_a_breach_is_seen_when_only_a_rule_changed() -> None:
     cache, examiner = ParseCache(), Examiner()
     text = f"{HEAD}invariants: [{{id: I-1, never: lan -> dmz}}]\nrules:\n{DENY}}}\n{ALLOW}"

@@ -78,13 +78,13 @@ def test_a_required_baseline_cannot_be_left_out(stand: Stand) -> None:
     refused = stand.refusal(messages.Apply(TELNET, 1, "without it", confirm_within=0))
     assert refused.code == "policy"
     missing, denied, weak = refused.findings
-    assert "requires the baseline `national`" in missing.message and "inherits: [national]" in missing.remedy
+    assert "the baseline `national` is required here" in missing.message and "inherits: [national]" in missing.remedy
     assert "`R-9` allows internet -> gateway, telnet, which `N-1` of the baseline `national`" in weak.message
     assert "nothing here allows lan -> gateway, ssh, which `N-2`" in denied.message
     stand.apply(INHERITING, base=1)
     # An old generation is no way round it.
     refused = stand.refusal(messages.Rollback(1))
-    assert "requires the baseline `national`" in refused.findings[0].message
+    assert "the baseline `national` is required here" in refused.findings[0].message
     assert stand.status().running == 2
 
 
