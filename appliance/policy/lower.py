@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, chain, compress, repeat
 from operator import attrgetter, not_, sub
 from typing import TypeVar
 
-from appliance.policy.boxes import ICMP, ICMPV6, PORT_PROTOCOLS
+from appliance.policy.boxes import ICMP, ICMPV6, PORT_PROTOCOLS, TCP, UDP
 from appliance.policy.model import EVERYTHING, Policy, Range, Rule, ServiceEntry
 from appliance.policy.space import (
     PORTS,
@@ -22,7 +22,7 @@ from appliance.policy.space import (
     Condition,
     Entry,
     Vocabulary,
-    conditional,
+    conditional_at,
     dns_condition,
     merged,
     over_condition,
@@ -38,6 +38,7 @@ PLAIN, OPTIONAL, UNSURE = range(3)
 _PLAIN_ROW = array("I", (0, 0, 0, 0, 0, 0, FOREVER, PLAIN, *words(ALL_KINDS), *words(0), *words(0)))
 _FROM, _TO, _SERVICES = attrgetter("sources"), attrgetter("destinations"), attrgetter("services")
 _SOURCE_RANGES, _DESTINATION_RANGES = attrgetter("source.ranges"), attrgetter("destination.ranges")
+_ALWAYS = words(ALL_KINDS)
 _FIRST, _LAST = attrgetter("first"), attrgetter("last")
 
 
@@ -56,12 +57,13 @@ class Lowering:
         self._services: dict[int, tuple[ServiceEntry, ...]] = {}
         self._service_number: dict[int, int] = {}
         self._people: dict[tuple[tuple[str, ...], int], int] = {}
+        self._times: dict[tuple[str, int], tuple[tuple[int, int], int]] = {}
         self._people_lists: list[list[tuple[int, int]]] = [[(0, len(vocabulary.people) - 1)]]
 
     def add(self, rules: Sequence[Rule], numbers: Sequence[int], side: int, policy: Policy) -> None:
         """The rows of rules that stand at positions `numbers`: the plain ones column by column, each column by a few
         calls for all rules; the others one by one."""
-        special = [at for at, rule in enumerate(rules) if conditional(rule)]
+        special = conditional_at(rules)
         if not special:
             self._plain(rules, numbers, side)
             return
@@ -75,16 +77,19 @@ class Lowering:
     def _plain(self, rules: Sequence[Rule], numbers: Sequence[int], side: int) -> None:
         rows = _PLAIN_ROW * len(rules)
         rows[0::ROW_WORDS] = array("I", numbers)
-        sources, destinations = list(map(_FROM, rules)), list(map(_TO, rules))
-        rows[1::ROW_WORDS] = _numbers(self._pairs, list(zip(sources, destinations, repeat(side))))
+        _number(self._pairs, zip(map(_FROM, rules), map(_TO, rules), repeat(side)))
+        pairs = zip(map(_FROM, rules), map(_TO, rules), repeat(side))
+        rows[1::ROW_WORDS] = array("I", map(self._pairs.__getitem__, pairs))
         for column, ranges in ((2, map(_SOURCE_RANGES, rules)), (3, map(_DESTINATION_RANGES, rules))):
             held = list(ranges)
             keys = list(map(id, held))
-            rows[column::ROW_WORDS] = _numbers(self._address_number, keys)
+            _number(self._address_number, keys)
+            rows[column::ROW_WORDS] = array("I", map(self._address_number.__getitem__, keys))
             self._addresses.update(zip(keys, held, strict=True))
         services = list(map(_SERVICES, rules))
         keys = list(map(id, services))
-        rows[4::ROW_WORDS] = _numbers(self._service_number, keys)
+        _number(self._service_number, keys)
+        rows[4::ROW_WORDS] = array("I", map(self._service_number.__getitem__, keys))
         self._services.update(zip(keys, services, strict=True))
         self.rows.extend(rows)
 
@@ -97,23 +102,32 @@ class Lowering:
         until = FOREVER if not rule.expires_at else rule.expires_at - line.now - 1
         if until < 0:
             return
-        times, no, doubt = ALL_KINDS, 0, PLAIN
+        times, no, doubt = _ALWAYS, 0, PLAIN
         if rule.when:
-            schedule = policy.schedules[rule.when]
-            if schedule in line.schedules:
-                times = line.when(schedule)
-            else:
-                doubt = UNSURE
+            key = (rule.when, id(policy))
+            known = self._times.get(key)
+            if known is None:
+                schedule = policy.schedules[rule.when]
+                exact = schedule in line.schedules
+                known = words(line.when(schedule)) if exact else _ALWAYS, PLAIN if exact else UNSURE
+                self._times[key] = known
+            times, doubt = known
         if rule.rate or rule.connections:
             no, limited = self._condition(over_condition(rule))
             doubt = max(doubt, limited)
+        until = min(until, FOREVER)
+        if not (rule.source.dynamic or rule.destination.dynamic):
+            source, destination = self._address(rule.source.ranges), self._address(rule.destination.ranges)
+            row = (number, pair, source, destination, service, people, until, doubt, *times, 0, 0, *words(no))
+            self.rows.extend(row)
+            return
         for source, source_yes, source_doubt in self._sides("source", rule, policy):
             for destination, other_yes, other_doubt in self._sides("destination", rule, policy):
                 self.rows.extend(
                     (
-                        number, pair, source, destination, service, people, min(until, FOREVER),
+                        number, pair, source, destination, service, people, until,
                         max(doubt, source_doubt, other_doubt),
-                        *words(times), *words(source_yes | other_yes), *words(no),
+                        *times, *words(source_yes | other_yes), *words(no),
                     )
                 )  # fmt: skip
 
@@ -162,11 +176,10 @@ class Lowering:
             pair_end.append(len(pair) // 4)
         service, service4_end, service6_end = array("i"), array("I"), array("I")
         for key in self._service_number:
-            entries = self._services[key]
-            four = service_boxes(entries, 4)
+            four, six = service_lists(self._services[key])
             service.extend(four)
             service4_end.append(len(service) // 4)
-            service.extend(service_boxes(entries, 6) if names_icmp(entries) else four)
+            service.extend(six)
             service6_end.append(len(service) // 4)
         people, people_end = array("i"), array("I")
         for intervals in self._people_lists:
@@ -176,11 +189,10 @@ class Lowering:
         return Lists(*addresses, pair, pair_end, service, service4_end, service6_end, people, people_end)
 
 
-def _numbers(known: dict[Key, int], keys: list[Key]) -> array[int]:
-    """The number of each key; new ones get the next numbers."""
+def _number(known: dict[Key, int], keys: Iterable[Key]) -> None:
+    """Give new keys the next numbers."""
     fresh = [key for key in dict.fromkeys(keys) if key not in known]
     known.update(zip(fresh, range(len(known), len(known) + len(fresh)), strict=True))
-    return array("I", map(known.__getitem__, keys))
 
 
 def _packed_addresses(
@@ -201,9 +213,17 @@ def _packed_addresses(
     return four, six, array("I", map(sub, ends, six_end)), six_end
 
 
-def names_icmp(entries: Sequence[ServiceEntry]) -> bool:
-    """Whether services of IPv4 and IPv6 differ."""
-    return any(entry.protocol in (ICMP, ICMPV6) for entry in entries)
+def service_lists(entries: Sequence[ServiceEntry]) -> tuple[list[int], list[int]]:
+    """`service_boxes` of IPv4 and of IPv6."""
+    if len(entries) == 1 and entries[0].protocol in (TCP, UDP):  # what most rules say
+        entry = entries[0]
+        base = (entry.protocol or 0) << 16
+        found = [base + entry.ports[0], base + entry.ports[1], *entry.source_ports]
+        return found, found
+    found = service_boxes(entries, 4)
+    if any(entry.protocol in (ICMP, ICMPV6) for entry in entries):
+        return found, service_boxes(entries, 6)
+    return found, found
 
 
 def service_boxes(entries: Sequence[ServiceEntry], version: int) -> list[int]:

@@ -33,7 +33,7 @@ from appliance.policy.lower import Lowering
 from appliance.policy.model import Action, Policy, Range, Rule
 from appliance.policy.proof import Finding, Kind, Proof, Region, Witness
 from appliance.policy.regions import View, own_conditions
-from appliance.policy.space import Entry, Vocabulary, conditional, merged, vocabulary, zone_pairs
+from appliance.policy.space import Entry, Vocabulary, conditional_at, merged, vocabulary, zone_pairs
 from ctypes_ext import boxes
 from ctypes_ext.boxes import Box, BudgetEnded, Space
 
@@ -115,11 +115,10 @@ class Prover:
     def _rule_words(self, rules: Sequence[Rule]) -> array[int]:
         """Effect, and action and side, of each rule."""
         known: dict[tuple[Action, str, str], tuple[int, int]] = {}
-        keys = list(map(_DOES, rules))
-        for action, inspect, log in dict.fromkeys(keys):
+        for action, inspect, log in dict.fromkeys(map(_DOES, rules)):
             flags = int.from_bytes(bytes((ACTIONS[action], boxes.BOTH, 0, 0)), sys.byteorder)
             known[action, inspect, log] = self._effect(action, inspect, log), flags
-        return array("i", chain.from_iterable(map(known.__getitem__, keys)))
+        return array("i", chain.from_iterable(map(known.__getitem__, map(_DOES, rules))))
 
     def update(self, policy: Policy) -> None:
         """The policy after an edit."""
@@ -282,7 +281,7 @@ class Prover:
 
 def _entries(rules: Sequence[Rule], policy: Policy) -> list[Entry]:
     """The rules of which a vocabulary has to know."""
-    return [Entry(rule, boxes.BOTH, policy) for rule in rules if conditional(rule)]
+    return [Entry(rules[at], boxes.BOTH, policy) for at in conditional_at(rules)]
 
 
 def _pairs(words: Vocabulary, region: Region) -> list[int]:

@@ -63,6 +63,21 @@ def conditional(rule: Rule) -> bool:
     )
 
 
+def conditional_at(rules: Sequence[Rule]) -> list[int]:
+    """The places of the rules that are `conditional`; without a call for each."""
+    return [
+        at
+        for at, rule in enumerate(rules)
+        if rule.people
+        or rule.when
+        or rule.expires_at
+        or rule.rate
+        or rule.connections
+        or rule.source.dynamic
+        or rule.destination.dynamic
+    ]
+
+
 def conditions(rule: Rule, policy: Policy) -> list[Condition]:
     """The conditions that a rule may depend on."""
     found: list[Condition] = []
