@@ -188,7 +188,7 @@ class Examiner:
                 ]
 
 
-def _naming(parts: Iterable[Part], asked: Forbidden, rules: Mapping[str, Rule]) -> tuple[list[Part], tuple[str, ...]]:
+def _naming(parts: Iterable[Part], asked: Forbidden, policy: Policy) -> tuple[list[Part], tuple[str, ...]]:
     """The parts whose rules speak of the DNS names themselves, or of every address; and the rules of the others."""
     found: list[Part] = []
     others: dict[str, None] = {}
