@@ -229,9 +229,7 @@ class Frame:
             sources = zones if ANY in rule.sources else len(rule.sources)
             total += sources * (zones if ANY in rule.destinations else len(rule.destinations))
             if total > limits.MAX_PAIR_RULES and rule.span is not None:
-                at_most = (
-                    f"at most {limits.MAX_PAIR_RULES:,}, each counted once for every pair of zones it names"
-                )
+                at_most = f"at most {limits.MAX_PAIR_RULES:,}, each counted once for every pair of zones it names"
                 report.add(Problem(rule.span, f"with `{rule.id}` the rules are too many", f"{at_most}; name zones"))
                 return
 
