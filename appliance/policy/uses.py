@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import msgspec
@@ -148,22 +149,19 @@ class Uses:
 
     def of(self, kind: Kind, name: str) -> tuple[Use, ...]:
         """Every use, in the order of the texts; those through something that contains it behind the direct ones."""
-        found: list[Use] = []
         direct = self._holding(addresses.literal(name)) if kind == "address" else self._uses.get((kind, name), [])
-        self._collect(direct, (), found, set())
+        found: list[Use] = []
+        seen = {f"{kind} {name}"}
+        waiting: deque[tuple[list[Use], tuple[str, ...]]] = deque([(direct, ())])
+        while waiting:
+            uses, through = waiting.popleft()
+            for use in sorted(uses, key=self._place):
+                found.append(msgspec.structs.replace(use, through=(*through, *use.through)) if through else use)
+                if use.holder_kind in _CONTAINERS and use.holder not in seen:
+                    seen.add(use.holder)
+                    users = self._uses.get((_CONTAINERS[use.holder_kind], use.holder_id), [])
+                    waiting.append((users, (*through, use.holder)))
         return tuple(found)
-
-    def _collect(self, direct: Iterable[Use], through: tuple[str, ...], found: list[Use], seen: set[str]) -> None:
-        inner: list[Use] = []
-        for use in sorted(direct, key=self._place):
-            found.append(msgspec.structs.replace(use, through=(*through, *use.through)) if through else use)
-            if use.holder_kind in _CONTAINERS and use.holder not in seen:
-                inner.append(use)
-        for use in inner:
-            if use.holder not in seen:
-                seen.add(use.holder)
-                users = self._uses.get((_CONTAINERS[use.holder_kind], use.holder_id), [])
-                self._collect(users, (*through, use.holder), found, seen)
 
     def _place(self, use: Use) -> tuple[int, str, int, int]:
         return self._texts.get(use.span.file, len(self._texts)), use.span.file, use.span.line, use.span.column

@@ -176,6 +176,14 @@ def test_a_name_that_is_not_there_is_guessed(uses: Uses) -> None:
     assert "records" in caught.value.remedy
 
 
+def test_objects_in_objects_without_end_are_followed_once() -> None:
+    """The parser refuses them; a text that is looked through need not have been parsed."""
+    chain = "".join(f"  o{n}: {{members: [o{n + 1}]}}\n" for n in range(3000)) + "  o3000: {members: [o0]}\n"
+    found = Uses("reef: 1\nsite: s\nobjects:\n" + chain, "p.yaml", inherited={}).of("object", "o7")
+    assert len(found) == 3001
+    assert len(found[-1].through) == 3000
+
+
 def records(record: type[Record], found: set[type[Record]]) -> set[type[Record]]:
     """Every record that a document may hold."""
     if record not in found:
