@@ -65,7 +65,11 @@ class Space:
     def numbers(self, product: Sequence[Values | None]) -> list[int]:
         """The numbers of the values on several axes; None is every value."""
         known = self._numbers
-        found = [known.get(values, -1) for values in product]
+        if product[4] is product[5] is product[6] is None:  # nearly always
+            found = [known.get(values, -1) for values in product[:4]]
+            found += (0, 0, 0)
+        else:
+            found = [known.get(values, -1) for values in product]
         if -1 in found:
             for axis, values in enumerate(product):
                 if found[axis] < 0 and values is not None:

@@ -6,12 +6,13 @@ emitted for it.
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import msgspec
 
 from appliance.control.readback import snapshot
-from appliance.control.readings import pack, unpack
+from appliance.control.readings import unpack
 from appliance.policy.compile import Compiled, compile_policy, numbers
 from appliance.policy.delta import delta
 from appliance.policy.model import AddressSet, Policy, Range, Rule, ServiceEntry
@@ -69,7 +70,7 @@ def _record() -> None:
             found = snapshot()
     plain = msgspec.structs.replace(found, kernel="Linux", taken=float(NOW), links={})
     RECORDED.parent.mkdir(exist_ok=True)
-    RECORDED.write_bytes(pack(plain))
+    RECORDED.write_bytes(b"z" + zlib.compress(msgspec.msgpack.encode(plain), 9))
 
 
 if __name__ == "__main__":

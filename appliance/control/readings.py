@@ -24,19 +24,29 @@ class Unreadable(Exception):
     """The bytes are no packed snapshot, or one beyond all bounds."""
 
 
+# Smaller ones are carried as they are: packing takes longer than carrying.
+_PACKED_FROM = 16 << 20
+_PLAIN, _DEFLATED = b"p", b"z"
+
+
 def pack(found: Snapshot) -> bytes:
-    return zlib.compress(msgspec.msgpack.encode(found), 1)
+    data = msgspec.msgpack.encode(found)
+    return _PLAIN + data if len(data) < _PACKED_FROM else _DEFLATED + zlib.compress(data, 1)
 
 
 def unpack(packed: bytes) -> Snapshot:
     """Raises `Unreadable`."""
-    inflater = zlib.decompressobj()
+    kind, data = packed[:1], packed[1:]
     try:
-        data = inflater.decompress(packed, UNPACKED_LIMIT)
-        if inflater.unconsumed_tail or not inflater.eof:
-            raise Unreadable(f"a snapshot of more than {UNPACKED_LIMIT} bytes, or one cut short")
+        if kind == _DEFLATED:
+            inflater = zlib.decompressobj()
+            data = inflater.decompress(data, UNPACKED_LIMIT)
+            if inflater.unconsumed_tail or not inflater.eof:
+                raise Unreadable(f"a snapshot of more than {UNPACKED_LIMIT} bytes, or one cut short")
+        elif kind != _PLAIN:
+            raise Unreadable("neither a plain snapshot nor a deflated one")
         return msgspec.msgpack.decode(data, type=Snapshot)
-    except (zlib.error, msgspec.DecodeError) as error:
+    except (zlib.error, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Unreadable(f"not a snapshot: {error}") from error
 
 

@@ -75,7 +75,9 @@ def test_a_mangled_packed_snapshot_is_refused_in_words(budget: Budget) -> None:
 
 
 def test_what_inflates_beyond_its_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readings, "_PACKED_FROM", 100)
     packed = pack(recorded())
+    assert unpack(packed) == recorded()
     monkeypatch.setattr(readings, "UNPACKED_LIMIT", 1000)
     with pytest.raises(Unreadable, match="more than 1000 bytes"):
         unpack(packed)

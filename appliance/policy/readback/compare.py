@@ -15,6 +15,7 @@ from appliance.policy.readback.packets import Interval, Place
 from appliance.policy.readback.registers import ROUTED_BACK, Condition, Literals
 from ctypes_ext.agree import ENDS, IF_ENDS, IF_SKIPS, SKIPS, Cell, Space
 
+_CONDITIONAL = 1 << 30  # numbers of leaves with conditions, beyond those of decisions
 _JUDGED = 4096  # assignments of conditions that are looked at for one cell
 Assignment = dict[Condition, bool]
 
@@ -87,7 +88,9 @@ class Comparison:
         decided = self._deeds.get(id(case.decided))
         if decided is None:
             decided = self._deeds[id(case.decided)] = self._decisions.setdefault(case.decided, len(self._decisions))
-        leaf = self._leaves.setdefault((case.literals, decided), len(self._leaves))
+        leaf = decided
+        if case.literals:
+            leaf = self._leaves.setdefault((case.literals, decided), _CONDITIONAL + len(self._leaves))
         always, sometimes = (SKIPS, IF_SKIPS) if case.decided is None else (ENDS, IF_ENDS)
         return (*numbers, leaf, sometimes if case.literals else always, case.skip)
 

@@ -19,7 +19,6 @@ from appliance.policy.readback.steps import FULL_MARK, MARK, NOTHING_SET, WORD, 
 
 DEPTH = 24  # nested jumps; the kernel allows 16
 ITEMS = 3_000_000  # of one place, before the reader gives up
-_ASKS = {"iifname": {"in"}, "iif": {"in"}, "oifname": {"out"}, "oif": {"out"}}
 _DECISIONS = {nft.ACCEPT: "accept", nft.DROP: "drop"}
 
 
@@ -69,8 +68,8 @@ class Reader(Steps):
 
     def __init__(self, table: KernelTable, live: frozenset[str], links: Mapping[str, int]) -> None:
         super().__init__(table, live, links)
-        self._blocks: dict[object, Block] = {}
-        self._asks: dict[str, frozenset[str]] = {}
+        # By chain and state: at which ends of the place (fields of `Place`) it was asked what, and what came of it.
+        self._blocks: dict[object, list[tuple[tuple[int, ...], tuple[object, ...], Block]]] = {}
         self._deeds: dict[object, Deed | None] = {}
 
     def read(self, base: KernelChain, place: Place) -> list[Item]:
@@ -138,47 +137,23 @@ class Reader(Steps):
         return None
 
     def _kept(self, name: str, state: State, depth: int) -> Block:
-        asks = self.asks(name)
+        """The block of a chain, found once for all who come to it alike and at places that do not matter to it."""
         place = self._place
-        seen = (place.entering if "in" in asks else None, place.leaving if "out" in asks else None, place.version)
-        key = (name, seen, state.product, state.literals, state.mark, state.counters, state.prefixes)
-        block = self._blocks.get(key)
-        if block is None:
-            chain = self.table.chains.get(name)
-            if chain is None:
-                raise nft.Malformed(f"{self.table}: a jump to the chain {name}, which is not there")
-            block = self._blocks[key] = self._chain(chain, 0, state, depth)
-        return block
-
-    def asks(self, name: str) -> frozenset[str]:
-        """Which interfaces a chain, or one that it leads to, asks for: "in", "out"."""
-        known = self._asks.get(name)
-        if known is not None:
-            return known
-        self._asks[name] = frozenset()  # while it is being found; a kernel has no loops
-        found: set[str] = set()
+        key = (name, place.version, state.product, state.literals, state.mark, state.counters, state.prefixes)
+        known = self._blocks.setdefault(key, [])
+        for asked, ends, block in known:
+            if all(place[end] == value for end, value in zip(asked, ends, strict=True)):
+                self._asked.update(asked)
+                return block
         chain = self.table.chains.get(name)
-        for raw, rule in zip(chain.raw, chain.rules, strict=True) if chain is not None else ():
-            if b"meta\0" in raw:
-                for each in rule:
-                    if isinstance(each, nft.Load) and each.field[0] == "meta":
-                        found |= {"iifname": {"in"}, "iif": {"in"}, "oifname": {"out"}, "oif": {"out"}}.get(
-                            each.field[1], set()
-                        )
-            last = rule[-1] if rule else None  # a verdict is the last of a rule
-            if isinstance(last, nft.Decide) and last.verdict.chain:
-                found |= self.asks(last.verdict.chain)
-            elif isinstance(last, nft.Lookup) and last.register == 0 and len(found) < 2:
-                for target in self._targets(last.set):
-                    found |= self.asks(target)
-        self._asks[name] = frozenset(found)
-        return self._asks[name]
-
-    def _targets(self, name: str) -> set[str]:
-        held = self.table.sets.get(name)
-        if held is None or not held.verdicts:
-            return set()
-        return {each.data.chain for each in held.elements if isinstance(each.data, Verdict) and each.data.chain}
+        if chain is None:
+            raise nft.Malformed(f"{self.table}: a jump to the chain {name}, which is not there")
+        before, self._asked = self._asked, set()
+        block = self._chain(chain, 0, state, depth)
+        asked_of = tuple(sorted(self._asked))
+        known.append((asked_of, tuple(place[end] for end in asked_of), block))
+        self._asked = before | self._asked
+        return block
 
     def _chain(self, chain: KernelChain, begin: int, state: State, depth: int) -> Block:
         way = Way(state.mark, [], [])

@@ -200,7 +200,7 @@ def _bootstrap(version: int) -> list[Product]:
 def addresses_of(where: AddressSet, version: int, end: str) -> list[tuple[Values | None, Literals]]:
     """Alternatives for an address: its intervals, and each set that is filled meanwhile."""
     found: list[tuple[Values | None, Literals]] = []
-    values = joined([(part.first, part.last) for part in where.ranges if part.version == version])
+    values = tuple([(part.first, part.last) for part in where.ranges if part.version == version])
     if values == (FULL_ADDRESS[version],):
         return [(None, ALWAYS)]
     if values:

@@ -223,7 +223,13 @@ _MEMO_LIMIT = 20_000
 def expressions(listing: bytes) -> list[Expression]:
     """The expressions of a rule, from the payload of NFTA_RULE_EXPRESSIONS. Raises `Malformed`."""
     found = []
-    for _, element in attributes(listing):
+    offset, end = 0, len(listing)
+    while offset < end:
+        size = listing[offset] | listing[offset + 1] << 8 if offset + 4 <= end else 0
+        if size < 4 or offset + size > end:
+            raise Malformed(f"an expression of {size} bytes with {end - offset} left")
+        element = listing[offset + 4 : offset + size]
+        offset += (size + 3) & ~3
         decoded = _memo.get(element)
         if decoded is None:
             decoded = expression(element)

@@ -36,6 +36,7 @@ MAP, CONSTANT, INTERVAL, TIMEOUT, EVALUATED, OBJECTS, CONCATENATED = 0x8, 0x2, 0
 _KNOWN_SET_FLAGS = 0x1FF
 _INTERVAL_END = 1
 DORMANT = 1
+_EXPRESSIONS, _COMPAT = 4, 5
 _PAIR = struct.Struct("=HH")
 _TWO_HEADERS = struct.Struct("=HHHH")
 
@@ -238,10 +239,18 @@ class KernelTable:
 
 
 def _rule(raw: bytes) -> list[Expression]:
-    fields = fields_of(raw, _HEADER)
-    if 5 in fields:
-        return [Unknown("a match of xtables")]
-    return expressions(fields.get(4, b""))
+    found: list[Expression] = []
+    offset, end = _HEADER, len(raw)
+    while offset + 4 <= end:
+        size, kind = _PAIR.unpack_from(raw, offset)
+        if size < 4 or offset + size > end:
+            raise Malformed(f"an attribute of {size} bytes in a rule, with {end - offset} left")
+        if kind & 0x3FFF == _EXPRESSIONS:
+            found = expressions(raw[offset + 4 : offset + size])
+        elif kind & 0x3FFF == _COMPAT:
+            return [Unknown("a match of xtables")]
+        offset += (size + 3) & ~3
+    return found
 
 
 def _key(body: bytes, fields: Fields) -> tuple[str, str]:
@@ -262,20 +271,30 @@ def read(snapshot: Snapshot) -> dict[tuple[str, str], KernelTable]:
             raise Malformed(f"something of the table {' '.join(key)}, which is not there")
         return tables[key]
 
+    held_by: dict[bytes, KernelTable] = {}
     for body in snapshot.chains:
-        fields = _chain_fields(body)
-        name = words_of(fields.get(3))
-        table(body, fields).chains[name] = KernelChain(name, _hook(fields))
+        plain = _plain_chain(body)
+        if plain is None:
+            fields = fields_of(body, _HEADER)
+            name = words_of(fields.get(3))
+            table(body, fields).chains[name] = KernelChain(name, _hook(fields))
+            continue
+        owner, payload = plain
+        holder = held_by.get(owner)
+        if holder is None:
+            holder = held_by[owner] = table(body, fields_of(body, _HEADER))
+        name = words_of(payload)
+        holder.chains[name] = KernelChain(name, None)
     owners: dict[tuple[int, bytes, bytes], KernelChain] = {}
     for body in snapshot.rules:
-        owner = _owner(body)
-        chain = owners.get(owner)
+        place = _owner(body)
+        chain = owners.get(place)
         if chain is None:
             fields = fields_of(body, _HEADER)
             held, name = table(body, fields), words_of(fields.get(2))
             if name not in held.chains:
                 raise Malformed(f"a rule of the chain {name}, which is not there")
-            chain = owners[owner] = held.chains[name]
+            chain = owners[place] = held.chains[name]
         chain.raw.append(body)
     for body in snapshot.sets:
         fields = fields_of(body, _HEADER)
@@ -288,15 +307,27 @@ def read(snapshot: Snapshot) -> dict[tuple[str, str], KernelTable]:
     return tables
 
 
-def _chain_fields(body: bytes) -> Fields:
-    """The attributes of a chain. The kernel writes table, handle and name first, and of a base chain the hook next:
-    without one, what follows says nothing of what the chain does."""
-    fields: Fields = {}
-    for place, (kind, payload) in enumerate(attributes(body, _HEADER)):
-        fields[kind] = payload
-        if place == 3 and kind != 4 and {1, 2, 3} <= fields.keys():
-            return fields
-    return fields
+def _plain_chain(body: bytes) -> tuple[bytes, bytes] | None:
+    """Family and table, and the name, of a chain without a hook; None for any other.
+
+    The kernel writes table, handle and name first, and of a base chain the hook next: without one, what follows says
+    nothing of what the chain does.
+    """
+    at, kinds, name = _HEADER, [], b""
+    owner = b""
+    for _ in range(4):
+        if at + 4 > len(body):
+            return None
+        size, kind = _PAIR.unpack_from(body, at)
+        if size < 4 or at + size > len(body):
+            return None
+        kinds.append(kind & 0x3FFF)
+        if len(kinds) == 1:
+            owner = body[:1] + body[at + 4 : at + size]
+        elif len(kinds) == 3:
+            name = body[at + 4 : at + size]
+        at += (size + 3) & ~3
+    return (owner, name) if kinds[:3] == [1, 2, 3] and kinds[3] != 4 else None
 
 
 def _owner(body: bytes) -> tuple[int, bytes, bytes]:

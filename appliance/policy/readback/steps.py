@@ -28,6 +28,8 @@ NOTHING_SET: Literals = frozenset()
 WORD = 4
 FULL_MARK = 0xFFFFFFFF
 MARK = ("ct", "mark")
+# Fields of a `Place`.
+_ENDS = {"iifname": 1, "iif": 1, "oifname": 2, "oif": 2}
 _NAT_SAID = 0x3  # flags that only say what registers are given
 
 
@@ -64,6 +66,7 @@ class Steps:
         self.unknown: dict[str, None] = {}
         self._links = {"": 0, **links}
         self._place = Place("", "", "", 4)
+        self._asked: set[int] = set()  # fields of the place that were asked for
         self._indices: dict[str, dict[bytes, Element]] = {}
 
     # --- rules --------------------------------------------------------------------------------------
@@ -143,6 +146,8 @@ class Steps:
         self.unknown[f"{self.table}, chain {chain}: {words}"] = None
 
     def _load(self, expression: nft.Load, state: State) -> list[State]:
+        if expression.field[0] == "meta" and expression.field[1] in _ENDS:
+            self._asked.add(_ENDS[expression.field[1]])
         if expression.field in (("meta", "iif"), ("meta", "oif")):
             name = self._place.entering if expression.field[1] == "iif" else self._place.leaving
             if name in self._links:
