@@ -528,11 +528,11 @@ int reef_space_prove(reef_space *space, uint64_t budget, uint64_t share, uint32_
             proven[rule] = space->dirty[rule];
         if (!space->dirty[rule])
             continue;
-        uint64_t limit = space->steps + share < budget ? space->steps + share : budget;
         if (space->steps >= budget) {
             status = undecided(space, (int32_t)rule); /* it stays to be proven */
             continue;
         }
+        uint64_t limit = share < budget - space->steps ? space->steps + share : budget;
         status = prove_rule(space, (int32_t)rule, limit, conflicts);
         space->dirty[rule] = space->steps >= budget; /* what had its share and did not end is not tried again */
     }
