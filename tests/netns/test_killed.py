@@ -14,7 +14,7 @@ import pytest
 from appliance.control import ipc, messages
 from appliance.policy import bundle as bundles
 from appliance.policy.delta import render
-from tests.netns.stand import Stand, policy, rule
+from tests.netns.stand import LINKS, Stand, policy, rule
 
 VICTIMS = ("keyd", "applyd", "policyd")
 ROUNDS = 34  # of each of two stands; every round kills each process once: 204 kills
@@ -115,7 +115,9 @@ class Trial:
         """What a fresh kernel table holds after loading that generation from nothing."""
         file = stand.file.with_name("reference.nft")
         file.write_text(render(bundle.ruleset))
-        command = f"nft -f {file} && nft -s list table inet reef"
+        # The table names interfaces that are there.
+        links = "".join(f"ip link add {name} type veth peer name {name}p && " for name in LINKS)
+        command = f"{links}nft -f {file} && nft -s list table inet reef"
         return parts(subprocess.check_output(["unshare", "-n", "sh", "-c", command], text=True))
 
 
