@@ -99,6 +99,25 @@ def test_settings_of_a_module_that_was_not_loaded_are_set(box: Box) -> None:
     assert box.machine.run("cat /proc/sys/net/netfilter/nf_conntrack_acct").strip() == "1"
 
 
+@pytest.mark.timeout(240)
+def test_why_follows_a_packet_through_this_kernel(box: Box) -> None:
+    """Also one that is inspected: it goes to a queue that nobody reads."""
+    box.machine.run(f"ip link show wan0 >/dev/null 2>&1 || {{ {INTERFACES}; }}")
+    box.machine.run("ip addr add 10.1.0.1/24 dev trunk0.10; ip addr add 10.9.0.1/24 dev wan0")
+    text = POLICY + rule("R-0", "staff", 1000) + rule("R-1", "staff", 1001, inspect="strict")
+    box.machine.run(f"cat >/run/why.yaml <<'END'\n{text}\nEND")
+    applied = box.reef("apply", "/run/why.yaml", "--yes", "--no-wait", "--confirm-within 0")
+    assert applied.status == 0, applied.output
+    for port, action, decides in ((1000, "allow", "R-0"), (1001, "allow", "R-1"), (1002, "deny", "default")):
+        asked = box.reef("--json", "why", "--live", "--from 10.1.0.2", "--to 10.9.0.9", f"tcp/{port}")
+        assert asked.status == 0, asked.output
+        reason = json.loads(asked.output)
+        assert (reason["answer"]["rule"], reason["answer"]["action"]) == (decides, action), reason
+        traced = reason["kernel"]["traced"]
+        assert (traced["rule"], traced["verdict"], reason["differences"]) == (decides, action, []), reason
+    assert "reef_trace" not in box.machine.run("nft list tables")
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_after_a_power_cut_the_box_boots_the_confirmed_generation_whole(
