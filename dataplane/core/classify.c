@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "classify_internal.h"
+#include "reef/bytes.h"
 #include "reef/flowlog.h"
 #include "reef/status.h"
 
@@ -167,16 +168,6 @@ static int read_words(reef_policy *policy)
 
 /* --- stretches of addresses ----------------------------------------------------------------------------- */
 
-static address_value first_of(const uint64_t *range)
-{
-    return (address_value)range[1] << 64 | range[2];
-}
-
-static address_value last_of(const uint64_t *range)
-{
-    return (address_value)range[3] << 64 | range[4];
-}
-
 static int by_value(const void *a, const void *b)
 {
     address_value x = *(const address_value *)a, y = *(const address_value *)b;
@@ -200,16 +191,16 @@ static bool bound_ranges(bounds list[2], range_list ranges, size_t words)
     for (uint32_t i = 0; i < ranges.count; i++) {
         const uint64_t *range = ranges.first + i * words;
         address_value most = range[0] == 4 ? UINT32_MAX : ~(address_value)0;
-        if ((range[0] != 4 && range[0] != 6) || first_of(range) > last_of(range) || last_of(range) > most)
+        if ((range[0] != 4 && range[0] != 6) || reef_first_of(range) > reef_last_of(range) || reef_last_of(range) > most)
             return false;
         bounds *one = &list[range[0] == 6];
         if (one->value == NULL) {
             one->room += 2;
             continue;
         }
-        bound(one, first_of(range));
-        if (last_of(range) < most)
-            bound(one, last_of(range) + 1);
+        bound(one, reef_first_of(range));
+        if (reef_last_of(range) < most)
+            bound(one, reef_last_of(range) + 1);
     }
     return true;
 }
@@ -258,7 +249,7 @@ static int cut_addresses(reef_policy *policy)
     return REEF_OK;
 }
 
-static uint32_t place_of(const reef_policy *policy, int six, address_value value)
+uint32_t reef_place_of_value(const reef_policy *policy, int six, address_value value)
 {
     const address_value *cut = policy->cut[six];
     uint32_t low = 0, high = policy->cuts[six];
@@ -274,17 +265,12 @@ static uint32_t place_of(const reef_policy *policy, int six, address_value value
 
 static address_value value_of(int six, const uint8_t *address)
 {
-    uint64_t high, low;
-    memcpy(&high, address, 8);
-    if (!six)
-        return __builtin_bswap32((uint32_t)high);
-    memcpy(&low, address + 8, 8);
-    return (address_value)__builtin_bswap64(high) << 64 | __builtin_bswap64(low);
+    return six ? (address_value)reef_be64(address) << 64 | reef_be64(address + 8) : reef_be32(address);
 }
 
 uint32_t reef_policy_place(const reef_policy *policy, unsigned version, const uint8_t *address)
 {
-    return place_of(policy, version == 6, value_of(version == 6, address));
+    return reef_place_of_value(policy, version == 6, value_of(version == 6, address));
 }
 
 void reef_policy_places(const reef_policy *policy, const uint8_t (*address)[16], uint32_t count4, uint32_t count,
@@ -314,8 +300,8 @@ static int lay_routes(reef_policy *policy)
         policy->zone_of_place[i] = REEF_NO_ZONE;
     for (uint32_t i = 0; i < policy->routes; i++) { /* later ones are narrower */
         const uint64_t *route = policy->route + (size_t)i * ROUTE_WORDS;
-        uint32_t last = place_of(policy, route[0] == 6, last_of(route));
-        for (uint32_t p = place_of(policy, route[0] == 6, first_of(route)); p <= last; p++)
+        uint32_t last = reef_place_of_value(policy, route[0] == 6, reef_last_of(route));
+        for (uint32_t p = reef_place_of_value(policy, route[0] == 6, reef_first_of(route)); p <= last; p++)
             policy->zone_of_place[p] = (int32_t)route[RANGE_WORDS];
     }
     for (uint32_t z = 0; z < policy->zones; z++) {
@@ -327,8 +313,8 @@ static int lay_routes(reef_policy *policy)
             return REEF_NOMEM;
         for (uint32_t i = 0; i < one->network.count; i++) {
             const uint64_t *range = one->network.first + (size_t)i * RANGE_WORDS;
-            uint32_t last = place_of(policy, range[0] == 6, last_of(range));
-            for (uint32_t p = place_of(policy, range[0] == 6, first_of(range)); p <= last; p++)
+            uint32_t last = reef_place_of_value(policy, range[0] == 6, reef_last_of(range));
+            for (uint32_t p = reef_place_of_value(policy, range[0] == 6, reef_first_of(range)); p <= last; p++)
                 one->inside[p] = true;
         }
     }

@@ -98,6 +98,17 @@ static inline const uint64_t *reef_axis_bits(const axis *one, uint32_t stretch, 
     return one->bits + (size_t)one->row[stretch] * (g->summary + g->words);
 }
 
+static inline address_value reef_first_of(const uint64_t *range)
+{
+    return (address_value)range[1] << 64 | range[2];
+}
+
+static inline address_value reef_last_of(const uint64_t *range)
+{
+    return (address_value)range[3] << 64 | range[4];
+}
+
+uint32_t reef_place_of_value(const reef_policy *policy, int six, address_value value);
 /* The rules that speak of this live set, or NULL. */
 const uint64_t *reef_axis_mention(const axis *one, uint32_t live);
 unsigned reef_traffic_of(unsigned version, unsigned protocol);

@@ -123,7 +123,8 @@ static int sweep(axis *one, turns *list, uint32_t stretches, const group *g)
 {
     uint32_t words = g->words, rules = g->rules;
     one->stride = g->summary + words;
-    qsort(list->turn, list->count, sizeof *list->turn, by_stretch);
+    if (list->count > 0)
+        qsort(list->turn, list->count, sizeof *list->turn, by_stretch);
     interned known = {NULL, 0};
     uint64_t *bits = calloc(words, sizeof *bits);
     uint32_t *depth = calloc(rules + 1u, sizeof *depth);
@@ -162,16 +163,9 @@ static bool add_ranges(const reef_policy *policy, turns *list, range_list ranges
         const uint64_t *range = ranges.first + (size_t)i * RANGE_WORDS;
         if (range[0] != version)
             continue;
-        uint8_t first[16] = {0}, last[16] = {0};
-        for (int half = 0; half < 2; half++) {
-            uint64_t a = __builtin_bswap64(range[1 + half]), b = __builtin_bswap64(range[3 + half]);
-            memcpy(first + 8 * half, &a, 8);
-            memcpy(last + 8 * half, &b, 8);
-        }
-        unsigned skip = version == 4 ? 12 : 0;
         uint32_t base = version == 6 ? policy->cuts[0] + 1 : 0;
-        if (!add_interval(list, reef_policy_place(policy, version, first + skip) - base,
-                          reef_policy_place(policy, version, last + skip) - base, member))
+        if (!add_interval(list, reef_place_of_value(policy, version == 6, reef_first_of(range)) - base,
+                          reef_place_of_value(policy, version == 6, reef_last_of(range)) - base, member))
             return false;
     }
     return true;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from scapy.layers.dns import DNS, DNSQR, DNSRR
@@ -11,6 +12,8 @@ from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6, IPv6ExtHdrDestOpt, IPv6E
 from scapy.layers.l2 import GRE, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 from scapy.utils import PcapNgWriter, PcapWriter
+
+from ctypes_ext.flowtable import FlowTable, Seen
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
 HTTP = b"GET /index.html?a=b HTTP/1.1\r\nHost: www.example.org:8080\r\nUser-Agent: seed\r\n\r\n"
@@ -109,6 +112,40 @@ def ended() -> bytes:
     )
 
 
+def flows() -> bytes:
+    """Columns of a flow log, behind the lengths of heads and body."""
+    table = FlowTable(64)
+    for number in range(20):
+        table.add(
+            Seen(
+                source=IPv6Address(number << 64) if number % 3 == 0 else IPv4Address(0x0A000000 + number),
+                destination=IPv6Address(number) if number % 3 == 0 else IPv4Address(0xC6336450),
+                protocol=6,
+                port=443 + number % 2,
+                rule=f"R-{number % 4}",
+                action="allow",
+                from_zone="lan",
+                to_zone="internet",
+                minute=29_000_000 + number,
+                asked_port=8443 if number % 5 == 0 else -1,
+                bytes=1 << number,
+            )
+        )
+    columns = table.take()
+    return struct.pack("<HH", len(columns.heads), len(columns.body)) + columns.heads + columns.body + columns.addresses
+
+
+def lowered() -> bytes:
+    """A policy of two zones and two rules as `fuzz_classify.c` reads words."""
+    everything = (4, 0, 0, 0, 0xFFFFFFFF), (6, 0, 0, (1 << 64) - 1, (1 << 64) - 1)
+    ranges = [2, *everything[0], *everything[1]]
+    keys = [2, 0, 0, 65535, 4, 443, 443]
+    rule = [2, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, *ranges, *ranges, *keys, 0, 0, 1, 0, 0]
+    zones = [2, 1, 0, 0, 1, 1, 1, 4, 0, 0x0A000000, 0, 0x0AFFFFFF]
+    words = [1, 2, 0, *zones, 1, 1, 0, 1 << 40, 1, 0, 0, *rule, *rule]
+    return b"".join(bytes((word,)) if word < 255 else b"\xff" + struct.pack("<Q", word) for word in words)
+
+
 def write(target: str, name: str, data: bytes) -> None:
     directory = CORPUS / target
     directory.mkdir(parents=True, exist_ok=True)
@@ -128,6 +165,8 @@ def main() -> None:
     write("conntrack", "ended", ended() * 2)
     write("boxes", "rules", bytes([6, *range(0, 240, 2)]))
     write("boxes", "edits", bytes([4, *range(3, 120), 5, *range(200, 80, -1), 3, *range(5, 95)]))
+    write("flowlog", "columns", flows())
+    write("classify", "rules", lowered())
     for target in ("file", "engine"):
         directory = CORPUS / target
         directory.mkdir(parents=True, exist_ok=True)
