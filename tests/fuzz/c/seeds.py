@@ -132,7 +132,9 @@ def flows() -> bytes:
             )
         )
     columns = table.take()
-    return struct.pack("<HH", len(columns.heads), len(columns.body)) + columns.heads + columns.body + columns.addresses
+    return (
+        struct.pack("<HH", len(columns.heads), len(columns.body)) + columns.heads + columns.body + columns.addresses
+    )
 
 
 def lowered() -> bytes:
