@@ -18,7 +18,7 @@ from appliance.policy.model import Policy, Span
 from appliance.policy.problem import PolicyError, Problem
 from appliance.policy.proof import Change, Difference
 from appliance.policy.required import complaints, missing, under
-from appliance.policy.traffic import lines
+from appliance.policy.traffic import alike, lines_of
 from appliance.policy.verdict import problems
 
 LISTED = 1000  # lines of each kind of difference: more than a person reads, fewer than a frame holds
@@ -100,15 +100,21 @@ def _together(candidate: Candidate, judged: Judged) -> tuple[Finding, ...]:
 
 
 def traffic_of(found: Difference, lexicon: Lexicon) -> TrafficDifference:
-    """A difference in words."""
-    kinds = [_said(changes, lexicon) for changes in (found.opened, found.closed, found.other)]
-    opened, closed, other = (tuple(kind[:LISTED]) for kind in kinds)
-    unlisted = sum(max(0, len(kind) - LISTED) for kind in kinds)
-    return TrafficDifference(opened, closed, other, unlisted, found.undecided)
+    """A difference in words: of each kind the first lines, and how many changes more there are."""
+    opened, first = _said(found.opened, lexicon)
+    closed, second = _said(found.closed, lexicon)
+    other, third = _said(found.other, lexicon)
+    return TrafficDifference(opened, closed, other, first + second + third, found.undecided)
 
 
-def _said(changes: Iterable[Change], lexicon: Lexicon) -> list[TrafficChange]:
-    return [
-        TrafficChange(line.words, line.example, line.old_action, line.new_action, line.old_rule, line.new_rule)
-        for line in lines(tuple(changes), lexicon)
-    ]
+def _said(changes: Iterable[Change], lexicon: Lexicon) -> tuple[tuple[TrafficChange, ...], int]:
+    said: list[TrafficChange] = []
+    unlisted = 0
+    for group in alike(changes):
+        if len(said) >= LISTED:
+            unlisted += 1
+            continue
+        for line in lines_of(group, lexicon):
+            rules = line.old_action, line.new_action, line.old_rule, line.new_rule
+            said.append(TrafficChange(line.words, line.example, *rules))
+    return tuple(said[:LISTED]), unlisted + max(0, len(said) - LISTED)

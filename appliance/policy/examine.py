@@ -20,11 +20,12 @@ from appliance.policy.model import ANY, EVERYTHING, Invariant, Policy, Rule
 from appliance.policy.narrowed import narrowed
 from appliance.policy.places import places
 from appliance.policy.proof import Difference, Finding, Kind, Proof, Region, Witness
-from appliance.policy.prove import BUDGET, Part, Prover
+from appliance.policy.prove import BUDGET, Decided, Part, Prover
 from appliance.policy.traffic import homely, natural
 from appliance.policy.translated import Translations
 
 _REGIONS = 256  # of one finding: more than words are made of
+_RULES = 32  # of one question that are told with all their regions
 _OLD = 3600  # seconds for which a proof is of this moment, if nothing ends meanwhile
 
 
@@ -39,7 +40,7 @@ class Examiner:
     """Examines policies, one after the other."""
 
     def __init__(self, budget: int = BUDGET) -> None:
-        self._budget = budget
+        self._budget = self._left = budget
         self._prover: Prover | None = None
         self._regions: dict[str, tuple[Invariant, tuple[Forbidden, ...]]] = {}
         self._asked_of: Policy | None = None
@@ -47,6 +48,7 @@ class Examiner:
     def examine(self, policy: Policy, now: int) -> Examination:
         """Everything about a policy from `now` on (seconds since the epoch)."""
         prover = self._prepared(policy, now)
+        self._left = self._budget
         proof = prover.proof(budget=self._budget)
         undecided: list[str] = []
         assumed: list[str] = []
@@ -67,6 +69,7 @@ class Examiner:
 
     def against(self, policy: Policy, demanding: Policy, now: int) -> Proof:
         """What a policy does that the baselines of another one, of the same site, would not let it."""
+        self._left = self._budget
         undecided: list[str] = []
         found = self._demands(policy, demanding, self._prepared(policy, now), undecided)
         return Proof(tuple(found), not undecided, tuple(undecided))
@@ -82,6 +85,12 @@ class Examiner:
         elif prover.policy is not policy:
             prover.update(policy)
         return prover
+
+    def _ask(self, prover: Prover, regions: Sequence[Region], action: str) -> Decided:
+        """One question of an examination: together they have the budget."""
+        decided = prover.decided_within(regions, action=action, budget=max(self._left, 1))
+        self._left -= decided.steps
+        return decided
 
     # --- invariants -----------------------------------------------------------------------------------
 
@@ -107,9 +116,9 @@ class Examiner:
         self, statement: Invariant, regions: Sequence[Region], prover: Prover, undecided: list[str]
     ) -> list[Part]:
         """What of these regions rules allow that the invariant does not except."""
-        decided = prover.allowed_within(regions, budget=self._budget)
+        decided = self._ask(prover, regions, "allow")
         if not decided.decided:
-            undecided.append(f"whether `{statement.id}` holds takes more than {self._budget:,} steps")
+            undecided.append(f"whether `{statement.id}` holds: {self._budget:,} steps for all questions are used up")
         parts = [part for part in decided.parts if part.rule not in statement.excepted]
         undecided += [
             f"whether `{rule}` breaks `{statement.id}`: it is too many pieces"
@@ -134,7 +143,7 @@ class Examiner:
             if not part.sure:
                 continue
             for region in _plain(part, asked, policy):
-                if len(regions.get(part.rule, ())) >= _REGIONS:
+                if len(regions.get(part.rule, ())) >= (_REGIONS if len(shown) < _RULES else 1):
                     break
                 witness = met(policy, region, part.witness, translations)
                 if witness is not None:
@@ -175,9 +184,10 @@ class Examiner:
         for demand in required:
             asked = area(demand, policy)
             for action in ("allow",) if demand.action != "allow" else ("deny", "reject"):
-                decided = prover.decided_within(asked, action=action, budget=self._budget)
+                decided = self._ask(prover, asked, action)
                 if not decided.decided:
-                    undecided.append(f"whether `{demand.id}` is weakened takes more than {self._budget:,} steps")
+                    used = f"{self._budget:,} steps for all questions are used up"
+                    undecided.append(f"whether `{demand.id}` is weakened: {used}")
                 parts = [part for part in decided.parts if part.rule not in own and _holds(demanding, demand, part)]
                 yield from self._gathered(
                     "baseline", name_of(demand), (demand.id,), parts, asked, policy, translations

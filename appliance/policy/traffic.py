@@ -62,29 +62,39 @@ class Line(msgspec.Struct, frozen=True):
 
 def lines(changes: Sequence[Change], lexicon: Lexicon) -> list[Line]:
     """The changes of a difference, those alike in one line; in the order in which they first come."""
-    alike: dict[tuple[str, str, str, str], list[Change]] = {}
+    return [line for group in alike(changes) for line in lines_of(group, lexicon)]
+
+
+def alike(changes: Iterable[Change]) -> list[list[Change]]:
+    """The changes by the rules that decide before and now."""
+    found: dict[tuple[str, str, str, str], list[Change]] = {}
     for change in changes:
         key = (change.old_action, change.new_action, change.old_rule, change.new_rule)
-        alike.setdefault(key, []).append(change)
+        found.setdefault(key, []).append(change)
+    return list(found.values())
+
+
+def lines_of(group: Sequence[Change], lexicon: Lexicon) -> list[Line]:
+    """The lines of changes that the same rules decide."""
+    one = group[0]
+    said = f"was {_decided(one.old_action, one.old_rule)}, now {_decided(one.new_action, one.new_rule)}"
     found: list[Line] = []
-    for (old_action, new_action, old_rule, new_rule), parts in alike.items():
-        said = f"was {_decided(old_action, old_rule)}, now {_decided(new_action, new_rule)}"
-        for traffic in together([part.region for part in parts], lexicon):
-            # The packet is one of this very line, not of another with the same rules.
-            shown = next((part for part in parts if _of(part.region, traffic)), parts[0])
-            witness = natural(shown.witness, shown.region, lexicon.policy)
-            found.append(
-                Line(
-                    f"{words(traffic, lexicon)} ({said})",
-                    packet_words(witness, lexicon, timed=bool(traffic.schedules)),
-                    old_action,
-                    new_action,
-                    old_rule,
-                    new_rule,
-                    traffic,
-                    witness,
-                )
+    for traffic in together([change.region for change in group], lexicon):
+        # The packet is one of this very line, not of another with the same rules.
+        shown = next((change for change in group if _of(change.region, traffic)), one)
+        witness = natural(shown.witness, shown.region, lexicon.policy)
+        found.append(
+            Line(
+                f"{words(traffic, lexicon)} ({said})",
+                packet_words(witness, lexicon, timed=bool(traffic.schedules)),
+                one.old_action,
+                one.new_action,
+                one.old_rule,
+                one.new_rule,
+                traffic,
+                witness,
             )
+        )
     return found
 
 

@@ -32,60 +32,56 @@ class Translations:
 
     def __init__(self, nats: Sequence[DestinationNat], places: Mapping[str, tuple[Range, ...]]) -> None:
         self._places = places
-        self._by_version: dict[int, list[DestinationNat]] = {4: [], 6: []}
-        for nat in nats:
-            self._by_version[nat.to.version].append(nat)
+        self._nats = nats
+        self._entering: dict[tuple[int, str], list[tuple[DestinationNat, list[Cuboid]]]] = {}
 
-    def _entering(self, version: int, zone: str) -> list[DestinationNat]:
-        if zone == GATEWAY:
-            return []  # what the gateway sends itself is not translated
-        return [
-            nat
-            for nat in self._by_version[version]
-            if zone in nat.sources or ANY in nat.sources or (nat.hairpin and zone in nat.hairpin_zones)
-        ]
+    def _of(self, region: Region) -> list[tuple[DestinationNat, list[Cuboid]]]:
+        """The translations for a region's packets, each with what it certainly takes."""
+        version, zone = region.source.version, region.from_zone
+        found = self._entering.get((version, zone))
+        if found is None:
+            # What the gateway sends itself is not translated.
+            found = self._entering[version, zone] = [
+                (nat, _surely(nat, version))
+                for nat in self._nats
+                if nat.to.version == version
+                and zone != GATEWAY
+                and (zone in nat.sources or ANY in nat.sources or (nat.hairpin and zone in nat.hairpin_zones))
+            ]
+        return found
 
     def untouched(self, region: Region) -> list[Cuboid]:
         """The packets of a region that no translation takes, as disjoint boxes."""
-        version = region.source.version
-        whole = cuboid_of_region(region)
-        taken = [
-            box
-            for nat in self._entering(version, region.from_zone)
-            for box in _surely(nat, version)
-            if common(whole, box) is not None
-        ]
-        return minus_all([whole], taken)
+        return minus_all([cuboid_of_region(region)], self.taken(region))
 
     def taken(self, region: Region) -> list[Cuboid]:
         """What of a region's packets a translation certainly takes."""
-        whole, version = cuboid_of_region(region), region.source.version
+        whole = cuboid_of_region(region)
+        (first, last) = whole[1]
         return [
             both
-            for nat in self._entering(version, region.from_zone)
-            for box in _surely(nat, version)
-            if (both := common(whole, box)) is not None
+            for _, boxes in self._of(region)
+            for box in boxes
+            if box[1][0] <= last and first <= box[1][1] and (both := common(whole, box)) is not None
         ]
 
     def sent(self, region: Region, like: Sequence[int]) -> Sent | None:
         """A packet that comes into a region by a translation, as near to the point `like` as can be; None when there
         is none."""
-        version = region.source.version
         whole = cuboid_of_region(region)
-        earlier: list[Cuboid] = []
-        for nat in self._entering(version, region.from_zone):
-            found = self._through(nat, earlier, whole, region, like)
-            if found is not None:
-                return found
-            earlier.extend(_surely(nat, version))
+        entering = self._of(region)
+        for number, (nat, _) in enumerate(entering):
+            if nat.to.first <= whole[1][1] and whole[1][0] <= nat.to.last and self._leads(nat, region.to_zone):
+                earlier = [box for _, boxes in entering[:number] for box in boxes]
+                found = self._through(nat, earlier, whole, region, like)
+                if found is not None:
+                    return found
         return None
 
     def _through(
         self, nat: DestinationNat, earlier: list[Cuboid], whole: Cuboid, region: Region, like: Sequence[int]
     ) -> Sent | None:
         inner = (nat.to.first, nat.to.last)
-        if common((whole[1],), (inner,)) is None or not self._leads(nat, region.to_zone):
-            return None
         for box, port in _pieces(nat, region.source.version):
             seen = common(whole, (box[0], inner, box[2], port or box[3], box[4]))
             if seen is None:
