@@ -17,6 +17,7 @@ from appliance.policy.lexicon import Lexicon
 from appliance.policy.model import Policy, Span
 from appliance.policy.problem import PolicyError, Problem
 from appliance.policy.proof import Change, Difference
+from appliance.policy.prove import BUDGET
 from appliance.policy.required import complaints, missing, under
 from appliance.policy.traffic import alike, lines_of
 from appliance.policy.verdict import problems
@@ -35,8 +36,8 @@ class Judged(msgspec.Struct, frozen=True):
 class Gate:
     """Judges texts, and says what one opens and closes against another."""
 
-    def __init__(self) -> None:
-        self._examiner = Examiner()
+    def __init__(self, budget: int = BUDGET) -> None:
+        self._examiner = Examiner(budget)
         self._lexicon: Lexicon | None = None
         self._last: tuple[Policy, tuple[str, ...], Judged] | None = None
         self._last_at = 0.0
