@@ -24,6 +24,7 @@ from appliance.policy.readback.equivalence import Equivalence, Intent, equivalen
 
 _QUIET = 2.0  # seconds after a load in which the next one may come
 _PATIENCE = 30.0  # seconds of one load after another, after which it is compared all the same
+_TRIES = 3  # readings, while generations change
 _AWAY = 2.0  # seconds until applyd is asked again
 _TOLD = 20  # differences that are told; more are counted
 _ALERTED = 3  # of them in the words of an alert
@@ -46,8 +47,8 @@ class Examiner:
         self._drifted_at = 0.0
         self.latest: Runs | None = None
 
-    async def _read(self, after: int = -1) -> ReadBackOf:
-        return await call_async(self._applyd, ReadBack(after), ReadBackOf, timeout=LONGEST_WAIT + 60)
+    async def _read(self, after: int = -1, wait: float = LONGEST_WAIT) -> ReadBackOf:
+        return await call_async(self._applyd, ReadBack(after, wait), ReadBackOf, timeout=LONGEST_WAIT + 60)
 
     async def _meant(self) -> Intent | None:
         """What is to run, as far as it can be known."""
@@ -77,13 +78,11 @@ class Examiner:
         while True:
             if news.why == "drift":
                 await self._drift(news)
-            try:
-                async with asyncio.timeout(_QUIET):
-                    news = await self._read(news.serial)
-            except TimeoutError:
-                return news.serial
-            if time.monotonic() - begun > _PATIENCE:
-                return news.serial
+            newer = await self._read(news.serial, _QUIET)
+            patient = time.monotonic() - begun < _PATIENCE or newer.why == "drift"
+            if newer.serial == news.serial or not patient:
+                return newer.serial
+            news = newer
 
     async def _look(self) -> None:
         found = await self.now()
@@ -102,16 +101,21 @@ class Examiner:
     async def now(self) -> Runs | None:
         """Read the kernel and compare; None where nothing is to run."""
         async with self._one:
-            reading = await self._read()
-            found = await self._compare(reading)
-            if found is not None:
-                self.latest = found
-            return found
+            reading, intent = await self._read(), await self._meant()
+            for _ in range(_TRIES):
+                if intent is None or intent.generation == reading.generation:
+                    break
+                reading, intent = await self._read(), await self._meant()
+            if intent is None or not reading.generation:
+                return None
+            self.latest = await self._compare(reading, intent)
+            return self.latest
 
     async def _drift(self, reading: ReadBackOf) -> None:
-        found = await self._compare(reading)
-        if found is None:
+        intent = await self._meant()
+        if intent is None or not reading.generation:
             return
+        found = await self._compare(reading, intent)
         self._drifted = found.differences or found.unknown or ("no first packet was decided otherwise",)
         self._drifted_at = found.at
         words = "; ".join(self._drifted[:_ALERTED])
@@ -119,19 +123,18 @@ class Examiner:
             RULESET_DIFFERS, "Ruleset changed by hand", f"somebody changed the ruleset, and meanwhile: {words}"
         )
 
-    async def _compare(self, reading: ReadBackOf) -> Runs | None:
-        intent = await self._meant()
-        if intent is None or not reading.generation:
-            return None
-        if not reading.packed or intent.generation != reading.generation:
+    async def _compare(self, reading: ReadBackOf, intent: Intent) -> Runs:
+        words = ""
+        if not reading.packed:
             words = "the ruleset cannot be read back"
-            if reading.packed:
-                words = f"generation {reading.generation} came while {intent.generation} was looked at"
-            return self._told(Equivalence(intent.generation, equal=False, unknown=(words,), taken=time.time()))
-        try:
-            return self._told(await asyncio.to_thread(_examine, reading.packed, intent))
-        except Unreadable as error:
-            return self._told(Equivalence(intent.generation, equal=False, unknown=(str(error),), taken=time.time()))
+        elif intent.generation != reading.generation:
+            words = f"generation {reading.generation} was read while {intent.generation} was looked at"
+        if not words:
+            try:
+                return self._told(await asyncio.to_thread(_examine, reading.packed, intent))
+            except Unreadable as error:
+                words = str(error)
+        return self._told(Equivalence(intent.generation, equal=False, unknown=(words,), taken=time.time()))
 
     def _told(self, found: Equivalence) -> Runs:
         return Runs(

@@ -13,9 +13,10 @@ Why = Literal["asked", "loaded", "drift"]
 
 
 class ReadBack(msgspec.Struct, frozen=True, tag=True):
-    """What the kernel holds: now, or (`after` >= 0) when something newer is there or nothing came for a while."""
+    """What the kernel holds: now, or (`after` >= 0) when something newer is there, at the latest after `wait` s."""
 
     after: int = -1
+    wait: float = LONGEST_WAIT
 
 
 class ReadBackOf(msgspec.Struct, frozen=True, tag=True):

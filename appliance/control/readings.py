@@ -82,11 +82,12 @@ class Readings:
             return await self._read(self._serial, "asked")
         if request.after >= self._serial:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), LONGEST_WAIT)
-        if self._drift is not None and self._drift.serial > request.after:
-            # Told once; whoever asks next hears of the load that repaired it.
-            reading, self._drift = self._drift, None
-            return reading
+                await asyncio.wait_for(self._news.wait(), min(request.wait, LONGEST_WAIT))
+        if self._drift is not None:
+            # Kept until somebody asks for what is newer: an answer may be lost with its connection.
+            if self._drift.serial > request.after:
+                return self._drift
+            self._drift = None
         bundle = self._running()
         return ReadBackOf(self._serial, bundle.generation if bundle is not None else 0, "loaded")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from appliance.commands.health import from_status, with_silent
+from appliance.commands.health import from_runs, from_status, runs_lines, with_silent
 from appliance.control.messages import ProcessHealth, StatusReport
+from appliance.control.messages_readback import Runs
 from appliance.control.processes import PROCESSES, Identity, Instance
 
 NOW = 1_800_000_000.0
@@ -56,3 +57,23 @@ def test_processes_without_a_socket_are_known_by_their_user(tmp_path: Path) -> N
     process(tmp_path / "proc", 12, os.geteuid())
     seen = {one.name: one.alive for one in with_silent(WELL, box, tmp_path / "proc").processes}
     assert seen == {"keyd": True, "applyd": False, "policyd": False, "namesd": True, "inspectd": False}
+
+
+def test_what_runs_is_told_as_it_was_compared() -> None:
+    packet = "tcp 10.0.0.1:40000 -> 192.0.2.1:23: the kernel says allow by no rule, the policy deny by default"
+    equal = Runs(7, NOW, equal=True, places=12, cases=345)
+    assert from_runs(None) == from_runs(equal) == []
+    assert [(style, "12 places, 345 cases" in line) for line, style in runs_lines(equal)] == [("green", True)]
+    other = Runs(7, NOW, equal=False, differences=(packet,), more=3, drifted=("what was opened",), drifted_at=NOW)
+    assert [(finding.severity, finding.what.split(": ", 1)[-1]) for finding in from_runs(other)] == [
+        ("wrong", packet),
+        ("wrong", "and 3 more such differences"),
+    ]
+    lines = [line for line, _ in runs_lines(other)]
+    assert packet in lines[0]
+    assert "3 more differences" in lines[1]
+    assert lines[2].endswith("what was opened")
+    # What cannot be told is never well.
+    riddle = Runs(7, NOW, equal=False, unknown=("table inet other, chain c: the expression numgen",))
+    assert [finding.severity for finding in from_runs(riddle)] == ["wrong"]
+    assert "cannot be told" in runs_lines(riddle)[0][0]
