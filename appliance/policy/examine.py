@@ -270,7 +270,7 @@ def _plain(part: Part, asked: Sequence[Region], policy: Policy) -> Iterator[Regi
     for region in part.regions:
         for source in _names(region.from_zone, policy):
             for target in _names(region.to_zone, policy):
-                if (source, target) in pairs:
+                if (source, target) in pairs or (target in policy.zones and (source, ANY) in pairs):
                     yield msgspec.structs.replace(region, from_zone=source, to_zone=target)
 
 

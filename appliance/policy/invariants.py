@@ -46,7 +46,10 @@ def forbidden(
 ) -> tuple[Forbidden, ...]:
     """Everything that an invariant forbids; what depends on no DNS name first. `where` says where addresses are."""
     found: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[Region, None]] = {((), ()): {}}
-    destinations = _sides(statement.destinations, zones, objects, where)
+    # `any` is one word for the prover as a destination; as a source each zone has its own anti-spoofing.
+    destinations = [_Side(ANY, EVERYTHING.ranges)] if ANY in statement.destinations else []
+    others = [name for name in statement.destinations if name != ANY]
+    destinations += _sides(others, zones, objects, where)
     # Where nobody looks at sources, any address may be claimed.
     claimed = {**where, **{zone.name: EVERYTHING.ranges for zone in zones.values() if not zone.antispoofing}}
     for left in _sides(statement.sources, zones, objects, claimed):

@@ -7,6 +7,7 @@ small world is one.
 from __future__ import annotations
 
 import itertools
+import time
 
 import msgspec
 import pytest
@@ -350,6 +351,49 @@ def test_an_invariant_about_a_dns_name_is_broken_by_who_names_it_or_everybody() 
     _, examination = examined(head + rule % "192.0.2.0/24" + tail)
     assert not broken(examination) and not examination.open
     assert examination.proof.undecided == ("whether `R-1` breaks `I-1`: that is what deb.example.org will stand for",)
+
+
+def test_a_zone_without_an_interface_has_no_packets() -> None:
+    head = HEAD.replace("  open:", "  planned: {networks: [10.0.3.0/29]}\n  open:")
+    rule = "rules:\n  - {id: R-1, from: lan, to: any, action: allow, owner: o, why: w}\n"
+    for never, found in (("lan -> planned", []), ("planned -> lan", []), ("any -> any", ["R-1"])):
+        assert [
+            finding.rule
+            for finding in broken(examined(f"{head}{rule}invariants: [{{id: I-1, never: {never}}}]\n")[1])
+        ] == found
+
+
+@pytest.mark.parametrize(
+    ("allowed", "never", "found"),
+    [
+        ("ping", "ping", True),
+        ("ping", "icmp/8", True),
+        ("icmp/3", "ping", False),
+        ("icmpv6", "icmp", False),
+        ("gre", "gre", True),
+    ],
+)
+def test_services_without_ports_are_judged_too(allowed: str, never: str, found: bool) -> None:
+    rule = f"rules:\n  - {{id: R-1, from: lan, to: internet, service: {allowed}, action: allow, owner: o, why: w}}\n"
+    policy, examination = examined(
+        f"{HEAD}{rule}invariants: [{{id: I-1, never: lan -> internet, service: {never}}}]\n"
+    )
+    assert bool(broken(examination)) == found
+    for finding in broken(examination):
+        confirm(policy, finding)
+
+
+def test_many_zones_are_asked_about_in_good_time() -> None:
+    zones = "".join(f"  z{n}: {{interfaces: [if{n}], networks: [10.{n}.0.0/16]}}\n" for n in range(250))
+    rule = "  - {id: R-1, from: z1, to: any, action: allow, owner: o, why: w}\n"
+    text = f"reef: 1\nsite: t\nzones:\n{zones}rules:\n{rule}"
+    policy, _ = parse(text + "invariants: [{id: I-1, never: any -> any}]\n", "t.yaml", inherited={})
+    examiner, started = Examiner(), time.process_time()
+    assert [finding.rule for finding in broken(examiner.examine(policy, NOW))] == ["R-1"]
+    whole = time.process_time() - started
+    started = time.process_time()
+    parse(text, "t.yaml", inherited={})
+    assert whole < 20 * (time.process_time() - started)
 
 
 def test_a_breach_is_seen_when_only_a_rule_changed() -> None:
