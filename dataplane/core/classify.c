@@ -451,7 +451,7 @@ static void first_match(reef_policy *policy, const rule *rules, const group *g, 
     }
 }
 
-static bool in_policy(const reef_policy *policy, int32_t zone_number)
+bool reef_in_policy(const reef_policy *policy, int32_t zone_number)
 {
     return zone_number >= 0 && (uint32_t)zone_number < policy->zones && policy->zone[zone_number].present;
 }
@@ -459,7 +459,7 @@ static bool in_policy(const reef_policy *policy, int32_t zone_number)
 int reef_policy_decide(reef_policy *policy, const reef_question *question, reef_answer *answer)
 {
     *answer = (reef_answer){REEF_BY_DEFAULT, REEF_DENIED, false};
-    if (!in_policy(policy, question->from) || !in_policy(policy, question->to))
+    if (!reef_in_policy(policy, question->from) || !reef_in_policy(policy, question->to))
         return REEF_OK;
     size_t at = ((size_t)question->from * policy->zones + (size_t)question->to) * TRAFFICS +
                 reef_traffic_of(question->version, question->protocol);
@@ -475,7 +475,7 @@ int reef_policy_decide(reef_policy *policy, const reef_question *question, reef_
 int reef_policy_translate(reef_policy *policy, const reef_question *question, reef_answer *answer)
 {
     *answer = (reef_answer){REEF_BY_DEFAULT, REEF_ALLOWED, false};
-    if (policy->translations == 0 || question->from <= 0 || !in_policy(policy, question->from))
+    if (policy->translations == 0 || question->from <= 0 || !reef_in_policy(policy, question->from))
         return REEF_OK;
     size_t at = (size_t)question->from * TRAFFICS + reef_traffic_of(question->version, question->protocol);
     if (policy->entering[at] == NULL) {
@@ -598,23 +598,4 @@ bool reef_policy_same_frame(const reef_policy *a, const reef_policy *b)
     /* The first three words are the format and the numbers of rules. */
     return a->frame == b->frame && a->words[2] == b->words[2] &&
            memcmp(a->words + 3, b->words + 3, (a->frame - 3) * sizeof *a->words) == 0;
-}
-
-bool reef_policy_same_pair(const reef_policy *a, const reef_policy *b, int32_t from, int32_t to)
-{
-    bool here = in_policy(a, from) && in_policy(a, to), there = in_policy(b, from) && in_policy(b, to);
-    if (!here || !there)
-        return here == there;
-    uint32_t i = 0, j = 0;
-    for (;; i++, j++) {
-        while (i < a->rules && !reef_rule_serves(&a->rule[i], (uint32_t)from, (uint32_t)to))
-            i++;
-        while (j < b->rules && !reef_rule_serves(&b->rule[j], (uint32_t)from, (uint32_t)to))
-            j++;
-        if (i == a->rules || j == b->rules)
-            return i == a->rules && j == b->rules;
-        if (a->rule[i].length != b->rule[j].length ||
-            memcmp(a->rule[i].words, b->rule[j].words, a->rule[i].length * sizeof *a->words) != 0)
-            return false;
-    }
 }

@@ -108,6 +108,7 @@ static inline address_value reef_last_of(const uint64_t *range)
     return (address_value)range[3] << 64 | range[4];
 }
 
+bool reef_in_policy(const reef_policy *policy, int32_t zone_number);
 uint32_t reef_place_of_value(const reef_policy *policy, int six, address_value value);
 /* The rules that speak of this live set, or NULL. */
 const uint64_t *reef_axis_mention(const axis *one, uint32_t live);

@@ -313,6 +313,67 @@ int reef_group_build(const reef_policy *policy, const rule *rules, uint32_t coun
     return REEF_OK;
 }
 
+/* --- where two policies differ --------------------------------------------------------------------------- */
+
+static bool same_rule(const rule *x, const rule *y)
+{
+    return x->length == y->length && memcmp(x->words, y->words, x->length * sizeof *x->words) == 0;
+}
+
+static uint32_t next_serving(const reef_policy *policy, uint32_t at, uint32_t from, uint32_t to)
+{
+    while (at < policy->rules && !reef_rule_serves(&policy->rule[at], from, to))
+        at++;
+    return at;
+}
+
+/* The end behind the last rule before `at` that serves the pair, or `first`. */
+static uint32_t last_serving(const reef_policy *policy, uint32_t first, uint32_t at, uint32_t from, uint32_t to)
+{
+    while (at > first && !reef_rule_serves(&policy->rule[at - 1], from, to))
+        at--;
+    return at;
+}
+
+void reef_policy_differ(const reef_policy *a, const reef_policy *b, int32_t from, int32_t to, reef_differing *out)
+{
+    bool here = reef_in_policy(a, from) && reef_in_policy(a, to), there = reef_in_policy(b, from) && reef_in_policy(b, to);
+    *out = (reef_differing){{0, 0}, {a->rules, b->rules}, false};
+    if (!here || !there) {
+        out->same = here == there;
+        return;
+    }
+    uint32_t f = (uint32_t)from, t = (uint32_t)to;
+    uint32_t i = next_serving(a, 0, f, t), j = next_serving(b, 0, f, t);
+    while (i < a->rules && j < b->rules && same_rule(&a->rule[i], &b->rule[j])) {
+        i = next_serving(a, i + 1, f, t);
+        j = next_serving(b, j + 1, f, t);
+    }
+    uint32_t k = last_serving(a, i, a->rules, f, t), l = last_serving(b, j, b->rules, f, t);
+    while (k > i && l > j && same_rule(&a->rule[k - 1], &b->rule[l - 1])) {
+        k = last_serving(a, i, k - 1, f, t);
+        l = last_serving(b, j, l - 1, f, t);
+    }
+    *out = (reef_differing){{i, j}, {k, l}, i == k && j == l};
+}
+
+bool reef_policy_speaks(const reef_policy *policy, uint32_t first, uint32_t end, int32_t from, int32_t to,
+                        uint8_t protocol, uint16_t port)
+{
+    for (uint32_t i = first; i < end; i++) {
+        const rule *r = &policy->rule[i];
+        for (uint32_t k = 0; k < r->keys; k++) {
+            const uint64_t *key = r->key + (size_t)k * KEY_WORDS;
+            unsigned traffic = reef_traffic_of(key[0] < 4 ? 4 : 6, protocol);
+            unsigned value = (traffic & 3) == 3 ? protocol : port;
+            if (key[0] == traffic && key[1] <= value && value <= key[2] &&
+                reef_rule_serves(r, (uint32_t)from, (uint32_t)to))
+                return true;
+        }
+    }
+    return false;
+}
+
 static void free_axis(axis *one)
 {
     free(one->row);

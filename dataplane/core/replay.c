@@ -21,12 +21,18 @@ typedef struct detail_entry {
     uint8_t axis;
 } detail_entry;
 
+/* Where the policies differ in a pair of zones, once it is asked for. */
+typedef struct pair {
+    reef_differing differing;
+    bool known;
+} pair;
+
 struct reef_replay {
     reef_policy *policy[2]; /* running, candidate */
     uint64_t seed[2];
     bool same_frame;
     uint32_t zones;
-    uint8_t *same_pair; /* 0: not known, 1: same, 2: not */
+    pair *pair;
     reef_change *change;
     uint32_t *change_at;
     detail_entry *detail;
@@ -54,10 +60,10 @@ int reef_replay_new(reef_policy *running, reef_policy *candidate, const uint64_t
     memcpy(replay->seed, seed, sizeof replay->seed);
     replay->zones = reef_policy_zones(running);
     replay->same_frame = reef_policy_same_frame(running, candidate);
-    replay->same_pair = calloc((size_t)replay->zones * replay->zones, 1);
+    replay->pair = calloc((size_t)replay->zones * replay->zones, sizeof *replay->pair);
     replay->change = calloc(REEF_CHANGES_MAX, sizeof *replay->change);
     replay->change_at = calloc(CHANGE_SLOTS, sizeof *replay->change_at);
-    if (!replay->same_pair || !replay->change || !replay->change_at) {
+    if (!replay->pair || !replay->change || !replay->change_at) {
         reef_replay_free(replay);
         return REEF_NOMEM;
     }
@@ -69,7 +75,7 @@ void reef_replay_free(reef_replay *replay)
 {
     if (replay == NULL)
         return;
-    free(replay->same_pair);
+    free(replay->pair);
     free(replay->change);
     free(replay->change_at);
     free(replay->detail);
@@ -320,24 +326,34 @@ static int replay_flow(reef_replay *replay, const flow *f, reef_question questio
 
 /* --- blocks --------------------------------------------------------------------------------------------- */
 
-static bool pair_is_same(reef_replay *replay, int32_t from, int32_t to)
+static const reef_differing *differing_in(reef_replay *replay, int32_t from, int32_t to)
+{
+    pair *one = &replay->pair[(size_t)from * replay->zones + (size_t)to];
+    if (!one->known)
+        reef_policy_differ(replay->policy[0], replay->policy[1], from, to, &one->differing);
+    one->known = true;
+    return &one->differing;
+}
+
+enum { FEW = 64 }; /* differing rules that are asked one by one, whether they speak of a run */
+
+/* Whether both policies decide all flows of a run alike. Where there is destination NAT, a flow may have been led
+ * elsewhere when it was logged than it would be now: then every pair from its zone must be the same. */
+static bool decided_alike(reef_replay *replay, int32_t from, int32_t to, const reef_flow_run *run)
 {
     if (!replay->same_frame || from == REEF_NO_ZONE || to == REEF_NO_ZONE)
         return false;
-    uint8_t *known = &replay->same_pair[(size_t)from * replay->zones + (size_t)to];
-    if (*known == 0)
-        *known = reef_policy_same_pair(replay->policy[0], replay->policy[1], from, to) ? 1 : 2;
-    return *known == 1;
-}
-
-/* Where there is destination NAT, a flow may have been led elsewhere when it was logged than it would be now: then
- * every pair from its zone must be the same. */
-static bool decided_alike(reef_replay *replay, int32_t from, int32_t to)
-{
-    if (!pair_is_same(replay, from, to))
-        return false;
-    for (uint32_t z = 0; reef_policy_translates(replay->policy[0]) && z < replay->zones; z++)
-        if (!pair_is_same(replay, from, (int32_t)z))
+    if (reef_policy_translates(replay->policy[0])) {
+        for (uint32_t z = 0; z < replay->zones; z++)
+            if (!differing_in(replay, from, (int32_t)z)->same)
+                return false;
+        return true;
+    }
+    const reef_differing *found = differing_in(replay, from, to);
+    for (int which = 0; which < 2 && !found->same; which++)
+        if (found->end[which] - found->first[which] > FEW ||
+            reef_policy_speaks(replay->policy[which], found->first[which], found->end[which], from, to, run->protocol,
+                               run->port))
             return false;
     return true;
 }
@@ -345,7 +361,8 @@ static bool decided_alike(reef_replay *replay, int32_t from, int32_t to)
 bool reef_replay_wants(reef_replay *replay, const reef_flow_heads *heads, const int32_t *zone_of_name)
 {
     for (uint32_t r = 0; r < heads->runs; r++)
-        if (!decided_alike(replay, zone_of_name[heads->run[r].from], zone_of_name[heads->run[r].to]))
+        if (!decided_alike(replay, zone_of_name[heads->run[r].from], zone_of_name[heads->run[r].to],
+                           &heads->run[r]))
             return true;
     return false;
 }
@@ -377,7 +394,7 @@ int reef_replay_rows(reef_replay *replay, const reef_flow_heads *heads, const re
         const reef_flow_run *run = &heads->run[r];
         flow f = {.run = run, .body = body, .from = zone_of_name[run->from], .to = zone_of_name[run->to],
                   .rule = rule_of_name[run->rule]};
-        if (f.rule == REEF_NOT_BY_RULES || (!all && decided_alike(replay, f.from, f.to))) {
+        if (f.rule == REEF_NOT_BY_RULES || (!all && decided_alike(replay, f.from, f.to, run))) {
             at += run->rows;
             continue;
         }

@@ -89,9 +89,16 @@ static void policies_are_compared_by_pair(void)
     static const uint64_t two[] = {FRAME(1), RULE(SOME_SOURCES, NO_LIVES, REEF_DENIED << 8, 0, 0, 0)};
     reef_policy *a = policy_of(one, sizeof one / sizeof *one), *b = policy_of(two, sizeof two / sizeof *two);
     CHECK(reef_policy_same_frame(a, b));
-    CHECK(reef_policy_same_pair(a, a, 1, 0));
-    CHECK(!reef_policy_same_pair(a, b, 1, 0));
-    CHECK(reef_policy_same_pair(a, b, 0, 1)); /* no rule speaks of it */
+    reef_differing found;
+    reef_policy_differ(a, a, 1, 0, &found);
+    CHECK(found.same);
+    reef_policy_differ(a, b, 1, 0, &found);
+    CHECK(!found.same);
+    CHECK(reef_policy_speaks(b, found.first[1], found.end[1], 1, 0, 6, 443));
+    CHECK(!reef_policy_speaks(b, found.first[1], found.end[1], 1, 0, 6, 80));
+    CHECK(!reef_policy_speaks(b, found.first[1], found.end[1], 0, 1, 6, 443));
+    reef_policy_differ(a, b, 0, 1, &found); /* no rule speaks of it */
+    CHECK(found.same);
     reef_policy_free(a);
     reef_policy_free(b);
 }

@@ -61,9 +61,20 @@ void reef_policy_target(const reef_policy *policy, int32_t index, const uint8_t 
                         uint16_t *port);
 int reef_policy_decide(reef_policy *policy, const reef_question *question, reef_answer *answer);
 
-/* Whether two policies agree in everything but their filter rules, and whether they agree in those of a pair. */
+/* Whether two policies agree in everything but their filter rules. */
 bool reef_policy_same_frame(const reef_policy *a, const reef_policy *b);
-bool reef_policy_same_pair(const reef_policy *a, const reef_policy *b, int32_t from, int32_t to);
+
+/* The rules of a pair in which two policies differ, from the first to the last that does: what no rule among them speaks of
+ * is decided alike. `same` when there is none. */
+typedef struct reef_differing {
+    uint32_t first[2], end[2]; /* indexes in either policy */
+    bool same;
+} reef_differing;
+
+void reef_policy_differ(const reef_policy *a, const reef_policy *b, int32_t from, int32_t to, reef_differing *out);
+/* Does one of these rules speak of a protocol and port, in the pair? */
+bool reef_policy_speaks(const reef_policy *policy, uint32_t first, uint32_t end, int32_t from, int32_t to,
+                        uint8_t protocol, uint16_t port);
 
 bool reef_policy_translates(const reef_policy *policy); /* whether there is destination NAT at all */
 uint32_t reef_policy_zones(const reef_policy *policy);

@@ -3,8 +3,8 @@
  * usage: flows BLOCKS ROWS REPEATS MINUTE < KINDS
  *
  * A line of KINDS is a kind of traffic: FROM TO RULE ACTION PROTOCOL PORT VERSION SOURCE COUNT DESTINATION COUNT; sources
- * and destinations are the first of COUNT addresses in hexadecimal, port 0 is any port. Each of the BLOCKS has ROWS
- * rows, drawn from the kinds, or fewer where the kinds hold no more; each row stands for 1 to 2 * REPEATS - 1 flows, REPEATS on
+ * and destinations are the first of COUNT addresses in hexadecimal, port 0 is any port. Each of the BLOCKS is drawn
+ * ROWS times from the kinds; what is drawn twice is one row. A draw stands for 1 to 2 * REPEATS - 1 flows, REPEATS on
  * average. Writes for each block: rows, flows, first and last minute, the sizes of heads, body and addresses (seven
  * 64-bit numbers), and the three. */
 #include <stdio.h>
@@ -125,14 +125,10 @@ int main(int argc, char **argv)
     if (reef_flowlog_new(rows, seed, &log) != REEF_OK)
         return 1;
     for (unsigned b = 0; b < blocks; b++) {
-        reef_flow_sum sum = {0};
-        for (unsigned tried = 0; sum.rows < rows && tried < 4; tried++) {
-            for (unsigned i = sum.rows; i < rows; i++) {
-                reef_flow_seen seen;
-                draw_flow(&kinds[draw() % count], repeats, minute + 60 * b, &seen);
-                reef_flowlog_add(log, &seen);
-            }
-            reef_flowlog_sum(log, &sum);
+        for (unsigned i = 0; i < rows; i++) {
+            reef_flow_seen seen;
+            draw_flow(&kinds[draw() % count], repeats, minute + 60 * b, &seen);
+            reef_flowlog_add(log, &seen);
         }
         if (write_block(log))
             return 1;

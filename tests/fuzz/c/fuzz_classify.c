@@ -33,7 +33,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             MUST(answer.rule >= REEF_BY_DEFAULT);
             if (answer.rule >= 0)
                 reef_policy_evidence(policy, answer.rule, &question);
-            reef_policy_same_pair(policy, policy, question.from, question.to);
+            reef_differing differing;
+            reef_policy_differ(policy, policy, question.from, question.to, &differing);
+            MUST(differing.same);
         }
         MUST(reef_policy_same_frame(policy, policy));
         reef_policy_free(policy);
