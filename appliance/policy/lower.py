@@ -38,7 +38,7 @@ PLAIN, OPTIONAL, UNSURE = range(3)
 _PLAIN_ROW = array("I", (0, 0, 0, 0, 0, 0, FOREVER, PLAIN, *words(ALL_KINDS), *words(0), *words(0)))
 _FROM, _TO, _SERVICES = attrgetter("sources"), attrgetter("destinations"), attrgetter("services")
 _SOURCE_RANGES, _DESTINATION_RANGES = attrgetter("source.ranges"), attrgetter("destination.ranges")
-_ALWAYS = words(ALL_KINDS)
+_ALWAYS, _NONE = words(ALL_KINDS), words(0)
 _FIRST, _LAST = attrgetter("first"), attrgetter("last")
 
 
@@ -64,17 +64,22 @@ class Lowering:
         """The rows of rules that stand at positions `numbers`: the plain ones column by column, each column by a few
         calls for all rules; the others one by one."""
         special = conditional_at(rules)
-        if not special:
-            self._plain(rules, numbers, side)
+        named = [at for at in special if rules[at].source.dynamic or rules[at].destination.dynamic]
+        if named:
+            plain = bytearray(b"\1") * len(rules)
+            for at in named:
+                plain[at] = 0
+            self.add(list(compress(rules, plain)), list(compress(numbers, plain)), side, policy)
+            for at in named:
+                self._named(numbers[at], Entry(rules[at], side, policy))
             return
-        plain = bytearray(b"\1") * len(rules)
+        rows = self._plain(rules, numbers, side)
         for at in special:
-            plain[at] = 0
-        self._plain(list(compress(rules, plain)), list(compress(numbers, plain)), side)
-        for at in special:
-            self._conditional(numbers[at], Entry(rules[at], side, policy))
+            start = at * ROW_WORDS
+            rows[start + 5 : start + ROW_WORDS] = array("I", self._tail(rules[at], policy))
+        self.rows.extend(rows)
 
-    def _plain(self, rules: Sequence[Rule], numbers: Sequence[int], side: int) -> None:
+    def _plain(self, rules: Sequence[Rule], numbers: Sequence[int], side: int) -> array[int]:
         rows = _PLAIN_ROW * len(rules)
         rows[0::ROW_WORDS] = array("I", numbers)
         _number(self._pairs, zip(map(_FROM, rules), map(_TO, rules), repeat(side)))
@@ -91,45 +96,44 @@ class Lowering:
         _number(self._service_number, keys)
         rows[4::ROW_WORDS] = array("I", map(self._service_number.__getitem__, keys))
         self._services.update(zip(keys, services, strict=True))
-        self.rows.extend(rows)
+        return rows
 
-    def _conditional(self, number: int, entry: Entry) -> None:
-        rule, policy = entry.rule, entry.policy
-        line = self.vocabulary.timeline
-        pair = self._pairs.setdefault((rule.sources, rule.destinations, entry.side), len(self._pairs))
-        service = self._service(rule.services)
-        people = self._person(rule.people, policy)
-        until = FOREVER if not rule.expires_at else rule.expires_at - line.now - 1
-        if until < 0:
-            return
-        times, no, doubt = _ALWAYS, 0, PLAIN
+    def _tail(self, rule: Rule, policy: Policy) -> tuple[int, ...]:
+        """People, until, kind of row, times, yes and no of a rule, its addresses aside."""
+        times, no, doubt = _ALWAYS, _NONE, PLAIN
         if rule.when:
             key = (rule.when, id(policy))
             known = self._times.get(key)
             if known is None:
+                line = self.vocabulary.timeline
                 schedule = policy.schedules[rule.when]
                 exact = schedule in line.schedules
                 known = words(line.when(schedule)) if exact else _ALWAYS, PLAIN if exact else UNSURE
                 self._times[key] = known
             times, doubt = known
         if rule.rate or rule.connections:
-            no, limited = self._condition(over_condition(rule))
-            doubt = max(doubt, limited)
-        until = min(until, FOREVER)
-        if not (rule.source.dynamic or rule.destination.dynamic):
-            source, destination = self._address(rule.source.ranges), self._address(rule.destination.ranges)
-            row = (number, pair, source, destination, service, people, until, doubt, *times, 0, 0, *words(no))
-            self.rows.extend(row)
-            return
+            mask, limited = self._condition(over_condition(rule))
+            no, doubt = words(mask), max(doubt, limited)
+        until = FOREVER
+        if rule.expires_at:
+            until = min(max(rule.expires_at - self.vocabulary.timeline.now, 0), FOREVER) - 1
+            if until < 0:
+                times, until = _NONE, 0  # it has expired
+        return self._person(rule.people, policy), until, doubt, *times, *_NONE, *no
+
+    def _named(self, number: int, entry: Entry) -> None:
+        """A rule with DNS names: a row for each way in which both of its sides can hold."""
+        rule, policy = entry.rule, entry.policy
+        pair = self._pairs.setdefault((rule.sources, rule.destinations, entry.side), len(self._pairs))
+        service = self._service(rule.services)
+        people, until, doubt, *rest = self._tail(rule, policy)
+        times, no = rest[:2], rest[4:]
         for source, source_yes, source_doubt in self._sides("source", rule, policy):
             for destination, other_yes, other_doubt in self._sides("destination", rule, policy):
-                self.rows.extend(
-                    (
-                        number, pair, source, destination, service, people, until,
-                        max(doubt, source_doubt, other_doubt),
-                        *times, *words(source_yes | other_yes), *words(no),
-                    )
-                )  # fmt: skip
+                kind = max(doubt, source_doubt, other_doubt)
+                yes = words(source_yes | other_yes)
+                row = (number, pair, source, destination, service, people, until, kind, *times, *yes, *no)
+                self.rows.extend(row)
 
     def _condition(self, condition: Condition) -> tuple[int, int]:
         """The bit that stands for a condition, as a mask, or what the row is without one."""
