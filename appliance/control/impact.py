@@ -97,7 +97,8 @@ class FlowReader:
         self._lowering.forget(running, candidate)
         seen = _Seen()
         keys: dict[int, bytes | None] = {}
-        for block in self._blocks(since // _MINUTE, seen, begun + request.seconds if request.seconds else None):
+        until = time.monotonic() + request.seconds if request.seconds else None
+        for block in self._blocks(since // _MINUTE, seen, until):
             try:
                 heads = Heads(flowfile.heads_of(block))
                 if not comparison.wants(heads):

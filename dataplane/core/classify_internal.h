@@ -108,6 +108,8 @@ static inline address_value reef_last_of(const uint64_t *range)
     return (address_value)range[3] << 64 | range[4];
 }
 
+/* Sets what `policy->words` say. REEF_FORMAT, REEF_NOMEM. */
+int reef_policy_read(reef_policy *policy);
 bool reef_in_policy(const reef_policy *policy, int32_t zone_number);
 uint32_t reef_place_of_value(const reef_policy *policy, int six, address_value value);
 /* The rules that speak of this live set, or NULL. */
