@@ -40,6 +40,12 @@ class View:
         low, high = box.axes[boxes.PERSON]
         people = self.vocabulary.people[max(low, 1) : high + 1]
         anybody = low == 0 and high == len(self.vocabulary.people) - 1
+        assumed = self.assumed(box, own)
+        if low == 0 and not anybody:
+            # Whom no rule names is in it, too: everybody but those who are left out.
+            known = dict.fromkeys((*self.vocabulary.people[1:], *self.policy.people))
+            people = tuple(name for name in known if name not in self.vocabulary.people[high + 1 :])
+            assumed += () if people else ("nobody known is behind the source",)
         parts = product(self._zone_pairs(box), services(box.axes[boxes.SERVICE]), self.times(box))
         for sides, (protocol, key), schedules in islice(parts, MAX_REGIONS):
             yield Region(
@@ -52,7 +58,7 @@ class View:
                 people=() if anybody else people,
                 nobody=low == 0,
                 schedules=schedules,
-                assumed=self.assumed(box, own),
+                assumed=assumed,
             )
 
     def _zone_pairs(self, box: Box) -> Iterator[tuple[str, str]]:

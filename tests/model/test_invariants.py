@@ -245,7 +245,7 @@ DENY = "  - {id: R-0, from: lan, to: dmz, action: deny"
         (DENY + ", limit: 1/day}\n" + ALLOW, "never: lan -> dmz", "if R-0 is over its limit"),
         (DENY + ", connections: 1}\n" + ALLOW, "never: lan -> dmz", "if R-0 is over its limit"),
         (DENY + ", enabled: no}\n" + ALLOW, "never: lan -> dmz", "R-1"),
-        (DENY + ", people: [ann]}\n" + ALLOW, "never: lan -> dmz", "`R-1` allows lan -> dmz"),
+        (DENY + ", people: [ann]}\n" + ALLOW, "never: lan -> dmz", "as anyone but ann"),
         (DENY + ", source: desk}\n" + ALLOW, "never: lan -> dmz", "R-1"),
         (DENY + ", source: desk}\n" + ALLOW, "never: desk -> dmz", ""),
         # What anti-spoofing keeps out breaks nothing: these two deny every source that there is.
