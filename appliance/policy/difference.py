@@ -24,7 +24,7 @@ from appliance.policy.model import ANY, Policy, Rule, ServiceEntry
 from appliance.policy.proof import Change, Difference
 from appliance.policy.prove import ACTIONS, BUDGET, align
 from appliance.policy.regions import MAX_REGIONS, View, own_conditions
-from appliance.policy.space import Entry, Vocabulary, conditional, vocabulary, zone_pairs
+from appliance.policy.space import Entry, Vocabulary, conditional_at, vocabulary, zone_pairs
 from ctypes_ext import boxes
 from ctypes_ext.boxes import BudgetEnded, Space
 
@@ -53,7 +53,7 @@ class Comparison:
         self.old, self.new = old, new
         runs = joined(old, new)
         special = [
-            Entry(rule, run.side, self._policy(run.side)) for run in runs for rule in run.rules if conditional(rule)
+            Entry(run.rules[at], run.side, self._policy(run.side)) for run in runs for at in conditional_at(run.rules)
         ]
         self.vocabulary = vocabulary((old, new), special, self.now)
         runs = meeting(runs, self.vocabulary)
@@ -194,7 +194,7 @@ class _Meaning:
         if self.zones:
             differ = [number for number, rule in enumerate(after) if not self.same(rule)]
         else:
-            differ = [number for number, rule in enumerate(after) if conditional(rule) and not self.same(rule)]
+            differ = [number for number in conditional_at(after) if not self.same(after[number])]
         runs: list[Run] = []
         first = 0
         for number in differ:

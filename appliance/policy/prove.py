@@ -123,17 +123,13 @@ class Prover:
     def update(self, policy: Policy) -> None:
         """The policy after an edit."""
         rules = [rule for rule in policy.rules if rule.enabled]
-        words = vocabulary((policy,), _entries(rules, policy), self.now, self.vocabulary)
-        same = (
-            words == self.vocabulary
-            and policy.dynamics == self.policy.dynamics
-            and policy.settings.log_default == self.policy.settings.log_default
-        )
-        if not same:
-            self._load(policy, self.vocabulary)
-            return
         moved = align(self.rules, rules)
         fresh = sorted(set(range(len(rules))).difference(moved))
+        changed = [rules[number] for number in fresh]
+        changed += [rule for rule, place in zip(self.rules, moved, strict=True) if place == boxes.NO_RULE]
+        if not self._same_words(policy, rules, changed):
+            self._load(policy, self.vocabulary)
+            return
         lowering = Lowering(self.vocabulary)
         lowering.add([rules[number] for number in fresh], fresh, boxes.BOTH, policy)
         self.space.change(array("i", moved), self._rule_words(rules), lowering.lists(), lowering.rows)
@@ -141,6 +137,19 @@ class Prover:
         self._undecided = {moved[at]: text for at, text in self._undecided.items() if moved[at] != boxes.NO_RULE}
         self.policy, self.rules = policy, rules
         self.view = View(self.vocabulary, self.space, policy)
+
+    def _same_words(self, policy: Policy, rules: Sequence[Rule], changed: Sequence[Rule]) -> bool:
+        """Whether the axes still count the same; `changed` rules came or went."""
+        old = self.policy
+        same = (
+            policy.dynamics == old.dynamics
+            and policy.schedules == old.schedules
+            and policy.zones == old.zones
+            and policy.settings.log_default == old.settings.log_default
+        )
+        if not same or not conditional_at(changed):
+            return same
+        return vocabulary((policy,), _entries(rules, policy), self.now, self.vocabulary) == self.vocabulary
 
     # --- findings out --------------------------------------------------------------------------------
 
