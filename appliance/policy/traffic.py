@@ -60,11 +60,6 @@ class Line(msgspec.Struct, frozen=True):
     witness: Witness
 
 
-def lines(changes: Sequence[Change], lexicon: Lexicon) -> list[Line]:
-    """The changes of a difference, those alike in one line; in the order in which they first come."""
-    return [line for group in alike(changes) for line in lines_of(group, lexicon)]
-
-
 def alike(changes: Iterable[Change]) -> list[list[Change]]:
     """The changes by the rules that decide before and now."""
     found: dict[tuple[str, str, str, str], list[Change]] = {}

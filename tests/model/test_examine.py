@@ -18,7 +18,7 @@ from appliance.policy.narrowed import narrowed
 from appliance.policy.parse import parse
 from appliance.policy.proof import Change, Finding
 from appliance.policy.required import under
-from appliance.policy.traffic import Traffic, lines, natural
+from appliance.policy.traffic import Traffic, alike, lines_of, natural
 from appliance.policy.verdict import problems
 from tests.policies import NOW, random_packet, random_policy
 
@@ -105,7 +105,8 @@ def test_the_lines_hold_just_the_packets_that_are_decided_otherwise(seed: int) -
             ("closed", difference.closed),
             ("other", difference.other),
         )
-        for line in lines(changes, lexicon)
+        for group in alike(changes)
+        for line in lines_of(group, lexicon)
     ]
     for kind, line in found:
         assert of_line(line.traffic, line.witness.packet, new), line.words

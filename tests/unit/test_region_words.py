@@ -14,7 +14,7 @@ from appliance.policy.lexicon import ANY_SERVICE, Lexicon, networks, words_of_se
 from appliance.policy.model import Policy, Range
 from appliance.policy.parse import parse
 from appliance.policy.proof import Change, Region, Witness
-from appliance.policy.traffic import Traffic, lines, packet_words, together, traffic_of, words
+from appliance.policy.traffic import Traffic, alike, lines_of, packet_words, together, traffic_of, words
 
 V4, V6 = Range(4, 0, 2**32 - 1), Range(6, 0, 2**128 - 1)
 TEXT = """reef: 1
@@ -118,7 +118,7 @@ def test_boxes_of_one_change_are_one_line() -> None:
         change(region("10.20.4.7", "198.51.100.25"), "R-10"),
         change(region("2001:db8:20::7", "2001:db8:5::25"), "R-10"),
     ]
-    found = lines(changes, LEXICON)
+    found = [line for group in alike(changes) for line in lines_of(group, LEXICON)]
     assert [line.words for line in found] == [
         "lan staff-net -> internet, dmz, web (was denied by default, now allowed by R-9)",
         "lan desk -> internet 198.51.100.25, 2001:db8:5::25, https (was denied by default, now allowed by R-10)",
