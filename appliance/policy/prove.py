@@ -23,8 +23,8 @@ import time
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from itertools import chain
-from operator import attrgetter
+from itertools import chain, compress
+from operator import attrgetter, is_, not_
 
 import msgspec
 
@@ -306,6 +306,16 @@ def _service_intervals(region: Region) -> list[tuple[int, int]]:
 
 def align(old: Sequence[Rule], new: Sequence[Rule]) -> list[int]:
     """Where each old rule stands in the new list, in the same order; `boxes.NO_RULE` for one that changed or went."""
+    if len(old) == len(new):
+        # Most edits leave every rule in its place.
+        places = range(len(old))
+        alike = bytearray(map(is_, old, new))
+        differ = [place for place in compress(places, map(not_, alike)) if old[place] != new[place]]
+        if 8 * len(differ) <= len(old):
+            moved = list(places)
+            for changed in differ:
+                moved[changed] = boxes.NO_RULE
+            return moved
     first = 0
     most = min(len(old), len(new))
     while first < most and (old[first] is new[first] or old[first] == new[first]):
@@ -314,11 +324,11 @@ def align(old: Sequence[Rule], new: Sequence[Rule]) -> list[int]:
     while last < most - first and (old[-1 - last] is new[-1 - last] or old[-1 - last] == new[-1 - last]):
         last += 1
     moved = [*range(first), *[boxes.NO_RULE] * (len(old) - first - last), *range(len(new) - last, len(new))]
-    places = {rule.id: number for number, rule in enumerate(new[first : len(new) - last], first)}
+    at = {rule.id: number for number, rule in enumerate(new[first : len(new) - last], first)}
     pairs = []
     for number in range(first, len(old) - last):
-        place = places.get(old[number].id)
-        if place is not None and old[number] == new[place]:
+        place = at.get(old[number].id)
+        if place is not None and (old[number] is new[place] or old[number] == new[place]):
             pairs.append((number, place))
     for number, place in _rising(pairs):
         moved[number] = place
