@@ -152,7 +152,7 @@ static int lay_routes(reef_policy *policy)
         zone *one = &policy->zone[z];
         if (!one->antispoofing || one->network.count == 0)
             continue;
-        one->inside = calloc(places, sizeof *one->inside);
+        one->inside = calloc(places + 1u, sizeof *one->inside);
         if (one->inside == NULL)
             return REEF_NOMEM;
         for (uint32_t i = 0; i < one->network.count; i++) {

@@ -186,7 +186,7 @@ static int note_lives(axis *one, const rule *rules, const group *g, side which)
     if (total == 0)
         return REEF_OK;
     one->live = calloc(total, sizeof *one->live);
-    one->mention = calloc(total * one->stride, sizeof *one->mention);
+    one->mention = calloc(total * one->stride + 1, sizeof *one->mention);
     if (one->live == NULL || one->mention == NULL)
         return REEF_NOMEM;
     for (uint32_t i = 0; i < g->rules; i++) {
