@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from itertools import chain
 
 import msgspec
 
@@ -48,7 +49,7 @@ class Comparison:
         self._leaves: dict[tuple[Literals, int], int] = {}
         self._decisions: dict[Decided | None, int] = {}
         self._deeds: dict[int, int] = {}
-        self._rows: dict[int, tuple[int, ...]] = {}
+        self._rows: dict[int, list[int]] = {}
         self._kept: list[Case] = []
         self._alike: set[tuple[int, bytes, bytes]] = set()
 
@@ -73,26 +74,24 @@ class Comparison:
         return differences
 
     def _program(self, cases: Sequence[Case]) -> array[int]:
-        rows = array("I")
         known = self._rows
-        for case in cases:
-            row = known.get(id(case))
-            if row is None:
-                row = known[id(case)] = self._row(case)
-                self._kept.append(case)  # so that its id stays its own
-            rows.extend(row)
-        return rows
+        rows = [known.get(id(case)) or self._row(case) for case in cases]
+        return array("I", chain.from_iterable(rows))
 
-    def _row(self, case: Case) -> tuple[int, ...]:
-        numbers = self._space.numbers(case.product)
-        decided = self._deeds.get(id(case.decided))
-        if decided is None:
-            decided = self._deeds[id(case.decided)] = self._decisions.setdefault(case.decided, len(self._decisions))
-        leaf = decided
-        if case.literals:
-            leaf = self._leaves.setdefault((case.literals, decided), _CONDITIONAL + len(self._leaves))
-        always, sometimes = (SKIPS, IF_SKIPS) if case.decided is None else (ENDS, IF_ENDS)
-        return (*numbers, leaf, sometimes if case.literals else always, case.skip)
+    def _row(self, case: Case) -> list[int]:
+        row = self._space.numbers(case.product)
+        decided, literals = case.decided, case.literals
+        leaf = self._deeds.get(id(decided))
+        if leaf is None:
+            leaf = self._deeds[id(decided)] = self._decisions.setdefault(decided, len(self._decisions))
+        always, sometimes = (SKIPS, IF_SKIPS) if decided is None else (ENDS, IF_ENDS)
+        if literals:
+            leaf = self._leaves.setdefault((literals, leaf), _CONDITIONAL + len(self._leaves))
+            always = sometimes
+        row += (leaf, always, case.skip)
+        self._rows[id(case)] = row
+        self._kept.append(case)  # so that its id stays its own
+        return row
 
     def _judge(
         self, place: Place, cell: Cell, found: Sequence[Case], wanted: Sequence[Case]
@@ -138,8 +137,9 @@ def _walk(rows: list[tuple[int, Case]], given: Assignment) -> Decided | Conditio
     return Decided("", "nothing")
 
 
-def packet_of(differs: Differs) -> tuple[Packet, int]:
-    """A packet of the difference, and its moment (seconds since the epoch)."""
+def packet_of(differs: Differs, sources: tuple[int, ...], destinations: tuple[int, ...]) -> tuple[Packet, int]:
+    """A packet of the difference, with one of these addresses where it has one; and its moment (seconds since the
+    epoch)."""
     place, box = differs.place, differs.box
     protocol = _pick(box[packets.PROTOCOL], (6, 17, icmp_protocol(place.version)))
     key = _pick(box[packets.KEY], (443,))
@@ -149,8 +149,8 @@ def packet_of(differs: Differs) -> tuple[Packet, int]:
         version=place.version,
         entering=place.entering,
         leaving=place.leaving,
-        source=_pick(box[packets.SOURCE], (box[packets.SOURCE][0] + 1,)),
-        destination=_pick(box[packets.DESTINATION], (box[packets.DESTINATION][0] + 1,)),
+        source=_pick(box[packets.SOURCE], (*sources, box[packets.SOURCE][0] + 1)),
+        destination=_pick(box[packets.DESTINATION], (*destinations, box[packets.DESTINATION][0] + 1)),
         protocol=protocol,
         source_port=_pick(box[packets.SOURCE_PORT], (40_000,)) if ported else 0,
         destination_port=key if ported else 0,

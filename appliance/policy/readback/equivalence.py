@@ -300,7 +300,7 @@ class _Examination:
             self._more += 1
             return
         self._seen.add(key)
-        packet, moment = packet_of(differs)
+        packet, moment = packet_of(differs, *(self._hosts(zone, place.version) for zone in zones))
         given = tuple(_condition_words(asked, holds) for asked, holds in differs.given)
         box = differs.box
         version = place.version
@@ -320,6 +320,12 @@ class _Examination:
         if given:
             words += f", where {' and '.join(given)}"
         self._differ(words, found, wanted, region, witness)
+
+    def _hosts(self, name: str, version: int) -> tuple[int, ...]:
+        """Addresses that read well for a zone: a host of its networks, or of the world outside."""
+        zone = self._intent.policy.zones.get(name)
+        own = [part.first + 10 for part in zone.networks if part.version == version] if zone is not None else []
+        return (*own, 0xCB007101 if version == 4 else 0x20010DB8 << 96 | 1)  # 203.0.113.1, 2001:db8::1
 
     def _differ(
         self,
@@ -348,9 +354,9 @@ def _places(names: Sequence[str]) -> Iterator[Place]:
         for entering in (*names, LOOPBACK):
             yield Place("input", entering, "", version)
             yield Place("output", "", entering, version)
-        for entering in names:
-            for leaving in names:
-                yield Place("forward", entering, leaving, version)
+        pairs = [(entering, leaving) for entering in names for leaving in names]
+        for entering, leaving in sorted(pairs, key=lambda pair: pair[0] == pair[1]):
+            yield Place("forward", entering, leaving, version)
 
 
 def _asked_names(tables: Iterable[KernelTable]) -> Iterator[str]:
