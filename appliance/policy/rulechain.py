@@ -21,9 +21,11 @@ from appliance.policy.ruleset import Chain, Set
 
 # A packet of a connection that no generation has decided yet.
 UNDECIDED = f"ct mark and {MARK_RULE:#010x} == 0"
+DECIDED = f"ct mark and {MARK_RULE:#010x} != 0"
 # A conjunction of nftables matches.
 Match = str
-METER_SIZE = 65536
+METER_SIZE = 262144  # addresses a limit is kept for at a time
+SUBNET = "ffff:ffff:ffff:ffff::"  # a site's hosts choose the rest themselves (RFC 4291)
 UNITS = (("second", 1), ("minute", 60), ("hour", 3600), ("day", 86400), ("week", 604800))
 
 
@@ -81,8 +83,9 @@ def build_chains(rule: Rule, number: int, around: Surroundings) -> RuleChains:
         stages.append(_located(rule, rule.destination, "reply", "destination", sets))
     if any(needs_entries(entry) for entry in rule.services):
         stages.append([match for entry in rule.services for match in _entry(entry)])
-    limits = _limits(rule, sets)
-    tail = [*limits, *_verdict(rule, number, around)]
+    limits, leaving = _limits(rule, sets)
+    stages += limits
+    tail = [*leaving, *_verdict(rule, number, around)]
     chains = _staged(name, head, stages, tail, leave if rule.people else "")
     revisit = ""
     if rule.action == "allow" and (revocable or rule.people):
@@ -91,7 +94,7 @@ def build_chains(rule: Rule, number: int, around: Surroundings) -> RuleChains:
         body = [f"{match} return" for match in revocable]
         body += [f"{match} {accept}" for match in people] if rule.people else [accept]
         chains[revisit] = Chain(rules=tuple(body))
-    return RuleChains(chains, sets, revisit, certain=not (head or stages or limits))
+    return RuleChains(chains, sets, revisit, certain=not (head or stages or leaving))
 
 
 def _lasting(rule: Rule, around: Surroundings) -> list[Match]:
@@ -164,27 +167,39 @@ def rate_words(rate: Rate) -> str:
         if rate.amount * seconds % rate.seconds == 0:
             unit, amount = name, rate.amount * seconds // rate.seconds
             break
-    return f"limit rate over {amount}/{unit} burst {rate.burst} packets"
+    return f"{amount}/{unit} burst {rate.burst} packets"
 
 
-def _limits(rule: Rule, sets: dict[str, Set]) -> list[str]:
-    """Limits count new connections only; above a limit the rule does not hold."""
-    statements: list[str] = []
+def _limits(rule: Rule, sets: dict[str, Set]) -> tuple[list[list[Match]], list[str]]:
+    """Limits count new connections only; above a limit the rule does not hold. As stages, and as rules.
+
+    A limit is kept for so many addresses at a time. When there is no room for one more, a rule that allows does not
+    hold and one that denies does: who sends from many addresses does not get round a limit.
+    """
+    stages: list[list[Match]] = []
+    leaving: list[str] = []
+    wanted: list[tuple[str, str, str, str, tuple[str, ...]]] = []
     if rule.rate is not None:
-        timeout = max(60, rule.rate.seconds * 2)
-        over, per = rate_words(rule.rate), rule.rate.per
-        statements += _limited("rate", rule.id, over, per, (f"timeout {timeout}s;",), sets)
+        lasts = max(60, rule.rate.seconds * 2)
+        wanted.append(("rate", rule.rate.per, "limit rate", rate_words(rule.rate), (f"timeout {lasts}s;",)))
     if rule.connections is not None:
-        over, per = f"ct count over {rule.connections.limit}", rule.connections.per
-        statements += _limited("count", rule.id, over, per, (), sets)
-    return statements
+        wanted.append(("count", rule.connections.per, "ct count", str(rule.connections.limit), ()))
+    for kind, per, match, amount, options in wanted:
+        if per == "rule":
+            leaving.append(f"{UNDECIDED} {match} over {amount} return")
+        elif rule.action == "allow":
+            stages.append([DECIDED, *_metered(kind, rule.id, per, f"{match} {amount}", options, sets)])
+        else:
+            over = _metered(kind, rule.id, per, f"{match} over {amount}", options, sets)
+            leaving += [f"{UNDECIDED} {words} return" for words in over]
+    return stages, leaving
 
 
-def _limited(kind: str, rule: str, over: str, per: str, options: tuple[str, ...], sets: dict[str, Set]) -> list[str]:
-    if per == "rule":
-        return [f"{UNDECIDED} {over} return"]
-    direction = "original" if per == "source" else "reply"
-    statements = []
+def _metered(
+    kind: str, rule: str, per: str, match: str, options: tuple[str, ...], sets: dict[str, Set]
+) -> list[Match]:
+    """The limit of the packet's own address, by version."""
+    found = []
     for version in emit.VERSIONS:
         name = f"{kind}_{rule}_v{version}"
         sets[name] = Set(
@@ -193,8 +208,11 @@ def _limited(kind: str, rule: str, over: str, per: str, options: tuple[str, ...]
             options=(f"size {METER_SIZE};", *options),
             live=True,
         )
-        statements.append(f"{UNDECIDED} add @{name} {{ ct {direction} {emit.IP[version]} saddr {over} }} return")
-    return statements
+        address = f"ct {'original' if per == 'source' else 'reply'} {emit.IP[version]} saddr"
+        if version == 6 and per == "source":
+            address += f" and {SUBNET}"
+        found.append(f"add @{name} {{ {address} {match} }}")
+    return found
 
 
 def _verdict(rule: Rule, number: int, around: Surroundings) -> list[str]:

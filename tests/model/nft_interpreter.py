@@ -263,11 +263,12 @@ class _Rule:
             self.outcome.logs.append(self.word().strip('"'))
             self.need("group", "1")
             return ""
-        if self.take("limit", "rate", "over"):
-            return self.limit()
-        if self.take("ct", "count", "over"):
+        if self.take("limit", "rate"):
+            return self.limit(over=self.take("over"))
+        if self.take("ct", "count"):
+            over = self.take("over")
             self.word()
-            return "" if self.exceeded() else None
+            return "" if self.exceeded() == over else None
         if self.take("add"):
             return self.metered()
         if self.take("ct", "mark", "set", "ct", "mark"):
@@ -288,13 +289,13 @@ class _Rule:
         word = self.word()
         return f"{word} {self.word()}" if word in ("jump", "goto") else word
 
-    def limit(self) -> str | None:
+    def limit(self, *, over: bool) -> str | None:
         if not re.fullmatch(r"\d+/(second|minute|hour|day|week)", self.word()):
             raise self.unknown()
         self.need("burst")
         self.word()
         self.need("packets")
-        return "" if self.exceeded() else None
+        return "" if self.exceeded() == over else None
 
     def metered(self) -> str | None:
         """`add @set { key limit … }`: the limit is kept per key; which are exceeded the test says."""
@@ -407,7 +408,8 @@ class _Rule:
         while True:
             value = self.field()
             if self.take("and"):
-                mask = int(self.word(), 0)
+                word = self.word()
+                mask = int(ip_address(word)) if ":" in word else int(word, 0)
                 value = value & mask if isinstance(value, int) else None
             if value is None:
                 lacking = True

@@ -10,7 +10,7 @@ import pytest
 from scapy.layers.inet import TCP
 from scapy.packet import Packet as Layers
 
-from appliance.policy import emit
+from appliance.policy import emit, rulechain
 from appliance.policy.compile import compile_policy
 from appliance.policy.decide import Packet
 from appliance.policy.delta import delta
@@ -39,11 +39,11 @@ def ruleset(text: Policy, generation: int) -> Ruleset:
 class Connection:
     """A TCP connection from lan0 to dmz0 of which both ends are played here."""
 
-    def __init__(self, wire: Wire, version: int, port: int) -> None:
+    def __init__(self, wire: Wire, version: int, port: int, client: int = CLIENT) -> None:
         self.wire = wire
         self.there = Packet(
             version, "lan0", "dmz0",
-            line_network("lan0", version).first + CLIENT, line_network("dmz0", version).first + SERVER,
+            line_network("lan0", version).first + client, line_network("dmz0", version).first + SERVER,
             6, source_port=port, destination_port=443,
         )  # fmt: skip
         self.back = Packet(
@@ -171,6 +171,38 @@ def test_a_rate_limits_new_connections_only(per: str) -> None:
         opened = [connection.open() for connection in connections]
         assert opened == [True, True, True, False, False, False]
         assert all(connection.forth() for connection in connections[:3])
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [allow(rate=Rate(1, 3600, burst=1, per="source")), allow(connections=Connections(1))],
+    ids=["rate", "connections"],
+)
+def test_who_sends_from_many_addresses_does_not_get_round_a_limit(
+    rule: Rule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rulechain, "METER_SIZE", 2)
+    with Wire() as wire:
+        wire.load(delta(None, ruleset(policy(rule), 1)))
+        opened = [Connection(wire, 4, 2001, client=CLIENT + number).open() for number in range(4)]
+        assert opened == [True, True, False, False]
+
+
+def test_a_rule_that_denies_up_to_a_rate_holds_where_no_more_can_be_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rulechain, "METER_SIZE", 2)
+    rules = [allow(action="deny", rate=Rate(1, 3600, burst=1, per="source")), allow("R-2")]
+    with Wire() as wire:
+        wire.load(delta(None, ruleset(policy(*rules), 1)))
+        tried = [(CLIENT, 2001), (CLIENT, 2002), (CLIENT + 1, 2001), (CLIENT + 2, 2001), (CLIENT + 2, 2002)]
+        opened = [Connection(wire, 4, port, client=client).open() for client, port in tried]
+        assert opened == [False, True, False, False, False]
+
+
+def test_hosts_of_one_ipv6_network_share_a_limit_per_source() -> None:
+    with Wire() as wire:
+        wire.load(delta(None, ruleset(policy(allow(rate=Rate(1, 3600, burst=2, per="source"))), 1)))
+        opened = [Connection(wire, 6, 2001, client=CLIENT + number).open() for number in range(4)]
+        assert opened == [True, True, False, False]
 
 
 def test_connections_at_a_time_are_counted_per_source() -> None:
