@@ -22,7 +22,7 @@ static uint8_t *put(uint8_t *out, uint64_t value)
 
 static uint8_t *put_signed(uint8_t *out, int64_t value)
 {
-    return put(out, (uint64_t)value << 1 ^ (uint64_t)(value >> 63));
+    return put(out, value < 0 ? ~((uint64_t)value << 1) : (uint64_t)value << 1);
 }
 
 typedef struct reading {

@@ -100,7 +100,7 @@ def blocks(policy: Policy, flows: int, *, repeats: int) -> Iterator[Block]:
 
 
 def kinds(policy: Policy) -> Iterator[str]:
-    """What the bench program draws from: for each rule, hosts that it lets through; and as many scans that none does."""
+    """What the bench program draws from: for each rule, hosts that it lets through; and scans."""
     rng = random.Random(1)
     for rule in policy.rules:
         source, destination = rule.sources[0], rule.destinations[0]
@@ -112,9 +112,8 @@ def kinds(policy: Policy) -> Iterator[str]:
             destinations = inside(rule.destination.ranges, destination, version, rng)
             if entry.protocol not in (6, 17) or not sources or not destinations:
                 continue
-            yield (
-                f"{source} {destination} {rule.id} 0 {entry.protocol} {entry.ports[0]} {version} {sources} {destinations}\n"
-            )
+            ends = f"{version} {sources} {destinations}"
+            yield f"{source} {destination} {rule.id} 0 {entry.protocol} {entry.ports[0]} {ends}\n"
     for _ in range(len(policy.rules) // 8):
         outer = Range(4, 0xC6000000 + rng.randrange(1 << 24), 0)
         yield f"internet dmz default 1 6 0 4 {outer.first:x} 16 {line_network('dmz0', 4).first:x} 4096\n"
