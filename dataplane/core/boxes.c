@@ -474,13 +474,24 @@ int reef_index_rules(reef_space *space)
     return REEF_OK;
 }
 
-/* What meets a box has to be looked at again. */
+/* What meets a box has to be looked at again. Looking for that has an end: where much meets much, all is looked at,
+ * which has a budget. */
 static void soil(reef_space *space, const reef_box *box)
 {
     reef_walk walk;
+    if (space->steps > space->limit)
+        return;
     reef_walk_start(&walk, space, box);
     for (uint32_t found; (found = reef_walk_next(&walk)) != REEF_NO_ENTRY;)
         space->dirty[space->entry[found].rule] = 1;
+    if (space->steps > space->limit)
+        memset(space->dirty, 1, space->rules);
+}
+
+static void begin_soiling(reef_space *space)
+{
+    space->steps = 0;
+    space->limit = REEF_SOIL_STEPS_MAX;
 }
 
 /* Rules go and move; what met them is marked. */
@@ -497,6 +508,7 @@ static int move_rules(reef_space *space, const int32_t *moved, const reef_box_ru
     for (uint32_t i = 0; i < count; i++)
         if (rules[i].effect < 0 || rules[i].action > 7 || rules[i].side < 1 || rules[i].side > 3)
             return REEF_INVALID;
+    begin_soiling(space);
     for (uint32_t i = 0; i < space->entries; i++) {
         const reef_entry *entry = &space->entry[i];
         if (entry->rule != REEF_NO_RULE && moved[entry->rule] == REEF_NO_RULE)
@@ -568,6 +580,7 @@ int reef_space_change(reef_space *space, const int32_t *moved, const reef_box_ru
         status = expand_rows(space, lists, rows, row_count);
     if (status != REEF_OK)
         return status;
+    begin_soiling(space);
     uint32_t loose = space->entries - space->treed;
     if (loose > 64 + space->treed / 256 || space->gone > space->entries / 4) {
         if (first > 0 && (space->entries - first) * 8 < space->entries) {

@@ -351,7 +351,7 @@ static int prove_reach(rule_proof *proof)
     for (; i < space->rule_end[proof->rule]; i++) {
         const reef_entry *own = &space->entry[space->rule_entry[i]];
         int32_t second;
-        if (own->unsure)
+        if (own->unsure || space->steps > proof->limit)
             return REEF_END;
         if (!reef_has_moment(space, &own->box, &second))
             continue; /* its schedule is not on before it expires */
@@ -438,6 +438,8 @@ static int prove_conflicts(rule_proof *proof, uint32_t most)
     space->pieces = 0;
     for (; i < space->rule_end[proof->rule]; i++) {
         const reef_entry *own = &space->entry[space->rule_entry[i]];
+        if (space->steps > proof->limit)
+            return REEF_END;
         if (own->unsure)
             continue;
         reef_walk walk;
@@ -447,10 +449,10 @@ static int prove_conflicts(rule_proof *proof, uint32_t most)
         for (uint32_t found; (found = reef_walk_next(&walk)) != REEF_NO_ENTRY;) {
             const reef_entry *entry = &space->entry[found];
             const int32_t partner = entry->rule;
-            if (entry->unsure || space->stamp[partner] == space->now_stamp)
-                continue;
             if (space->steps > proof->limit)
                 return REEF_END;
+            if (entry->unsure || space->stamp[partner] == space->now_stamp)
+                continue;
             reef_box shared, witness;
             common_of(&own->box, &entry->box, &shared);
             int status = decided_above(proof, &shared, &witness);

@@ -159,12 +159,14 @@ int reef_merge_parts(reef_space *space)
 {
     /* IPv4 ends and IPv6 begins between two ranks: no interval may reach over. Sources and destinations of one part are of
      * one version, so joining along one of the two never changes the version of the other. */
+    uint64_t looked = 0; /* each look sorts all of them nine times: that takes seconds where there are many */
     for (bool again = true; again;) {
         again = false;
         for (int axis = 0; axis <= REEF_AXES; axis++)
             again |= join_along(space, axis);
         space->steps += space->parts;
-        if (space->steps > space->limit)
+        looked += space->parts;
+        if (space->steps > space->limit || looked > 2 * REEF_PARTS_MAX)
             break; /* more parts than need be, all of them true */
     }
     return REEF_OK;

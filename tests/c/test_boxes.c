@@ -447,6 +447,43 @@ static void a_budget_ends_questions(void)
     reef_space_free(space);
 }
 
+/* Two rules of 128 x 128 boxes that all meet each other, and one far away: looking at every pair takes 3e8 steps. */
+static void what_meets_very_much_ends_with_its_share(void)
+{
+    enum { MANY = 128, FAR = 2 * MANY };
+    static uint32_t four[2 * (MANY + 1)];
+    for (uint32_t i = 0; i < MANY; i++)
+        four[2 * i] = 0, four[2 * i + 1] = 1000 + i;
+    four[FAR] = four[FAR + 1] = 5000;
+    reef_box_lists lists = {
+        .four = four, .six = (const uint8_t[16]){0}, .four_end = (uint32_t[]){MANY, MANY + 1}, .six_end = (uint32_t[]){0, 0},
+        .addresses = 2, .pair = (int32_t[]){0, 0, 0, 0}, .pair_end = (uint32_t[]){1}, .pairs = 1,
+        .service = (int32_t[]){0, 5, 0, 0}, .service4_end = (uint32_t[]){1}, .service6_end = (uint32_t[]){1},
+        .services = 1, .people = (int32_t[]){0, 0}, .people_end = (uint32_t[]){1}, .peoples = 1,
+    };
+    reef_box_row row[3] = {{.rule = 0, .until = 3, .times = 3}, {.rule = 1, .until = 3, .times = 3},
+                           {.rule = 2, .source = 1, .destination = 1, .until = 3, .times = 3}};
+    reef_box_rule rule[3] = {{0, 0, REEF_SIDE_BOTH, 0}, {1, 1, REEF_SIDE_BOTH, 0}, {0, 0, REEF_SIDE_BOTH, 0}};
+    reef_space *space;
+    const reef_finding *finding;
+    uint32_t findings;
+    uint64_t used;
+    uint8_t proven[3];
+    CHECK(reef_space_new(STRETCHES, 2, 3, (reef_box_rule){1, 1, REEF_SIDE_BOTH, 0}, &space) == REEF_OK);
+    CHECK(reef_space_change(space, NULL, rule, 3, &lists, row, 3) == REEF_OK);
+    CHECK(reef_space_prove(space, 6000000, 2000000, 8, &used, proven, &finding, &findings) == REEF_OK);
+    CHECK(used < 7000000);
+    CHECK(findings > 0 && finding[0].rule == 0 && finding[0].kind == REEF_FINDING_UNDECIDED);
+    /* What the edit touches is not looked for to the end: everything is, even what is far away. */
+    CHECK(reef_space_prove(space, 100000000, 100000, 8, &used, proven, &finding, &findings) == REEF_OK);
+    reef_box_lists none = lists;
+    none.pairs = none.addresses = none.services = none.peoples = 0;
+    CHECK(reef_space_change(space, (int32_t[]){REEF_NO_RULE, 0, 1}, rule + 1, 2, &none, NULL, 0) == REEF_OK);
+    CHECK(reef_space_prove(space, 300000, 100000, 8, &used, proven, &finding, &findings) == REEF_OK);
+    CHECK(proven[0] == 1 && proven[1] == 1);
+    reef_space_free(space);
+}
+
 int main(void)
 {
     small_spaces_are_proven_as_a_look_at_every_packet_says();
@@ -457,5 +494,6 @@ int main(void)
     ranks_name_the_addresses_they_came_from();
     what_is_out_of_bounds_is_refused();
     a_budget_ends_questions();
+    what_meets_very_much_ends_with_its_share();
     return 0;
 }

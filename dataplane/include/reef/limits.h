@@ -61,6 +61,7 @@
 #define REEF_RULE_BOXES_MAX 65536u    /* of one row; a row of more is one box of which nothing is claimed */
 #define REEF_PIECES_MAX 262144u       /* pieces of one question that wait */
 #define REEF_PARTS_MAX 262144u        /* parts of one answer */
+#define REEF_SOIL_STEPS_MAX 50000000u /* of looking what an edit touches; then all is proven again */
 #define REEF_FINDINGS_MAX 1048576u
 #define REEF_OTHERS_MAX 16            /* rules named in one finding */
 
