@@ -86,8 +86,8 @@ class Finding(msgspec.Struct, frozen=True):
 class Proof(msgspec.Struct, frozen=True):
     """All findings of a policy. `decided` is False when the budget of steps ended before the answer was complete.
 
-    `undecided` then names what could not be decided, in words that a person can act on. `conflicts` counts all pairs in
-    conflict; of each rule only the first ones are findings.
+    `undecided` then names what could not be decided, in words that a person can act on. `conflicts` counts all pairs
+    in conflict; of each rule only the first ones are findings.
     """
 
     findings: tuple[Finding, ...]
