@@ -314,12 +314,12 @@ static int replay_flow(reef_replay *replay, const flow *f, reef_question questio
     uint32_t count = f->body->count[f->at];
     if (f->rule != REEF_NO_RULE && was.answer.rule != f->rule)
         replay->sum.unlike_log_flows += count;
-    int kind = kind_of(replay, &was, &now);
-    if (kind < 0)
+    if (was.answer.unsure || now.answer.unsure) {
+        replay->sum.unsure_flows += count; /* what would decide if the source port does not match is not known */
         return REEF_OK;
-    if (was.answer.unsure || now.answer.unsure)
-        replay->sum.unsure_flows += count;
-    else
+    }
+    int kind = kind_of(replay, &was, &now);
+    if (kind >= 0)
         note_change(replay, f, &was, &now, kind);
     return REEF_OK;
 }
