@@ -125,36 +125,17 @@ class Expected:
     # --- rules --------------------------------------------------------------------------------------
 
     def _add(self, rule: Rule) -> None:
-        found: dict[int, list[Case]] = {version: self._cases(rule, version) for version in (4, 6)}
+        times = self._times(rule)
+        if not times:
+            return
+        decided = self._decided(rule)
+        found = {version: _cases(rule, version, times[0], decided) for version in (4, 6)}
         named = [zone for zone in self._policy.zones if zone != GATEWAY]
         for source in named if ANY in rule.sources else rule.sources:
             for destination in named if ANY in rule.destinations else rule.destinations:
                 for version, cases in found.items():
                     if cases:
                         self._pairs.setdefault((source, destination, version), []).extend(cases)
-
-    def _cases(self, rule: Rule, version: int) -> list[Case]:
-        """Every product that a rule holds, with its conditions."""
-        times = self._times(rule)
-        if not times:
-            return []
-        services = services_of(rule.services, version)
-        if not services:
-            return []
-        decided = self._decided(rule)
-        limits = frozenset((condition, False) for condition in _limits(rule, version))
-        cases: list[Case] = []
-        people: list[Literals] = [ALWAYS]
-        if rule.people:
-            people = [frozenset({(_member(name, version, "source"), True)}) for name in rule.people]
-        for person in people:
-            for source, in_source in addresses_of(rule.source, version, "source"):
-                for destination, in_destination in addresses_of(rule.destination, version, "destination"):
-                    literals = person | in_source | in_destination | limits
-                    for protocol, key, source_port in services:
-                        product = (source, destination, protocol, key, source_port, times[0], None)
-                        cases.append(Case(product, literals, decided))
-        return cases
 
     def _decided(self, rule: Rule) -> Decided:
         action, flags = effect(rule, self._around)
@@ -181,6 +162,31 @@ class Expected:
             if not held:
                 return ()
         return (held,)
+
+
+def _cases(rule: Rule, version: int, times: Values | None, decided: Decided) -> list[Case]:
+    """Every product that a rule holds, with its conditions."""
+    services = services_of(rule.services, version)
+    if not services:
+        return []
+    people: list[Literals] = [ALWAYS]
+    if rule.people:
+        people = [frozenset({(_member(name, version, "source"), True)}) for name in rule.people]
+    limits: Literals = ALWAYS
+    if rule.rate is not None or rule.connections is not None:
+        limits = frozenset((condition, False) for condition in _limits(rule))
+    destinations = addresses_of(rule.destination, version, "destination")
+    cases: list[Case] = []
+    for person in people:
+        for source, in_source in addresses_of(rule.source, version, "source"):
+            for destination, in_destination in destinations:
+                literals = ALWAYS
+                if person or in_source or in_destination or limits:
+                    literals = person | in_source | in_destination | limits
+                for protocol, key, source_port in services:
+                    product = (source, destination, protocol, key, source_port, times, None)
+                    cases.append(Case(product, literals, decided))
+    return cases
 
 
 def _on(axis: int, values: Values) -> Product:
@@ -241,7 +247,7 @@ def services_of(
     ]
 
 
-def _limits(rule: Rule, version: int) -> list[Condition]:
+def _limits(rule: Rule) -> list[Condition]:
     found: list[Condition] = []
     owner = f"r_{rule.id}"
     if rule.rate is not None:
