@@ -23,6 +23,7 @@ from appliance.policy.proof import Difference, Finding, Kind, Proof, Region, Wit
 from appliance.policy.prove import BUDGET, Decided, Part, Prover
 from appliance.policy.traffic import homely, natural
 from appliance.policy.translated import Translations
+from ctypes_ext.boxes import BoxError, BudgetEnded
 
 _REGIONS = 256  # of one finding: more than words are made of
 _RULES = 32  # of one question that are told with all their regions
@@ -47,6 +48,15 @@ class Examiner:
 
     def examine(self, policy: Policy, now: int) -> Examination:
         """Everything about a policy from `now` on (seconds since the epoch)."""
+        try:
+            return self._examined(policy, now)
+        except (BoxError, BudgetEnded) as error:
+            # What is prepared may be in pieces; the next policy begins anew.
+            self._prover = None
+            said = (f"the whole policy is more than a proof can hold ({error}); say it in fewer or larger networks",)
+            return Examination(Proof((), False, said), said if policy.invariants or demands(policy) else ())
+
+    def _examined(self, policy: Policy, now: int) -> Examination:
         prover = self._prepared(policy, now)
         self._left = self._budget
         proof = prover.proof(budget=self._budget)
@@ -71,12 +81,19 @@ class Examiner:
         """What a policy does that the baselines of another one, of the same site, would not let it."""
         self._left = self._budget
         undecided: list[str] = []
-        found = self._demands(policy, demanding, self._prepared(policy, now), undecided)
-        return Proof(tuple(found), not undecided, tuple(undecided))
+        try:
+            found = tuple(self._demands(policy, demanding, self._prepared(policy, now), undecided))
+        except (BoxError, BudgetEnded) as error:
+            self._prover = None
+            return Proof((), False, (f"what else it allows is more than a proof can hold ({error})",))
+        return Proof(found, not undecided, tuple(undecided))
 
     def difference(self, old: Policy, new: Policy, now: int) -> Difference:
         """The traffic that two policies decide otherwise, from `now` on."""
-        return difference(*narrowed(old, new), budget=self._budget, now=now)
+        try:
+            return difference(*narrowed(old, new), budget=self._budget, now=now)
+        except (BoxError, BudgetEnded) as error:
+            return Difference((), (), (), False, (f"the whole difference is more than a proof can hold ({error})",))
 
     def _prepared(self, policy: Policy, now: int) -> Prover:
         prover = self._prover

@@ -13,7 +13,7 @@ from appliance.policy.addresses import address
 from appliance.policy.decide import Packet, World, decide, first_match
 from appliance.policy.examine import Examiner
 from appliance.policy.lexicon import Lexicon
-from appliance.policy.model import GATEWAY, Policy, Rule
+from appliance.policy.model import GATEWAY, AddressSet, Policy, Range, Rule, ServiceEntry
 from appliance.policy.narrowed import narrowed
 from appliance.policy.parse import parse
 from appliance.policy.proof import Change, Finding
@@ -133,6 +133,31 @@ def plain(policy: Policy) -> Policy:
         )  # fmt: skip
 
     return msgspec.structs.replace(policy, rules=tuple(map(without, policy.rules)))
+
+
+def test_a_policy_of_too_many_boxes_gets_an_honest_answer_and_the_next_one_a_proof() -> None:
+    text = site([("lan", "dmz", "any", "any", "any", "allow", "")]) + "invariants: [{id: I-1, never: dmz -> lan}]\n"
+    policy, _ = parse(text, "t.yaml", inherited={})
+    left = AddressSet(tuple(Range(4, 4 * n, 4 * n) for n in range(256)))
+    right = AddressSet(tuple(Range(4, 8 * n, 8 * n) for n in range(255)))
+    huge = msgspec.structs.replace(
+        policy,
+        rules=tuple(
+            msgspec.structs.replace(
+                policy.rules[0], id=f"R-{n}", source=left, destination=right, services=(ServiceEntry(6, (n, n)),)
+            )
+            for n in range(70)
+        ),
+    )
+    examiner = Examiner()
+    assert examiner.examine(policy, NOW).open == ()
+    examination = examiner.examine(huge, NOW)
+    assert not examination.proof.decided and "more than a proof can hold" in examination.open[0]
+    without = examiner.examine(msgspec.structs.replace(huge, invariants=()), NOW)
+    assert not without.proof.decided and without.open == ()
+    assert examiner.examine(policy, NOW).proof.decided
+    difference = examiner.difference(policy, huge, NOW)
+    assert not difference.decided and not difference.opened
 
 
 # --- baselines ----------------------------------------------------------------------------------------
