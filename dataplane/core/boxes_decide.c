@@ -3,10 +3,18 @@
 
 #include "boxes_internal.h"
 
-/* The first entry at or after `key` that meets a box. `unsure` is set when one of which nothing is known comes before it. */
-static uint32_t first_of(reef_space *space, const reef_box *box, uint64_t key, uint8_t sides, uint32_t *unsure)
+enum { NO_ACTION = 256 }; /* of every action, or of none in particular */
+
+/* What meets a box first, at or after a key. */
+typedef struct first_met {
+    uint32_t entry;  /* of which all is known */
+    uint32_t unsure; /* whether one of which nothing is known comes before it */
+    uint32_t maybe;  /* the first such entry of the action that is asked for */
+} first_met;
+
+static first_met first_of(reef_space *space, const reef_box *box, uint64_t key, uint8_t sides, uint32_t action)
 {
-    uint64_t best = UINT64_MAX, doubt = UINT64_MAX;
+    uint64_t best = UINT64_MAX, doubt = UINT64_MAX, maybe = UINT64_MAX;
     reef_walk walk;
     reef_walk_start(&walk, space, box);
     walk.from = (int32_t)(key >> 32);
@@ -17,14 +25,18 @@ static uint32_t first_of(reef_space *space, const reef_box *box, uint64_t key, u
             continue;
         if (space->entry[found].unsure) {
             doubt = at < doubt ? at : doubt;
+            if (space->entry[found].action == action && at < maybe)
+                maybe = at;
         } else if (at < best) {
             best = at;
             walk.to = space->entry[found].rule;
         }
     }
-    if (doubt < best)
-        *unsure = 1;
-    return best == UINT64_MAX ? REEF_NO_ENTRY : (uint32_t)best;
+    return (first_met){
+        .entry = best == UINT64_MAX ? REEF_NO_ENTRY : (uint32_t)best,
+        .unsure = doubt < best,
+        .maybe = maybe < best ? (uint32_t)maybe : REEF_NO_ENTRY,
+    };
 }
 
 static void begin(reef_space *space, uint64_t budget)
@@ -45,6 +57,20 @@ static int finish(reef_space *space, int status, uint64_t *used, const reef_part
     return status;
 }
 
+/* Whoever decides a box: rules of which nothing is known might, with the action that is asked for. */
+static int add_doubts(reef_space *space, const reef_box *box, first_met met, uint8_t sides, uint32_t action)
+{
+    int status = REEF_OK;
+    while (met.maybe != REEF_NO_ENTRY && status == REEF_OK) {
+        const reef_entry *might = &space->entry[met.maybe];
+        const reef_part doubt = {.box = *box, .old_rule = might->rule, .new_rule = might->rule,
+                                 .old_row = might->row, .new_row = might->row, .unsure = 1};
+        status = reef_add_part(space, &doubt);
+        met = first_of(space, box, (uint64_t)(uint32_t)(might->rule + 1) << 32, sides, action);
+    }
+    return status;
+}
+
 int reef_space_decide(reef_space *space, const reef_box *boxes, uint32_t count, int side, uint32_t action, int all,
                       uint64_t budget, uint64_t *used, const reef_part **parts, uint32_t *part_count)
 {
@@ -62,7 +88,12 @@ int reef_space_decide(reef_space *space, const reef_box *boxes, uint32_t count, 
         if (!reef_has_moment(space, &piece.box, &second))
             continue;
         reef_part part = {.box = piece.box, .old_rule = REEF_NO_RULE, .new_rule = REEF_NO_RULE};
-        uint32_t found = first_of(space, &piece.box, piece.key, (uint8_t)side, &part.unsure);
+        const first_met met = first_of(space, &piece.box, piece.key, (uint8_t)side, action);
+        const uint32_t found = met.entry;
+        part.unsure = met.unsure;
+        status = add_doubts(space, &piece.box, met, (uint8_t)side, action);
+        if (status != REEF_OK)
+            break;
         if (found == REEF_NO_ENTRY) {
             if (all && (action > 255 || action == space->fallback.action))
                 status = reef_add_part(space, &part);
@@ -104,7 +135,10 @@ static int other_side(reef_space *space, const reef_part *known, uint64_t key, b
         const reef_piece piece = space->piece[--space->pieces];
         reef_part part = *known;
         part.box = piece.box;
-        uint32_t found = first_of(space, &piece.box, piece.key, old_known ? REEF_SIDE_NEW : REEF_SIDE_OLD, &part.unsure);
+        const first_met met =
+            first_of(space, &piece.box, piece.key, old_known ? REEF_SIDE_NEW : REEF_SIDE_OLD, NO_ACTION);
+        const uint32_t found = met.entry;
+        part.unsure |= met.unsure;
         int32_t rule = REEF_NO_RULE;
         uint32_t row = 0;
         if (found != REEF_NO_ENTRY) {
@@ -137,7 +171,9 @@ static int other_side(reef_space *space, const reef_part *known, uint64_t key, b
 static int compare_piece(reef_space *space, const reef_piece *piece)
 {
     reef_part part = {.box = piece->box, .old_rule = REEF_NO_RULE, .new_rule = REEF_NO_RULE};
-    uint32_t found = first_of(space, &piece->box, piece->key, REEF_SIDE_BOTH, &part.unsure);
+    const first_met met = first_of(space, &piece->box, piece->key, REEF_SIDE_BOTH, NO_ACTION);
+    const uint32_t found = met.entry;
+    part.unsure = met.unsure;
     if (found == REEF_NO_ENTRY)
         return REEF_OK; /* the fallback, twice */
     const reef_entry *entry = &space->entry[found];
@@ -205,8 +241,16 @@ int reef_space_compare(reef_space *space, uint64_t budget, uint64_t *used, const
         if (space->rule[rule].side == REEF_SIDE_BOTH)
             continue;
         uint32_t i = rule == 0 ? 0 : space->rule_end[rule - 1];
-        for (; i < space->rule_end[rule] && status == REEF_OK; i++)
-            status = compare_entry(space, space->rule_entry[i]);
+        for (; i < space->rule_end[rule] && status == REEF_OK; i++) {
+            const reef_entry *entry = &space->entry[space->rule_entry[i]];
+            if (entry->unsure) { /* what it changes nobody knows: that is told, too */
+                reef_part doubt = {.box = entry->box, .old_rule = REEF_NO_RULE, .new_rule = REEF_NO_RULE, .unsure = 1};
+                *(entry->side == REEF_SIDE_OLD ? &doubt.old_rule : &doubt.new_rule) = entry->rule;
+                status = reef_add_part(space, &doubt);
+            }
+            if (status == REEF_OK)
+                status = compare_entry(space, space->rule_entry[i]);
+        }
     }
     return finish(space, status, used, parts, part_count);
 }

@@ -8,15 +8,18 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from appliance.policy.decide import DEFAULT, World, first_match
 from appliance.policy.difference import difference
+from appliance.policy.examine import Examiner
 from appliance.policy.model import (
     EVERYTHING,
     Action,
     AddressSet,
     Dynamic,
+    Invariant,
     Policy,
     Range,
     Rate,
@@ -87,6 +90,48 @@ def test_a_difference_that_explodes_says_that_it_is_not_decided() -> None:
     answer = difference(old, new, now=NOW, budget=100_000)
     assert not answer.decided and answer.undecided
     assert not (answer.opened or answer.closed or answer.other)
+
+
+def test_a_rule_of_too_many_boxes_is_never_held_to_keep_an_invariant() -> None:
+    def many(base: int) -> AddressSet:
+        return AddressSet(tuple(Range(4, base + 4 * at, base + 4 * at + 1) for at in range(300)))
+
+    wide = rule("R-1", sources=("internet",), destinations=("lan",), source=many(1 << 24), destination=many(10 << 24))
+    second = msgspec.structs.replace(wide, id="R-2")
+    below = rule("R-3", "deny", sources=("internet",), destinations=("lan",))
+    never = Invariant("I-1", ("internet",), ("lan",))
+    for rules, excepted, asked in (
+        ((wide,), (), ["R-1"]),
+        ((wide, below), (), ["R-1"]),
+        ((wide, second, below), ("R-1",), ["R-2"]),
+        ((below, wide), (), []),
+        ((msgspec.structs.replace(wide, action="deny"),), (), []),
+    ):
+        policy = site(rules, invariants=(msgspec.structs.replace(never, excepted=excepted),))
+        told = Examiner().examine(policy, NOW).open
+        assert told == tuple(f"whether `{name}` breaks `I-1`: it is too many pieces" for name in asked)
+    for old, new in ((site([below]), site([wide, below])), (site([wide]), site([]))):
+        answer = difference(old, new, now=NOW)
+        assert not answer.decided and any("`R-1`" in words for words in answer.undecided)
+
+
+def test_more_names_than_can_be_told_apart_break_no_invariant_unseen() -> None:
+    names = [f"dns_{number}" for number in range(70)]
+    rules = [
+        rule(f"{letter}-{name}", sources=("internet",), destinations=("lan",), source=AddressSet((), (name,)))
+        for name in names
+        for letter in "RS"
+    ]
+    policy = site(
+        rules,
+        dynamics={name: Dynamic(name, "dns", (f"{name}.example",)) for name in names},
+        invariants=(Invariant("I-1", ("internet",), ("lan",)),),
+    )
+    found = Examiner().examine(policy, NOW)
+    broken = {finding.rule for finding in found.proof.findings if finding.kind == "invariant"}
+    open_ones = {words.split("`")[1] for words in found.open}
+    assert not broken & open_ones
+    assert {name.partition("-")[2] for name in broken | open_ones} == set(names)
 
 
 def test_a_budget_of_nothing_claims_nothing() -> None:

@@ -144,7 +144,8 @@ typedef struct reef_part {
 } reef_part;
 
 /* Which rule of `side` decides which part of `boxes`: old_rule and new_rule are the same. Parts that the fallback decides
- * are left out unless `all` is set; with `action` below 256 only parts of that action are given. */
+ * are left out unless `all` is set; with `action` below 256 only parts of that action are given, and, unsure, those
+ * that a row of too many boxes with that action might decide. */
 int reef_space_decide(reef_space *space, const reef_box *boxes, uint32_t count, int side, uint32_t action, int all,
                       uint64_t budget, uint64_t *used, const reef_part **parts, uint32_t *part_count);
 
