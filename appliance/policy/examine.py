@@ -27,6 +27,7 @@ from ctypes_ext.boxes import BoxError, BudgetEnded
 
 _REGIONS = 256  # of one finding: more than words are made of
 _RULES = 32  # of one question that are told with all their regions
+_PART = 5_000  # steps that a part of an answer takes as long as, until it is in words
 _OLD = 3600  # seconds for which a proof is of this moment, if nothing ends meanwhile
 
 
@@ -96,17 +97,19 @@ class Examiner:
             return Difference((), (), (), False, (f"the whole difference is more than a proof can hold ({error})",))
 
     def _prepared(self, policy: Policy, now: int) -> Prover:
-        prover = self._prover
+        # A change that fails half-way, for want of memory too, leaves nothing that could be asked again.
+        prover, self._prover = self._prover, None
         if prover is None or not _still(prover, policy, now):
-            prover = self._prover = Prover(policy, now=now)
+            prover = Prover(policy, now=now)
         elif prover.policy is not policy:
             prover.update(policy)
+        self._prover = prover
         return prover
 
     def _ask(self, prover: Prover, regions: Sequence[Region], action: str) -> Decided:
         """One question of an examination: together they have the budget."""
         decided = prover.decided_within(regions, action=action, budget=max(self._left, 1))
-        self._left -= decided.steps
+        self._left -= decided.steps + len(decided.parts) * _PART
         return decided
 
     # --- invariants -----------------------------------------------------------------------------------
