@@ -266,7 +266,7 @@ def _look_verbs(tree: _Tree) -> None:
     )
     suggest.add_argument("--most", type=_positive, default=16, metavar="N", help="words of one key (default 16)")
     suggest.add_argument("--diff", action="store_true", help="print only the edits, as one unified diff")
-    diff = tree.verb("diff", "past:diff", "Compare two generations or texts: lines, then what it means in words and in traffic")
+    diff = tree.verb("diff", "past:diff", "Compare two generations or texts: lines, words, traffic")
     diff.add_argument("old", metavar="A", help="a generation number or a file")
     diff.add_argument("new", metavar="B", help="a generation number or a file")
     diff.add_argument("--all", action="store_true", help="print all changes, not only the first 50")

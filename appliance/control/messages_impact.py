@@ -24,8 +24,8 @@ class Impact(msgspec.Struct, frozen=True, tag=True):
 class Impacted(msgspec.Struct, frozen=True, tag=True):
     """What generation `base` decided, or would, and the candidate does not.
 
-    `flows` were looked at, of `logged` between `since` and `until` (seconds since the epoch); `unsure` of them depend on
-    the source port, which is not kept; `unlike_log` the running policy decides otherwise than when they were logged.
+    `flows` were looked at, of `logged` between `since` and `until` (seconds since the epoch); `unsure` of them depend
+    on the source port, which is not kept; `unlike_log` the running policy decides otherwise than they were logged.
     `unlisted` groups are not listed. `missing` says in words what could not be looked at.
     """
 

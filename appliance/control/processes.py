@@ -51,8 +51,8 @@ class Process(msgspec.Struct, frozen=True):
     `opens` are the capabilities it has until it entered its sandbox, `keeps` those it has afterwards.
     `peers` may connect to its socket: names of processes, ROOT, OPERATORS; with none it has no socket.
     `calls` are the processes whose sockets it connects to; those are started before it.
-    `spool` says that it writes events. `reader` is the one process that may read, and only read, what this one keeps in
-    its shared directory. Files may be changed in its run directory, its state, its spool, its shared
+    `spool` says that it writes events. `reader` is the one process that may read, and only read, what this one keeps
+    in its shared directory. Files may be changed in its run directory, its state, its spool, its shared
     directory, and below the paths of `writes`; nowhere else.
     """
 

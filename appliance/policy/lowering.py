@@ -13,8 +13,8 @@
         source, people, destination
 
 A list is its count and its items; a range is version, first (high, low), last (high, low). Zones, schedules, live
-sets and rule ids have the same numbers in both policies of a replay (`Lowering`). Words of a rule depend on the rule and
-those numbers alone, so they are kept: one edited rule costs one rule.
+sets and rule ids have the same numbers in both policies of a replay (`Lowering`). Words of a rule depend on the rule
+and those numbers alone, so they are kept: one edited rule costs one rule.
 
 Limits of rate and connections are taken as not reached: what other connections there were at the moment is not known.
 """

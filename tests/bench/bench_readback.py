@@ -60,7 +60,8 @@ def _rows(name: str, words: str, turns: int) -> list[Row]:
     return [
         Row(
             f"{name}: read back and compared",
-            f"{whole * 1000:.0f} ms (read {read * 1000:.0f}, carry {carried * 1000:.0f}, compare {compared * 1000:.0f}; "
+            f"{whole * 1000:.0f} ms "
+            f"(read {read * 1000:.0f}, carry {carried * 1000:.0f}, compare {compared * 1000:.0f}; "
             f"{answer.cases:,} cases at {answer.places} places, {len(packed) / 1e6:.1f} MB carried), {said}",
             wanted="< 1 s",
             holds=whole < 1.0 and answer.equal,

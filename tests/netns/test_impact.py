@@ -1,4 +1,4 @@
-"""Real flows in the flow log, and what a candidate would have made of them: `reef impact` against a running gateway."""
+"""Real flows in the flow log, and what a candidate would have made of them: `reef impact` and a gateway."""
 
 from __future__ import annotations
 

@@ -85,9 +85,9 @@ def test_hits_are_added_and_dated(box: Box) -> None:
     for _ in range(3):  # asked again, after more hits and from the disk: the same
         box.hit("R-1")
         box.read()
-        found = box.rule("R-1").recent
+        recent = box.rule("R-1").recent
         box.again()
-        assert box.rule("R-1").recent == found
+        assert box.rule("R-1").recent == recent
     assert box.rule("R-1").recent == 8
 
 
