@@ -82,10 +82,10 @@ class Changes:
             raise ApplyRefused("baseline", str(error)) from error
         return self._workshop.read(text, file, lists, inherited)
 
-    def judge(self, candidate: Candidate) -> Judged:
+    async def judge(self, candidate: Candidate) -> Judged:
         """What keeps a text from running is a `PolicyError`."""
         try:
-            return self._gate.judge(candidate, required(self._instance.required))
+            return await self._gate.judged(candidate, required(self._instance.required))
         except SourceError as error:
             raise ApplyRefused("baseline", str(error)) from error
 
@@ -104,7 +104,7 @@ class Changes:
             raise ApplyRefused("conflict", await self._what_changed(request.base, running))
         self.session_named(request.session, peer)
         candidate = self.read(request.text, request.file, request.files)
-        judged = self.judge(candidate)
+        judged = await self.judge(candidate)
         return await self.enforce(candidate, judged, running, peer.name, request.reason, request.confirm_within)
 
     async def enforce(
@@ -122,7 +122,7 @@ class Changes:
         bundle = self._workshop.compile(candidate, origin, capabilities)
         compiled = time.perf_counter()
         changed = changes_of(running.policy, candidate.policy)
-        traffic = self._gate.difference(running.policy, candidate.policy)
+        traffic = await self._gate.differing(running.policy, candidate.policy)
         planned = time.perf_counter()
         wait = bundle.confirm_within if confirm_within is None else confirm_within
         if _takes_away(running.policy, candidate.policy):
@@ -211,16 +211,16 @@ class Changes:
             )
         if wanted == running.generation:
             raise ApplyRefused("rollback", f"generation {wanted} runs already")
-        candidate, judged = self._past(wanted, shown)
+        candidate, judged = await self._past(wanted, shown)
         # History only grows: going back is a new generation with the old content, which needs no confirm any more.
         words = f"back to {wanted}" + (f": {request.reason}" if request.reason else "")
         return await self.enforce(candidate, judged, running, peer.name, words, 0)
 
-    def _past(self, generation: int, shown: Shown) -> tuple[Candidate, Judged]:
+    async def _past(self, generation: int, shown: Shown) -> tuple[Candidate, Judged]:
         """The site's text of then under the baselines of now: an old generation is no way round a new one (R9)."""
         try:
             candidate = self.read(shown.text, f"generation {generation}", shown.files)
-            return candidate, self.judge(candidate)
+            return candidate, await self.judge(candidate)
         except PolicyError as error:
             inherited = self._baselines()
             changed = [name for name, text in shown.inherited.items() if inherited.get(name) != text]

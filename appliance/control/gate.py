@@ -5,6 +5,7 @@ Pure but for the clock. What was proven once is kept: of the next text only what
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 
@@ -41,6 +42,17 @@ class Gate:
         self._lexicon: Lexicon | None = None
         self._last: tuple[Policy, tuple[str, ...], Judged] | None = None
         self._last_at = 0.0
+        self._one = asyncio.Lock()
+
+    async def judged(self, candidate: Candidate, required: tuple[str, ...]) -> Judged:
+        """`judge` beside the loop: a text that takes seconds keeps nobody from confirming another. One at a time."""
+        async with self._one:
+            return await asyncio.to_thread(self.judge, candidate, required)
+
+    async def differing(self, old: Policy | None, new: Policy) -> TrafficDifference | None:
+        """`difference` beside the loop."""
+        async with self._one:
+            return await asyncio.to_thread(self.difference, old, new)
 
     def judge(self, candidate: Candidate, required: tuple[str, ...]) -> Judged:
         """Raises `PolicyError` with everything that keeps the text from running."""

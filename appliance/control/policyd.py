@@ -93,6 +93,7 @@ _RENEW = 60 * _DAY  # schedules are compiled anew when fewer days of them are le
 _HOUR = 3600.0
 _AWAY = 2.0  # seconds until a process that is starting is asked again
 _ALIVE = 2.0  # seconds within which a process must answer to count as alive
+_MOST_WORDS = 1000  # of somebody else's words in a line of the log
 
 T = TypeVar("T")
 # What applyd answers; policyd only says who asked.
@@ -106,7 +107,6 @@ _FORWARDED: dict[type, type] = {
     Bans: BanList,
     Unban: BanList,
     Ways: WayList,
-    Trace: Tracing,
 }
 
 
@@ -135,7 +135,7 @@ class Policyd:
 
         answered = (
             Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, Hits, Matched, Impact, Trail, Disagreement,
-            *_FORWARDED,
+            Trace, *_FORWARDED,
         )  # fmt: skip
         server = Server(self._instance.socket(NAME), dict.fromkeys(answered, anyone), self.answer, report=self._log)
         await server.start()
@@ -167,7 +167,7 @@ class Policyd:
     async def _answer(self, request: Request, peer: Peer) -> Reply:
         match request:
             case Check():
-                return self._check(request)
+                return await self._check(request)
             case Plan():
                 return await self._plan(request)
             case Apply():
@@ -197,8 +197,13 @@ class Policyd:
                 return await self._matched.read(request)
             case Trail():
                 return await call_async(self._instance.socket("applyd"), request, Traced, timeout=MOST_SECONDS + 30)
+            case Trace():
+                # What is followed names two hosts, and a probe keeps what is just like it from going on (R30, R32).
+                self._log(f"{peer.name} follows a packet (reef why --live): {_followed(request)}")
+                return await self._present.ask(request, Tracing)
             case Disagreement():
-                self._log.alert(KERNEL_DISAGREES, "The kernel decides otherwise than the policy", request.words)
+                words = f"{_plain(request.words)} (reported by {peer.name}, reef why)"
+                self._log.alert(KERNEL_DISAGREES, "The kernel decides otherwise than the policy", words)
                 return Noted()
             case _:
                 reply: Reply = await self._present.ask(request, _FORWARDED[type(request)])
@@ -212,17 +217,17 @@ class Policyd:
 
     # --- check and plan -----------------------------------------------------------------------------
 
-    def _check(self, request: Check) -> Reply:
+    async def _check(self, request: Check) -> Reply:
         try:
             candidate = self._changes.read(request.text, request.file, request.files)
-            judged = self._changes.judge(candidate)
+            judged = await self._changes.judge(candidate)
         except PolicyError as error:
             return Checked(findings(error.problems), 0, "", ok=False)
         return Checked(judged.findings, len(candidate.policy.rules), candidate.policy.site, ok=True)
 
     async def _plan(self, request: Plan) -> Planned:
         candidate = self._changes.read(request.text, request.file, request.files)
-        judged = self._changes.judge(candidate)
+        judged = await self._changes.judge(candidate)
         running = await self._present.current()
         bundle = self._workshop.compile(
             candidate, await self._present.origin(running, "plan", ""), await self._present.capabilities()
@@ -233,7 +238,7 @@ class Policyd:
             findings=judged.findings,
             statements=await self._statements(bundle, running),
             omitted=bundle.omitted,
-            traffic=self._gate.difference(running.policy, candidate.policy),
+            traffic=await self._gate.differing(running.policy, candidate.policy),
         )
 
     async def _impact(self, request: Impact, peer: Peer) -> Reply:
@@ -307,6 +312,16 @@ class Policyd:
             judged = Judged(candidate.findings, 0.0)  # it passed when it was applied, and it runs
             words = "the times of schedules and expiries are carried on"
             await self._changes.enforce(candidate, judged, running, NAME, words, 0)
+
+
+def _plain(words: str) -> str:
+    """Somebody else's words, fit for one line of a log."""
+    return "".join(letter if letter.isprintable() else "?" for letter in words[:_MOST_WORDS])
+
+
+def _followed(asked: Trace) -> str:
+    ends = f"{_plain(asked.source)[:64]} -> {_plain(asked.destination)[:64]}, protocol {asked.protocol}"
+    return f"{ends}, port {asked.destination_port}{', with a probe' if asked.probe else ''}"
 
 
 async def _answers(path: Path) -> str:

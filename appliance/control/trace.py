@@ -29,6 +29,7 @@ TABLE = "reef_trace"
 GROUP_NFTRACE = 9
 MSG_TRACE = 17
 _SETTLED = 0.3  # seconds without a further event after which a packet has come to its end
+_WAITING = 4  # who wait for one trail at most: policyd has few connections here, and others need them
 _EVENTS = 4000  # of one packet; a trail that is longer says no more
 # linux/netfilter/nf_tables.h
 _TABLE, _CHAIN, _HANDLE, _TYPE, _VERDICT, _ID, _NETWORK, _TRANSPORT = 1, 2, 3, 4, 5, 6, 8, 9
@@ -191,6 +192,7 @@ class Tracer:
         self._asked: Trace | None = None
         self._events: list[Event] = []
         self._done = asyncio.Event()
+        self._waiting = 0
         self._netfilter: Netfilter | None = None
         self._nft: Nftables | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -223,9 +225,15 @@ class Tracer:
         """What became of the packet. Raises `TraceRefused` for another trace than the last."""
         if number != self._number or (self._asked is None and self._traced is None):
             raise TraceRefused("no-trace", f"trace {number} is over")
-        done = self._done
-        await done.wait()
-        assert self._traced is not None
+        if self._waiting >= _WAITING:
+            raise TraceRefused("busy", f"{_WAITING} wait for that trace already")
+        self._waiting += 1
+        try:
+            await self._done.wait()
+        finally:
+            self._waiting -= 1
+        if number != self._number or self._traced is None:
+            raise TraceRefused("no-trace", f"trace {number} is over")
         return self._traced
 
     def end(self) -> None:

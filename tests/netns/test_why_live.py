@@ -281,7 +281,12 @@ def test_one_trace_at_a_time_and_none_for_ever() -> None:
         second = tracer.begin(asked, [])
         with pytest.raises(trace.TraceRefused, match="is over"):
             await tracer.trail(first.number)
+        waiting = [asyncio.create_task(tracer.trail(second.number)) for _ in range(4)]
+        await asyncio.sleep(0)
+        with pytest.raises(trace.TraceRefused, match="4 wait for that trace"):
+            await tracer.trail(second.number)
         tracer.end()
+        assert not any([(await each).seen for each in waiting])
         assert not (await tracer.trail(second.number)).seen
 
     with Wire(raw=False) as wire, wire.inside():

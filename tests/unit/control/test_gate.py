@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 
 import pytest
 
 from appliance.control.candidate import Candidate, Workshop
-from appliance.control.gate import LISTED, Gate
+from appliance.control.gate import LISTED, Gate, Judged
 from appliance.control.numbering import Numbers
 from appliance.control.sources import SourceError, required
 from appliance.policy.problem import PolicyError
@@ -78,6 +80,25 @@ def test_a_judgement_holds_for_the_same_text_and_the_same_list(workshop: Worksho
     first, again = gate.judge(candidate, ()), gate.judge(candidate, ())
     assert first.findings == again.findings != ()
     refusal(gate, candidate, "country")
+
+
+def test_the_loop_goes_on_while_a_text_is_judged(workshop: Workshop) -> None:
+    entered, told = threading.Event(), threading.Event()
+
+    class Slow(Gate):
+        def judge(self, candidate: Candidate, required: tuple[str, ...]) -> Judged:
+            entered.set()
+            assert told.wait(30)
+            return super().judge(candidate, required)
+
+    async def run() -> Judged:
+        judging = asyncio.create_task(Slow().judged(read(workshop, f"{HEAD}rules:\n{OUT}"), ()))
+        while not entered.is_set():
+            await asyncio.sleep(0.001)
+        told.set()  # only a loop that goes on comes here
+        return await judging
+
+    assert asyncio.run(run()).findings == ()
 
 
 def test_a_difference_beyond_what_anybody_reads_is_counted(workshop: Workshop) -> None:
