@@ -17,7 +17,7 @@ from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError
 from appliance.control.messages import HitList, Hits, Refused, RuleCounterList
 from appliance.control.processes import Instance
 from appliance.control.watching import Reading
-from appliance.policy.meaning import meanings
+from appliance.policy.meaning import Meanings, meanings
 from appliance.policy.model import Policy
 
 _LAST = 2.0  # seconds that an end waits for the last reading
@@ -42,7 +42,8 @@ class Collector:
         self._ask = ask
         self._learn = learn
         self._lock = asyncio.Lock()
-        self._meanings: tuple[int, dict[str, str]] = (0, {})
+        self._running: tuple[int, Policy | None] = (0, None)
+        self._meanings: Meanings | None = None
         self._told = ""
         self._store: HitStore | None = None
         path = instance.state_of("policyd") / "hits.db"
@@ -52,15 +53,14 @@ class Collector:
             self._tell(f"{path}: {error}; what rules match is not kept until policyd starts again")
 
     def means(self, generation: int, policy: Policy) -> None:
-        """What the rules of a generation mean, to know when one of them is worded otherwise."""
-        if self._meanings[0] != generation:
-            self._meanings = (generation, meanings(policy))
+        """What the rules of a generation mean, for the next look: one of them may be worded otherwise."""
+        self._running = (generation, policy)
 
     async def watch(self, stop: asyncio.Event) -> None:
         """Read until `stop` is set, and then once more: a restart shall take nothing from the history."""
         while not stop.is_set():
             generation = await self.look()
-            if generation and generation != self._meanings[0]:
+            if generation and generation != self._running[0]:
                 with contextlib.suppress(RefusedError, DaemonAway, ProtocolError):
                     await self._learn()
             try:
@@ -81,13 +81,15 @@ class Collector:
                 found = await self._ask()
             except (RefusedError, DaemonAway, ProtocolError):
                 return 0  # nothing runs, or applyd starts again: others say so
-            generation, known = self._meanings
+            generation, policy = self._running
+            if policy is not None and (self._meanings is None or self._meanings.policy is not policy):
+                self._meanings = await asyncio.to_thread(meanings, policy, self._meanings)
             reading = Reading(
                 at=time.time(),
                 uptime=time.clock_gettime(time.CLOCK_BOOTTIME),
                 origin=found.origin,
                 counters={counter.id: (counter.packets, counter.bytes) for counter in found.counters},
-                meanings=known if generation == found.generation else None,
+                meanings=self._meanings.digests if self._meanings and generation == found.generation else None,
             )
             if self._store is not None:
                 try:

@@ -14,10 +14,29 @@ from appliance.policy.model import AddressSet, Policy, Rule
 _SIZE = 8  # bytes; a history compares a rule with itself only
 
 
-def meanings(policy: Policy) -> dict[str, str]:
-    """The digest of every rule by its id."""
+class Meanings(msgspec.Struct, frozen=True):
+    """The digest of every rule of a policy by its id."""
+
+    policy: Policy
+    digests: dict[str, str]
+
+
+def meanings(policy: Policy, before: Meanings | None = None) -> Meanings:
+    """The digests of `policy`; those of rules that are the same objects as `before` are taken over."""
+    known: dict[str, Rule] = {}
+    if before is not None and (before.policy.dynamics, before.policy.schedules) == (
+        policy.dynamics,
+        policy.schedules,
+    ):
+        known = {rule.id: rule for rule in before.policy.rules}
     addresses: dict[int, bytes] = {}  # rules of the same words share their addresses
-    return {rule.id: _meaning(rule, policy, addresses) for rule in policy.rules}
+    digests = {}
+    for rule in policy.rules:
+        if before is not None and known.get(rule.id) is rule:
+            digests[rule.id] = before.digests[rule.id]
+        else:
+            digests[rule.id] = _meaning(rule, policy, addresses)
+    return Meanings(policy, digests)
 
 
 def _meaning(rule: Rule, policy: Policy, known: dict[int, bytes]) -> str:

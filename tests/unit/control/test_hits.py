@@ -18,7 +18,7 @@ from appliance.control.hitstore import CLOCK, RESTART, HitStore
 from appliance.control.messages import HitList, RuleHits
 from appliance.control.watching import DAY, Moment, Reading
 from appliance.policy.meaning import meanings
-from appliance.policy.parse import parse
+from appliance.policy.parse import ParseCache, parse
 
 ROOT = Path(__file__).parents[3]
 START = 1_800_000_000.0
@@ -339,11 +339,14 @@ AS_IT_WAS = {"network": "10.0.0.0/24", "times": "mon-fri 08:00-17:00", "staff": 
     ],
 )
 def test_a_rule_means_something_else_when_what_it_names_does(change: dict[str, str], changed: set[str]) -> None:
-    before, after = (
-        meanings(parse(TEXT.format(**values), "p.yaml", inherited={})[0])
+    cache = ParseCache()
+    old, new = (
+        parse(TEXT.format(**values), "p.yaml", inherited={}, cache=cache)[0]
         for values in (AS_IT_WAS, AS_IT_WAS | change)
     )
+    before, after = meanings(old).digests, meanings(new).digests
     assert {rule for rule in before if before[rule] != after[rule]} == changed
+    assert meanings(new, meanings(old)).digests == after  # what is the same rule is not looked at again
 
 
 def test_gaps_say_why(box: Box) -> None:
