@@ -24,11 +24,9 @@ class Meanings(msgspec.Struct, frozen=True):
 def meanings(policy: Policy, before: Meanings | None = None) -> Meanings:
     """The digests of `policy`; those of rules that are the same objects as `before` are taken over."""
     known: dict[str, Rule] = {}
-    if before is not None and (before.policy.dynamics, before.policy.schedules) == (
-        policy.dynamics,
-        policy.schedules,
-    ):
-        known = {rule.id: rule for rule in before.policy.rules}
+    old = None if before is None else before.policy
+    if old is not None and (old.dynamics, old.schedules) == (policy.dynamics, policy.schedules):
+        known = {rule.id: rule for rule in old.rules}
     addresses: dict[int, bytes] = {}  # rules of the same words share their addresses
     digests = {}
     for rule in policy.rules:
