@@ -40,6 +40,7 @@ WRITE_EVERY = 60.0  # seconds: what a power cut costs at most
 ROWS = 1 << 17
 MERGED_ROWS = 1 << 18
 WAITING_BYTES = 64 << 20  # blocks that wait for room on the disk
+FILE_BYTES = 64 << 20  # then another file of the same hour begins: a flood makes many that can be read
 TOTAL_BYTES = 2 << 30
 _HOUR = 3600
 _DAY = 86400
@@ -150,10 +151,10 @@ class FlowLog:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            if error.errno not in _NO_ROOM:
-                raise
             if not self._full:
-                self._said("the flow log waits: there is no room on the disk")
+                full = error.errno in _NO_ROOM
+                why = "there is no room on the disk" if full else f"the disk says: {error.strerror}"
+                self._said(f"the flow log waits: {why}")
             self._full = True
             return False
         if self._full:
@@ -163,10 +164,10 @@ class FlowLog:
 
     def _file(self, hour: int) -> Path:
         """The open file of this hour; that of another hour is closed."""
-        if self._path is not None and hour_of(self._path) == hour and self._path.exists():
+        if self._path is not None and hour_of(self._path) == hour and _has_room(self._path):
             return self._path
         taken = [path for path in files(self._directory) if hour_of(path) == hour]
-        path = next((path for path in taken if path.suffix == OPEN), None)
+        path = next((path for path in taken if path.suffix == OPEN and _has_room(path)), None)
         if path is None:
             number = max((int(one.stem.partition("-")[2]) for one in taken), default=-1) + 1
             path = path_of(self._directory, hour, number, OPEN)
@@ -207,7 +208,8 @@ class FlowLog:
             if hour_of(path) < oldest or self.days == 0:
                 _remove(path)
             else:
-                kept.append((path, path.stat().st_size))
+                with contextlib.suppress(FileNotFoundError):  # it was closed just now
+                    kept.append((path, path.stat().st_size))
         total = sum(size for _, size in kept)
         for path, size in kept:
             if total <= TOTAL_BYTES:
@@ -215,6 +217,13 @@ class FlowLog:
             _remove(path)
             total -= size
             self._said(f"flow log: {path.name} went to keep the bound of {TOTAL_BYTES >> 20} MiB")
+
+
+def _has_room(path: Path) -> bool:
+    try:
+        return path.stat().st_size < FILE_BYTES
+    except FileNotFoundError:
+        return False
 
 
 def _remove(path: Path) -> None:

@@ -17,6 +17,7 @@ from appliance.control.daemon import Log
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call_async
 from appliance.control.messages import NameBook, Names, Show, Shown
 from appliance.control.messages_readback import LONGEST_WAIT, ReadBack, ReadBackOf, Runs
+from appliance.control.numbering import OutOfNumbers
 from appliance.control.readings import Unreadable, unpack
 from appliance.events.record import RULESET_DIFFERS
 from appliance.policy.model import Policy
@@ -69,8 +70,8 @@ class Examiner:
                 if news.serial != serial:
                     serial = await self._settled(news)
                     await self._look()
-            except (DaemonAway, ProtocolError, RefusedError):
-                await asyncio.sleep(_AWAY)
+            except (DaemonAway, ProtocolError, RefusedError, OutOfNumbers, OSError):
+                await asyncio.sleep(_AWAY)  # a full disk is no reason never to look again
 
     async def _settled(self, news: ReadBackOf) -> int:
         """Wait until nothing newer comes for a while; the newest serial."""
@@ -134,6 +135,9 @@ class Examiner:
                 return self._told(await asyncio.to_thread(_examine, reading.packed, intent))
             except Unreadable as error:
                 words = str(error)
+            except (ValueError, LookupError, RecursionError, MemoryError) as error:
+                # Bytes that no kernel writes, or more of them than can be held: that is told, too.
+                words = f"what was read cannot be understood: {type(error).__name__} {error}"
         return self._told(Equivalence(intent.generation, equal=False, unknown=(words,), taken=time.time()))
 
     def _told(self, found: Equivalence) -> Runs:

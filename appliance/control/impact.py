@@ -21,6 +21,7 @@ from appliance.control.processes import Instance
 from appliance.events import flowfile
 from appliance.events.flowfile import Block, Damage, FlowFileError
 from appliance.policy.comparison import Comparison, members_of
+from appliance.policy.limits import MAX_FLOW_LOG_DAYS
 from appliance.policy.lowering import Lowering, Members
 from appliance.policy.model import Policy
 from crypto.flowkeys import SealBroken, unseal
@@ -92,7 +93,9 @@ class FlowReader:
         self, request: Impact, base: int, running: Policy, candidate: Policy, members: Members, begun: float
     ) -> Impacted:
         now = int(time.time())
-        since = now - request.days * _DAY
+        since = now - min(max(request.days, 0), MAX_FLOW_LOG_DAYS + 1) * _DAY
+        if self._lowering.crowded:
+            self._lowering = Lowering()
         comparison = Comparison(running, candidate, self._lowering, members=members, first=since, last=now)
         self._lowering.forget(running, candidate)
         seen = _Seen()

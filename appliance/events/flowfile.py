@@ -13,10 +13,12 @@ passed over and told; the next one is found by its header. Nothing here knows a 
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -27,6 +29,7 @@ HEADER_BYTES = _FIELDS.size + _SUM.size
 OPEN, CLOSED = ".open", ".flows"
 MAX_PART = 64 << 20  # deflated
 MAX_COLUMNS = 128 << 20  # inflated
+MAX_FILE = 256 << 20  # the writer begins another long before
 _LEVEL = 6
 
 # (day, addresses, what stands beside them) to closed bytes, and back.
@@ -142,9 +145,18 @@ def _unpack(data: bytes, offset: int) -> Block | None:
     return Block(day, first, last, rows, flows, lost, *parts, (inflated[0], inflated[1], inflated[2]))
 
 
+def _claimed(data: bytes, offset: int) -> int:
+    """The bytes that looking for a block at `offset` takes."""
+    if len(data) - offset < HEADER_BYTES:
+        return HEADER_BYTES
+    end = offset + HEADER_BYTES + sum(_FIELDS.unpack_from(data, offset)[7:10])
+    return max(end - offset if end <= len(data) else 0, HEADER_BYTES)
+
+
 def blocks(data: bytes, name: str) -> Iterator[Block | Damage]:
     """The blocks of a file's bytes in order, and what between them is none."""
     at = 0
+    left = 4 * len(data)  # bytes that are summed up in vain: headers that lie make no more work than that
     while at < len(data):
         block = _unpack(data, at)
         if block is not None:
@@ -152,23 +164,41 @@ def blocks(data: bytes, name: str) -> Iterator[Block | Damage]:
             at += block.size
             continue
         begun = at
+        left -= _claimed(data, at)
         at = data.find(MAGIC, at + 1)
-        while at >= 0 and _unpack(data, at) is None:
+        while at >= 0 and left > 0 and _unpack(data, at) is None:
+            left -= _claimed(data, at)
             at = data.find(MAGIC, at + 1)
-        at = len(data) if at < 0 else at
+        at = len(data) if at < 0 or left <= 0 else at
         yield Damage(name, begun, at - begun)
 
 
 def read(path: Path) -> Iterator[Block | Damage]:
     """The blocks of a file. Raises OSError."""
-    return blocks(path.read_bytes(), str(path))
+    with _opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_FILE:
+            return iter((Damage(str(path), 0, size),))
+        return blocks(file.read(MAX_FILE), str(path))
+
+
+def _opened(path: Path) -> BinaryIO:
+    """For reading. Another process writes the directory: a link leads nowhere, a pipe keeps nobody waiting."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileNotFoundError(f"{path} is no file")
+    return os.fdopen(descriptor, "rb")
 
 
 def headers(path: Path) -> Iterator[Block | Damage]:
     """The blocks of a file without their parts, up to the first that is none: quick, and nothing is checked but
     headers. Raises OSError."""
-    with path.open("rb") as file:
+    with _opened(path) as file:
         size = os.fstat(file.fileno()).st_size
+        if size > MAX_FILE:
+            yield Damage(str(path), 0, size)
+            return
         at = 0
         while at < size:
             file.seek(at)
@@ -194,12 +224,17 @@ def files(directory: Path) -> list[Path]:
     """The files of a flow log, oldest first. An open file beside its closed form is what closing left behind."""
     found = {path.stem: path for path in sorted(directory.glob(f"*{OPEN}")) if _named(path)}
     found.update({path.stem: path for path in directory.glob(f"*{CLOSED}") if _named(path)})
-    return [found[stem] for stem in sorted(found)]
+    return [found[stem] for stem in sorted(found, key=_order)]
+
+
+def _order(stem: str) -> tuple[int, int]:
+    hour, _, number = stem.partition("-")
+    return int(hour), int(number)
 
 
 def _named(path: Path) -> bool:
     hour, dash, number = path.stem.partition("-")
-    return bool(dash) and hour.isdigit() and number.isdigit()
+    return bool(dash) and hour.isdecimal() and number.isdecimal()
 
 
 def cut_end(path: Path) -> Damage | None:

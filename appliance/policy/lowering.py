@@ -46,6 +46,8 @@ _LOW = (1 << 64) - 1
 _EVERY = 256
 _FAMILIES = ("tcp", "udp", "icmp", "other")
 _DAY = 86400
+# Names that are kept between candidates. The classifier takes 1,024 zones, two policies bring 512 at most.
+_ZONES, _NAMES, _RULES = 500, 4_096, 400_000
 
 Members = Mapping[str, Iterable[Range]]
 
@@ -94,6 +96,12 @@ class Lowering:
         """Keep only the rules of these policies."""
         alive = {id(rule) for policy in policies for rule in policy.rules}
         self._kept = {key: kept for key, kept in self._kept.items() if key in alive}
+
+    @property
+    def crowded(self) -> bool:
+        """Whether the names of candidates that came and went fill what the classifier has numbers for."""
+        names = len(self._schedules) + len(self._lives)
+        return len(self.zones) > _ZONES or names > _NAMES or len(self.rules) > _RULES
 
     # --- one policy -----------------------------------------------------------------------------------
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import random
+import struct
+import zlib
 from collections import Counter
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -266,6 +268,70 @@ def test_the_bound_takes_the_oldest(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert sum(path.stat().st_size for path in left[:-1]) <= 700
     assert flowfile.hour_of(left[-1]) == int(NOW) // HOUR + 5
     assert any("to keep the bound" in words for words in log.words())
+
+
+def test_a_flood_makes_many_files_and_the_bound_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flowlog, "FILE_BYTES", 2000)
+    monkeypatch.setattr(flowlog, "TOTAL_BYTES", 20_000)
+    log = opened(tmp_path)
+    monkeypatch.setattr(log, "_close_others", lambda current: None)  # files are closed more slowly than they come
+    for number in range(120):
+        for one in range(20):
+            log.table.add(seen(20 * number + one))
+        log.write(NOW)
+        log.keep(NOW)
+    found = flowfile.files(tmp_path)
+    assert [int(path.stem.partition("-")[2]) for path in found] == sorted(int(path.stem[10:]) for path in found)
+    assert max(path.stat().st_size for path in found) < 4000
+    assert sum(path.stat().st_size for path in found) < 24_000
+    assert not any(isinstance(item, Damage) for path in found for item in flowfile.read(path))
+
+
+def test_a_disk_that_fails_keeps_the_rows_and_nothing_from_going_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = opened(tmp_path)
+    log.table.add(seen(1))
+    with monkeypatch.context() as broken:
+        broken.setattr(flowlog, "write_all", _fails)
+        log.write(NOW)
+    assert list(log.words()) == ["the flow log waits: the disk says: Input/output error"]
+    log.write(NOW)
+    assert flows(tmp_path) == 1
+
+
+def _fails(descriptor: int, data: bytes) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_headers_that_lie_make_no_more_work_than_the_file_is_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = flowfile.MAGIC + struct.pack("<IIIIQQ6I", 1, 1, 1, 1, 1, 1, 200_000, 1, 1, 1, 1, 1) + bytes(4)
+    data = header * 4000 + bytes(100_000)
+    summed = 0
+    crc32 = zlib.crc32
+
+    def counted(part: bytes, start: int = 0) -> int:
+        nonlocal summed
+        summed += len(part)
+        return crc32(part, start)
+
+    monkeypatch.setattr("appliance.events.flowfile.zlib.crc32", counted)
+    assert list(flowfile.blocks(data, "t")) == [Damage("t", 0, len(data))]
+    assert summed < 5 * len(data)
+
+
+def test_what_is_no_file_or_beyond_all_bounds_is_not_read(tmp_path: Path) -> None:
+    huge, pipe, link = (flowfile.path_of(tmp_path, 1, number, flowfile.CLOSED) for number in range(3))
+    with huge.open("wb") as file:
+        file.truncate(flowfile.MAX_FILE + 1)
+    assert list(flowfile.read(huge)) == list(flowfile.headers(huge)) == [Damage(str(huge), 0, flowfile.MAX_FILE + 1)]
+    os.mkfifo(pipe)
+    link.symlink_to("/etc/passwd")
+    for path in (pipe, link):
+        with pytest.raises(OSError, match=r"no file|symbolic"):
+            flowfile.read(path)
 
 
 def test_sizes_are_rounded_by_less_than_one_in_32() -> None:
