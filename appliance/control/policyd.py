@@ -92,7 +92,6 @@ _DAY = 86400
 _RENEW = 60 * _DAY  # schedules are compiled anew when fewer days of them are left
 _HOUR = 3600.0
 _AWAY = 2.0  # seconds until a process that is starting is asked again
-_ANSWERED = 0.3  # seconds in which whoever applied has the answer
 _ALIVE = 2.0  # seconds within which a process must answer to count as alive
 _MOST_WORDS = 1000  # of somebody else's words in a line of the log
 
@@ -214,11 +213,7 @@ class Policyd:
         """What its rules mean goes into their history."""
         if running.policy is not None:
             self._hits.means(running.generation, running.policy)
-            self._looking = asyncio.create_task(self._look_soon())
-
-    async def _look_soon(self) -> int:
-        await asyncio.sleep(_ANSWERED)
-        return await self._hits.look()
+            self._looking = asyncio.create_task(self._hits.look())
 
     # --- check and plan -----------------------------------------------------------------------------
 
