@@ -2,20 +2,18 @@
 
 A rule becomes one row, or several: addresses in a DNS name are a row of their own with a condition. A row names lists
 (zone pairs, sources, destinations, services, people) whose product the C side makes; equal lists are packed once.
-This is the part of a proof that costs Python time, so it is flat: per rule a few look-ups, no object for each box.
+This touches every object of a policy, so `ctypes_ext.rulewords` does it in C, in one pass; what only a few rules say
+(people, times, limits, DNS names) is done here.
 """
 
 from __future__ import annotations
 
-import sys
 from array import array
-from collections.abc import Iterable, Sequence
-from itertools import accumulate, chain, compress, repeat
-from operator import attrgetter, not_, sub
-from typing import TypeVar
+from collections.abc import Sequence
+from itertools import compress
 
 from appliance.policy.boxes import ICMP, ICMPV6, PORT_PROTOCOLS, TCP, UDP
-from appliance.policy.model import EVERYTHING, Policy, Range, Rule, ServiceEntry
+from appliance.policy.model import EVERYTHING, Policy, Rule, ServiceEntry
 from appliance.policy.space import (
     PORTS,
     SERVICES,
@@ -30,19 +28,14 @@ from appliance.policy.space import (
     zone_pairs,
 )
 from appliance.policy.timeline import ALL_KINDS
+from ctypes_ext import _rulewords as rulewords
 from ctypes_ext.boxes import ROW_WORDS, Lists, words
 
 FOREVER = 2**31 - 1
 PLAIN, OPTIONAL, UNSURE = range(3)
 # rule, pair, source, destination, service are set; people, until, kind, times, yes, no
-_PLAIN_ROW = array("I", (0, 0, 0, 0, 0, 0, FOREVER, PLAIN, *words(ALL_KINDS), *words(0), *words(0)))
-_FROM, _TO, _SERVICES = attrgetter("sources"), attrgetter("destinations"), attrgetter("services")
-_SOURCE_RANGES, _DESTINATION_RANGES = attrgetter("source.ranges"), attrgetter("destination.ranges")
+_PLAIN_ROW = array("I", (0, 0, 0, 0, 0, 0, FOREVER, PLAIN, *words(ALL_KINDS), *words(0), *words(0))).tobytes()
 _ALWAYS, _NONE = words(ALL_KINDS), words(0)
-_FIRST, _LAST = attrgetter("first"), attrgetter("last")
-
-
-Key = TypeVar("Key")
 
 
 class Lowering:
@@ -51,18 +44,17 @@ class Lowering:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
         self.rows = array("I")
-        self._addresses: dict[int, tuple[Range, ...]] = {id(EVERYTHING.ranges): EVERYTHING.ranges}
-        self._address_number: dict[int, int] = {id(EVERYTHING.ranges): 0}
         self._pairs: dict[tuple[tuple[str, ...], tuple[str, ...], int], int] = {}
-        self._services: dict[int, tuple[ServiceEntry, ...]] = {}
-        self._service_number: dict[int, int] = {}
+        self._services: list[tuple[ServiceEntry, ...]] = []
+        self._packer = rulewords.packer(self._pairs, self._services)
+        rulewords.address(self._packer, EVERYTHING.ranges)  # it is list 0
+        self._held: list[Sequence[Rule]] = []  # lists are known by identity: they must not go
         self._people: dict[tuple[tuple[str, ...], int], int] = {}
         self._times: dict[tuple[str, int], tuple[tuple[int, int], int]] = {}
         self._people_lists: list[list[tuple[int, int]]] = [[(0, len(vocabulary.people) - 1)]]
 
     def add(self, rules: Sequence[Rule], numbers: Sequence[int], side: int, policy: Policy) -> None:
-        """The rows of rules that stand at positions `numbers`: the plain ones column by column, each column by a few
-        calls for all rules; the others one by one."""
+        """The rows of rules that stand at positions `numbers`: the plain ones in one pass, the others one by one."""
         special = conditional_at(rules)
         named = [at for at in special if rules[at].source.dynamic or rules[at].destination.dynamic]
         if named:
@@ -80,22 +72,11 @@ class Lowering:
         self.rows.extend(rows)
 
     def _plain(self, rules: Sequence[Rule], numbers: Sequence[int], side: int) -> array[int]:
-        rows = _PLAIN_ROW * len(rules)
+        held = list(rules)
+        self._held.append(held)
+        rows = array("I")
+        rows.frombytes(rulewords.rows(self._packer, held, side, _PLAIN_ROW))
         rows[0::ROW_WORDS] = array("I", numbers)
-        _number(self._pairs, zip(map(_FROM, rules), map(_TO, rules), repeat(side)))
-        pairs = zip(map(_FROM, rules), map(_TO, rules), repeat(side))
-        rows[1::ROW_WORDS] = array("I", map(self._pairs.__getitem__, pairs))
-        for column, ranges in ((2, map(_SOURCE_RANGES, rules)), (3, map(_DESTINATION_RANGES, rules))):
-            held = list(ranges)
-            keys = list(map(id, held))
-            _number(self._address_number, keys)
-            rows[column::ROW_WORDS] = array("I", map(self._address_number.__getitem__, keys))
-            self._addresses.update(zip(keys, held, strict=True))
-        services = list(map(_SERVICES, rules))
-        keys = list(map(id, services))
-        _number(self._service_number, keys)
-        rows[4::ROW_WORDS] = array("I", map(self._service_number.__getitem__, keys))
-        self._services.update(zip(keys, services, strict=True))
         return rows
 
     def _tail(self, rule: Rule, policy: Policy) -> tuple[int, ...]:
@@ -125,7 +106,7 @@ class Lowering:
         """A rule with DNS names: a row for each way in which both of its sides can hold."""
         rule, policy = entry.rule, entry.policy
         pair = self._pairs.setdefault((rule.sources, rule.destinations, entry.side), len(self._pairs))
-        service = self._service(rule.services)
+        service = rulewords.service(self._packer, rule.services)
         people, until, doubt, *rest = self._tail(rule, policy)
         times, no = rest[:2], rest[4:]
         for source, source_yes, source_doubt in self._sides("source", rule, policy):
@@ -147,19 +128,11 @@ class Lowering:
         where = rule.source if side == "source" else rule.destination
         found: list[tuple[int, int, int]] = []
         if where.ranges:
-            found.append((self._address(where.ranges), 0, PLAIN))
+            found.append((rulewords.address(self._packer, where.ranges), 0, PLAIN))
         found.extend((0, *self._condition(dns_condition(side, name, policy))) for name in where.dynamic)
         return found
 
     # --- lists ---------------------------------------------------------------------------------------
-
-    def _service(self, entries: tuple[ServiceEntry, ...]) -> int:
-        self._services[id(entries)] = entries
-        return self._service_number.setdefault(id(entries), len(self._service_number))
-
-    def _address(self, ranges: tuple[Range, ...]) -> int:
-        self._addresses[id(ranges)] = ranges
-        return self._address_number.setdefault(id(ranges), len(self._address_number))
 
     def _person(self, stems: tuple[str, ...], policy: Policy) -> int:
         if not stems:
@@ -173,48 +146,25 @@ class Lowering:
 
     def lists(self) -> Lists:
         """Everything that the rows name, packed."""
-        addresses = _packed_addresses([self._addresses[key] for key in self._address_number])
+        four, six, four_end, six_end = rulewords.addresses(self._packer)
         pair, pair_end = array("i"), array("I")
         for sources, destinations, side in self._pairs:
             pair.extend(zone_pairs(self.vocabulary, sources, destinations, side))
             pair_end.append(len(pair) // 4)
         service, service4_end, service6_end = array("i"), array("I"), array("I")
-        for key in self._service_number:
-            four, six = service_lists(self._services[key])
-            service.extend(four)
+        for entries in self._services:
+            boxes4, boxes6 = service_lists(entries)
+            service.extend(boxes4)
             service4_end.append(len(service) // 4)
-            service.extend(six)
+            service.extend(boxes6)
             service6_end.append(len(service) // 4)
         people, people_end = array("i"), array("I")
         for intervals in self._people_lists:
             for interval in intervals:
                 people.extend(interval)
             people_end.append(len(people) // 2)
+        addresses = array("I", four), six, array("I", four_end), array("I", six_end)
         return Lists(*addresses, pair, pair_end, service, service4_end, service6_end, people, people_end)
-
-
-def _number(known: dict[Key, int], keys: Iterable[Key]) -> None:
-    """Give new keys the next numbers."""
-    fresh = [key for key in dict.fromkeys(keys) if key not in known]
-    known.update(zip(fresh, range(len(known), len(known) + len(fresh)), strict=True))
-
-
-def _packed_addresses(
-    lists: Sequence[tuple[Range, ...]],
-) -> tuple[array[int], bytes, array[int], array[int]]:
-    """Intervals of IPv4 and of IPv6, and where each list ends in both. Within a list IPv4 comes first."""
-    ranges = list(chain.from_iterable(lists))
-    wide = [part.version == 6 for part in ranges]
-    four_ranges = list(compress(ranges, map(not_, wide)))
-    six_ranges = list(compress(ranges, wide))
-    four = array("I", bytes(8 * len(four_ranges)))
-    four[0::2], four[1::2] = array("I", map(_FIRST, four_ranges)), array("I", map(_LAST, four_ranges))
-    bounds = chain.from_iterable(zip(map(_FIRST, six_ranges), map(_LAST, six_ranges), strict=True))
-    six = b"".join(map(int.to_bytes, bounds, repeat(16), repeat(sys.byteorder)))
-    sixes = list(accumulate(wide, initial=0))
-    ends = list(accumulate(map(len, lists)))
-    six_end = array("I", map(sixes.__getitem__, ends))
-    return four, six, array("I", map(sub, ends, six_end)), six_end
 
 
 def service_lists(entries: Sequence[ServiceEntry]) -> tuple[list[int], list[int]]:

@@ -20,6 +20,7 @@ import msgspec
 
 from appliance.policy.model import ANY, GATEWAY, AddressSet, Connections, Policy, Rate, Rule, Schedule
 from appliance.policy.timeline import Timeline, timeline
+from ctypes_ext import _rulewords as rulewords
 
 SERVICES = (0, (256 << 16) - 1)
 PORTS = (0, 65535)
@@ -64,18 +65,8 @@ def conditional(rule: Rule) -> bool:
 
 
 def conditional_at(rules: Sequence[Rule]) -> list[int]:
-    """The places of the rules that are `conditional`; without a call for each."""
-    return [
-        at
-        for at, rule in enumerate(rules)
-        if rule.people
-        or rule.when
-        or rule.expires_at
-        or rule.rate
-        or rule.connections
-        or rule.source.dynamic
-        or rule.destination.dynamic
-    ]
+    """The places of the rules that are `conditional`."""
+    return rulewords.conditional(rules)
 
 
 def conditions(rule: Rule, policy: Policy) -> list[Condition]:
