@@ -6,7 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 def replace(path: Path, *parts: bytes | memoryview, mode: int | None = None, durable: bool = True) -> None:
@@ -18,6 +18,9 @@ def replace(path: Path, *parts: bytes | memoryview, mode: int | None = None, dur
     Raises `OSError` (a full disk among others); then the old file is as it was and nothing lies beside it.
     """
     temporary = path.with_name(f"{path.name}.tmp")
+    # What lies there is left of a crash, or was put there for root to write through: it is not written to.
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
     try:
         descriptor = os.open(temporary, _FLAGS, 0o666 if mode is None else mode)
         try:

@@ -98,7 +98,7 @@ def _contents(report: Report) -> Iterator[str]:
     yield "<ul>"
     yield '<li><a href="#summary">Summary</a></li>'
     for section in report.sections:
-        yield f'<li><a href="#{section.id}">{escape(section.name)}</a></li>'
+        yield f'<li><a href="#{escape(section.id)}">{escape(section.name)}</a></li>'
     yield '<li><a href="#risk">Zones, assets, threats and safeguards</a></li>'
     yield '<li><a href="#checks">Checks and their evidence</a></li>'
     yield "</ul>"
@@ -112,7 +112,7 @@ def _summary(report: Report) -> Iterator[str]:
     rows = []
     for section in report.sections:
         found = tally(answer.outcome for answer in section.answers)
-        link = f'<a href="#{section.id}">{escape(section.name)}</a>'
+        link = f'<a href="#{escape(section.id)}">{escape(section.name)}</a>'
         numbers = "".join(f'<td class="number {outcome}">{found[outcome]}</td>' for outcome in OUTCOMES)
         rows.append(_row_head("", link) + numbers)
     head = _head("Standard", *(phrases.MARKS[outcome] for outcome in OUTCOMES))
@@ -120,7 +120,7 @@ def _summary(report: Report) -> Iterator[str]:
     failed = phrases.first_things(report)
     if failed:
         rows = [
-            _row_head("", f'<a href="#check-{one.judgement.check}">{escape(one.judgement.title)}</a>')
+            _row_head("", f'<a href="#check-{escape(one.judgement.check)}">{escape(one.judgement.title)}</a>')
             + f'<td class="number">{one.clauses}</td>'
             + _cells(one.judgement.mend)
             for one in failed
@@ -128,7 +128,7 @@ def _summary(report: Report) -> Iterator[str]:
         head = _head("What fails", "Clauses", "What to do")
         yield from _table("What to mend first", head, rows, "mend")
     yield "<dl>"
-    yield f"<dt>Policy text</dt><dd>SHA-256 <code>{report.subject.text_digest}</code>; to see it: "
+    yield f"<dt>Policy text</dt><dd>SHA-256 <code>{escape(report.subject.text_digest)}</code>; to see it: "
     yield f"<code>{escape(report.subject.query)}</code></dd>"
     yield f"<dt>Made by</dt><dd>Reef {escape(report.software)}</dd>"
     yield "</dl>"
@@ -166,11 +166,11 @@ def _grid(report: Report) -> Iterator[str]:
 
 
 def _anchor(section: str, clause: str) -> str:
-    return f"{section}-{clause.replace(' ', '-').replace('.', '-')}"
+    return escape(f"{section}-{clause.replace(' ', '-').replace('.', '-')}")
 
 
 def _section(section: Section) -> Iterator[str]:
-    yield f'<section id="{section.id}">'
+    yield f'<section id="{escape(section.id)}">'
     yield f"<h2>{escape(section.name)}</h2>"
     yield f'<p class="quiet">{escape(section.about)} Edition: {escape(section.edition)}.</p>'
     heads = ("Clause", "What it asks", "Answer", "Why", "Checks")
@@ -181,7 +181,7 @@ def _section(section: Section) -> Iterator[str]:
 
 def _answer(section: Section, answer: Answer) -> str:
     where = f"<br>{escape(', '.join(answer.cell))}" if answer.cell else ""
-    links = ", ".join(f'<a href="#check-{name}">{escape(name)}</a>' for name in answer.checks)
+    links = ", ".join(f'<a href="#check-{escape(name)}">{escape(name)}</a>' for name in answer.checks)
     return (
         f'<th scope="row" id="{_anchor(section.id, answer.clause)}">{escape(answer.clause)}</th>'
         f"<td>{escape(answer.title)}{where}</td>{_mark(answer.outcome)}<td>{escape(answer.words)}</td>"
@@ -252,7 +252,7 @@ def _checks(judgements: Sequence[Judgement]) -> Iterator[str]:
     yield '<section id="checks">'
     yield "<h2>Checks and their evidence</h2>"
     for one in judgements:
-        yield f'<h3 id="check-{one.check}">{escape(one.title)}</h3>'
+        yield f'<h3 id="check-{escape(one.check)}">{escape(one.title)}</h3>'
         mark = f'<span class="mark {one.outcome}">{phrases.MARKS[one.outcome]}</span>'
         yield f"<p>{mark} {escape(one.words)} <code>{escape(one.check)}</code></p>"
         if one.findings:
@@ -264,7 +264,7 @@ def _checks(judgements: Sequence[Judgement]) -> Iterator[str]:
             yield f"<dt>Query</dt><dd><code>{escape(shown.query)}</code></dd>"
             yield f"<dt>Value</dt><dd><code>{escape(shown.value)}</code></dd>"
             yield f"<dt>Time</dt><dd>{phrases.moment(shown.time)}</dd>"
-            yield f"<dt>SHA-256</dt><dd><code>{shown.digest}</code></dd>"
+            yield f"<dt>SHA-256</dt><dd><code>{escape(shown.digest)}</code></dd>"
             yield "</dl>"
     yield "</section>"
 

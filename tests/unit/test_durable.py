@@ -38,6 +38,15 @@ def test_a_full_disk_leaves_the_old_content_and_nothing_beside_it(
     assert [found.name for found in tmp_path.iterdir()] == ["file"]
 
 
+def test_what_lies_under_the_temporary_name_is_not_written_through(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.write_bytes(b"mine")
+    (tmp_path / "file.tmp").symlink_to(mine)
+    replace(tmp_path / "file", b"new", mode=0o600)
+    assert mine.read_bytes() == b"mine"
+    assert (tmp_path / "file").read_bytes() == b"new" and not (tmp_path / "file").is_symlink()
+
+
 def test_content_is_on_disk_before_its_name_is_and_the_name_before_it_returns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import html5lib
+import msgspec
 import pypdf
 import pytest
 
@@ -47,6 +48,36 @@ def test_it_has_a_language_a_title_and_one_first_heading(tree: Any) -> None:
     assert elements(tree, "title")[0].text == "Risk and standards report: sound"
     assert len(elements(tree, "h1")) == 1
     assert len(elements(tree, "main")) == 1
+
+
+def test_a_report_that_somebody_else_wrote_brings_no_markup_of_its_own() -> None:
+    bad = '"><b>'
+    sections = tuple(
+        msgspec.structs.replace(
+            section,
+            id=bad,
+            answers=tuple(
+                msgspec.structs.replace(answer, clause=bad, words=bad, checks=(bad,)) for answer in section.answers
+            ),
+        )
+        for section in REPORT.sections
+    )
+    judgements = tuple(
+        msgspec.structs.replace(
+            one,
+            check=bad,
+            title=bad,
+            evidence=tuple(
+                msgspec.structs.replace(shown, query=bad, value=bad, digest=bad) for shown in one.evidence
+            ),
+        )
+        for one in REPORT.judgements
+    )
+    subject = msgspec.structs.replace(REPORT.subject, site=bad, text_digest=bad, query=bad)
+    page = render_html.render(
+        msgspec.structs.replace(REPORT, subject=subject, sections=sections, judgements=judgements, software=bad)
+    )
+    assert "<b>" not in page
 
 
 def test_no_heading_is_skipped(tree: Any) -> None:
