@@ -196,6 +196,7 @@ class Tracer:
         self._netfilter: Netfilter | None = None
         self._nft: Nftables | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._latest = 0.0  # by the loop's clock: then the table goes, whatever still comes
         self._traced: Traced | None = None
         self._rules: Mapping[int, RuleInfo] = {}
 
@@ -213,7 +214,8 @@ class Tracer:
         loop = asyncio.get_running_loop()
         loop.add_reader(self._netfilter.fileno(), self._read)
         most = MOST_PROBE_SECONDS if asked.probe else MOST_SECONDS
-        self._timer = loop.call_later(min(max(asked.seconds, 1), most), self.end)
+        self._latest = loop.time() + min(max(asked.seconds, 1), most)
+        self._timer = loop.call_at(self._latest, self.end)
         try:
             self._nft.run(commands)
         except NftablesError as error:
@@ -260,6 +262,7 @@ class Tracer:
             if error.errno != errno.ENOBUFS:
                 raise
             return
+        known = len(self._events)
         for kind, _, data in waiting:
             if kind != NFTABLES | MSG_TRACE:
                 continue
@@ -270,11 +273,12 @@ class Tracer:
                 continue  # somebody else traces, too
             if len(self._events) < _EVENTS:
                 self._events.append(event)
-        if self._events:
+        if len(self._events) > known:  # what comes of other packets puts nothing off
             self._timer.cancel()
             # Nothing comes after a drop.
             left = 0.0 if any(event.verdict == _DROP for event in self._events) else _SETTLED
-            self._timer = asyncio.get_running_loop().call_later(left, self.end)
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(min(loop.time() + left, self._latest), self.end)
 
     def _read_out(self) -> Traced:
         if not self._events or self._asked is None:

@@ -292,3 +292,22 @@ def test_one_trace_at_a_time_and_none_for_ever() -> None:
     with Wire(raw=False) as wire, wire.inside():
         asyncio.run(run())
         assert trace.TABLE not in tables(wire)
+
+
+def test_a_stream_that_is_like_a_probe_does_not_keep_its_table() -> None:
+    async def run() -> None:
+        tracer = trace.Tracer(Conntrack(Netfilter()), dict)
+        (_, source), (_, destination) = addresses.address("10.1.0.10"), addresses.address("10.3.0.10")
+        packet = Packet(4, "lan0", "", source, destination, 17, 5000, 53)
+        asked = Trace(4, "10.1.0.10", "10.3.0.10", 17, 5000, 53, entering="lan0", seconds=5, probe=True, deliver=True)
+        waiting = asyncio.create_task(tracer.trail(tracer.begin(asked, []).number))
+        deadline = time.monotonic() + 60
+        while not waiting.done():  # faster than a packet is known to have come to its end
+            assert time.monotonic() < deadline
+            send_here(packet)
+            await asyncio.sleep(0.02)
+        assert (await waiting).seen
+
+    with Wire(raw=False) as wire, wire.inside():
+        asyncio.run(run())
+        assert trace.TABLE not in tables(wire)
