@@ -1,6 +1,6 @@
 """The compiled module rulewords.c: rules, read in one pass, as the words that boxes.c takes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NewType
 
 from appliance.policy.model import Range, Rule, ServiceEntry
@@ -16,3 +16,11 @@ def service(packer: Packer, entries: tuple[ServiceEntry, ...]) -> int: ...
 def rows(packer: Packer, rules: list[Rule], side: int, template: bytes) -> bytes: ...
 def addresses(packer: Packer) -> tuple[bytes, bytes, bytes, bytes]: ...
 def conditional(rules: Sequence[Rule]) -> list[int]: ...
+def services(
+    lists: list[tuple[ServiceEntry, ...]], others: Callable[[tuple[ServiceEntry, ...]], tuple[list[int], list[int]]]
+) -> tuple[bytes, bytes, bytes]: ...
+def meeting(
+    rules: list[Rule],
+    known: dict[tuple[tuple[str, ...], tuple[str, ...]], bytes],
+    ask: Callable[[tuple[str, ...], tuple[str, ...]], bytes],
+) -> list[Rule]: ...

@@ -24,7 +24,8 @@ from appliance.policy.model import ANY, Policy, Rule, ServiceEntry
 from appliance.policy.proof import Change, Difference
 from appliance.policy.prove import ACTIONS, BUDGET, align
 from appliance.policy.regions import MAX_REGIONS, View, own_conditions
-from appliance.policy.space import Entry, Vocabulary, conditional_at, vocabulary, zone_pairs
+from appliance.policy.space import SERVICES, Entry, Vocabulary, conditional_at, merged, vocabulary, zone_pairs
+from ctypes_ext import _rulewords as rulewords
 from ctypes_ext import boxes
 from ctypes_ext.boxes import BudgetEnded, Space
 
@@ -223,28 +224,19 @@ def meeting(runs: list[Run], words: Vocabulary) -> list[Run]:
     if len(changed) > MAX_CHANGED:
         return runs
     areas = [(zone_pairs(words, rule.sources, rule.destinations, side), rule.services) for side, rule in changed]
-    wanted: dict[tuple[tuple[str, ...], tuple[str, ...]], list[ServiceEntry]] = {}
-    known: dict[tuple[tuple[str, ...], tuple[str, ...], int], bool] = {}
+
+    def wanted(sources: tuple[str, ...], destinations: tuple[str, ...]) -> bytes:
+        """The services of the changed rules that share a zone pair."""
+        own = zone_pairs(words, sources, destinations, boxes.BOTH)
+        entries = [entry for pairs, services in areas if _zones_meet(own, pairs) for entry in services]
+        return array("i", chain.from_iterable(merged(map(_service_interval, entries)))).tobytes()
+
+    known: dict[tuple[tuple[str, ...], tuple[str, ...]], bytes] = {}
     found: list[Run] = []
     for run in runs:
-        if run.side != boxes.BOTH:
-            found.append(run)
-            continue
-        kept: list[Rule] = []
-        for rule in run.rules:
-            key = (rule.sources, rule.destinations, id(rule.services))
-            meets = known.get(key)
-            if meets is None:
-                entries = wanted.get(key[:2])
-                if entries is None:
-                    own = zone_pairs(words, rule.sources, rule.destinations, run.side)
-                    entries = [entry for pairs, services in areas if _zones_meet(own, pairs) for entry in services]
-                    wanted[key[:2]] = entries
-                meets = known[key] = any(_services_meet(a, b) for a in rule.services for b in entries)
-            if meets:
-                kept.append(rule)
-        if kept:
-            found.append(Run(run.side, kept))
+        rules = run.rules if run.side != boxes.BOTH else rulewords.meeting(run.rules, known, wanted)
+        if rules:
+            found.append(Run(run.side, rules))
     return found
 
 
@@ -257,8 +249,8 @@ def _zones_meet(a: list[int], b: list[int]) -> bool:
     )
 
 
-def _services_meet(a: ServiceEntry, b: ServiceEntry) -> bool:
-    """Whether two services may share a packet; ports of protocols without ports are all ports."""
-    if a.protocol is None or b.protocol is None:
-        return True
-    return a.protocol == b.protocol and a.ports[0] <= b.ports[1] and b.ports[0] <= a.ports[1]
+def _service_interval(entry: ServiceEntry) -> tuple[int, int]:
+    """All that a service may have on its axis; ports of protocols without ports are all ports."""
+    if entry.protocol is None:
+        return SERVICES
+    return (entry.protocol << 16) + entry.ports[0], (entry.protocol << 16) + entry.ports[1]

@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Sequence
 from itertools import compress
 
-from appliance.policy.boxes import ICMP, ICMPV6, PORT_PROTOCOLS, TCP, UDP
+from appliance.policy.boxes import ICMP, ICMPV6, PORT_PROTOCOLS
 from appliance.policy.model import EVERYTHING, Policy, Rule, ServiceEntry
 from appliance.policy.space import (
     PORTS,
@@ -151,29 +151,19 @@ class Lowering:
         for sources, destinations, side in self._pairs:
             pair.extend(zone_pairs(self.vocabulary, sources, destinations, side))
             pair_end.append(len(pair) // 4)
-        service, service4_end, service6_end = array("i"), array("I"), array("I")
-        for entries in self._services:
-            boxes4, boxes6 = service_lists(entries)
-            service.extend(boxes4)
-            service4_end.append(len(service) // 4)
-            service.extend(boxes6)
-            service6_end.append(len(service) // 4)
+        service, service4_end, service6_end = rulewords.services(self._services, service_lists)
         people, people_end = array("i"), array("I")
         for intervals in self._people_lists:
             for interval in intervals:
                 people.extend(interval)
             people_end.append(len(people) // 2)
+        services = array("i", service), array("I", service4_end), array("I", service6_end)
         addresses = array("I", four), six, array("I", four_end), array("I", six_end)
-        return Lists(*addresses, pair, pair_end, service, service4_end, service6_end, people, people_end)
+        return Lists(*addresses, pair, pair_end, *services, people, people_end)
 
 
 def service_lists(entries: Sequence[ServiceEntry]) -> tuple[list[int], list[int]]:
     """`service_boxes` of IPv4 and of IPv6."""
-    if len(entries) == 1 and entries[0].protocol in (TCP, UDP):  # what most rules say
-        entry = entries[0]
-        base = (entry.protocol or 0) << 16
-        found = [base + entry.ports[0], base + entry.ports[1], *entry.source_ports]
-        return found, found
     found = service_boxes(entries, 4)
     if any(entry.protocol in (ICMP, ICMPV6) for entry in entries):
         return found, service_boxes(entries, 6)

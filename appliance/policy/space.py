@@ -72,6 +72,8 @@ def conditional_at(rules: Sequence[Rule]) -> list[int]:
 def conditions(rule: Rule, policy: Policy) -> list[Condition]:
     """The conditions that a rule may depend on."""
     found: list[Condition] = []
+    if not (rule.source.dynamic or rule.destination.dynamic or rule.rate or rule.connections):
+        return found
     for side, where in (("source", rule.source), ("destination", rule.destination)):
         found.extend(dns_condition(side, name, policy) for name in where.dynamic)
     if rule.rate or rule.connections:

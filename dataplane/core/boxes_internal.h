@@ -35,6 +35,8 @@ typedef struct reef_piece {
     uint64_t key, bound;
 } reef_piece;
 
+enum { REEF_NEAR_MAX = 96 };
+
 struct reef_space {
     reef_box_rule fallback;
     reef_box_stretch *stretch;
@@ -66,6 +68,11 @@ struct reef_space {
     uint32_t *stamp; /* one for each rule, of the question that saw it last */
     uint32_t now_stamp;
 
+    /* What meets `near_box`, in the order of a walk: walks for parts of that box look at nothing else. */
+    reef_box near_box;
+    uint32_t near[REEF_NEAR_MAX], nears;
+    bool near_known;
+
     uint64_t steps, limit;
 };
 
@@ -81,6 +88,7 @@ typedef struct reef_walk {
     uint8_t which; /* REEF_..._EFFECT, by `effect` */
     int32_t effect;
     uint32_t at, end;
+    bool among; /* at and end are of the space's `near` */
     uint32_t depth;
     uint32_t stack[256];
 } reef_walk;
@@ -91,6 +99,17 @@ typedef struct reef_walk {
 int reef_tree_build(reef_space *space);
 void reef_walk_start(reef_walk *walk, reef_space *space, const reef_box *box);
 uint32_t reef_walk_next(reef_walk *walk); /* the number of an entry, or REEF_NO_ENTRY */
+/* Is there nothing left but what the walk is looking at? */
+static inline bool reef_walk_ends(const reef_walk *walk)
+{
+    return walk->among ? walk->at >= walk->end : walk->depth == 0;
+}
+/* Remember what meets a box, unless that is too much. Until `reef_forget_near`. */
+void reef_know_near(reef_space *space, const reef_box *box);
+static inline void reef_forget_near(reef_space *space)
+{
+    space->near_known = false;
+}
 
 /* Room for `need` elements in a vector of elements of `size` bytes, at most `most` of them. */
 int reef_room(void **vector, uint32_t *room, uint64_t need, size_t size, uint32_t most);

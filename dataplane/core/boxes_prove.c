@@ -88,7 +88,7 @@ static uint32_t hiding(rule_proof *proof, const reef_box *box)
     reef_walk_start(&walk, proof->space, box);
     walk.to = proof->rule - 1;
     uint32_t some = certain(proof, &walk, LOOK_FURTHER);
-    if (some == REEF_NO_ENTRY || reef_box_inside(box, &proof->space->entry[some].box) || walk.depth == 0)
+    if (some == REEF_NO_ENTRY || reef_box_inside(box, &proof->space->entry[some].box) || reef_walk_ends(&walk))
         return some;
     reef_walk_start(&walk, proof->space, box);
     walk.to = proof->rule - 1;
@@ -327,6 +327,7 @@ static int search_box(rule_proof *proof, rule_search *search, const reef_entry *
 {
     reef_space *space = proof->space;
     space->pieces = 0;
+    reef_know_near(space, &own->box);
     int status = reef_push(space, &own->box, 0, 0);
     while (space->pieces > 0 && status == REEF_OK) {
         if (space->steps > proof->limit)
@@ -538,6 +539,7 @@ int reef_space_prove(reef_space *space, uint64_t budget, uint64_t share, uint32_
         status = prove_rule(space, (int32_t)rule, limit, conflicts);
         space->dirty[rule] = space->steps >= budget; /* what had its share and did not end is not tried again */
     }
+    reef_forget_near(space);
     *used = space->steps;
     *findings = space->finding;
     *count = space->findings;

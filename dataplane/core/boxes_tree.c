@@ -17,26 +17,46 @@ static uint32_t new_node(reef_space *space)
     return space->nodes++;
 }
 
+static reef_four lesser(reef_four a, reef_four b)
+{
+    const reef_four less = a < b;
+    return (a & less) | (b & ~less);
+}
+
+static reef_four greater(reef_four a, reef_four b)
+{
+    const reef_four more = a > b;
+    return (a & more) | (b & ~more);
+}
+
 static void hull_of(reef_space *space, reef_node *node, uint32_t first, uint32_t count)
 {
     const reef_entry *entry = &space->entry[first];
-    memcpy(node->low, entry->box.low, sizeof node->low);
-    memcpy(node->high, entry->box.high, sizeof node->high);
-    node->first_rule = node->last_rule = entry->rule;
+    reef_four low = reef_load(entry->box.low), low_rest = reef_load(entry->box.low + 4);
+    reef_four high = reef_load(entry->box.high), high_rest = reef_load(entry->box.high + 4);
+    int32_t first_rule = entry->rule, last_rule = entry->rule, other = 0;
+    uint32_t actions = 0, sides = 0;
     node->first = first;
     node->effect = entry->effect;
     for (uint32_t i = 0; i < count; i++, entry++) {
-        for (int axis = 0; axis < REEF_AXES; axis++) {
-            node->low[axis] = entry->box.low[axis] < node->low[axis] ? entry->box.low[axis] : node->low[axis];
-            node->high[axis] = entry->box.high[axis] > node->high[axis] ? entry->box.high[axis] : node->high[axis];
-        }
-        node->first_rule = entry->rule < node->first_rule ? entry->rule : node->first_rule;
-        node->last_rule = entry->rule > node->last_rule ? entry->rule : node->last_rule;
-        node->actions |= (uint8_t)(1u << entry->action);
-        node->sides |= entry->side;
-        if (entry->effect != node->effect)
-            node->effect = REEF_EFFECT_MIXED;
+        low = lesser(low, reef_load(entry->box.low));
+        low_rest = lesser(low_rest, reef_load(entry->box.low + 4));
+        high = greater(high, reef_load(entry->box.high));
+        high_rest = greater(high_rest, reef_load(entry->box.high + 4));
+        first_rule = entry->rule < first_rule ? entry->rule : first_rule;
+        last_rule = entry->rule > last_rule ? entry->rule : last_rule;
+        actions |= 1u << entry->action;
+        sides |= entry->side;
+        other |= entry->effect ^ node->effect;
     }
+    memcpy(node->low, &low, sizeof low), memcpy(node->low + 4, &low_rest, sizeof low);
+    memcpy(node->high, &high, sizeof high), memcpy(node->high + 4, &high_rest, sizeof high);
+    node->first_rule = first_rule;
+    node->last_rule = last_rule;
+    node->actions = (uint8_t)actions;
+    node->sides = (uint8_t)sides;
+    if (other != 0)
+        node->effect = REEF_EFFECT_MIXED;
 }
 
 static void sort_small(int32_t *value, int count)
@@ -168,9 +188,15 @@ void reef_walk_start(reef_walk *walk, reef_space *space, const reef_box *box)
     walk->holding = false;
     walk->which = REEF_ANY_EFFECT;
     walk->effect = 0;
+    walk->depth = 0;
+    walk->among = space->near_known && reef_box_inside(box, &space->near_box);
+    if (walk->among) {
+        walk->at = 0;
+        walk->end = space->nears;
+        return;
+    }
     walk->at = space->treed; /* the loose entries first */
     walk->end = space->entries;
-    walk->depth = 0;
     if (space->nodes > 0)
         walk->stack[walk->depth++] = 0;
 }
@@ -202,7 +228,8 @@ uint32_t reef_walk_next(reef_walk *walk)
     reef_space *space = walk->space;
     for (;;) {
         while (walk->at < walk->end) {
-            uint32_t number = walk->at++;
+            uint32_t number = walk->among ? space->near[walk->at] : walk->at;
+            walk->at++;
             space->steps++;
             if (entry_fits(walk, &space->entry[number]))
                 return number;
@@ -222,4 +249,20 @@ uint32_t reef_walk_next(reef_walk *walk)
             if (node->child[part] != 0)
                 walk->stack[walk->depth++] = node->child[part];
     }
+}
+
+void reef_know_near(reef_space *space, const reef_box *box)
+{
+    reef_walk walk;
+    reef_forget_near(space);
+    reef_walk_start(&walk, space, box);
+    uint32_t count = 0;
+    for (uint32_t found; (found = reef_walk_next(&walk)) != REEF_NO_ENTRY; count++) {
+        if (count == REEF_NEAR_MAX)
+            return; /* more than a list is good for */
+        space->near[count] = found;
+    }
+    space->near_box = *box;
+    space->nears = count;
+    space->near_known = true;
 }
