@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from appliance.control.messages import NameBook
 from appliance.policy.bundle import RuleInfo
 from appliance.policy.model import GATEWAY
-from appliance.policy.services import WELL_KNOWN
+from appliance.policy.services import names_of_entries
 
 _PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "33": "dccp", "58": "icmpv6", "132": "sctp", "136": "udplite"}
 
@@ -56,23 +56,6 @@ class _Intervals:
         return self._names[address.version][at] if at >= 0 else ""
 
 
-# A service of more entries is a group of several things: its name says less than that of the one thing.
-_SPECIFIC = 3
-
-
-def _service_names(own: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    """entry ("tcp/443") -> the name to say: the policy's most specific one, else the well-known one."""
-    groups = sorted(own.items(), key=lambda item: len(item[1]))
-    ranked = [(name, entries) for name, entries in groups if len(entries) <= _SPECIFIC]
-    ranked += sorted(WELL_KNOWN.items(), key=lambda item: len(item[1]))
-    ranked += [(name, entries) for name, entries in groups if len(entries) > _SPECIFIC]
-    found: dict[str, str] = {}
-    for name, entries in ranked:
-        for entry in entries:
-            found.setdefault(entry, name)
-    return found
-
-
 class Names:
     """Looks up what the running generation calls things; without a book everything stays as it is."""
 
@@ -87,7 +70,7 @@ class Names:
         self._elsewhere = open_zones[0] if len(open_zones) == 1 else ""
         self._zone_of = {name: zone.name for zone in (book.zones if book else ()) for name in zone.interfaces}
         self._members = dict(book.objects) if book else {}
-        self._services = _service_names(book.services if book else {})
+        self._services = names_of_entries(book.services if book else {})
 
     def host(self, address: str) -> str:
         """`records(10.21.0.10)` for an address of an object or of the gateway itself, else the address."""

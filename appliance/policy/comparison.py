@@ -20,7 +20,7 @@ from appliance.policy.impact import ImpactGroup, Kind, Tally
 from appliance.policy.logprefix import RESERVED
 from appliance.policy.lowering import Lowering, Members
 from appliance.policy.model import GATEWAY, Policy, Range, Rule, ServiceEntry
-from appliance.policy.services import words_of_entry
+from appliance.policy.services import names_of_entries, words_of_entry
 from ctypes_ext import replay
 from ctypes_ext.replay import ChangeFound, DetailFound, Heads, LoweredPolicy, Replay
 
@@ -170,7 +170,10 @@ class Places:
         self._addresses = addresses
         self._hosts: dict[tuple[int, int], str] = {}
         self._wider: list[tuple[int, Range, str]] = []
-        self._services: dict[tuple[int, int], str] = {}
+        services = {name: service for policy in reversed(policies) for name, service in policy.services.items()}
+        self._services = names_of_entries(
+            {name: tuple(map(words_of_entry, service.entries)) for name, service in services.items()}
+        )
         known: set[int] = set()
         for policy in policies:
             for name, found in policy.objects.items():
@@ -184,10 +187,6 @@ class Places:
                     version = 6 if ":" in address else 4
                     number = int(IPv4Address(address)) if version == 4 else int(IPv6Address(address))
                     self._hosts.setdefault((version, number), GATEWAY)
-            for name, service in policy.services.items():
-                for entry in service.entries:
-                    if entry.protocol is not None and entry.ports[0] == entry.ports[1] and len(service.entries) == 1:
-                        self._services.setdefault((entry.protocol, entry.ports[0]), name)
         self._wider.sort(key=lambda item: item[0])
 
     def _object(self, name: str, ranges: tuple[Range, ...]) -> None:
@@ -212,13 +211,16 @@ class Places:
         return f"{name} ({address})" if self._addresses else name
 
     def service(self, protocol: int, port: int, version: int) -> str:
+        """`web (tcp/443)`, or `tcp/8443` where it has no name; of ICMP `port` is type and code."""
         if protocol in PORT_PROTOCOLS:
-            name = self._services.get((protocol, port), "")
-            words = words_of_entry(ServiceEntry(protocol, ports=(port, port)))
-            return f"{name} ({words})" if name else words
-        if protocol == icmp_protocol(version):
-            return words_of_entry(ServiceEntry(protocol, icmp=(port >> 8, port >> 8)))
-        return words_of_entry(ServiceEntry(protocol))
+            entry = ServiceEntry(protocol, ports=(port, port))
+        elif protocol == icmp_protocol(version):
+            entry = ServiceEntry(protocol, icmp=(port >> 8, port >> 8))
+        else:
+            entry = ServiceEntry(protocol)
+        words = words_of_entry(entry)
+        name = self._services.get(words, "")
+        return f"{name} ({words})" if name else words
 
 
 def members_of(sets: Mapping[str, Sequence[str]]) -> dict[str, tuple[Range, ...]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from appliance.policy.kinds import did_you_mean
 from appliance.policy.model import ServiceEntry
 
@@ -230,3 +232,20 @@ def words_of_entry(entry: ServiceEntry) -> str:
 
 def _words_of_ports(interval: tuple[int, int]) -> str:
     return str(interval[0]) if interval[0] == interval[1] else f"{interval[0]}-{interval[1]}"
+
+
+# A service of more entries is a group of several things: its name says less than that of the one thing.
+_SPECIFIC = 3
+
+
+def names_of_entries(own: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """entry ("tcp/443") -> the name to say: the policy's most specific one, else the well-known one."""
+    groups = sorted(own.items(), key=lambda item: len(item[1]))
+    ranked = [(name, entries) for name, entries in groups if len(entries) <= _SPECIFIC]
+    ranked += sorted(WELL_KNOWN.items(), key=lambda item: len(item[1]))
+    ranked += [(name, entries) for name, entries in groups if len(entries) > _SPECIFIC]
+    found: dict[str, str] = {}
+    for name, entries in ranked:
+        for entry in entries:
+            found.setdefault(entry, name)
+    return found

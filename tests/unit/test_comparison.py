@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 import msgspec
 
-from appliance.policy.comparison import Comparison
+from appliance.policy.comparison import Comparison, Places
 from appliance.policy.lowering import Lowering
 from appliance.policy.model import AddressSet, Object, Policy, Range, Rule, Service, ServiceEntry
 from ctypes_ext.flowtable import FlowTable, Seen
@@ -84,6 +84,19 @@ def test_a_group_says_who_answers_for_the_rule_and_between_which_places() -> Non
     assert group.last == NOW // 60 * 60
     [named] = compared(policy(rule("R-1")), policy(), flow()).groups(addresses=True)
     assert named.from_places[0].words == "10.1.0.0/16 (10.1.0.10)"
+
+
+def test_services_are_called_as_the_policy_and_else_everybody_calls_them() -> None:
+    both = Policy(
+        "s", services={"site": Service("site", (WEB, ServiceEntry(6, ports=(80, 80)))), "odd": Service("odd", (WEB,))}
+    )
+    places = Places(both)
+    assert [places.service(6, port, 4) for port in (443, 80, 23, 8443)] == [
+        "odd (tcp/443)", "site (tcp/80)", "telnet (tcp/23)", "tcp/8443",
+    ]  # fmt: skip
+    assert [places.service(protocol, 8 << 8, 4) for protocol in (1, 50)] == [
+        "ping (icmp/echo-request)", "ipsec (esp)",
+    ]  # fmt: skip
 
 
 def test_a_rule_that_asks_for_source_ports_is_never_guessed() -> None:
