@@ -51,10 +51,10 @@ def observed(gateway: Gateway, rules: Sequence[str], since: float, now: float) -
 
     What runs is in no log before it ends, and may have run for years. Raises `Failure`.
     """
-    logged, whole = _logged(gateway, rules, since, now)
+    names = Names(gateway.ask(messages.Names(), messages.NameBook))
+    logged, whole = _logged(gateway, names, rules, since, now)
     one = rules[0] if len(rules) == 1 else ""
     listed = gateway.ask(messages.Flows(limit=MOST_RUNNING, rule=one), messages.FlowList)
-    names = Names(gateway.ask(messages.Names(), messages.NameBook))
     running: dict[str, list[Seen]] = {}
     for flow in listed.flows:
         seen = seen_running(flow, names, now)
@@ -79,23 +79,28 @@ def seen_running(flow: messages.Flow, names: Names, now: float) -> Seen | None:
     return Seen(source.version, int(source), int(destination), protocol, port, origin, target, 1, now)
 
 
-def _logged(gateway: Gateway, rules: Sequence[str], since: float, now: float) -> tuple[Observation, frozenset[str]]:
+def _logged(
+    gateway: Gateway, names: Names, rules: Sequence[str], since: float, now: float
+) -> tuple[Observation, frozenset[str]]:
     listed = gateway.ask(Matched(tuple(rules), int(now - since)), MatchedList)
     if listed.logged:
         found: dict[str, list[Seen]] = {}
         for flows in listed.flows:
-            found.setdefault(flows.rule, []).append(seen_in_log(flows))
+            found.setdefault(flows.rule, []).append(seen_in_log(flows, names))
         by_rule = {rule: tuple(seen) for rule, seen in found.items()}
         return Observation(by_rule, max(since, listed.since), now, True, listed.missing), frozenset()
     return _in_events(gateway, since, now)
 
 
-def seen_in_log(flows: MatchedFlows) -> Seen:
+def seen_in_log(flows: MatchedFlows, names: Names) -> Seen:
+    """What was logged. Where the log has no zone, the address being in no zone's networks, `names` may know it."""
     source, destination = ip_address(flows.source), ip_address(flows.destination)
     port = flows.port >> 8 if flows.protocol in _ICMP else flows.port
+    origin = flows.from_zone or names.zone_of_address(flows.source)
+    target = flows.to_zone or names.zone_of_address(flows.destination)
     return Seen(
-        source.version, int(source), int(destination), flows.protocol, port, flows.from_zone, flows.to_zone,
-        flows.flows, float(flows.last),
+        source.version, int(source), int(destination), flows.protocol, port, origin, target, flows.flows,
+        float(flows.last),
     )  # fmt: skip
 
 

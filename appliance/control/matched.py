@@ -17,7 +17,7 @@ from appliance.control.messages_hits import Matched, MatchedFlows, MatchedList
 from appliance.control.messages_impact import FlowKey, FlowKeyIs
 from appliance.control.processes import Instance
 from appliance.events import flowfile
-from appliance.events.flowfile import Block, FlowFileError
+from appliance.events.flowfile import Block, Damage, FlowFileError
 from crypto.flowkeys import SealBroken, unseal
 from ctypes_ext.flowrows import FlowRow, names_any, rows
 from ctypes_ext.replay import BadColumns, Heads
@@ -53,7 +53,7 @@ class MatchedReader:
         wanted = frozenset(request.rules)
         found: dict[_Alike, tuple[int, int]] = {}
         keys: dict[int, bytes | None] = {}
-        first, last, logged, lost, unread = 0, 0, 0, 0, 0
+        first, last, logged, lost, unread, damaged = 0, 0, 0, 0, 0, 0
         for path in reversed(flowfile.files(self._directory)):
             if flowfile.hour_of(path) * 60 + 60 < since // _MINUTE:
                 break
@@ -62,7 +62,10 @@ class MatchedReader:
             except FileNotFoundError:
                 continue  # its hour was closed, or it grew too old, just now
             for block in items:
-                if not isinstance(block, Block) or block.last < since // _MINUTE:
+                if isinstance(block, Damage):
+                    damaged += block.bytes
+                    continue
+                if block.last < since // _MINUTE:
                     continue
                 first, last = min(first or block.first, block.first), max(last, block.last)
                 logged, lost = logged + block.flows, lost + block.lost
@@ -72,6 +75,7 @@ class MatchedReader:
                 break
         listed = [_told(alike, *counted) for alike, counted in found.items()][:MOST_ROWS]
         missing = [f"{unread} flows cannot be read: their keys are gone, or their blocks damaged"] if unread else []
+        missing += [f"{damaged} bytes of the flow log are damaged or were not written whole"] if damaged else []
         missing += [f"{lost} flows were not logged for want of room"] if lost else []
         missing += ["they matched more than can be told; older flows are left out"] if len(found) > MOST_ROWS else []
         return MatchedList(

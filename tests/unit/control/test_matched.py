@@ -93,7 +93,10 @@ def test_a_log_cut_in_mid_record_gives_what_is_whole(log: FlowLog, tmp_path: Pat
     write(log, now, seen("R-1", "10.20.0.6", 443, now))
     (path,) = flowfile.files(tmp_path)
     path.write_bytes(path.read_bytes()[:-5])
-    assert [one.source for one in read(tmp_path, "R-1").flows] == ["10.20.0.5"]
+    found = read(tmp_path, "R-1")
+    assert [one.source for one in found.flows] == ["10.20.0.5"]
+    (words,) = found.missing
+    assert words.endswith("bytes of the flow log are damaged or were not written whole")
 
 
 def test_without_a_log_there_is_nothing(tmp_path: Path) -> None:
