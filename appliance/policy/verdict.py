@@ -125,9 +125,17 @@ class _Words:
         return Problem(
             self._place(rule.id),
             f"`{rule.id}` never matches: {self._named(finding.others)} above {hide} all of it",
-            f"remove it, or put it above {self._named(finding.others[:1])}",
+            self._remedy(rule, finding.others),
             "warning",
         )
+
+    def _remedy(self, rule: Rule, hiding: Sequence[str]) -> str:
+        """What to do about a rule that others hide: it can only be put above rules of its own text and section."""
+        if any(ident in self.rules and self.rules[ident].origin != rule.origin for ident in hiding):
+            return "remove it: what a baseline puts first stays first"
+        if rule.id in self.spans and not all(ident in self.spans for ident in hiding):
+            return f"remove it, or narrow {self._named(hiding[:1])}: `rules` come before `publish`"
+        return f"remove it, or put it above {self._named(hiding[:1])}"
 
     def _no_effect(self, rule: Rule, finding: Finding) -> Problem:
         others = self._named(finding.others) if finding.others else "the default"
