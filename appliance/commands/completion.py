@@ -15,6 +15,7 @@ from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal
 from appliance.control import messages
 from appliance.policy.model import GATEWAY
+from appliance.policy.services import WELL_KNOWN
 
 
 def script(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -66,6 +67,17 @@ def _bans(gateway: Gateway) -> Iterable[str]:
     return [one.address for one in gateway.ask(messages.Bans(), messages.BanList).bans]
 
 
+def _people(gateway: Gateway) -> Iterable[str]:
+    from appliance.commands.whereused import uses_of
+
+    return [name for kind, name in uses_of(gateway).definitions if kind == "person"]
+
+
+def _services(gateway: Gateway) -> Iterable[str]:
+    own = gateway.ask(messages.Names(), messages.NameBook).services
+    return [*own, *(name for name in WELL_KNOWN if name not in own)]
+
+
 def _used(gateway: Gateway) -> Iterable[str]:
     from appliance.commands.whereused import uses_of
 
@@ -87,6 +99,8 @@ _ASKED = {
     ("why", "from_"): _ends,
     ("why", "to"): _ends,
     ("why", "in_"): _zones,
+    ("why", "as_"): _people,
+    ("why", "what"): _services,
 }
 
 

@@ -154,8 +154,8 @@ def _moved(options: argparse.Namespace, situation: Situation) -> Situation:
 
 def _as(person: str, policy: Policy, situation: Situation, packet: Packet) -> Situation:
     if person not in policy.people:
-        known = ", ".join(sorted(policy.people)[:10]) or "none"
-        raise Failure(f"there is no person {person!r} in this policy", f"known are {known}", name="unknown-person")
+        known = f"known are {', '.join(sorted(policy.people)[:10])}" if policy.people else "it names nobody"
+        raise Failure(f"there is no person {person!r} in this policy", known, name="unknown-person")
     return as_person(policy, situation, packet.version, packet.source, person)
 
 

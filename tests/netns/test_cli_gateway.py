@@ -277,6 +277,8 @@ def test_tab_completes_rules_and_generations_of_the_running_gateway(reef: Reef) 
         ("reef log --zone d", "dmz"),
         ("reef where-used example-", "example-web"),
         ("reef suggest R-", "R-3"),
+        ("reef why --from lan --to example-w", "example-web"),
+        ("reef why --from lan --to internet teln", "telnet"),
     ):
         read, write = os.pipe()
         environ = os.environ | {
