@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from itertools import accumulate, chain, repeat
+from typing import Literal
 
 import msgspec
 
@@ -22,6 +24,7 @@ EVERY: Values = ((0, (1 << 128) - 1),)
 
 _CELLS = 256
 _RESIDUE = 65_536
+_BIG: Literal["big"] = "big"
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -40,45 +43,48 @@ class Answer(msgspec.Struct, frozen=True):
     steps: int
 
 
-class Space:
-    """The values that rows hold on their axes, by number."""
+class _Numbers(dict[Values | None, int]):
+    """Gives values numbers as they come; None and `EVERY` are 0. `fresh` are those that are not packed yet."""
 
     def __init__(self) -> None:
-        self._numbers: dict[Values | None, int] = {}
+        super().__init__({None: 0, EVERY: 0})
+        self.fresh: list[Values] = [EVERY]
+
+    def __missing__(self, values: Values) -> int:
+        number = self[values] = len(self) - 1
+        self.fresh.append(values)
+        return number
+
+
+class Space:
+    """The values that rows hold on their axes, by number: disjoint, ascending closed intervals."""
+
+    def __init__(self) -> None:
+        self._numbers = _Numbers()
         self._intervals = bytearray()
         self._values = array("I")
         self._count = 0
-        self._numbers[None] = self.number(EVERY)
-
-    def number(self, values: Values) -> int:
-        """The number of disjoint, ascending closed intervals."""
-        found = self._numbers.get(values)
-        if found is None:
-            found = self._numbers[values] = len(self._values) // 2
-            self._values.extend((self._count, len(values)))
-            for first, last in values:
-                self._intervals += first.to_bytes(16, "big")
-                self._intervals += last.to_bytes(16, "big")
-            self._count += len(values)
-        return found
 
     def numbers(self, product: Sequence[Values | None]) -> list[int]:
         """The numbers of the values on several axes; None is every value."""
-        known = self._numbers
-        if product[4] is product[5] is product[6] is None:  # nearly always
-            found = [known.get(values, -1) for values in product[:4]]
-            found += (0, 0, 0)
-        else:
-            found = [known.get(values, -1) for values in product]
-        if -1 in found:
-            for axis, values in enumerate(product):
-                if found[axis] < 0 and values is not None:
-                    found[axis] = self.number(values)
-        return found
+        return list(map(self._numbers.__getitem__, product))
 
-    def compare(self, whole: Sequence[Interval], one: array[int], other: array[int], budget: int) -> Answer:
-        """Compare two programs, each an array ("I") of rows of `ROW` numbers. Raises ValueError for rows that name
+    def _pack(self) -> None:
+        """What got a number since the last comparison: all of it at once, for there is much at first."""
+        fresh, self._numbers.fresh = self._numbers.fresh, []
+        bounds = chain.from_iterable(chain.from_iterable(fresh))
+        self._intervals += b"".join(map(int.to_bytes, bounds, repeat(16), repeat(_BIG)))
+        counts = array("I", map(len, fresh))
+        packed = array("I", bytes(8 * len(fresh)))
+        ends = array("I", accumulate(counts, initial=self._count))
+        self._count = ends.pop()
+        packed[0::2], packed[1::2] = ends, counts
+        self._values += packed
+
+    def compare(self, whole: Sequence[Interval], one: bytes, other: bytes, budget: int) -> Answer:
+        """Compare two programs, each of rows of `ROW` numbers of 32 bits. Raises ValueError for rows that name
         values which this space does not have."""
+        self._pack()
         intervals = ffi.from_buffer("struct reef_agree_interval[]", bytes(self._intervals))
         values = ffi.from_buffer("struct reef_agree_values[]", self._values.tobytes())
         space = ffi.new("struct reef_agree_space *")

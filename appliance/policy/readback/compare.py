@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from array import array
+import struct
 from collections.abc import Sequence
-from itertools import chain
 
 import msgspec
 
@@ -14,8 +13,9 @@ from appliance.policy.readback import packets
 from appliance.policy.readback.expected import Case, Decided
 from appliance.policy.readback.packets import Interval, Place
 from appliance.policy.readback.registers import ROUTED_BACK, Condition, Literals
-from ctypes_ext.agree import ENDS, IF_ENDS, IF_SKIPS, SKIPS, Cell, Space
+from ctypes_ext.agree import ENDS, IF_ENDS, IF_SKIPS, ROW, SKIPS, Cell, Space
 
+_pack = struct.Struct(f"={ROW}I").pack
 _CONDITIONAL = 1 << 30  # numbers of leaves with conditions, beyond those of decisions
 _JUDGED = 4096  # assignments of conditions that are looked at for one cell
 Assignment = dict[Condition, bool]
@@ -49,14 +49,14 @@ class Comparison:
         self._leaves: dict[tuple[Literals, int], int] = {}
         self._decisions: dict[Decided | None, int] = {}
         self._deeds: dict[int, int] = {}
-        self._rows: dict[int, list[int]] = {}
+        self._rows: dict[int, bytes] = {}
         self._kept: list[Case] = []
         self._alike: set[tuple[int, bytes, bytes]] = set()
 
     def compare(self, place: Place, found: Sequence[Case], wanted: Sequence[Case]) -> list[Differs | Undecided]:
         """What differs at a place; an empty list when every first packet is decided alike there."""
         one, other = self._program(found), self._program(wanted)
-        key = (place.version, one.tobytes(), other.tobytes())
+        key = (place.version, one, other)
         if key in self._alike:
             return []
         answer = self._space.compare(packets.whole(place.version, self._period), one, other, self.budget)
@@ -73,13 +73,12 @@ class Comparison:
             self._alike.add(key)
         return differences
 
-    def _program(self, cases: Sequence[Case]) -> array[int]:
+    def _program(self, cases: Sequence[Case]) -> bytes:
         known = self._rows
-        rows = [known.get(id(case)) or self._row(case) for case in cases]
-        return array("I", chain.from_iterable(rows))
+        return b"".join([known.get(id(case)) or self._row(case) for case in cases])
 
-    def _row(self, case: Case) -> list[int]:
-        row = self._space.numbers(case.product)
+    def _row(self, case: Case) -> bytes:
+        numbers = self._space.numbers(case.product)
         decided, literals = case.decided, case.literals
         leaf = self._deeds.get(id(decided))
         if leaf is None:
@@ -88,8 +87,7 @@ class Comparison:
         if literals:
             leaf = self._leaves.setdefault((literals, leaf), _CONDITIONAL + len(self._leaves))
             always = sometimes
-        row += (leaf, always, case.skip)
-        self._rows[id(case)] = row
+        row = self._rows[id(case)] = _pack(*numbers, leaf, always, case.skip)
         self._kept.append(case)  # so that its id stays its own
         return row
 
