@@ -138,10 +138,13 @@ class HitStore:
         by_number = {known.number: known for known in self._rules.values()}
         lasting = "SELECT number, rule, meaning, hits FROM spell WHERE end IS NULL"
         for number, rule, meaning, hits in db.execute(lasting):
-            known = by_number[rule]
+            known = by_number.get(rule)
+            if known is None:
+                raise sqlite3.DatabaseError(f"a spell of rule {rule}, which is not there")
             known.spell, known.meaning, known.spell_hits = number, meaning, hits
         state = dict(db.execute("SELECT name, value FROM state"))
-        self._last = Moment(state["at"], state["uptime"], state["origin"]) if "origin" in state else None
+        whole = {"at", "uptime", "origin"} <= state.keys()
+        self._last = Moment(state["at"], state["uptime"], state["origin"]) if whole else None
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

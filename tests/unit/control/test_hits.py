@@ -235,6 +235,17 @@ def test_a_damaged_file_is_kept_aside_and_the_history_begins_again(box: Box) -> 
     assert "begins again" in box.words[0]
 
 
+def test_a_file_whose_rows_do_not_fit_together_is_kept_aside_too(box: Box) -> None:
+    box.hit("R-1")
+    box.read()
+    box.store.close()
+    with sqlite3.connect(box.path) as db:
+        db.execute("DELETE FROM rule")
+    box.store = box.open()
+    box.read()
+    assert box.path.with_name("hits.db.damaged").exists()
+
+
 def test_a_reading_that_cannot_be_kept_is_kept_with_the_next(box: Box) -> None:
     box.hit("R-1", 2)
     box.read()
