@@ -18,7 +18,7 @@ from appliance.control.batch import KernelRefused
 from appliance.control.conntrack import Conntrack
 from appliance.control.drift import Drift, fingerprint
 from appliance.control.expiry import Expiry
-from appliance.control.gateway import Gateway, LoadRefused
+from appliance.control.gateway import Gateway, LoadRefused, Running
 from appliance.control.generations import Store
 from appliance.control.ipc import BUNDLE_LIMIT, DaemonAway, Peer, ProtocolError, RefusedError, Server, call
 from appliance.control.livesets import LiveSets, SetRefused
@@ -116,6 +116,7 @@ class Applyd:
         self._next_look = time.monotonic() + _LOOK
         self._loads = 0
         self._readings = Readings(lambda: self._gateway.running.bundle if self._gateway.running else None, log)
+        self._live_sets: tuple[Running | None, frozenset[str]] = None, frozenset()
         self._drifted = b""  # the fingerprint of the drift that was read back last
         self._tidying: asyncio.TimerHandle | None = None
         self._looking = self._look_again = False
@@ -241,13 +242,18 @@ class Applyd:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _live(self) -> frozenset[str]:
+        """The sets that are filled while the generation runs."""
+        running = self._gateway.running
+        if self._live_sets[0] is not running:
+            sets = running.bundle.ruleset.sets if running else {}
+            self._live_sets = running, frozenset(name for name, declared in sets.items() if declared.live)
+        return self._live_sets[1]
+
     async def _fingerprint(self) -> bytes | None:
         """What the kernel holds now; None when it changes faster than it can be read."""
-        running = self._gateway.running
-        sets = running.bundle.ruleset.sets if running else {}
-        live = frozenset(name for name, declared in sets.items() if declared.live)
         try:
-            return await asyncio.to_thread(fingerprint, live)
+            return await asyncio.to_thread(fingerprint, self._live())
         except NetlinkError as error:
             self._log(f"the ruleset cannot be read back: {error}")
             return None
@@ -305,7 +311,7 @@ class Applyd:
         self._running_changed()
 
     def _ruleset_changed(self) -> None:
-        if not self._drift.announced():
+        if not self._drift.announced(self._live()):
             return
         if not self._drift.known:
             self._drift.disturb()  # the look after reading back sees to it

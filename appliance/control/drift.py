@@ -30,8 +30,9 @@ TABLE_NAME, TABLE_FLAGS = 1, 2
 _EVALUATED = 0x20  # NFT_SET_EVAL: filled by packets
 _TIMEOUT = 0x10
 _TABLE_ROOM = 80  # bytes at the start of a message that hold the table's name
-# Messages about elements, counters' values and generations announce no change of the rules as such.
-_QUIET = frozenset({12, 13, 14, 15, 16, 17})
+MSG_NEWSETELEM, MSG_DELSETELEM = 12, 14
+# Messages about counters' values and generations announce no change of the rules as such.
+_QUIET = frozenset({MSG_GETSETELEM, 15, 16, 17})
 
 
 class Drift:
@@ -59,7 +60,7 @@ class Drift:
             yield
         finally:
             self._monitor.join(GROUP_NFTABLES)
-            self.announced()
+            self.announced(frozenset())
             self._reference = None
             self._disturbed = kernel_generation(self._netfilter).id - before > 1
 
@@ -68,18 +69,26 @@ class Drift:
         self._reference = fingerprint
         self.words = ""
 
-    def announced(self) -> bool:
-        """Read the kernel's notifications; whether one of them may be a change of our rules."""
+    def announced(self, live: frozenset[str]) -> bool:
+        """Read the kernel's notifications; whether one of them may be a change of our rules, or of what they look up.
+
+        `live` names the sets that are filled meanwhile: their elements come and go.
+        """
         try:
             waiting = self._monitor.receive()
         except OSError as error:
             if error.errno != errno.ENOBUFS:
                 raise
             return True  # so many that some were lost
-        return any(
-            kind & 0xFF not in _QUIET and text(attribute_map(data).get(1, b"")) == self._table
-            for kind, _, data in waiting
-        )
+        return any(self._loud(kind & 0xFF, data, live) for kind, _, data in waiting)
+
+    def _loud(self, kind: int, data: bytes, live: frozenset[str]) -> bool:
+        if kind in _QUIET:
+            return False
+        fields = attribute_map(data)
+        if text(fields.get(SET_TABLE, b"")) != self._table:  # attribute 1 is the table in every message
+            return False
+        return kind not in (MSG_NEWSETELEM, MSG_DELSETELEM) or text(fields.get(LIST_SET, b"")) not in live
 
     def disturb(self) -> None:
         """Somebody else changed the table before it was read back: what it holds is not known to be ours."""

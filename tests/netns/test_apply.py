@@ -353,6 +353,9 @@ def test_drift_is_noticed_and_repaired(stand: Stand) -> None:
     stand.sh("nft flush chain inet reef r_R-1")
     until(lambda: "drift repaired" in stand.words(), "the repair is told")
     assert "r_R-1" in stand.sh("nft list chain inet reef r_R-1")
+    pairs = stand.sh("nft list map inet reef forward_pairs")
+    stand.sh("nft flush map inet reef forward_pairs")
+    until(lambda: stand.sh("nft list map inet reef forward_pairs") == pairs, "the elements of a map are back")
     stand.sh("nft delete table inet reef")
     until(lambda: stand.marker().startswith("generation_1_"), "the table is back")
 

@@ -16,7 +16,7 @@ import pytest
 
 from appliance.control import capabilities
 from appliance.control.conntrack import GROUP_DESTROY, GROUP_NEW, Conntrack, Events, session_tuple
-from appliance.control.drift import fingerprint
+from appliance.control.drift import Drift, fingerprint
 from appliance.control.netlink import NetlinkError
 from appliance.control.network import Network, NetworkRefused
 from appliance.control.nfnetlink import Netfilter
@@ -189,6 +189,20 @@ def test_the_fingerprint_sees_rules_and_not_what_lives(netfilter: Netfilter) -> 
             sh(f"nft '{back}'")
     sh("nft delete table inet reef")
     assert fingerprint(live) == b""
+
+
+def test_an_element_of_a_static_set_is_announced_and_one_of_a_live_set_is_not(netfilter: Netfilter) -> None:
+    drift, live = Drift(print), frozenset({"hosts"})
+    sh(
+        "nft add element inet reef hosts { 10.0.0.5 }; nft add table inet other; nft add set inet other s '{ type mark; }'"
+    )
+    sh("nft add element inet other s { 5 }")
+    assert not drift.announced(live)
+    sh("nft add element inet reef verdicts { 10.0.0.2 : accept }")
+    assert drift.announced(live)
+    sh("nft delete element inet reef verdicts { 10.0.0.2 }")
+    assert drift.announced(live)
+    assert not drift.announced(live)
 
 
 def test_a_dry_run_leaves_nothing_behind_also_in_the_library() -> None:
