@@ -80,7 +80,7 @@ def test_a_rule_that_goes_shows_its_real_flows(logged: Lab, reef: Reef) -> None:
     assert (denied.from_zone, denied.to_zone) == ("lan", "internet")
     assert denied.flows >= 3
     assert (denied.owner, denied.rule_now, denied.action_now) == ("it@health.example", "default", "deny")
-    assert denied.services[0].words == "tcp/80"
+    assert denied.services[0].words == "web (tcp/80)"
     assert [tally.words for tally in denied.to_places] == ["example-web"]
     assert denied.bytes > 1000
     assert found.logged >= 5
