@@ -20,9 +20,9 @@ from appliance.control.messages_impact import FlowKey, FlowKeyIs, FlowKeysForgot
 from appliance.control.processes import Instance
 from appliance.events import flowfile
 from appliance.events.flowfile import Block, Damage, FlowFileError
+from appliance.policy.classifier import Encoder, Members
 from appliance.policy.comparison import Comparison, members_of
 from appliance.policy.limits import MAX_FLOW_LOG_DAYS
-from appliance.policy.lowering import Lowering, Members
 from appliance.policy.model import Policy
 from crypto.flowkeys import SealBroken, unseal
 from ctypes_ext.replay import BadColumns, Heads
@@ -54,12 +54,12 @@ class _Seen(msgspec.Struct):
 
 
 class FlowReader:
-    """The flow log of an instance, replayed. Keeps what it lowered, so that the next candidate costs its edits."""
+    """The flow log of an instance, replayed. Keeps what it encoded, so that the next candidate costs its edits."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._directory = instance.shared_of(WRITER)
-        self._lowering = Lowering()
+        self._encoder = Encoder()
         self._busy = asyncio.Lock()
 
     async def impact(self, request: Impact, base: int, running: Policy, candidate: Policy) -> Impacted:
@@ -94,10 +94,10 @@ class FlowReader:
     ) -> Impacted:
         now = int(time.time())
         since = now - min(max(request.days, 0), MAX_FLOW_LOG_DAYS + 1) * _DAY
-        if self._lowering.crowded:
-            self._lowering = Lowering()
-        comparison = Comparison(running, candidate, self._lowering, members=members, first=since, last=now)
-        self._lowering.forget(running, candidate)
+        if self._encoder.crowded:
+            self._encoder = Encoder()
+        comparison = Comparison(running, candidate, self._encoder, members=members, first=since, last=now)
+        self._encoder.forget(running, candidate)
         seen = _Seen()
         keys: dict[int, bytes | None] = {}
         until = time.monotonic() + request.seconds if request.seconds else None

@@ -15,10 +15,10 @@ from typing import get_args
 
 from appliance.policy.addresses import words_of
 from appliance.policy.boxes import PORT_PROTOCOLS, icmp_protocol
+from appliance.policy.classifier import Encoder, Members
 from appliance.policy.decide import DEFAULT, SPOOFED
 from appliance.policy.impact import ImpactGroup, Kind, Tally
 from appliance.policy.logprefix import RESERVED
-from appliance.policy.lowering import Lowering, Members
 from appliance.policy.model import GATEWAY, Policy, Range, Rule, ServiceEntry
 from appliance.policy.services import names_of_entries, words_of_entry
 from ctypes_ext import replay
@@ -53,12 +53,12 @@ class Comparison:
     """
 
     def __init__(
-        self, running: Policy, candidate: Policy, lowering: Lowering, *, members: Members, first: int, last: int
+        self, running: Policy, candidate: Policy, encoder: Encoder, *, members: Members, first: int, last: int
     ) -> None:
         self._running, self._candidate = running, candidate
-        self._lowering = lowering
-        words = lowering.lower(running, candidate, members=members, first=first, last=last)
-        self._zones = [str(name) for name in lowering.zones.names()]
+        self._encoder = encoder
+        words = encoder.encode(running, candidate, members=members, first=first, last=last)
+        self._zones = [str(name) for name in encoder.zones.names()]
         self._rules = [rule for rule in running.rules if rule.enabled]
         self._rules_now = [rule for rule in candidate.rules if rule.enabled]
         self._index = {rule.id: index for index, rule in enumerate(self._rules)}
@@ -97,7 +97,7 @@ class Comparison:
         return array("i", map(self._zone_numbers.__getitem__, heads.names))
 
     def _zone_of(self, name: str) -> int:
-        number = self._lowering.zones.get(name) if name else replay.NO_ZONE
+        number = self._encoder.zones.get(name) if name else replay.NO_ZONE
         return number if number < len(self._zones) else replay.NO_ZONE
 
     def _rule_of(self, name: str) -> int:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from appliance.events import flowfile
 from appliance.events.flowfile import Block
+from appliance.policy.classifier import Encoder
 from appliance.policy.comparison import Comparison
-from appliance.policy.lowering import Lowering
 from appliance.policy.model import Policy, Range
 from appliance.policy.parse import ParseCache, parse
 from crypto.flowkeys import seal, unseal
@@ -71,7 +71,7 @@ def main(*, quick: bool) -> list[Row]:
 def replay(running: Policy, candidate: Policy, made: list[Block], *, everything: bool) -> tuple[float, int]:
     """Seconds of processor time from two parsed policies to the groups, and how many flows are decided otherwise."""
     begun = time.thread_time()  # it has one thread; who else uses the machine is another matter
-    comparison = Comparison(running, candidate, Lowering(), members={}, first=MINUTE * 60, last=MINUTE * 60 + 10**7)
+    comparison = Comparison(running, candidate, Encoder(), members={}, first=MINUTE * 60, last=MINUTE * 60 + 10**7)
     for block in made:
         heads = Heads(flowfile.heads_of(block))
         if everything or comparison.wants(heads):

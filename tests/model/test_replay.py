@@ -9,9 +9,9 @@ from ipaddress import IPv4Address, IPv6Address
 
 import msgspec
 
+from appliance.policy.classifier import Encoder
 from appliance.policy.comparison import Comparison
 from appliance.policy.decide import Decision, Packet, World, decide, zone_of
-from appliance.policy.lowering import Lowering
 from appliance.policy.model import Policy, Range
 from ctypes_ext.flowtable import FlowTable, Seen
 from ctypes_ext.replay import Heads
@@ -126,7 +126,7 @@ def test_every_flow_is_decided_as_the_model_decides_it() -> None:
 
 def replayed(seed: int) -> Counter[str]:
     met: Counter[str] = Counter()
-    lowering = Lowering()
+    encoder = Encoder()
     for running, candidate, world, flows in cases(seed):
         wanted: Counter[tuple[str, str, str, str]] = Counter()
         table = FlowTable(1024)
@@ -139,7 +139,7 @@ def replayed(seed: int) -> Counter[str]:
                 wanted[kind, seen.from_zone, was.rule, would.rule] += 1
                 met[kind] += 1
         comparison = Comparison(
-            running, candidate, lowering, members=world.members, first=NOW - 6 * 86400, last=NOW + 6 * 86400
+            running, candidate, encoder, members=world.members, first=NOW - 6 * 86400, last=NOW + 6 * 86400
         )
         columns = table.take()
         heads = Heads(columns.heads)

@@ -7,8 +7,8 @@ from ipaddress import IPv4Address
 
 import msgspec
 
+from appliance.policy.classifier import Encoder
 from appliance.policy.comparison import Comparison, Places
-from appliance.policy.lowering import Lowering
 from appliance.policy.model import AddressSet, Object, Policy, Range, Rule, Service, ServiceEntry
 from ctypes_ext.flowtable import FlowTable, Seen
 from ctypes_ext.replay import Heads
@@ -64,9 +64,7 @@ def compared(
     for one in flows:
         assert table.add(one)
     columns = table.take()
-    comparison = Comparison(
-        running, candidate, Lowering(), members=members or {}, first=NOW - 86400, last=NOW + 86400
-    )
+    comparison = Comparison(running, candidate, Encoder(), members=members or {}, first=NOW - 86400, last=NOW + 86400)
     comparison.feed(Heads(columns.heads), columns.body, columns.addresses)
     return comparison
 
@@ -131,7 +129,7 @@ def test_flows_that_no_differing_rule_speaks_of_are_passed_over() -> None:
     table = FlowTable(64)
     table.add(flow())
     heads = Heads(table.take().heads)
-    comparison = Comparison(running, candidate, Lowering(), members={}, first=NOW, last=NOW)
+    comparison = Comparison(running, candidate, Encoder(), members={}, first=NOW, last=NOW)
     assert not comparison.wants(heads)
     table.add(flow("R-2", port=25))
     assert comparison.wants(Heads(table.take().heads))

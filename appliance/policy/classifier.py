@@ -13,7 +13,7 @@
         source, people, destination
 
 A list is its count and its items; a range is version, first (high, low), last (high, low). Zones, schedules, live
-sets and rule ids have the same numbers in both policies of a replay (`Lowering`). Words of a rule depend on the rule
+sets and rule ids have the same numbers in both policies of a replay (`Encoder`). Words of a rule depend on the rule
 and those numbers alone, so they are kept: one edited rule costs one rule.
 
 Limits of rate and connections are taken as not reached: what other connections there were at the moment is not known.
@@ -72,8 +72,8 @@ class Numbers:
         return list(self._numbers)
 
 
-class Lowering:
-    """The words of policies that are compared with each other; what was lowered before is kept."""
+class Encoder:
+    """The words of policies that are compared with each other; what was encoded before is kept."""
 
     def __init__(self) -> None:
         self.zones = Numbers(GATEWAY)
@@ -82,10 +82,10 @@ class Lowering:
         self._lives = Numbers()  # of (name, kind, what fills it)
         self._kept: dict[int, tuple[Rule, tuple[object, ...], bytes]] = {}
 
-    def lower(self, *policies: Policy, members: Members, first: int, last: int) -> list[array[int]]:
+    def encode(self, *policies: Policy, members: Members, first: int, last: int) -> list[array[int]]:
         """The words of each policy. `members` of the live sets; the flows were between `first` and `last` (epoch).
 
-        A policy's words hold for it and those lowered beside it.
+        A policy's words hold for it and those encoded beside it.
         """
         bodies = [self._body(policy) for policy in policies]
         return [
@@ -160,9 +160,9 @@ class Lowering:
         for lives in (rule.source.dynamic, rule.people, rule.destination.dynamic):
             words.append(len(lives))
             words.extend(self._live(policy, name) for name in lives)
-        lowered = words.tobytes()
-        self._kept[id(rule)] = (rule, beside, lowered)
-        return lowered
+        encoded = words.tobytes()
+        self._kept[id(rule)] = (rule, beside, encoded)
+        return encoded
 
     def _translation(self, rule: DestinationNat) -> array[int]:
         sources = (*rule.sources, *(rule.hairpin_zones if rule.hairpin else ()))
