@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
 from appliance.policy import inherit, limits, risks, site, times, translate
 from appliance.policy import names as vocabulary
 from appliance.policy.addresses import without
@@ -272,10 +270,3 @@ def excepted(words: tuple[Word, ...], known: set[str], report: Report) -> None:
         if word.value not in known:
             guess = did_you_mean(word.value, sorted(known))
             report.error(word.at, f"there is no rule `{word.value}`", guess or "name the id of a rule")
-
-
-class OwnRule(msgspec.Struct, frozen=True):
-    """A rule of the site: its id, where the id stands, and what it means."""
-
-    id: Word
-    rule: Rule

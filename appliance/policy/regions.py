@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice, product
 
 from appliance.policy.boxes import PORT_PROTOCOLS, TCP, UDP, icmp_protocol
@@ -277,8 +277,3 @@ def _service(interval: Interval, version: int) -> Interval:
 def _host(first: int, last: int) -> int:
     """An address inside of an interval, not the first of a network where there is another."""
     return first + 1 if last - first > 1 else first
-
-
-def utc(second: int) -> str:
-    """A moment for people who compare machines."""
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
