@@ -44,6 +44,8 @@ class Examiner:
         self._capabilities = capabilities
         self._log = log
         self._one = asyncio.Lock()
+        self._begun = 0.0  # when the latest comparison began that was asked for, and what came of it
+        self._shared: Runs | None = None
         self._drifted: tuple[str, ...] = ()
         self._drifted_at = 0.0
         self.latest: Runs | None = None
@@ -100,17 +102,26 @@ class Examiner:
             self._log(f"whether the kernel runs generation {found.generation} cannot be told: {found.unknown[0]}")
 
     async def now(self) -> Runs | None:
-        """Read the kernel and compare; None where nothing is to run."""
+        """Read the kernel and compare; None where nothing is to run. Who waited meanwhile shares the answer."""
+        asked = time.monotonic()
         async with self._one:
+            if self._begun > asked:
+                return self._shared
+            begun = time.monotonic()
+            self._shared = await self._now()
+            self._begun = begun
+            return self._shared
+
+    async def _now(self) -> Runs | None:
+        reading, intent = await self._read(), await self._meant()
+        for _ in range(_TRIES):
+            if intent is None or intent.generation == reading.generation:
+                break
             reading, intent = await self._read(), await self._meant()
-            for _ in range(_TRIES):
-                if intent is None or intent.generation == reading.generation:
-                    break
-                reading, intent = await self._read(), await self._meant()
-            if intent is None or not reading.generation:
-                return None
-            self.latest = await self._compare(reading, intent)
-            return self.latest
+        if intent is None or not reading.generation:
+            return None
+        self.latest = await self._compare(reading, intent)
+        return self.latest
 
     async def _drift(self, reading: ReadBackOf) -> None:
         intent = await self._meant()

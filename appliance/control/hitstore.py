@@ -164,6 +164,17 @@ class HitStore:
     def record(self, reading: Reading) -> None:
         """Add what was counted since the last reading. Raises `sqlite3.Error`, and then nothing was added."""
         now = Moment(reading.at, reading.uptime, reading.origin)
+        try:
+            self._record(reading, now)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                raise
+            # Room is made in a transaction of its own: in the one that found none it would be taken back.
+            with self._transaction() as db:
+                self._prune(db, now.at)
+            self._record(reading, now)
+
+    def _record(self, reading: Reading, now: Moment) -> None:
         with self._transaction() as db:
             again = self._watch(db, now)
             self._count(db, reading, again=again)

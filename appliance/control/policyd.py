@@ -197,6 +197,8 @@ class Policyd:
                 return await self._matched.read(request)
             case Trail():
                 return await call_async(self._instance.socket("applyd"), request, Traced, timeout=MOST_SECONDS + 30)
+            case Trace() if request.probe and peer.uid != 0:
+                return Refused("not-allowed", "only root may send a packet of its own through the gateway")
             case Trace():
                 # What is followed names two hosts, and a probe keeps what is just like it from going on (R30, R32).
                 self._log(f"{peer.name} follows a packet (reef why --live): {_followed(request)}")

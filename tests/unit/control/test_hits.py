@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control import watching
+from appliance.control import hitstore, watching
 from appliance.control.hitstore import CLOCK, RESTART, HitStore
 from appliance.control.messages import HitList, RuleHits
 from appliance.control.watching import DAY, Moment, Reading
@@ -315,6 +315,23 @@ def test_killed_at_any_moment_the_history_is_a_whole_reading(tmp_path: Path) -> 
         assert len(readings) == 1 and len(found.rules) == 199, turn
         assert readings.pop() in (told, told + 1)
         assert all(one.hits % int(one.id[2:]) == 0 for one in found.rules)
+
+
+def test_a_full_store_makes_room_and_goes_on(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    box.counters = {f"R-{number}": (0, 0) for number in range(2000)}
+    for _ in range(90):
+        for rule in box.counters:
+            box.hit(rule)
+        box.read(DAY)
+    (pages,) = box.store._db.execute("PRAGMA page_count").fetchone()
+    monkeypatch.setattr(hitstore, "_PAGES", pages)
+    box.again()  # from now on the file may not grow
+    box.counters |= {f"R-{number}": (0, 0) for number in range(2000, 4000)}
+    box.read(200 * DAY)  # new rules find no room, but the days of old are to be folded into months
+    box.hit("R-3999", 7)
+    box.read()
+    assert box.rule("R-3999").hits == 7
+    assert box.rule("R-1").hits == 90
 
 
 TEXT = """\
