@@ -85,8 +85,8 @@ class Space:
         """Compare two programs, each of rows of `ROW` numbers of 32 bits. Raises ValueError for rows that name
         values which this space does not have."""
         self._pack()
-        intervals = ffi.from_buffer("struct reef_agree_interval[]", bytes(self._intervals))
-        values = ffi.from_buffer("struct reef_agree_values[]", self._values.tobytes())
+        intervals = ffi.from_buffer("struct reef_agree_interval[]", self._intervals)
+        values = ffi.from_buffer("struct reef_agree_values[]", self._values)
         space = ffi.new("struct reef_agree_space *")
         space.intervals, space.interval_count = intervals, self._count
         space.values, space.values_count = values, len(self._values) // 2
