@@ -23,6 +23,7 @@ from appliance.events import view
 from appliance.events.record import encode
 from appliance.policy import addresses, services
 from appliance.policy.decide import Packet, zone_of
+from appliance.policy.kinds import did_you_mean
 from appliance.policy.model import GATEWAY, Policy, ServiceEntry
 from appliance.policy.packetwords import end_words, service_words
 from appliance.policy.why import Answer, Question, Situation, as_person, why
@@ -70,7 +71,7 @@ def _check_usage(options: argparse.Namespace) -> None:
         raise Failure("--flow already says from where to where", "give one of them", code=USAGE, name="usage")
     if not options.flow and not options.what:
         raise Failure(
-            "what shall be explained?",
+            "there is nothing to explain",
             "write reef why --from 10.20.0.12 --to 198.51.100.80 tcp/443, or a line of the log in quotes",
             code=USAGE,
             name="usage",
@@ -169,7 +170,8 @@ def _service(policy: Policy, word: str, source: End, target: End) -> tuple[Servi
         try:
             entries = services.entries_of(word)
         except services.ServiceError as error:
-            raise Failure(str(error), error.remedy, name="bad-service") from error
+            guess = did_you_mean(word, [*policy.services, *services.WELL_KNOWN])
+            raise Failure(str(error), guess or error.remedy, name="bad-service") from error
     versions = [version for version in (4, 6) if version in source.numbers and version in target.numbers]
     if not versions:
         raise Failure(f"{source.word} and {target.word} are of two IP versions", name="bad-address")
