@@ -10,6 +10,7 @@ from appliance.commands.asked import Asked
 from appliance.commands.failure import FORBIDDEN, REFUSED, Failure
 from appliance.control.messages_why import MOST_PROBE_SECONDS, Trace, Traced, Tracing, Trail
 from appliance.control.probe import ICMP_IDENTIFIER, ProbeError
+from appliance.control.probe import check as check_probe
 from appliance.control.probe import send as send_probe
 from appliance.policy import addresses
 from appliance.policy.boxes import PORT_PROTOCOLS
@@ -69,9 +70,13 @@ def send(known: Asked, packet: Packet, *, deliver: bool) -> Kernel:
     asked = msgspec.structs.replace(
         _description(packet), source_port=identifier(packet), seconds=MOST_PROBE_SECONDS, probe=True, deliver=deliver
     )
-    tracing = known.gateway.ask(asked, Tracing)
+    applyd = known.gateway.instance.socket("applyd")
     try:
-        send_probe(packet, known.gateway.instance.socket("applyd"))
+        check_probe(
+            packet, applyd
+        )  # one that cannot be sent shall not keep the kernel watching: --follow may come next
+        tracing = known.gateway.ask(asked, Tracing)
+        send_probe(packet, applyd)
     except ProbeError as error:
         raise Failure(str(error), code=FORBIDDEN if "root" in str(error) else REFUSED, name="no-probe") from error
     traced = known.gateway.ask(Trail(tracing.number), Traced)

@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from appliance.control.ipc import server_of
@@ -86,13 +87,22 @@ def _crc32c(data: bytes) -> int:
 
 def send(packet: Packet, applyd: Path) -> None:
     """Send it in the network namespace of the process that answers at `applyd`. Raises `ProbeError`."""
+    _there(applyd, lambda: send_here(packet))
+
+
+def check(packet: Packet, applyd: Path) -> None:
+    """Whether it could be sent there, before anybody waits for it. Raises `ProbeError`."""
+    _there(applyd, lambda: _hardware_address(packet.entering) if packet.entering else None)
+
+
+def _there(applyd: Path, work: Callable[[], object]) -> None:
     failed: list[BaseException] = []
 
     def run() -> None:
         # Only this thread changes its namespace, and it ends here.
         try:
             _enter(applyd)
-            send_here(packet)
+            work()
         except (OSError, ProbeError) as error:
             failed.append(error)
 

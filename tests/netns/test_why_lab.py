@@ -15,7 +15,7 @@ from appliance.control import ipc
 from appliance.control.messages_why import WayList, Ways
 from appliance.control.processes import load_instance
 from appliance.lab.registry import instance_file
-from appliance.lab.site import Lab
+from appliance.lab.site import POLICY, Lab
 from tests.netns.conftest import until
 from tests.netns.test_cli_gateway import Reef
 
@@ -190,3 +190,22 @@ def test_ways_are_those_of_the_kernel(lab: Lab) -> None:
     assert (own.interface, own.reachable) == ("", True)
     assert (outer.interface, outer.via, outer.source) == ("wan0", "203.0.113.1", "203.0.113.2")
     assert "203.0.113.2/24" in {address.address for address in known.own if address.interface == "wan0"}
+
+
+def test_a_line_that_takes_no_probe_leaves_the_kernel_free_to_follow(reef: Reef, lab: Lab) -> None:
+    lab.run(
+        "gw", "sh", "-ec", "ip tuntap add dev tun9 mode tun; ip addr add 10.99.0.1/24 dev tun9; ip link set tun9 up"
+    )
+    try:
+        asked = ("why", "--from", "10.99.0.7", "--to", "10.21.0.10", "http", "--in", "tun9")
+        text = POLICY.read_text().replace(
+            "\nconnections:\n", "  vpn: {interfaces: [tun9], networks: [10.99.0.0/24]}\n\nconnections:\n", 1
+        )
+        lab.gateway.apply(text, "a tunnel")
+        refused = reef(*asked, "--live")
+        assert "tun9 is no Ethernet line" in refused.stderr
+        followed = reef(*asked, "--follow", "--wait", "1s")
+        assert "no such packet came within 1 s" in followed.stderr
+    finally:
+        lab.gateway.apply(POLICY.read_text(), "without the tunnel")
+        lab.run("gw", "ip", "link", "delete", "tun9")
