@@ -114,6 +114,8 @@ class Space:
     def change(self, moved: array[int], rules: array[int], lists: Lists, rows: array[int]) -> None:
         """`moved` (i) says where each rule stands now; `rules` (i) has effect and action | side << 8 of each."""
         count = len(rules) // 2
+        if len(moved) != self.rules:
+            raise BoxError(f"{len(moved)} places for {self.rules} rules")
         packed = ffi.new("reef_box_lists *")
         held = [packed]
         for name in ("four", "four_end", "six_end", "pair", "pair_end", "service", "service4_end", "service6_end"):
@@ -208,14 +210,6 @@ class Space:
         used, found, count = ffi.new("uint64_t *"), ffi.new("reef_part **"), ffi.new("uint32_t *")
         status = lib.reef_space_compare(self._space, budget, used, found, count)
         return _parts(status, found, count), int(used[0])
-
-    def subtract(self, boxes: Sequence[Box], taken: Sequence[Box], budget: int) -> tuple[list[Box], int]:
-        """What is left of `boxes` without `taken`, and steps. Raises `BudgetEnded`."""
-        used, found, count = ffi.new("uint64_t *"), ffi.new("reef_part **"), ffi.new("uint32_t *")
-        status = lib.reef_space_subtract(
-            self._space, _packed(boxes), len(boxes), _packed(taken), len(taken), budget, used, found, count
-        )
-        return [part.box for part in _parts(status, found, count)], int(used[0])
 
 
 def _check(status: int) -> None:

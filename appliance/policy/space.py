@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from appliance.policy.model import ANY, GATEWAY, AddressSet, Connections, Policy, Rate, Rule, Schedule
+from appliance.policy.model import ANY, GATEWAY, Connections, Policy, Rate, Rule, Schedule
 from appliance.policy.timeline import Timeline, timeline
 from ctypes_ext import _rulewords as rulewords
 
@@ -46,9 +46,6 @@ class Vocabulary(msgspec.Struct, frozen=True):
     timeline: Timeline
     bits: dict[Condition, int]  # the number of the bit
     crowded: tuple[Condition, ...]  # shared conditions for which there was no bit
-
-    def zone_names(self, low: int, high: int) -> tuple[str, ...]:
-        return self.zones[low : high + 1]
 
 
 def conditional(rule: Rule) -> bool:
@@ -198,7 +195,3 @@ def people_intervals(vocabulary: Vocabulary, stems: Sequence[str], policy: Polic
     number = {name: index for index, name in enumerate(vocabulary.people)}
     found = {number[name] for stem in stems if stem in policy.dynamics for name in policy.dynamics[stem].names}
     return merged((index, index) for index in found)
-
-
-def is_everything(where: AddressSet) -> bool:
-    return len(where.ranges) == 2 and all(part.first == 0 for part in where.ranges) and not where.dynamic

@@ -254,31 +254,3 @@ int reef_space_compare(reef_space *space, uint64_t budget, uint64_t *used, const
     }
     return finish(space, status, used, parts, part_count);
 }
-
-int reef_space_subtract(reef_space *space, const reef_box *boxes, uint32_t count, const reef_box *taken,
-                        uint32_t taken_count, uint64_t budget, uint64_t *used, const reef_part **parts,
-                        uint32_t *part_count)
-{
-    begin(space, budget);
-    int status = REEF_OK;
-    for (uint32_t i = 0; i < count && status == REEF_OK; i++)
-        status = reef_push(space, &boxes[i], 0, 0);
-    while (space->pieces > 0 && status == REEF_OK) {
-        const reef_piece piece = space->piece[--space->pieces];
-        uint64_t at = piece.key;
-        while (at < taken_count && !reef_boxes_meet(&piece.box, &taken[at]))
-            at++;
-        space->steps += at - piece.key + 1;
-        if (space->steps > budget) {
-            status = REEF_END;
-            break;
-        }
-        int32_t second;
-        reef_part part = {.box = piece.box, .old_rule = REEF_NO_RULE, .new_rule = REEF_NO_RULE};
-        if (at < taken_count)
-            status = reef_split(space, &piece.box, &taken[at], at + 1, 0, &part.box);
-        else if (reef_has_moment(space, &piece.box, &second))
-            status = reef_add_part(space, &part);
-    }
-    return finish(space, status, used, parts, part_count);
-}

@@ -352,27 +352,6 @@ static void a_space_that_is_changed_is_as_if_made_so(void)
     }
 }
 
-static void what_is_subtracted_is_gone(void)
-{
-    small_rule rules[1] = {random_rule()};
-    rules[0].source[0] = 1, rules[0].source[1] = 2;
-    rules[0].destination[0] = 0, rules[0].destination[1] = UINT32_MAX;
-    reef_space *space = space_of(rules, 1, NULL);
-    reef_box all = {.times = 3}, some;
-    reef_space_whole(space, 4, &all.low[REEF_AXIS_SOURCE], &all.high[REEF_AXIS_SOURCE]);
-    all.high[REEF_AXIS_DESTINATION] = all.high[REEF_AXIS_SOURCE];
-    some = all;
-    some.low[REEF_AXIS_SOURCE] = some.high[REEF_AXIS_SOURCE] = 1;
-    const reef_part *part;
-    uint32_t parts;
-    uint64_t used;
-    CHECK(reef_space_subtract(space, &all, 1, &some, 1, 1000, &used, &part, &parts) == REEF_OK);
-    CHECK(parts == 2);
-    CHECK(reef_space_subtract(space, &some, 1, &all, 1, 1000, &used, &part, &parts) == REEF_OK);
-    CHECK(parts == 0);
-    reef_space_free(space);
-}
-
 static void ranks_name_the_addresses_they_came_from(void)
 {
     small_rule rules[1] = {random_rule()};
@@ -490,7 +469,6 @@ int main(void)
     every_packet_lies_in_one_decided_part();
     what_two_lists_decide_otherwise_lies_in_one_part();
     a_space_that_is_changed_is_as_if_made_so();
-    what_is_subtracted_is_gone();
     ranks_name_the_addresses_they_came_from();
     what_is_out_of_bounds_is_refused();
     a_budget_ends_questions();

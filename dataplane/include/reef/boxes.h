@@ -153,11 +153,6 @@ int reef_space_decide(reef_space *space, const reef_box *boxes, uint32_t count, 
 int reef_space_compare(reef_space *space, uint64_t budget, uint64_t *used, const reef_part **parts,
                        uint32_t *part_count);
 
-/* What is left of boxes of which others are taken away. */
-int reef_space_subtract(reef_space *space, const reef_box *boxes, uint32_t count, const reef_box *taken,
-                        uint32_t taken_count, uint64_t budget, uint64_t *used, const reef_part **parts,
-                        uint32_t *part_count);
-
 /* Is there a moment in the box? If so `second` is one. */
 int reef_space_moment(const reef_space *space, const reef_box *box, int32_t *second);
 
