@@ -230,9 +230,11 @@ def _print(report: messages.DoctorReport, findings: Sequence[Finding], terminal:
             terminal.line(escape(line), style)
         for words in report.runs.unread:
             terminal.line(f"  not looked at: {escape(words)}", "dim")
+    said = ""  # a remedy that many have is said once, behind the first
     for finding in sorted(findings, key=lambda finding: finding.severity != "wrong"):
         wrong = finding.severity == "wrong"
-        tail = f"; {finding.mend}" if finding.mend else ""
+        tail = f"; {finding.mend}" if finding.mend and finding.mend != said else ""
+        said = finding.mend
         terminal.line(
             f"{'WRONG' if wrong else 'note '}  {escape(finding.what + tail)}", "red bold" if wrong else "yellow"
         )

@@ -7,7 +7,7 @@ import csv
 import sys
 import time
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
@@ -215,16 +215,21 @@ def _until(line: RuleLine, now: float) -> str:
     return ", ".join(words for words in (ends, review) if words)
 
 
+_MOMENTS = frozenset({"first", "last", "worded", "expires_at"})  # UTC in a table, empty for never
+
+
 def _csv(lines: list[RuleLine]) -> None:
     """For a spreadsheet, which must not take what others wrote for a formula."""
     out = csv.writer(sys.stdout, lineterminator="\n")
     fields = RuleLine.__struct_fields__
     out.writerow(fields)
     for line in lines:
-        out.writerow([_cell(getattr(line, field)) for field in fields])
+        out.writerow([_cell(field, getattr(line, field)) for field in fields])
 
 
-def _cell(value: str | float) -> str | float:
+def _cell(field: str, value: str | float) -> str | float:
+    if field in _MOMENTS and isinstance(value, (int, float)):
+        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%S") if value else ""
     if not isinstance(value, str):
         return value
     return f"'{escape(value)}" if value[:1] in ("=", "+", "-", "@") else escape(value)

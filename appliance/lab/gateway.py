@@ -89,6 +89,7 @@ class LabGateway:
         self.instance.baselines.mkdir(parents=True)
         for baseline in (EXAMPLES / "baselines").glob("*.yaml"):
             shutil.copy(baseline, self.instance.baselines)
+        self.instance.required.write_text("# Every site of this country stands under it (R9).\nnational-baseline\n")
         self.file.write_bytes(encode_instance(self.instance))
         self._accounts()
         self._command()

@@ -136,6 +136,7 @@ def test_the_command_line_tells_the_history(stand: Watched) -> None:
     assert len(json.loads(stand.reef("show", "rules", "--expiring", "50000d", "--json"))["rules"]) == 3
     rows = list(csv.DictReader(io.StringIO(stand.reef("show", "rules", "--csv"))))
     assert [row["hits"] for row in rows][:3] == ["5", "0", "0"]
+    assert rows[0]["last"][:2] == "20" and rows[1]["last"] == ""  # moments as dates
     used = json.loads(stand.reef("where-used", "internet", "--json"))["names"][0]
     assert [(place["holder"], place["hits"], place["exact"]) for place in used["places"]] == [
         ("rule R-1", 5, True),
