@@ -168,7 +168,7 @@ def _missing(seen: _Seen, changes_lost: int, directory: Path) -> Iterator[str]:
     if not os.access(directory, os.R_OK | os.X_OK):
         yield f"{directory} cannot be read"
     elif not seen.logged:
-        yield "nothing is logged of that time"
+        yield "nothing is logged of that time; what passes now is written every minute"
     if seen.no_key:
         yield f"the keys of {len(seen.no_key)} days cannot be had: their addresses are closed"
     if seen.broken:

@@ -24,6 +24,7 @@ def blocks(lab: str) -> list[list[str]]:
         ("--confirm-within 10", "--confirm-within 3"),
         ("> lockout.yaml", f"> /run/reef-lab/{lab}/lockout.yaml"),
         ("< lockout.yaml", f"< /run/reef-lab/{lab}/lockout.yaml"),
+        ("--output report.txt", f"--output /run/reef-lab/{lab}/report.txt"),
         ("$reef log --follow", "timeout 1 $reef log --follow"),
     ):
         found = [block.replace(old, new) for block in found]
