@@ -104,9 +104,9 @@ class Namesd:
         for task in asyncio.as_completed([one(name) for name in names]):
             name, answer = await task
             sets.update(self._book.learn(name, answer, time.monotonic(), own))
+        self._keep()  # first: what stands in a set is known again after a kill
         for name in sorted(sets):
             await self._fill(self._book.filling(name))
-        self._keep()
 
     async def _resolve(self, name: str) -> Answer:
         if not self._resolver.nameservers:
