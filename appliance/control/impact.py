@@ -14,9 +14,10 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call, call_async
+from appliance.control.daykeys import DayKeys, ask_keyd
+from appliance.control.ipc import call_async
 from appliance.control.messages import SetList, Sets
-from appliance.control.messages_impact import FlowKey, FlowKeyIs, FlowKeysForgotten, ForgetFlowKeys, Impact, Impacted
+from appliance.control.messages_impact import FlowKeysForgotten, ForgetFlowKeys, Impact, Impacted
 from appliance.control.processes import Instance
 from appliance.events import flowfile
 from appliance.events.flowfile import Block, Damage, FlowFileError
@@ -24,7 +25,7 @@ from appliance.policy.classifier import Encoder, Members
 from appliance.policy.comparison import Comparison, members_of
 from appliance.policy.limits import MAX_FLOW_LOG_DAYS
 from appliance.policy.model import Policy
-from crypto.flowkeys import SealBroken, unseal
+from crypto.flowkeys import SealBroken
 from ctypes_ext.replay import BadColumns, Heads
 
 WRITER = "inspectd"
@@ -99,21 +100,18 @@ class FlowReader:
         comparison = Comparison(running, candidate, self._encoder, members=members, first=since, last=now)
         self._encoder.forget(running, candidate)
         seen = _Seen()
-        keys: dict[int, bytes | None] = {}
+        keys = DayKeys(ask_keyd(self._instance))
         until = time.monotonic() + request.seconds if request.seconds else None
         for block in self._blocks(since // _MINUTE, seen, until):
             try:
                 heads = Heads(flowfile.heads_of(block))
                 if not comparison.wants(heads):
                     continue
-                if block.day not in keys:
-                    keys[block.day] = self._key(block.day)
-                key = keys[block.day]
-                if key is None:
+                addresses = keys.addresses(block)
+                if addresses is None:
                     seen.no_key.add(block.day)
                     seen.left += block.flows
                     continue
-                addresses = flowfile.addresses_of(block, lambda _, closed, beside: unseal(key, closed, beside))  # noqa: B023
                 comparison.feed(heads, flowfile.body_of(block), addresses)
             except (BadColumns, FlowFileError, SealBroken):
                 seen.broken += 1
@@ -139,12 +137,6 @@ class FlowReader:
                         seen.left += item.flows
                     else:
                         yield item
-
-    def _key(self, day: int) -> bytes | None:
-        try:
-            return call(self._instance.socket("keyd"), FlowKey(day), FlowKeyIs, timeout=10).key
-        except (DaemonAway, ProtocolError, RefusedError):
-            return None
 
     def _said(self, request: Impact, base: int, comparison: Comparison, seen: _Seen, begun: float) -> Impacted:
         groups = comparison.groups(addresses=request.addresses, most=MOST_GROUPS)

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
-from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call
+from appliance.control.daykeys import Ask, DayKeys, ask_keyd
 from appliance.control.messages_hits import Matched, MatchedFlows, MatchedList
-from appliance.control.messages_impact import FlowKey, FlowKeyIs
 from appliance.control.processes import Instance
 from appliance.events import flowfile
 from appliance.events.flowfile import Block, Damage, FlowFileError
-from crypto.flowkeys import SealBroken, unseal
+from crypto.flowkeys import SealBroken
 from ctypes_ext.flowrows import FlowRow, names_any, rows
 from ctypes_ext.replay import BadColumns, Heads
 
@@ -27,7 +25,6 @@ MOST_ROWS = 200_000  # of an answer; and what a rule matched beyond that is no f
 _DAY = 86_400
 _MINUTE = 60
 
-Key = Callable[[int], bytes | None]
 # Everything but the flows and their time.
 _Alike = tuple[str, str, str, int, int, int, int, int]
 
@@ -38,7 +35,7 @@ class MatchedReader:
     One answer at a time: it may use a core for seconds.
     """
 
-    def __init__(self, directory: Path, key: Key) -> None:
+    def __init__(self, directory: Path, key: Ask) -> None:
         self._directory = directory
         self._key = key
         self._busy = asyncio.Lock()
@@ -52,7 +49,7 @@ class MatchedReader:
         since = int(time.time()) - request.seconds
         wanted = frozenset(request.rules)
         found: dict[_Alike, tuple[int, int]] = {}
-        keys: dict[int, bytes | None] = {}
+        keys = DayKeys(self._key)
         first, last, logged, lost, unread, damaged = 0, 0, 0, 0, 0, 0
         for path in reversed(flowfile.files(self._directory)):
             if flowfile.hour_of(path) * 60 + 60 < since // _MINUTE:
@@ -86,7 +83,7 @@ class MatchedReader:
         self,
         block: Block,
         wanted: frozenset[str],
-        keys: dict[int, bytes | None],
+        keys: DayKeys,
         found: dict[_Alike, tuple[int, int]],
     ) -> bool:
         """Count the rows of the rules; False when the block cannot be read."""
@@ -94,12 +91,9 @@ class MatchedReader:
             heads = Heads(flowfile.heads_of(block))
             if not names_any(heads, wanted):
                 return True
-            if block.day not in keys:
-                keys[block.day] = self._key(block.day)
-            key = keys[block.day]
-            if key is None:
+            addresses = keys.addresses(block)
+            if addresses is None:
                 return False
-            addresses = flowfile.addresses_of(block, lambda _, closed, beside: unseal(key, closed, beside))
             for row in rows(heads, flowfile.body_of(block), addresses, wanted):
                 alike = _alike(row)
                 flows, last = found.get(alike, (0, 0))
@@ -111,14 +105,7 @@ class MatchedReader:
 
 def of_instance(instance: Instance) -> MatchedReader:
     """The flow log of an instance, whose keys keyd has."""
-
-    def key(day: int) -> bytes | None:
-        try:
-            return call(instance.socket("keyd"), FlowKey(day), FlowKeyIs, timeout=10).key
-        except (DaemonAway, ProtocolError, RefusedError):
-            return None
-
-    return MatchedReader(instance.shared_of(WRITER), key)
+    return MatchedReader(instance.shared_of(WRITER), ask_keyd(instance))
 
 
 def _alike(row: FlowRow) -> _Alike:
