@@ -110,7 +110,7 @@ static bool surely_dns(reef_view m, uint16_t flags, unsigned counts[4])
     return at == m.length;
 }
 
-static reef_app_answer parse(const reef_app_input *input, reef_transaction *transaction)
+static reef_app_answer parse(const reef_app_input *input, reef_app_transaction *transaction)
 {
     reef_dns *dns = &transaction->dns;
     reef_view m = input->bytes;
@@ -236,7 +236,7 @@ static void write_answers(reef_json *text, const reef_dns *dns)
     reef_json_close(text, ']');
 }
 
-static void write(const reef_transaction *transaction, reef_json *text)
+static void write(const reef_app_transaction *transaction, reef_json *text)
 {
     const reef_dns *dns = &transaction->dns;
     bool response = dns->flags & 0x8000;

@@ -71,7 +71,7 @@ static bool split_request_line(reef_view line, uint32_t method_length, reef_http
     return n > 0 && (http->protocol.length > 0 || *p == '/' || *p == '*');
 }
 
-static reef_app_answer parse(const reef_app_input *input, reef_transaction *transaction)
+static reef_app_answer parse(const reef_app_input *input, reef_app_transaction *transaction)
 {
     reef_http *http = &transaction->http;
     const uint8_t *p = input->bytes.data;
@@ -136,7 +136,7 @@ static void write_host(reef_json *text, reef_view host)
         reef_json_number(text, "http_port", port);
 }
 
-static void write(const reef_transaction *transaction, reef_json *text)
+static void write(const reef_app_transaction *transaction, reef_json *text)
 {
     const reef_http *http = &transaction->http;
     write_host(text, http->host);

@@ -77,7 +77,7 @@ static void read_versions(cursor extension, reef_tls *tls)
 
 /* A ClientHello may be cut into several records (RFC 8446 5.1). Most are not, and are read in place; of the
  * others what the first record holds is read, once the record is whole. */
-static reef_app_answer parse(const reef_app_input *input, reef_transaction *transaction)
+static reef_app_answer parse(const reef_app_input *input, reef_app_transaction *transaction)
 {
     reef_tls *tls = &transaction->tls;
     const uint8_t *p = input->bytes.data;
@@ -143,7 +143,7 @@ static const char *version_text(uint16_t version)
     }
 }
 
-static void write(const reef_transaction *transaction, reef_json *text)
+static void write(const reef_app_transaction *transaction, reef_json *text)
 {
     const reef_tls *tls = &transaction->tls;
     if (tls->server_name.length > 0)

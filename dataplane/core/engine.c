@@ -26,7 +26,7 @@ struct reef_worker {
     reef_flows *flows;
     reef_streams *streams;
     reef_events *events;
-    reef_transaction transaction;
+    reef_app_transaction transaction;
     reef_counters counters;
     reef_packet packet[GROUP];
     reef_flow_key key[GROUP];

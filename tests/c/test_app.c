@@ -6,7 +6,7 @@
 static uint8_t *copy;
 
 static reef_app_answer parse(const reef_app_protocol *protocol, const void *data, size_t n, int direction,
-                             uint16_t port, reef_transaction *t)
+                             uint16_t port, reef_app_transaction *t)
 {
     free(copy);
     copy = malloc(n + (n == 0));
@@ -16,7 +16,7 @@ static reef_app_answer parse(const reef_app_protocol *protocol, const void *data
     return protocol->parse(&input, t);
 }
 
-static const char *written(const reef_app_protocol *protocol, const reef_transaction *t)
+static const char *written(const reef_app_protocol *protocol, const reef_app_transaction *t)
 {
     static char memory[REEF_EVENT_TEXT_MAX + 1];
     reef_json text;
@@ -46,7 +46,7 @@ static const uint8_t answer[] =
 
 static void test_dns(void)
 {
-    reef_transaction t;
+    reef_app_transaction t;
     CHECK_EQUAL(parse(&reef_app_dns, dns_question, DNS_QUESTION, 0, 53, &t), REEF_APP_TRANSACTION);
     CHECK_TEXT(written(&reef_app_dns, &t),
                "\"version\":3,\"type\":\"request\",\"id\":4660,\"opcode\":0,"
@@ -89,7 +89,7 @@ static void test_dns_bound(void)
         memcpy(message + at, "\xc0\x0c\0\5\0\1\0\0\0\0\0\2\xc0\x0c", 14);
         at += 14;
     }
-    reef_transaction t;
+    reef_app_transaction t;
     CHECK_EQUAL(parse(&reef_app_dns, message, at, 1, 53, &t), REEF_APP_TRANSACTION);
     CHECK(strlen(written(&reef_app_dns, &t)) > 4096);
 }
@@ -125,7 +125,7 @@ static void test_tls(void)
 {
     uint8_t hello[1024];
     uint32_t n = client_hello(hello, "www.example.org");
-    reef_transaction t;
+    reef_app_transaction t;
     CHECK_EQUAL(parse(&reef_app_tls, hello, n, 0, 443, &t), REEF_APP_ENDED);
     CHECK_TEXT(written(&reef_app_tls, &t),
                "\"sni\":\"www.example.org\",\"client_alpns\":[\"h2\",\"http/1.1\"],"
@@ -151,7 +151,7 @@ static void test_http(void)
 {
     static const char request[] = "GET /a?b=c HTTP/1.1\r\nHost: www.example.org:8080\r\nUser-Agent:  curl/8 \r\n"
                                   "Referer: http://x/\r\nAccept: */*\r\n\r\n";
-    reef_transaction t;
+    reef_app_transaction t;
     CHECK_EQUAL(parse(&reef_app_http, request, sizeof request - 1, 0, 80, &t), REEF_APP_TRANSACTION);
     CHECK_TEXT(written(&reef_app_http, &t),
                "\"hostname\":\"www.example.org\",\"http_port\":8080,\"url\":\"/a?b=c\",\"http_user_agent\":\"curl/8\","
@@ -176,7 +176,7 @@ static void test_http_hostile(void)
     memset(request + n, '\1', 5000);
     n += 5000;
     n += snprintf(request + n, sizeof request - (size_t)n, " HTTP/1.1\r\nHost: \"\\\xff\xc3\xa4\r\n\r\n");
-    reef_transaction t;
+    reef_app_transaction t;
     CHECK_EQUAL(parse(&reef_app_http, request, (size_t)n, 0, 80, &t), REEF_APP_TRANSACTION);
     const char *text = written(&reef_app_http, &t);
     CHECK(strstr(text, "\"hostname\":\"\\\"\\\\\\\\xff\xc3\xa4\"") != NULL);

@@ -6,11 +6,7 @@
 
 #include "reef/flow.h"
 #include "reef/json.h"
-
-typedef struct reef_view {
-    const uint8_t *data;
-    uint32_t length;
-} reef_view;
+#include "reef/view.h"
 
 /* One DNS message (RFC 1035). Names stay compressed in `message`; the counts are what could be read. */
 typedef struct reef_dns {
@@ -34,11 +30,11 @@ typedef struct reef_http {
     reef_view host, user_agent, referer;
 } reef_http;
 
-typedef union reef_transaction {
+typedef union reef_app_transaction {
     reef_dns dns;
     reef_tls tls;
     reef_http http;
-} reef_transaction;
+} reef_app_transaction;
 
 typedef struct reef_app_input {
     reef_view bytes; /* a datagram; of a stream, the first bytes in order that were not parsed yet */
@@ -58,8 +54,8 @@ typedef enum reef_app_answer {
 typedef struct reef_app_protocol {
     const char *name;    /* as in EVE's app_proto and event_type */
     uint8_t ip_protocol; /* REEF_PROTO_TCP or REEF_PROTO_UDP */
-    reef_app_answer (*parse)(const reef_app_input *input, reef_transaction *transaction);
-    void (*write)(const reef_transaction *transaction, reef_json *text); /* the members of its EVE object */
+    reef_app_answer (*parse)(const reef_app_input *input, reef_app_transaction *transaction);
+    void (*write)(const reef_app_transaction *transaction, reef_json *text); /* the members of its EVE object */
 } reef_app_protocol;
 
 /* The registry: numbers 1 to `reef_app_count()`; NULL outside. */

@@ -85,9 +85,13 @@ typedef struct reef_flow {
     uint64_t id; /* 51 bits: every JSON reader holds it exactly */
     uint32_t interface;
     reef_flow_head head[2];
+    /* Each belongs to its stage; NULL while there is none. */
+    struct reef_tcp *tcp;         /* tcp.h: reassembly */
+    struct reef_session *session; /* session.h: the application layer */
+    void *match;                  /* match.h: what detection keeps of the flow */
 } reef_flow;
 
-_Static_assert(sizeof(reef_flow) == 192, "a flow is three cache lines");
+_Static_assert(sizeof(reef_flow) == 256, "a flow is four cache lines");
 
 typedef struct reef_flows reef_flows;
 

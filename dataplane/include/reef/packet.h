@@ -98,7 +98,7 @@ typedef struct reef_packet {
     uint16_t tcp_window;
     uint8_t source[16];       /* IPv4: first four bytes, the rest 0 */
     uint8_t destination[16];
-    uint8_t event[REEF_DECODE_EVENTS_MAX]; /* REEF_EV_..., in the order found */
+    uint16_t event[REEF_DECODE_EVENTS_MAX]; /* REEF_EV_..., in the order found */
 } reef_packet;
 
 #endif

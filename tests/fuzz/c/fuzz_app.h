@@ -18,7 +18,7 @@ static inline int fuzz_app(const reef_app_protocol *protocol, const uint8_t *dat
                             .direction = choice & 1 ? REEF_TO_CLIENT : REEF_TO_SERVER,
                             .destination_port = choice & 2 ? 53 : 5300,
                             .known = choice & 4};
-    reef_transaction transaction;
+    reef_app_transaction transaction;
     reef_app_answer answer = protocol->parse(&input, &transaction);
     if (answer == REEF_APP_TRANSACTION || answer == REEF_APP_ENDED) {
         static char memory[REEF_EVENT_TEXT_MAX];

@@ -1,0 +1,34 @@
+/* body: the bytes of an entity (a message's body, a file) as detection looks at them: in windows, of which the first waits
+ * until there is enough to tell something, and only up to a limit (Suricata's request-body-* and response-body-*). */
+#ifndef REEF_BODY_H
+#define REEF_BODY_H
+
+#include "reef/buffer.h"
+#include "reef/memory.h"
+
+typedef struct reef_body_limits {
+    uint32_t limit;   /* bytes of the entity that are looked at at all; 0: no limit */
+    uint32_t minimal; /* first window: this many bytes, or the end of the entity */
+    uint32_t window;  /* bytes in front of a later window that are looked at once more */
+} reef_body_limits;
+
+typedef struct reef_body {
+    uint8_t *data;
+    uint32_t length, capacity;
+    uint64_t at;        /* offset in the entity of data[0] */
+    uint64_t size;      /* of the entity so far, looked at or not */
+    uint64_t inspected; /* offset up to which detection has looked */
+    bool ended;
+} reef_body;
+
+/* Bytes of the entity. True when there is a new window now. */
+bool reef_body_add(reef_body *body, reef_memory *memory, const reef_body_limits *limits, reef_view bytes);
+/* The entity ends. True when that makes a new window. */
+bool reef_body_end(reef_body *body, const reef_body_limits *limits);
+/* The window to look at; false: there is none yet. */
+bool reef_body_window(const reef_body *body, const reef_body_limits *limits, reef_buffer *out);
+/* Detection has looked: what lies more than a window behind goes. */
+void reef_body_inspected(reef_body *body, reef_memory *memory, const reef_body_limits *limits);
+void reef_body_free(reef_body *body, reef_memory *memory);
+
+#endif

@@ -1,0 +1,56 @@
+/* match: rules against packets, streams and transactions. One matcher per worker; the rules are shared and never change: a
+ * reload builds others beside them and hands them over between two packets. */
+#ifndef REEF_MATCH_H
+#define REEF_MATCH_H
+
+#include "reef/protocol.h"
+#include "reef/rules.h"
+#include "reef/tcp.h"
+
+typedef struct reef_matcher reef_matcher;
+
+typedef struct reef_match_options {
+    bool act;           /* as if inline: drop and reject take effect on packet and flow */
+    uint32_t alerts_max; /* of one packet: 15 */
+    uint64_t seed[2];
+} reef_match_options;
+
+/* What a packet is seen with. */
+typedef struct reef_scene {
+    const reef_packet *packet; /* at the end of a flow: one without payload that has the flow's addresses */
+    reef_flow *flow;           /* NULL: the packet belongs to none */
+    reef_session *session;     /* NULL while there is none */
+    int direction;             /* of the packet within the flow */
+    bool ends;                 /* the flow ends */
+} reef_scene;
+
+typedef struct reef_alert {
+    const reef_rule *rule;
+    reef_transaction *transaction; /* NULL: none; valid until reef_session_reap */
+    uint8_t action;                /* reef_verdict that came of it: what EVE's "action" says */
+    bool state;                    /* matched in a transaction rather than the packet */
+    bool stream;                   /* matched in the reassembled stream */
+    bool log;                      /* false: thresholds or noalert keep it from being told */
+} reef_alert;
+
+typedef enum reef_verdict { REEF_VERDICT_ALLOW, REEF_VERDICT_DROP, REEF_VERDICT_REJECT, REEF_VERDICT_PASS } reef_verdict;
+
+int reef_matcher_new(reef_memory *memory, const reef_rules *rules, const reef_match_options *options, reef_matcher **out);
+void reef_matcher_free(reef_matcher *matcher);
+/* Other rules from now on; flow state (flowbits, thresholds, what was seen) is kept by name where both know it. */
+int reef_matcher_rules(reef_matcher *matcher, const reef_rules *rules);
+
+/* A packet: begin; then for each new stretch of stream, and whenever a session was fed, the calls between; finish. */
+void reef_match_begin(reef_matcher *matcher, const reef_scene *scene);
+void reef_match_raw(reef_matcher *matcher, const reef_raw *raw);  /* stream rules */
+void reef_match_packet(reef_matcher *matcher);                    /* header and payload rules */
+void reef_match_transactions(reef_matcher *matcher);              /* both directions' transactions that changed */
+/* Actions ordered and applied (pass before drop before alert), thresholds asked; the alerts, borrowed until the next begin. */
+reef_verdict reef_match_finish(reef_matcher *matcher, const reef_alert **alerts, uint32_t *count);
+/* Can any rule still look at payload or stream of this flow and direction? */
+bool reef_match_wants_stream(const reef_matcher *matcher, const reef_flow *flow, int direction);
+
+void reef_match_free_flow(reef_matcher *matcher, reef_flow *flow);              /* flow->match */
+void reef_match_free_transaction(reef_matcher *matcher, reef_transaction *transaction); /* transaction->detect */
+
+#endif

@@ -1,0 +1,126 @@
+/* session: the application layer of one flow. Protocols are parsers of bytes in order (protocol.h); what they find lies
+ * in transactions, which detection asks for buffers and output writes down. */
+#ifndef REEF_SESSION_H
+#define REEF_SESSION_H
+
+#include "reef/flow.h"
+#include "reef/memory.h"
+#include "reef/packet.h"
+#include "reef/view.h"
+
+typedef struct reef_protocol reef_protocol;
+typedef struct reef_session reef_session;
+typedef struct reef_transaction reef_transaction;
+
+enum { REEF_TX_EVENTS_MAX = 8 };
+
+/* The common head of every transaction; a protocol's own struct begins with it. */
+struct reef_transaction {
+    reef_transaction *next;       /* oldest first */
+    uint64_t number;              /* counts from 0 within the session: EVE's tx_id */
+    uint32_t size;                /* bytes of the whole struct */
+    uint8_t progress[2];          /* by direction; the protocol's own scale, never falls */
+    uint8_t window[2];            /* by direction: counted up whenever a body has a new window to look at */
+    uint8_t events;               /* how many of event[] are set */
+    uint8_t logged;               /* bits 1 << which (reef_log) that were written */
+    bool told[2];                 /* detection of this direction is complete */
+    bool updated[2];              /* something changed since detection looked */
+    uint16_t event[REEF_TX_EVENTS_MAX]; /* numbers in the protocol's own list */
+    void *detect[2];              /* of detection alone */
+    reef_arena arena;             /* what buffers point into */
+};
+
+enum {
+    REEF_SESSION_DETECTED = 0x01,   /* the protocol is known (or known to be none of ours: `failed`) */
+    REEF_SESSION_NO_INSPECT = 0x02, /* what comes now is encrypted: neither payload nor stream is looked at */
+    REEF_SESSION_NO_PARSE = 0x04,   /* nothing further is handed to the parser */
+    REEF_SESSION_FAILED = 0x08,     /* detection gave up */
+    REEF_SESSION_CHANGED = 0x10,    /* the protocol was replaced by another (STARTTLS, CONNECT, Upgrade) */
+};
+
+struct reef_session {
+    const reef_protocol *protocol; /* NULL while unknown */
+    const reef_protocol *before;   /* the one it replaced, or NULL */
+    const reef_protocol *seen[2];  /* what each direction looked like, NULL while unknown */
+    void *state;                   /* protocol->state_size bytes, zeroed when the protocol becomes known */
+    reef_transaction *first, *last;
+    uint64_t transactions;         /* ever */
+    uint32_t open;                 /* now in the list */
+    uint8_t flags;
+    uint8_t events;                /* events of the session itself, before there is a transaction */
+    uint16_t event[REEF_TX_EVENTS_MAX];
+    struct {
+        uint8_t *data; /* first bytes held while the protocol is not known */
+        uint32_t length, capacity;
+        uint64_t bytes;    /* ever taken of this direction */
+        uint8_t tries;
+        bool gone;         /* no more probing of this direction */
+        bool ended;
+    } side[2];
+    void *detect;                  /* of detection alone */
+};
+
+/* What a parser is called with. */
+typedef struct reef_call {
+    reef_memory *memory;
+    reef_session *session;
+    reef_flow *flow;
+    const reef_packet *packet; /* the packet that made these bytes available; NULL when the flow ends */
+    struct reef_expectations *expectations;
+    uint64_t time_ns;
+} reef_call;
+
+/* --- for the engine ---------------------------------------------------------------------------------- */
+
+reef_session *reef_session_new(reef_memory *memory);
+void reef_session_free(reef_memory *memory, reef_session *session);
+
+/* Bytes in order (of a stream) or one datagram. `offset` is that of the first byte in its direction. A gap is said
+ * by `missing` bytes in front of them. `end`: nothing comes after them. */
+typedef struct reef_chunk {
+    reef_view bytes;
+    uint64_t offset;
+    uint32_t missing;
+    bool end;
+} reef_chunk;
+
+void reef_session_bytes(reef_call *call, int direction, const reef_chunk *chunk);
+/* Transactions that are complete, inspected and logged leave; `all` when the flow ends. */
+void reef_session_reap(reef_call *call, bool all);
+
+/* --- for parsers ------------------------------------------------------------------------------------- */
+
+/* A new transaction of protocol->transaction_size bytes at the end of the list, zeroed; NULL at the limits. */
+reef_transaction *reef_transaction_new(reef_call *call);
+/* An app-layer-event; once each. `transaction` NULL: of the session. */
+void reef_transaction_event(reef_call *call, reef_transaction *transaction, unsigned event);
+/* Progress of a direction: at least this. */
+static inline void reef_transaction_progress(reef_transaction *transaction, int direction, unsigned progress)
+{
+    if (transaction->progress[direction] < progress) {
+        transaction->progress[direction] = (uint8_t)progress;
+        transaction->updated[direction] = true;
+    }
+}
+/* A body has a new window. */
+static inline void reef_transaction_window(reef_transaction *transaction, int direction)
+{
+    transaction->window[direction]++;
+    transaction->updated[direction] = true;
+}
+/* From the next byte on the flow speaks another protocol: NULL is found out anew. */
+void reef_session_change(reef_call *call, const reef_protocol *protocol);
+/* A flow that will come (FTP data): to this address and port, from `source` (all zero: anywhere); `cookie` (bytes, copied,
+ * at most REEF_EXPECT_COOKIE_MAX) is given to `protocol`'s `expected`. */
+void reef_session_expect(reef_call *call, const reef_protocol *protocol, unsigned version, const uint8_t *address,
+                         uint16_t port, const uint8_t *cookie, size_t length);
+
+/* --- expectations: one table per worker ------------------------------------------------------------------- */
+
+typedef struct reef_expectations reef_expectations;
+int reef_expectations_new(uint32_t limit, reef_expectations **out);
+void reef_expectations_free(reef_expectations *expectations);
+/* A new flow: was it expected? Then its session gets its protocol at once. */
+void reef_expectations_meet(reef_call *call);
+
+#endif
