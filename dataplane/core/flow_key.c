@@ -2,6 +2,8 @@
 #include "reef/bytes.h"
 #include "reef/flow.h"
 
+#include <string.h>
+
 void reef_flow_key_of(const reef_packet *packet, bool by_interface, reef_flow_key *key, bool *source_is_high)
 {
     /* ICMP has the same identifier on both ends, and fragments have no ports: addresses decide then. */
@@ -79,4 +81,21 @@ uint32_t reef_flow_key_hash(const reef_flow_key *key, const uint64_t seed[2])
     SIP_ROUND;
     uint64_t h = v0 ^ v1 ^ v2 ^ v3;
     return (uint32_t)(h ^ h >> 32);
+}
+
+void reef_flow_last_packet(const reef_flow *flow, int direction, reef_packet *packet)
+{
+    const reef_flow_key *key = &flow->key;
+    bool low_sends = (direction == REEF_TO_SERVER) != (flow->client_is_high != 0);
+    *packet = (reef_packet){.time_ns = flow->last_ns,
+                            .interface = flow->interface,
+                            .version = key->version,
+                            .protocol = key->protocol,
+                            .way = flow->way,
+                            .icmp_type = flow->icmp_type,
+                            .icmp_code = flow->icmp_code,
+                            .source_port = low_sends ? key->low_port : key->high_port,
+                            .destination_port = low_sends ? key->high_port : key->low_port};
+    memcpy(packet->source, low_sends ? key->low : key->high, 16);
+    memcpy(packet->destination, low_sends ? key->high : key->low, 16);
 }

@@ -9,7 +9,10 @@
 
 #include "reef/event.h"
 #include "reef/flow.h"
+#include "reef/match.h"
 #include "reef/packet.h"
+#include "reef/tcp.h"
+#include "reef/tx_file.h"
 
 typedef struct reef_config reef_config;
 typedef struct reef_worker reef_worker;
@@ -26,6 +29,12 @@ typedef struct reef_options {
     bool report_flows;
     bool report_apps;
     bool report_anomalies;
+    bool checksums;        /* verified: what has a bad one is not looked at as stream */
+    uint64_t memory;       /* bytes that inspection may keep of conversations, besides the flow table */
+    reef_tcp_options tcp;
+    reef_match_options match;
+    reef_file_wants files; /* what is wanted of files, whatever the rules say */
+    const reef_rules *rules; /* NULL: none; must outlive the worker, or its next rules */
 } reef_options;
 
 /* Sensible values for everything but the seed. */
@@ -40,6 +49,9 @@ void reef_worker_free(reef_worker *worker);
 
 /* Any number of frames, in the order they came. */
 void reef_worker_frames(reef_worker *worker, const reef_frame *frames, size_t count);
+
+/* Other rules from the next packet on; flow state stays. They must outlive the worker, or its next rules. */
+int reef_worker_rules(reef_worker *worker, const reef_rules *rules);
 
 /* No packets came for a while: time goes on all the same. */
 void reef_worker_time(reef_worker *worker, uint64_t now_ns);
@@ -57,6 +69,9 @@ typedef struct reef_counters {
     uint64_t transactions;
     uint64_t heads_refused;
     uint64_t events_lost;
+    uint64_t alerts;
+    uint64_t verdicts[4];  /* packets by reef_verdict, while there are rules */
+    uint64_t memory_used, memory_peak, memory_refused;
     uint32_t flows_active, heads_in_use;
 } reef_counters;
 

@@ -17,6 +17,7 @@ typedef enum reef_event_kind {
     REEF_EVENT_APP,     /* a transaction of `app`; text: the members of its EVE object */
     REEF_EVENT_ANOMALY, /* a packet that is not as it should be; `code` is a reef_decode_event */
     REEF_EVENT_LOG,     /* the ruleset logged a packet in hook `code`; prefix, then text: members of EVE's "drop" */
+    REEF_EVENT_ALERT,   /* a rule matched; text: all members of its line behind the endpoints */
     REEF_EVENT_LOST,    /* events that did not fit; `packets[0]` says how many, `code` where */
 } reef_event_kind;
 

@@ -137,6 +137,9 @@ reef_flow *reef_flows_add(reef_flows *flows, const reef_packet *packet, const re
 /* Count the packet, follow the state; the direction is returned. */
 int reef_flows_update(reef_flows *flows, reef_flow *flow, const reef_packet *packet, bool source_is_high);
 
+/* A packet without payload that stands for a direction when the flow ends. */
+void reef_flow_last_packet(const reef_flow *flow, int direction, reef_packet *packet);
+
 /* Give a flow's place back. */
 void reef_flows_release(reef_flows *flows, reef_flow *flow, bool evicted);
 

@@ -27,6 +27,10 @@
 #define REEF_HTTP_FIELD_MAX 2048      /* bytes of one value that are reported */
 #define REEF_APP_TRANSACTIONS_MAX 1024 /* transactions reported of one flow */
 
+/* Inspection. */
+#define REEF_MEMORY_DEFAULT (256ull << 20) /* bytes one worker keeps of conversations */
+#define REEF_EXPECTATIONS_MAX 4096u
+
 /* Events. */
 #define REEF_EVENTS_DEFAULT 32768u
 #define REEF_EVENTS_MAX 4194304u

@@ -42,7 +42,8 @@ int reef_matcher_rules(reef_matcher *matcher, const reef_rules *rules);
 
 /* A packet: begin; then for each new stretch of stream, and whenever a session was fed, the calls between; finish. */
 void reef_match_begin(reef_matcher *matcher, const reef_scene *scene);
-void reef_match_raw(reef_matcher *matcher, const reef_raw *raw);  /* stream rules */
+/* Stream rules of one direction: bytes of the other one come with this packet too when it acknowledges beyond a gap. */
+void reef_match_raw(reef_matcher *matcher, int direction, const reef_raw *raw);
 void reef_match_packet(reef_matcher *matcher);                    /* header and payload rules */
 void reef_match_transactions(reef_matcher *matcher);              /* both directions' transactions that changed */
 /* Actions ordered and applied (pass before drop before alert), thresholds asked; the alerts, borrowed until the next begin. */

@@ -67,7 +67,11 @@ typedef struct reef_call {
     reef_flow *flow;
     const reef_packet *packet; /* the packet that made these bytes available; NULL when the flow ends */
     struct reef_expectations *expectations;
+    struct reef_files *files;  /* of the worker: what is wanted of files (tx_file.h) */
     uint64_t time_ns;
+    bool logs, detects;        /* transactions are written down; rules look at them: both must be done before one goes */
+    struct reef_matcher *matcher; /* for `forget` alone */
+    void (*forget)(struct reef_matcher *matcher, reef_transaction *transaction); /* before one goes; may be NULL */
 } reef_call;
 
 /* --- for the engine ---------------------------------------------------------------------------------- */
