@@ -304,6 +304,13 @@ static void log_line(reef_json *json, const reef_event *event, const char *text,
     write_metadata(json, event, names, rule);
 }
 
+/* The worker wrote all but the endpoints (eve_alert.h). */
+static void alert_line(reef_json *json, const reef_event *event, const char *text, const reef_names *names)
+{
+    write_common(json, event, names, "alert");
+    reef_json_members(json, text, event->text_length);
+}
+
 static void lost_line(reef_json *json, const reef_event *event, const reef_names *names)
 {
     static const char *const reasons[] = {[REEF_LOST_IN_RING] = "the event ring was full",
@@ -344,6 +351,9 @@ int reef_eve_line(const reef_event *event, const char *text, const reef_names *n
         if (*rule->action == '\0') /* not one of ours: another table logs to the same group */
             return REEF_OK;
         log_line(&json, event, text, names, rule);
+        break;
+    case REEF_EVENT_ALERT:
+        alert_line(&json, event, text, names);
         break;
     case REEF_EVENT_LOST:
         lost_line(&json, event, names);
