@@ -14,7 +14,7 @@
 #include "reef/buffer.h"
 
 #define REEF_IMAGE_MAGIC 0x31454c5552464552ull /* "REFRULE1" */
-#define REEF_IMAGE_VERSION 1u
+#define REEF_IMAGE_VERSION 2u
 
 typedef struct reef_text { uint32_t at, length; } reef_text;
 
@@ -52,6 +52,15 @@ enum {
     REEF_RULE_BYPASS = 1 << 17,
     REEF_RULE_NEEDS_FLOW = 1 << 18,    /* says something that only a flow can answer */
     REEF_RULE_DECODE_EVENTS = 1 << 19, /* has decode-event or stream-event */
+    /* Where its contents of the payload are looked for; one at least is set where there is a block PAYLOAD. On TCP that is the
+     * stream, and packets too where a content says depth, offset or startswith or the rule has stream_size; with a keyword of
+     * the packet (dsize, flags, ttl ...), tcp-pkt or flow:no_stream packets alone. Only STREAM: a packet's own payload still is
+     * looked at when it did not go into the stream. Without TCP: packets. */
+    REEF_RULE_PAYLOAD_PACKET = 1 << 20,
+    REEF_RULE_PAYLOAD_STREAM = 1 << 21,
+    REEF_RULE_STATE = 1 << 22,         /* has a block of a transaction's buffer, VALUE or APP_EVENT */
+    REEF_RULE_PACKET = 1 << 23,        /* has a condition that only a real packet can answer (dsize, flags, ttl, tcp.hdr ...) */
+    REEF_RULE_PROTOCOL_ONLY = 1 << 24, /* app-layer-protocol and nothing that needs payload: once the protocol of a direction is known */
 };
 
 typedef struct reef_rule {
@@ -59,13 +68,13 @@ typedef struct reef_rule {
     uint32_t flags;
     uint8_t action;
     uint8_t priority;          /* 1 to 255 */
-    uint8_t app;               /* number of the application protocol its header names, 0: none */
-    uint8_t spare;
+    uint16_t spare;
     uint16_t blocks;
     uint16_t variables;        /* byte variables it uses */
     uint32_t block;            /* first of its blocks */
     uint32_t source, destination;           /* address sets */
     uint32_t source_port, destination_port; /* port sets */
+    uint64_t apps;             /* bitmap of the application protocols it is for (bit = number; "http" is HTTP/1 and HTTP/2), 0: any */
     uint64_t protocols[4];     /* bitmap of IP protocol numbers */
     uint32_t line;
     reef_text file;            /* where it is written */
