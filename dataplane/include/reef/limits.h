@@ -59,6 +59,14 @@
 #define REEF_NETLINK_BUFFER 131072
 
 
+/* Rules. */
+#define REEF_EXPRESSION_STEPS_MAX 3500u /* pcre: as Suricata's match-limit */
+#define REEF_EXPRESSION_DEPTH_MAX 1500u /* and match-limit-recursion */
+#define REEF_INSPECT_STEPS_MAX 3000u    /* conditions tried of one block over one buffer */
+#define REEF_ALERTS_MAX 15u             /* of one packet */
+#define REEF_HOST_ENTRIES_MAX 65536u    /* of xbits, hostbits, thresholds and tags each, in one worker */
+#define REEF_DECODED_MAX 65536u         /* bytes of a transformed or base64-decoded buffer */
+
 /* Box algebra. */
 #define REEF_SPACE_RULES_MAX 262144u  /* both lists of a comparison together */
 #define REEF_SPACE_BOXES_MAX 4194304u
