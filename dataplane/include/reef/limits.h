@@ -19,6 +19,13 @@
 #define REEF_HEAD_BYTES 8192u         /* most bytes of one direction that are held */
 #define REEF_HEADS_DEFAULT 2048u      /* buffers of that size in one worker */
 
+/* Streams. */
+#define REEF_TCP_DEPTH_DEFAULT (1u << 20)  /* bytes of one direction that are put in order */
+#define REEF_TCP_RAW_CHUNK_DEFAULT 2560u   /* bytes that stream rules wait for */
+#define REEF_TCP_RAW_TAIL 128u             /* bytes in front of them that are looked at once more */
+#define REEF_TCP_PIECES_MAX 2048u          /* segments of one direction that wait for an earlier one */
+#define REEF_TCP_OFFERS_MAX 5u             /* answers to one SYN, or SYNs, that differ */
+
 /* Application layer. */
 #define REEF_DNS_NAME_MAX 256         /* RFC 1035 3.1: 255 octets and the end */
 #define REEF_DNS_JUMPS_MAX 32         /* compression pointers followed in one name */
@@ -30,6 +37,13 @@
 /* Inspection. */
 #define REEF_MEMORY_DEFAULT (256ull << 20) /* bytes one worker keeps of conversations */
 #define REEF_EXPECTATIONS_MAX 4096u
+
+/* Sessions. */
+#define REEF_SESSION_HELD_MAX 16384u     /* first bytes of a direction held until its protocol is known */
+#define REEF_TRANSACTIONS_OPEN_MAX 1024u /* of one session at a time */
+#define REEF_EXPECT_COOKIE_MAX 64u
+#define REEF_EXPECTATIONS_DEFAULT 4096u
+#define REEF_EXPECT_SECONDS 30u          /* an expected flow begins within */
 
 /* Events. */
 #define REEF_EVENTS_DEFAULT 32768u
@@ -76,5 +90,13 @@
 #define REEF_SOIL_STEPS_MAX 50000000u /* of looking what an edit touches; then all is proven again */
 #define REEF_FINDINGS_MAX 1048576u
 #define REEF_OTHERS_MAX 16            /* rules named in one finding */
+
+/* Files in transactions. */
+#define REEF_TX_FILES_MAX 128         /* of one transaction and direction */
+#define REEF_TX_FILE_SIDS_MAX 8       /* rules named in "fileinfo" */
+#define REEF_FILE_NAME_MAX 2048u      /* bytes of a name that are kept */
+#define REEF_FILE_MAGIC_BYTES 1024u   /* first bytes by which a file's kind is told */
+#define REEF_FILE_MAGIC_TEXT_MAX 512u
+#define REEF_FILESTORE_OPEN_MAX 256   /* files that come at once into the store of one worker */
 
 #endif

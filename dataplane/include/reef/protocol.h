@@ -38,6 +38,8 @@ struct reef_protocol {
     const char *member;     /* the key of its object in EVE; NULL: as event_type */
     uint8_t transport;      /* REEF_PROTO_TCP, REEF_PROTO_UDP or 0: both */
     bool logs_each_way;
+    bool takes_gaps;        /* goes on after missing bytes; the others stop there */
+    uint8_t first;          /* ways (buffer.h) in which the conversation begins; 0: either */
     uint8_t complete[2];    /* progress at which a direction is complete */
     uint32_t state_size, transaction_size;
 
@@ -65,13 +67,17 @@ struct reef_protocol {
     /* Detection has looked at this direction's windows: bodies may let go of what is behind. May be NULL. */
     void (*inspected)(reef_session *session, reef_transaction *transaction, int direction);
 
+    /* Files of a transaction (tx_file.h), oldest first; NULL where there is none, and as a whole where it never has any.
+     * "files" of alerts, "fileinfo" and the store take them from here. */
+    struct reef_tx_file *(*files)(const reef_session *session, const reef_transaction *transaction, int direction);
+
     /* app-layer-event names without "PROTO."; their index is the number. */
     const char *const *events;
     uint32_t events_count;
 
     /* The members of its EVE object; false: nothing to say. */
     bool (*write)(const reef_session *session, const reef_transaction *transaction, reef_log which, reef_json *json);
-    /* Members beside it, at the top of the event ("files" in alerts, "email"); may be NULL. */
+    /* Members beside it, at the top of the event ("email"); may be NULL. */
     void (*write_beside)(const reef_session *session, const reef_transaction *transaction, reef_log which, reef_json *json);
 };
 

@@ -25,6 +25,7 @@ struct reef_transaction {
     uint8_t logged;               /* bits 1 << which (reef_log) that were written */
     bool told[2];                 /* detection of this direction is complete */
     bool updated[2];              /* something changed since detection looked */
+    bool files_ended;             /* a file ended: its "fileinfo" is due (tx_file.h) */
     uint16_t event[REEF_TX_EVENTS_MAX]; /* numbers in the protocol's own list */
     void *detect[2];              /* of detection alone */
     reef_arena arena;             /* what buffers point into */
@@ -36,6 +37,19 @@ enum {
     REEF_SESSION_NO_PARSE = 0x04,   /* nothing further is handed to the parser */
     REEF_SESSION_FAILED = 0x08,     /* detection gave up */
     REEF_SESSION_CHANGED = 0x10,    /* the protocol was replaced by another (STARTTLS, CONNECT, Upgrade) */
+    REEF_SESSION_CHANGING = 0x20,   /* it will be with the next bytes: what transactions there are have their last say now */
+};
+
+/* Events of detection rather than of a protocol (app-layer-event:applayer_...). In session->event they carry REEF_SESSION_EVENT. */
+enum {
+    REEF_SESSION_EVENT_MISMATCH,
+    REEF_SESSION_EVENT_WRONG_DIRECTION,
+    REEF_SESSION_EVENT_ONE_DIRECTION,
+    REEF_SESSION_EVENT_SKIPPED,
+    REEF_SESSION_EVENT_NO_TLS,
+    REEF_SESSION_EVENT_UNEXPECTED,
+    REEF_SESSION_EVENT_COUNT,
+    REEF_SESSION_EVENT = 0x8000,
 };
 
 struct reef_session {
@@ -47,13 +61,18 @@ struct reef_session {
     uint64_t transactions;         /* ever */
     uint32_t open;                 /* now in the list */
     uint8_t flags;
-    uint8_t events;                /* events of the session itself, before there is a transaction */
+    uint8_t events;                /* events of the session itself, without a transaction */
+    uint8_t first_side;            /* 1 + the direction that spoke first; 0: none did */
+    bool fed;                      /* the parser was called */
     uint16_t event[REEF_TX_EVENTS_MAX];
+    uint64_t event_packet;         /* number of the packet that event[] belongs to: they are told with that one alone */
+    const reef_protocol *wanted;   /* what a change should lead to, or NULL */
+    uint32_t left;                 /* bytes of the chunk at hand that are the next protocol's */
     struct {
         uint8_t *data; /* first bytes held while the protocol is not known */
         uint32_t length, capacity;
         uint64_t bytes;    /* ever taken of this direction */
-        uint8_t tries;
+        uint32_t lost;     /* bytes in front of `data` that were not held */
         bool gone;         /* no more probing of this direction */
         bool ended;
     } side[2];
@@ -89,14 +108,17 @@ typedef struct reef_chunk {
 } reef_chunk;
 
 void reef_session_bytes(reef_call *call, int direction, const reef_chunk *chunk);
-/* Transactions that are complete, inspected and logged leave; `all` when the flow ends. */
+/* Names of the session's own events; NULL, -1: not known. */
+const char *reef_session_event_name(unsigned event);
+int reef_session_event(const char *name);
+/* Transactions that are complete, inspected (told[] in both directions) and logged leave; `all` when the flow ends. */
 void reef_session_reap(reef_call *call, bool all);
 
 /* --- for parsers ------------------------------------------------------------------------------------- */
 
 /* A new transaction of protocol->transaction_size bytes at the end of the list, zeroed; NULL at the limits. */
 reef_transaction *reef_transaction_new(reef_call *call);
-/* An app-layer-event; once each. `transaction` NULL: of the session. */
+/* An app-layer-event of the protocol; once each. `transaction` NULL: of the session. */
 void reef_transaction_event(reef_call *call, reef_transaction *transaction, unsigned event);
 /* Progress of a direction: at least this. */
 static inline void reef_transaction_progress(reef_transaction *transaction, int direction, unsigned progress)
@@ -112,8 +134,15 @@ static inline void reef_transaction_window(reef_transaction *transaction, int di
     transaction->window[direction]++;
     transaction->updated[direction] = true;
 }
-/* From the next byte on the flow speaks another protocol: NULL is found out anew. */
-void reef_session_change(reef_call *call, const reef_protocol *protocol);
+/* The flow will speak another protocol: it is found out anew from the bytes that come; `wanted` (or NULL) is what it should
+ * be. `left` bytes at the end of the chunk that is being parsed are the new protocol's already. Make the transactions complete
+ * before. */
+void reef_session_change(reef_call *call, const reef_protocol *wanted, uint32_t left);
+/* Encryption begins: neither payload nor stream of this flow is worth a look any more. */
+static inline void reef_session_stop_inspection(reef_session *session)
+{
+    session->flags |= REEF_SESSION_NO_INSPECT;
+}
 /* A flow that will come (FTP data): to this address and port, from `source` (all zero: anywhere); `cookie` (bytes, copied,
  * at most REEF_EXPECT_COOKIE_MAX) is given to `protocol`'s `expected`. */
 void reef_session_expect(reef_call *call, const reef_protocol *protocol, unsigned version, const uint8_t *address,
@@ -124,7 +153,13 @@ void reef_session_expect(reef_call *call, const reef_protocol *protocol, unsigne
 typedef struct reef_expectations reef_expectations;
 int reef_expectations_new(uint32_t limit, reef_expectations **out);
 void reef_expectations_free(reef_expectations *expectations);
-/* A new flow: was it expected? Then its session gets its protocol at once. */
+/* A new flow (call->session is made): was it expected? Then its session gets its protocol at once. */
 void reef_expectations_meet(reef_call *call);
+uint32_t reef_expectations_count(const reef_expectations *expectations);
+
+/* --- between session.c and expect.c ------------------------------------------------------------------------ */
+
+/* The protocol is known for both directions: its state is made. False: no memory. */
+bool reef_session_adopt(reef_call *call, const reef_protocol *protocol);
 
 #endif

@@ -4,6 +4,7 @@
 #define REEF_TX_FILE_H
 
 #include "reef/body.h"
+#include "reef/filestore.h"
 #include "reef/json.h"
 #include "reef/session.h"
 
@@ -13,27 +14,48 @@ typedef struct reef_tx_file reef_tx_file;
 
 /* What is wanted of every file of a worker; the rules and the policy say it. */
 typedef struct reef_file_wants {
+    bool data;               /* a rule looks at file.data (or a body that is one) */
     bool magic, md5, sha1, sha256;
-    bool store;              /* keep the bytes for extraction */
-    uint64_t store_limit;    /* bytes of one file */
+    bool store;              /* a rule may ask for the bytes: they go to the store while they come */
+    bool store_all;          /* every file is kept */
+    uint64_t store_limit;    /* bytes of one file; 0: no limit but the store's */
 } reef_file_wants;
 
-/* Begin a file of a transaction; NULL at the limits. `list` is where the transaction keeps its files of this direction. */
+/* What the files of one worker share: the wants, the table of kinds of files, the store. */
+typedef struct reef_files reef_files;
+
+/* `store` may be NULL and is borrowed. Reads the system's table of kinds when `wants` asks for it: before privileges go. */
+int reef_files_new(const reef_file_wants *wants, reef_filestore *store, reef_files **out);
+void reef_files_free(reef_files *files);
+const reef_file_wants *reef_files_wants(const reef_files *files);
+/* Other rules want other things of the files that begin from now on. */
+int reef_files_change(reef_files *files, const reef_file_wants *wants);
+
+/* Begin a file of a transaction; NULL at the limits. `list` is where the transaction keeps its files of this direction.
+ * The functions below take NULL for a file that could not begin. */
 reef_tx_file *reef_tx_file_begin(reef_call *call, reef_transaction *transaction, int direction, reef_tx_file **list,
                                  reef_view name, const reef_body_limits *limits);
 void reef_tx_file_bytes(reef_call *call, reef_transaction *transaction, reef_tx_file *file, reef_view bytes);
 /* A hole of `missing` bytes. */
 void reef_tx_file_gap(reef_call *call, reef_transaction *transaction, reef_tx_file *file, uint32_t missing);
+/* The second end of a file is nothing. */
 void reef_tx_file_end(reef_call *call, reef_transaction *transaction, reef_tx_file *file, reef_tx_file_state state);
+/* The file is bytes `start` to `end` (inclusive) of a larger one. */
+void reef_tx_file_range(reef_tx_file *file, uint64_t start, uint64_t end);
 void reef_tx_file_free_list(reef_memory *memory, reef_tx_file *list);
 
 /* What protocols answer for REEF_BUFFER_FILE_* and REEF_VALUE_FILESIZE. */
 bool reef_tx_file_buffer(const reef_tx_file *list, unsigned kind, unsigned index, reef_buffer *out);
 bool reef_tx_file_value(const reef_tx_file *list, unsigned kind, unsigned index, uint64_t *out);
 void reef_tx_file_inspected(reef_memory *memory, reef_tx_file *list);
-/* "files": [...] of alerts; and the members of one "fileinfo". */
+/* A rule with filestore matched in the transaction: keep its files. `sid` is written in their "fileinfo". */
+void reef_tx_file_keep(reef_tx_file *list, uint32_t sid);
+
+/* "files": [...] of alerts (nothing without files); and the members of one "fileinfo". */
 void reef_tx_file_write_list(const reef_tx_file *list, reef_json *json);
 void reef_tx_file_write(const reef_tx_file *file, reef_json *json);
+/* The next file whose "fileinfo" is due: ended, or `all` at the end of the flow; each once. NULL: none. */
+reef_tx_file *reef_tx_file_to_log(reef_tx_file *list, bool all);
 reef_tx_file *reef_tx_file_next(const reef_tx_file *file);
 
 #endif
