@@ -72,7 +72,7 @@ struct reef_session {
         uint8_t *data; /* first bytes held while the protocol is not known */
         uint32_t length, capacity;
         uint64_t bytes;    /* ever taken of this direction */
-        uint32_t lost;     /* bytes in front of `data` that were not held */
+        uint32_t lost;     /* bytes behind `data` that were not held */
         bool gone;         /* no more probing of this direction */
         bool ended;
     } side[2];
@@ -91,6 +91,9 @@ typedef struct reef_call {
     bool logs, detects;        /* transactions are written down; rules look at them: both must be done before one goes */
     struct reef_matcher *matcher; /* for `forget` alone */
     void (*forget)(struct reef_matcher *matcher, reef_transaction *transaction); /* before one goes; may be NULL */
+    bool midstream; /* the handshake of this flow was not seen */
+    bool may_turn;  /* the flow may be the wrong way round (picked up midstream, or a first datagram) */
+    bool turned;    /* answer: it was. The session has turned itself; flow and tcp are the engine's to turn */
 } reef_call;
 
 /* --- for the engine ---------------------------------------------------------------------------------- */
@@ -143,10 +146,14 @@ static inline void reef_session_stop_inspection(reef_session *session)
 {
     session->flags |= REEF_SESSION_NO_INSPECT;
 }
-/* A flow that will come (FTP data): to this address and port, from `source` (all zero: anywhere); `cookie` (bytes, copied,
+/* A flow that will come (FTP data): to this address and port; `cookie` (bytes, copied,
  * at most REEF_EXPECT_COOKIE_MAX) is given to `protocol`'s `expected`. */
 void reef_session_expect(reef_call *call, const reef_protocol *protocol, unsigned version, const uint8_t *address,
                          uint16_t port, const uint8_t *cookie, size_t length);
+
+/* The same, only from `source` (NULL: from anywhere). */
+void reef_session_expect_from(reef_call *call, const reef_protocol *protocol, unsigned version, const uint8_t *address,
+                              uint16_t port, const uint8_t *source, const uint8_t *cookie, size_t length);
 
 /* --- expectations: one table per worker ------------------------------------------------------------------- */
 
