@@ -272,6 +272,7 @@ def _look_verbs(tree: _Tree) -> None:
     diff.add_argument("--all", action="store_true", help="print all changes, not only the first 50")
     diff.add_argument("--baselines", action="append", metavar="DIR", help="where inherited texts lie")
     _why_verb(tree)
+    _inspect_verb(tree)
     log = tree.verb("log", "log:log", "Print what the gateway decided and saw, one line per event")
     log.add_argument("--follow", "-f", action="store_true", help="go on with what comes")
     log.add_argument("--since", metavar="TIME", help="from then on: 15m, 2h, 17:05 or 2027-03-31T17:05")
@@ -361,6 +362,33 @@ def _why_verb(tree: _Tree) -> None:
     why.add_argument("--follow", action="store_true", help="wait for a real packet instead, and compare")
     why.add_argument("--wait", type=_seconds, default=30, metavar="TIME", help="how long to --follow (default 30)")
     why.add_argument("--deliver", action="store_true", help="let the packet of --live go on to its destination")
+
+
+def _inspect_verb(tree: _Tree) -> None:
+    inspect = tree.verb(
+        "inspect",
+        "inspect:inspect",
+        "Look into captures: alerts, flows, hosts, names, files, a timeline",
+        "The inspection engine reads pcap and pcapng files on this machine; no gateway and no privilege is needed.\n"
+        "For example: reef inspect night.pcap --rules local.rules --set HOME_NET=10.20.0.0/16 --eve events.json",
+    )
+    inspect.add_argument("files", nargs="+", metavar="FILE", help="a capture, or a folder of captures")
+    inspect.add_argument("--eve", metavar="FILE", help="write every event there, as lines of Suricata's EVE JSON")
+    inspect.add_argument(
+        "-k",
+        dest="checksums",
+        choices=["all", "none"],
+        default="all",
+        help="none: look also at packets whose checksums are wrong, as captures of a sending host have them",
+    )
+    inspect.add_argument(
+        "--simulate-ips", action="store_true", help="as if inline: rules that drop or reject stop what they match"
+    )
+    inspect.add_argument(
+        "--midstream", action="store_true", help="follow connections too whose beginning is not in the capture"
+    )
+    inspect.add_argument("--all", action="store_true", help="print all rows, not only the first 10 of each table")
+    inspect.add_argument("--quiet", action="store_true", help="count and print nothing (with --eve)")
 
 
 def _other_verbs(tree: _Tree) -> None:

@@ -39,6 +39,10 @@ class Options(msgspec.Struct, frozen=True):
     report_flows: bool = True
     report_apps: bool = True
     report_anomalies: bool = True
+    checksums: bool = True  # what has a bad one is not looked at
+    midstream: bool = False  # follow connections whose beginning was not seen
+    act: bool = False  # as if packets could be stopped: drop and reject take effect
+    memory: int = 256 << 20  # bytes that inspection may keep of conversations, besides the flow table
 
 
 class Counters(msgspec.Struct, frozen=True):
@@ -55,6 +59,10 @@ class Counters(msgspec.Struct, frozen=True):
     transactions: int
     heads_refused: int
     events_lost: int
+    alerts: int
+    memory_used: int
+    memory_peak: int
+    memory_refused: int
     flows_active: int
     heads_in_use: int
 
@@ -111,6 +119,10 @@ class Names:
         _check(lib.reef_names_new(site.encode(), out), "names")
         self._c = ffi.gc(out[0], lib.reef_names_free)
 
+    def capture(self) -> None:
+        """The events come from a capture: they say where in it their packets stand."""
+        lib.reef_names_capture(self._c)
+
     def interface(self, number: int, name: str, zone: str = "") -> None:
         _check(lib.reef_names_interface(self._c, number, name.encode(), zone.encode()), f"interface {name}")
 
@@ -140,6 +152,10 @@ class Worker:
         c.by_interface, c.only_entering = options.by_interface, options.only_entering
         c.report_flows, c.report_apps = options.report_flows, options.report_apps
         c.report_anomalies = options.report_anomalies
+        c.checksums, c.memory = options.checksums, options.memory
+        c.tcp.midstream, c.tcp.inline_ = options.midstream, options.act
+        c.match.act = options.act
+        c.match.seed = c.seed
         out = ffi.new("reef_config **")
         _check(lib.reef_config_new(c, out), "engine options")
         self._config = ffi.gc(out[0], lib.reef_config_free)

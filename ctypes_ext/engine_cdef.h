@@ -31,11 +31,28 @@ typedef struct reef_flow_timeouts {
     ...;
 } reef_flow_timeouts;
 
+typedef struct reef_tcp_options {
+    uint32_t depth;
+    bool midstream, async_oneside, inline_;
+    ...;
+} reef_tcp_options;
+
+typedef struct reef_match_options {
+    bool act;
+    uint32_t alerts_max;
+    uint64_t seed[2];
+    ...;
+} reef_match_options;
+
 typedef struct reef_options {
     uint32_t flows, heads, events, text_bytes;
     reef_flow_timeouts timeouts;
     uint64_t seed[2];
     bool by_interface, only_entering, report_flows, report_apps, report_anomalies;
+    bool checksums;
+    uint64_t memory;
+    reef_tcp_options tcp;
+    reef_match_options match;
     ...;
 } reef_options;
 
@@ -46,6 +63,9 @@ typedef struct reef_counters {
     uint64_t transactions;
     uint64_t heads_refused;
     uint64_t events_lost;
+    uint64_t alerts;
+    uint64_t verdicts[4];
+    uint64_t memory_used, memory_peak, memory_refused;
     uint32_t flows_active, heads_in_use;
     ...;
 } reef_counters;
@@ -69,6 +89,7 @@ typedef struct reef_rule_name {
 
 int reef_names_new(const char *site, reef_names **out);
 void reef_names_free(reef_names *names);
+void reef_names_capture(reef_names *names);
 int reef_names_interface(reef_names *names, uint32_t number, const char *name, const char *zone);
 int reef_names_network(reef_names *names, unsigned version, const uint8_t *address, unsigned prefix, const char *zone);
 int reef_names_rule(reef_names *names, uint32_t number, const reef_rule_name *rule);

@@ -129,6 +129,8 @@ static void write_common(reef_json *json, const reef_event *event, const reef_na
     const char *interface = event->interface != 0 ? reef_names_interface_name(names, event->interface) : NULL;
     if (interface != NULL)
         reef_json_text(json, "in_iface", interface);
+    if (event->packet != 0 && reef_names_of_capture(names))
+        reef_json_number(json, "pcap_cnt", event->packet);
     reef_json_text(json, "event_type", event_type);
     if (event->vlans > 0) {
         reef_json_open(json, "vlan", '[');

@@ -32,6 +32,7 @@ typedef struct prefix_entry {
 
 struct reef_names {
     char site[REEF_NAME_MAX];
+    bool capture;
     interface_entry *interface;
     size_t interfaces;
     network_entry *network; /* longest prefix first */
@@ -82,6 +83,16 @@ void reef_names_free(reef_names *names)
     free(names->rule);
     free(names->prefix);
     free(names);
+}
+
+void reef_names_capture(reef_names *names)
+{
+    names->capture = true;
+}
+
+bool reef_names_of_capture(const reef_names *names)
+{
+    return names->capture;
 }
 
 const char *reef_names_site(const reef_names *names)

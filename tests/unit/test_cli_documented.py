@@ -17,6 +17,7 @@ from appliance.policy.impact import ImpactGroup, Tally
 from appliance.policy.tighten import Narrowing
 from appliance.policy.why import Answer, NearMiss, Step
 from appliance.report import evidence, facts, report
+from dataplane import tally
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
 
@@ -75,6 +76,21 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
         ("reef show sets", [messages.SetList, messages.LiveSet]),
         ("reef diff", [past.Difference]),
         ("reef why", [why.Reason, Answer, Step, NearMiss, followed.Kernel, messages_why.Traced]),
+        (
+            "reef inspect",
+            [
+                tally.Summary,
+                tally.Found,
+                tally.RuleAlerts,
+                tally.Protocol,
+                tally.Host,
+                tally.Talk,
+                tally.File,
+                tally.Named,
+                tally.Count,
+                tally.Bar,
+            ],
+        ),
         ("reef doctor", [health.Examination, health.Finding, messages.Capability]),
         (
             "reef report",
@@ -84,7 +100,7 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
     ],
 )
 def test_every_json_field_is_said(verb: str, structs: list[type]) -> None:
-    said = set(re.findall(r"`([a-z_]+)`", sections()[verb]))
+    said = set(re.findall(r"`([a-z0-9_]+)`", sections()[verb]))
     for struct in structs:
         fields = set(struct.__struct_fields__)  # type: ignore[attr-defined]
         assert fields <= said, (struct.__name__, fields - said)

@@ -28,6 +28,10 @@ int reef_names_rule(reef_names *names, uint32_t number, const reef_rule_name *ru
 /* The log prefix of a rule, as the kernel hands it over. */
 int reef_names_prefix(reef_names *names, const char *prefix, size_t length, const reef_rule_name *rule);
 
+/* The events come from a capture: where a packet stands in it is told. */
+void reef_names_capture(reef_names *names);
+bool reef_names_of_capture(const reef_names *names);
+
 /* NULL or "" when not known; borrowed until the names change. */
 const char *reef_names_interface_name(const reef_names *names, uint32_t number);
 const char *reef_names_zone_of_interface(const reef_names *names, uint32_t number);

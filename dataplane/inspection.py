@@ -1,0 +1,143 @@
+"""Captures through the engine, for people who look into them: `reef inspect`.
+
+One worker takes every capture in turn. What comes of it goes out as EVE lines, and comes back as one `Summary`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from ctypes_ext import engine
+from dataplane.tally import Summary, Tally
+
+SUFFIXES = (".pcap", ".pcapng", ".cap", ".dmp")
+# What a pcap or pcapng file begins with, in either byte order.
+_MAGICS = {
+    bytes.fromhex(text)
+    for text in ("d4c3b2a1", "a1b2c3d4", "4d3cb2a1", "a1b23c4d", "0a0d0d0a", "34cdb2a1", "a1b2cd34")
+}
+
+
+class InspectionError(Exception):
+    """A capture cannot be looked into; says which, and why."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far it is: bytes of the captures, alerts so far."""
+
+    done: int
+    size: int
+    alerts: int
+
+
+def captures(paths: Sequence[Path]) -> list[Path]:
+    """The files that are meant: those named, and of folders what looks like a capture, the oldest first.
+
+    Raises `InspectionError` for what is not there, cannot be read or is no capture.
+    """
+    found: list[Path] = []
+    for path in paths:
+        try:
+            inside = sorted(_within(path)) if path.is_dir() else [path]
+            if not inside:
+                raise InspectionError(f"{path}: no captures in this folder; they end in {', '.join(SUFFIXES)}")
+            for file in inside:
+                if not _is_capture(file):
+                    raise InspectionError(f"{file}: not a capture; pcap and pcapng are read")
+        except OSError as error:
+            raise InspectionError(f"{error.filename or path}: {error.strerror}") from error
+        found += inside
+    return found
+
+
+def _within(folder: Path) -> Iterator[Path]:
+    for file in folder.rglob("*"):
+        if file.suffix.lower().startswith(SUFFIXES) and file.is_file():
+            yield file
+
+
+def _is_capture(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return stream.read(4) in _MAGICS
+
+
+def inspect(
+    files: Sequence[Path],
+    options: engine.Options,
+    eve: BinaryIO | None = None,
+    told: Callable[[Progress], None] | None = None,
+    *,
+    tally: bool = True,
+) -> Summary:
+    """Every capture through one worker, in this order: flows go on from one file into the next.
+
+    EVE lines go to `eve`. A capture that cannot be read to its end is said in `broken`; what came before counts.
+    """
+    started = time.monotonic()
+    worker = engine.Worker(options)
+    names = engine.Names()
+    names.capture()
+    counted = Tally() if tally else None
+    size = sum(file.stat().st_size for file in files)
+    done = 0
+    broken: list[str] = []
+
+    def drain() -> None:
+        while True:
+            lines, _count = worker.drain(names, _no_prefix)
+            if not lines:
+                return
+            if eve is not None:
+                eve.write(lines)
+            if counted is not None:
+                counted.add(lines)
+
+    for file in files:
+        capture = engine.CaptureFile(file)
+        going = True
+        while going:
+            try:
+                going = capture.pull(worker)
+            except engine.EngineError as error:
+                broken.append(str(error))
+                going = False
+            drain()
+            if told is not None:
+                told(Progress(done + capture.progress()[0], size, counted.alerts if counted else 0))
+        done += file.stat().st_size
+    while not worker.finish():
+        drain()
+    drain()
+    counters = worker.counters()
+    return Summary(
+        captures=[str(file) for file in files],
+        broken=broken,
+        bytes_read=size,
+        seconds=round(time.monotonic() - started, 6),
+        packets=counters.packets,
+        bytes=counters.bytes,
+        malformed=counters.malformed,
+        events_lost=counters.events_lost,
+        flows_refused=counters.flows_refused + counters.flows_evicted,
+        found=counted.found() if counted is not None else None,
+    )
+
+
+def _no_prefix(prefix: bytes) -> engine.RuleName:
+    """Captures hold no records of the ruleset's log."""
+    raise InspectionError(f"the engine gave a log prefix for a capture: {prefix!r}")
+
+
+def open_eve(path: Path) -> BinaryIO:
+    """The file that EVE lines go to, new. Raises `InspectionError`."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        return os.fdopen(fd, "wb", 1 << 20)
+    except OSError as error:
+        raise InspectionError(f"{path}: {error.strerror}") from error
