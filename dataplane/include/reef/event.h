@@ -17,11 +17,28 @@ typedef enum reef_event_kind {
     REEF_EVENT_APP,     /* a transaction of `app`; text: the members of its EVE object */
     REEF_EVENT_ANOMALY, /* a packet that is not as it should be; `code` is a reef_decode_event */
     REEF_EVENT_LOG,     /* the ruleset logged a packet in hook `code`; prefix, then text: members of EVE's "drop" */
-    REEF_EVENT_ALERT,   /* a rule matched; text: all members of its line behind the endpoints */
+    REEF_EVENT_ALERT,   /* a rule matched; this and the next three: text as eve_alert.h says */
+    REEF_EVENT_TRANSACTION, /* of protocol `app` */
+    REEF_EVENT_FILE,    /* a file that was carried in a transaction is over */
+    REEF_EVENT_APP_ANOMALY, /* a transaction that is not as it should be */
     REEF_EVENT_LOST,    /* events that did not fit; `packets[0]` says how many, `code` where */
 } reef_event_kind;
 
 enum { REEF_LOST_IN_RING = 0, REEF_LOST_BY_KERNEL = 1, REEF_LOST_BY_RATE = 2 };
+
+/* How the packet of an event came: EVE's pkt_src. */
+typedef enum reef_came {
+    REEF_CAME_UNSAID,
+    REEF_CAME_WIRE,
+    REEF_CAME_GRE,
+    REEF_CAME_IPV4,
+    REEF_CAME_IPV6,
+    REEF_CAME_TEREDO,
+    REEF_CAME_VXLAN,
+    REEF_CAME_GENEVE,
+    REEF_CAME_FRAGMENTS,
+    REEF_CAME_FLOW_END, /* no packet: the flow ended */
+} reef_came;
 
 typedef enum reef_event_other {
     REEF_OTHER_NONE,
@@ -42,7 +59,7 @@ typedef struct reef_event {
     uint32_t mark;                 /* conntrack mark; see MARK_RULE in bundle.py */
     uint16_t source_port, destination_port;
     uint16_t vlan[REEF_VLAN_MAX];
-    uint16_t prefix_length;        /* the first bytes of the text are a log prefix */
+    uint16_t prefix_length;        /* the first bytes of the text are a log prefix, or members of "metadata" */
     uint8_t source[16], destination[16];
     uint8_t other_address[16];     /* the destination on the other side of destination NAT; see `other` */
     uint16_t other_port;
@@ -53,6 +70,8 @@ typedef struct reef_event {
     uint8_t way, app, vlans;
     uint8_t icmp_type, icmp_code;
     uint8_t state, tcp_state, tcp_flags[2], end; /* of a flow */
+    uint8_t came;                  /* reef_came */
+    bool alerted;                  /* a rule alerted in this flow */
     bool from_kernel;
     bool opened;                   /* the flow begins here (state new); otherwise it ended */
 } reef_event;

@@ -51,6 +51,17 @@ reef_verdict reef_match_finish(reef_matcher *matcher, const reef_alert **alerts,
 /* Can any rule still look at payload or stream of this flow and direction? */
 bool reef_match_wants_stream(const reef_matcher *matcher, const reef_flow *flow, int direction);
 
+/* What output tells of a flow's state: its flowbits that are set (kind REEF_NAME_FLOWBIT), its flowints that are known (REEF_NAME_FLOWINT).
+ * At most `max`; how many. */
+typedef struct reef_flow_name {
+    const char *name; /* not NUL-terminated */
+    uint32_t length, value;
+} reef_flow_name;
+uint32_t reef_match_flow_names(const reef_matcher *matcher, const reef_flow *flow, unsigned kind, reef_flow_name *names,
+                               uint32_t max);
+/* Did a rule alert in it? */
+bool reef_match_alerted(const reef_flow *flow);
+
 void reef_match_free_flow(reef_matcher *matcher, reef_flow *flow);              /* flow->match */
 void reef_match_free_transaction(reef_matcher *matcher, reef_transaction *transaction); /* transaction->detect */
 
