@@ -410,19 +410,25 @@ int reef_flows_update(reef_flows *flows, reef_flow *flow, const reef_packet *pac
     if (packet->protocol == REEF_PROTO_TCP) {
         if (packet->flags & REEF_PACKET_TRANSPORT) {
             flow->tcp_flags[direction] |= packet->tcp_flags;
-            flow->tcp_state = tcp_next(flow->tcp_state, packet->tcp_flags, direction, flow);
-            flow->state = (uint8_t)state_of_tcp(flow->tcp_state);
+            if (flow->tcp == NULL) { /* where the stream is followed, it knows better */
+                flow->tcp_state = tcp_next(flow->tcp_state, packet->tcp_flags, direction, flow);
+                flow->state = (uint8_t)state_of_tcp(flow->tcp_state);
+            }
         }
     } else if (!is_young(flow)) {
         flow->state = REEF_FLOW_ESTABLISHED;
     }
     if (was_young && !is_young(flow))
         young_unlink(flows, flow);
-    if (flow->state != before) { /* another timeout holds from now on */
-        wheel_unlink(flows, flow);
-        wheel_place(flows, flow);
-    }
+    if (flow->state != before)
+        reef_flows_settle(flows, flow);
     return direction;
+}
+
+void reef_flows_settle(reef_flows *flows, reef_flow *flow)
+{
+    wheel_unlink(flows, flow);
+    wheel_place(flows, flow);
 }
 
 void reef_flows_release(reef_flows *flows, reef_flow *flow, bool evicted)

@@ -140,6 +140,9 @@ int reef_flows_update(reef_flows *flows, reef_flow *flow, const reef_packet *pac
 /* A packet without payload that stands for a direction when the flow ends. */
 void reef_flow_last_packet(const reef_flow *flow, int direction, reef_packet *packet);
 
+/* A later stage has changed flow->state (tcp.h): another timeout holds from now on. */
+void reef_flows_settle(reef_flows *flows, reef_flow *flow);
+
 /* Give a flow's place back. */
 void reef_flows_release(reef_flows *flows, reef_flow *flow, bool evicted);
 

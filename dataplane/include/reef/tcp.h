@@ -24,17 +24,19 @@ typedef struct reef_tcp_options {
     bool midstream;        /* pick up connections whose handshake was not seen */
     bool async_oneside;
     bool inline_;          /* packets can still be stopped: what was seen first holds */
-    reef_tcp_policy policy;
+    reef_tcp_policy policy;      /* of the receivers of IPv4 */
+    reef_tcp_policy policy_ipv6;
 } reef_tcp_options;
 
 void reef_tcp_options_default(reef_tcp_options *options);
 
 /* One segment of the flow; flow->tcp is made when it is the first. Events go to packet->event (stream events). False: the segment is not
- * to be believed (outside the window, bad checksum, bad timestamp): nothing of it is looked at as stream. */
+ * to be believed (outside the window, bad checksum, bad timestamp, no connection): nothing of it is looked at as stream.
+ * flow->state and flow->tcp_state follow the connection; where that changes flow->state, tell the table (reef_flows_settle). */
 bool reef_tcp_segment(reef_memory *memory, const reef_tcp_options *options, reef_flow *flow, int direction, reef_packet *packet);
 
 /* The next bytes in order of a direction that were not handed over yet; false when there are none. Borrowed until the next
- * call on this flow. */
+ * call on this flow. Ask for both directions after each segment: an acknowledgement may open a gap of the other side. */
 bool reef_tcp_next(reef_memory *memory, const reef_tcp_options *options, reef_flow *flow, int direction, const reef_packet *packet, reef_chunk *chunk);
 
 /* What stream rules look at: bytes in order that they have not seen, `bytes` with up to the tail of what they saw before
@@ -54,7 +56,11 @@ void reef_tcp_raw_stop(reef_memory *memory, reef_flow *flow, int direction);
 void reef_tcp_flush(reef_flow *flow);
 void reef_tcp_free(reef_memory *memory, reef_flow *flow);
 
-/* For rules: flow:established as Suricata means it; bytes of each direction (stream_size); midstream. */
+/* Does the packet open another connection on the addresses and ports of this flow? */
+bool reef_tcp_reused(const reef_flow *flow, int direction, const reef_packet *packet);
+
+/* For rules: flow:established as Suricata means it (before the packet at hand, or by its payload); bytes of each direction
+ * (stream_size); midstream. */
 bool reef_tcp_established(const reef_flow *flow);
 uint32_t reef_tcp_stream_size(const reef_flow *flow, int direction);
 bool reef_tcp_midstream(const reef_flow *flow);
