@@ -17,11 +17,16 @@ void decode_event(reef_packet *packet, reef_decode_event event)
         if (packet->event[i] == event)
             return;
     if (packet->events < REEF_DECODE_EVENTS_MAX)
-        packet->event[packet->events++] = (uint8_t)event;
+        packet->event[packet->events++] = (uint16_t)event;
 }
 
 void decode_bad(reef_packet *packet, reef_decode_event event)
 {
     decode_event(packet, event);
     packet->flags |= REEF_PACKET_BAD;
+}
+
+void reef_packet_event(reef_packet *packet, reef_decode_event event)
+{
+    decode_event(packet, event);
 }

@@ -1,19 +1,36 @@
-/* TCP, UDP, ICMP, ICMPv6, SCTP, ESP and GRE headers. What is inside GRE and ESP stays closed here. */
+/* TCP, UDP, SCTP and ESP headers. What is inside ESP stays closed. */
 #include "decode_internal.h"
 
-static void transport_whole(reef_packet *packet, const uint8_t *p, uint32_t header, uint32_t n)
+/* Lengths that an option of a known kind may have (RFC 9293 3.2, 7323, 2018, 2385, 5925, 7413). */
+static bool tcp_option_fits(unsigned kind, unsigned length)
 {
-    packet->transport = p;
-    packet->payload = p + header;
-    packet->payload_length = n - header;
-    packet->flags |= REEF_PACKET_TRANSPORT;
+    switch (kind) {
+    case 2: /* maximum segment size */
+        return length == 4;
+    case 3: /* window scale */
+        return length == 3;
+    case 4: /* SACK permitted */
+        return length == 2;
+    case 5: /* SACK: an empty one is useless, and common */
+        return length == 2 || (length >= 10 && length <= 34 && (length - 2) % 8 == 0);
+    case 8: /* timestamp */
+        return length == 10;
+    case 19: /* MD5 */
+        return length == 18;
+    case 29: /* authentication */
+        return length >= 4;
+    case 34: /* fast open */
+        return length == 2 || (length >= 6 && length <= 18 && length % 2 == 0);
+    default:
+        return true;
+    }
 }
 
 static void decode_tcp_options(reef_packet *packet, const uint8_t *p, uint32_t n)
 {
-    /* Kind 0 ends, 1 pads; of the known ones each may stand there once (RFC 9293 3.2, 7323, 2018). */
-    static const uint8_t length_of[] = {[2] = 4, [3] = 3, [4] = 2, [8] = 10};
-    unsigned seen = 0;
+    /* Kind 0 ends, 1 pads; each of these may stand there once. */
+    static const uint64_t once = 1ull << 2 | 1ull << 3 | 1ull << 4 | 1ull << 5 | 1ull << 8 | 1ull << 34;
+    uint64_t seen = 0;
     while (n > 0) {
         uint8_t kind = p[0];
         if (kind == 0)
@@ -23,20 +40,41 @@ static void decode_tcp_options(reef_packet *packet, const uint8_t *p, uint32_t n
             n--;
             continue;
         }
-        if (n < 2 || p[1] < 2 || p[1] > n) {
+        if (n < 2)
+            return;
+        if (p[1] < 2 || p[1] > n) {
             decode_event(packet, REEF_EV_TCP_OPT_INVALID_LEN);
             return;
         }
-        if (kind < sizeof length_of && length_of[kind] != 0) {
-            if (p[1] != length_of[kind])
-                decode_event(packet, REEF_EV_TCP_OPT_INVALID_LEN);
-            else if (seen & 1u << kind)
+        if (!tcp_option_fits(kind, p[1]))
+            decode_event(packet, REEF_EV_TCP_OPT_INVALID_LEN);
+        else if (kind < 64 && once & 1ull << kind) {
+            if (seen & 1ull << kind)
                 decode_event(packet, REEF_EV_TCP_OPT_DUPLICATE);
-            seen |= 1u << kind;
+            seen |= 1ull << kind;
         }
         n -= p[1];
         p += p[1];
     }
+}
+
+const uint8_t *reef_packet_tcp_option(const reef_packet *packet, unsigned kind, uint32_t *length)
+{
+    const uint8_t *p = packet->transport + 20, *end = packet->transport + reef_packet_tcp_header(packet);
+    while (p < end && p[0] != 0) {
+        if (p[0] == 1) {
+            p++;
+            continue;
+        }
+        if (end - p < 2 || p[1] < 2 || p[1] > end - p)
+            return NULL;
+        if (p[0] == kind) {
+            *length = p[1] - 2u;
+            return p + 2;
+        }
+        p += p[1];
+    }
+    return NULL;
 }
 
 /* The one shape nearly every segment of an established connection has: two pads and a timestamp. */
@@ -68,7 +106,7 @@ static void decode_tcp(reef_packet *packet, const uint8_t *p, uint32_t n)
     packet->tcp_window = reef_be16(p + 14);
     if (header > 20 && !only_timestamp(p + 20, header - 20))
         decode_tcp_options(packet, p + 20, header - 20);
-    transport_whole(packet, p, header, n);
+    decode_transport_whole(packet, p, header, n);
 }
 
 static void decode_udp(reef_packet *packet, const uint8_t *p, uint32_t n)
@@ -90,68 +128,20 @@ static void decode_udp(reef_packet *packet, const uint8_t *p, uint32_t n)
     }
     packet->source_port = reef_be16(p);
     packet->destination_port = reef_be16(p + 2);
-    transport_whole(packet, p, 8, length < n ? length : n);
+    decode_transport_whole(packet, p, 8, length < n ? length : n);
+    if (decode_is_tunnel_port(packet->source_port) || decode_is_tunnel_port(packet->destination_port))
+        decode_udp_tunnel(packet, packet->payload, packet->payload_length);
 }
 
-static void decode_icmpv4(reef_packet *packet, const uint8_t *p, uint32_t n)
+static void decode_sctp(reef_packet *packet, const uint8_t *p, uint32_t n)
 {
-    if (n < 8) {
-        decode_bad(packet, REEF_EV_ICMPV4_PKT_TOO_SMALL);
+    if (n < 12) {
+        decode_bad(packet, REEF_EV_SCTP_PKT_TOO_SMALL);
         return;
     }
-    packet->icmp_type = p[0];
-    packet->icmp_code = p[1];
-    switch (p[0]) {
-    case 0:  /* echo reply */
-    case 8:  /* echo */
-    case 13: /* timestamp */
-    case 14:
-    case 15: /* information */
-    case 16:
-    case 17: /* address mask */
-    case 18:
-        packet->source_port = packet->destination_port = reef_be16(p + 4); /* identifier: both ways alike */
-        break;
-    case 3:  /* unreachable */
-    case 4:  /* source quench */
-    case 5:  /* redirect */
-    case 9:  /* router advertisement */
-    case 10: /* router solicitation */
-    case 11: /* time exceeded */
-    case 12: /* parameter problem */
-        break;
-    default:
-        decode_event(packet, REEF_EV_ICMPV4_UNKNOWN_TYPE);
-    }
-    transport_whole(packet, p, 8, n);
-}
-
-static void decode_icmpv6(reef_packet *packet, const uint8_t *p, uint32_t n)
-{
-    if (n < 8) {
-        decode_bad(packet, REEF_EV_ICMPV6_PKT_TOO_SMALL);
-        return;
-    }
-    packet->icmp_type = p[0];
-    packet->icmp_code = p[1];
-    if (p[0] == 128 || p[0] == 129) /* echo, echo reply */
-        packet->source_port = packet->destination_port = reef_be16(p + 4);
-    else if (p[0] == 0 || (p[0] > 4 && p[0] < 100) || (p[0] > 161 && p[0] < 200) || p[0] == 255)
-        decode_event(packet, REEF_EV_ICMPV6_UNKNOWN_TYPE); /* not in IANA's registry */
-    transport_whole(packet, p, 8, n);
-}
-
-static void decode_gre(reef_packet *packet, const uint8_t *p, uint32_t n)
-{
-    if (n < 4) {
-        decode_bad(packet, REEF_EV_GRE_PKT_TOO_SMALL);
-        return;
-    }
-    if ((p[1] & 0x07) > 1) {
-        decode_bad(packet, REEF_EV_GRE_WRONG_VERSION);
-        return;
-    }
-    transport_whole(packet, p, 4, n);
+    packet->source_port = reef_be16(p);
+    packet->destination_port = reef_be16(p + 2);
+    decode_transport_whole(packet, p, 12, n);
 }
 
 void decode_transport(reef_packet *packet, const uint8_t *p, uint32_t n)
@@ -170,22 +160,22 @@ void decode_transport(reef_packet *packet, const uint8_t *p, uint32_t n)
         decode_icmpv6(packet, p, n);
         break;
     case REEF_PROTO_SCTP:
-        if (n < 12) {
-            decode_bad(packet, REEF_EV_SCTP_PKT_TOO_SMALL);
-        } else {
-            packet->source_port = reef_be16(p);
-            packet->destination_port = reef_be16(p + 2);
-            transport_whole(packet, p, 12, n);
-        }
+        decode_sctp(packet, p, n);
         break;
     case REEF_PROTO_ESP:
         if (n < 8)
             decode_bad(packet, REEF_EV_ESP_PKT_TOO_SMALL);
         else
-            transport_whole(packet, p, 8, n);
+            decode_transport_whole(packet, p, 8, n);
         break;
     case REEF_PROTO_GRE:
         decode_gre(packet, p, n);
+        break;
+    case REEF_PROTO_IPIP:
+        decode_carries(packet, REEF_INNER_IPV4, p, n);
+        break;
+    case REEF_PROTO_IPV6:
+        decode_carries(packet, REEF_INNER_IPV6, p, n);
         break;
     default:
         packet->transport = p;

@@ -170,22 +170,39 @@ static void test_malformed_ipv4(void)
     b = whole, b.data[9] = REEF_PROTO_ICMPV6;
     check_event(&b, REEF_LINK_IPV4, REEF_EV_IPV4_WITH_ICMPV6);
 
-    static const struct { uint8_t option[4]; reef_decode_event event; } options[] = {
+    static const struct { uint8_t option[8]; reef_decode_event event; } options[] = {
         {{0x44, 1, 0, 0}, REEF_EV_IPV4_OPT_INVALID_LEN}, /* shorter than its own header */
         {{0x44, 9, 0, 0}, REEF_EV_IPV4_OPT_INVALID_LEN}, /* longer than the header has room for */
-        {{0x9f, 4, 0, 0}, REEF_EV_IPV4_OPT_UNKNOWN},
+        {{0x94, 3, 0, 0}, REEF_EV_IPV4_OPT_INVALID_LEN}, /* router alert: four octets */
+        {{0x9f, 4, 0, 0}, REEF_EV_IPV4_OPT_INVALID},
         {{0x83, 3, 1, 0}, REEF_EV_IPV4_OPT_MALFORMED},   /* the pointer of a source route counts from 4 */
-        {{1, 1, 1, 0x44}, REEF_EV_IPV4_OPT_PAD_REQUIRED},
-        {{0x94, 2, 0x94, 2}, REEF_EV_IPV4_OPT_DUPLICATE},
+        {{0x83, 7, 6, 0}, REEF_EV_IPV4_OPT_MALFORMED},   /* and steps over addresses */
+        {{0x44, 8, 5, 1, 0, 0, 0, 0}, REEF_EV_COUNT},
+        {{0x44, 8, 10, 1, 0, 0, 0, 0}, REEF_EV_IPV4_OPT_MALFORMED},
+        {{1, 1, 1, 1, 1, 1, 1, 0x44}, REEF_EV_IPV4_OPT_EOL_REQUIRED},
+        {{0x94, 4, 0, 0, 0x94, 4, 0, 0}, REEF_EV_IPV4_OPT_DUPLICATE},
     };
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         b.length = 0;
-        add_ipv4(&b, REEF_PROTO_UDP, 1, 2, 12);
-        b.data[0] = 0x46;
-        add_bytes(&b, options[i].option, 4);
+        add_ipv4(&b, REEF_PROTO_UDP, 1, 2, 16);
+        b.data[0] = 0x47;
+        add_bytes(&b, options[i].option, 8);
         add_udp(&b, 1, 2, 0);
-        check_event(&b, REEF_LINK_IPV4, options[i].event);
+        if (options[i].event != REEF_EV_COUNT)
+            check_event(&b, REEF_LINK_IPV4, options[i].event);
+        else
+            CHECK_EQUAL(decoded(&b, REEF_LINK_IPV4).events, 0);
     }
+    b.length = 0;
+    add_ipv4(&b, REEF_PROTO_UDP, 1, 2, 12);
+    b.data[0] = 0x46;
+    add_bytes(&b, "\x94\4\0\0", 4);
+    add_udp(&b, 1, 2, 0);
+    check_event(&b, REEF_LINK_IPV4, REEF_EV_IPV4_OPT_PAD_REQUIRED);
+    reef_frame frame = frame_of(&b, REEF_LINK_IPV4, 0);
+    reef_packet p;
+    reef_decode(&frame, &p);
+    CHECK(reef_packet_ip_option(&p, 0x94) && !reef_packet_ip_option(&p, 7));
 }
 
 static void test_fragments(void)
@@ -315,7 +332,7 @@ static void test_malformed_transport(void)
     ipv6_with(&b, REEF_PROTO_ICMPV6, "\x80\0\0\0", 4);
     check_event(&b, REEF_LINK_IPV6, REEF_EV_ICMPV6_PKT_TOO_SMALL);
     ipv6_with(&b, REEF_PROTO_ICMPV6, "\x05\0\0\0\0\0\0\0", 8);
-    check_event(&b, REEF_LINK_IPV6, REEF_EV_ICMPV6_UNKNOWN_TYPE);
+    check_event(&b, REEF_LINK_IPV6, REEF_EV_ICMPV6_UNASSIGNED_TYPE);
 }
 
 /* A capture that kept only the first bytes is cut, not malformed. */

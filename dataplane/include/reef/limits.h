@@ -6,7 +6,10 @@
 #define REEF_FRAME_MAX 262144u        /* longest frame a capture may hand over (libpcap's MAXIMUM_SNAPLEN) */
 #define REEF_LAYERS_MAX 16            /* headers walked in one packet: link, tags, tunnels, extension headers */
 #define REEF_VLAN_MAX 3               /* VLAN tags kept; a further one is the event vlan.too_many_layers */
-#define REEF_IPV6_EXTENSIONS_MAX 8    /* extension headers walked before the packet is called malformed */
+#define REEF_IPV6_EXTENSIONS_MAX 32   /* extension headers walked before the packet is called malformed */
+#define REEF_DEFRAG_DATAGRAMS_DEFAULT 65535u /* being put together at a time */
+#define REEF_DEFRAG_FRAGMENTS_DEFAULT 65535u /* held, of all of them */
+#define REEF_DEFRAG_DATAGRAM_FRAGMENTS_MAX 8192u /* of one: those of eight bytes each */
 #define REEF_DECODE_EVENTS_MAX 16     /* events kept of one packet; the first ones are the telling ones */
 
 /* Flows. */
@@ -98,5 +101,19 @@
 #define REEF_FILE_MAGIC_BYTES 1024u   /* first bytes by which a file's kind is told */
 #define REEF_FILE_MAGIC_TEXT_MAX 512u
 #define REEF_FILESTORE_OPEN_MAX 256   /* files that come at once into the store of one worker */
+
+/* Mail. */
+#define REEF_SMTP_LINE_MAX 4096u      /* of a command or reply; the rest of a longer line is passed over */
+#define REEF_SMTP_COMMANDS_MAX 256    /* that wait for their reply */
+#define REEF_SMTP_RECIPIENTS_MAX 256
+#define REEF_MIME_DEPTH_MAX 16        /* parts within parts */
+#define REEF_MIME_HEADER_MAX 2000u    /* bytes of one unfolded field (Suricata's header-value-depth) */
+#define REEF_MIME_NAME_MAX 75u        /* of a field */
+#define REEF_MIME_LINE_MAX 998u       /* RFC 5322 2.1.1 */
+#define REEF_MIME_ENCODED_LINE_MAX 76u /* RFC 2045 6.7, 6.8 */
+#define REEF_MIME_BOUNDARY_MAX 254u
+#define REEF_MIME_FILENAME_MAX 255u
+#define REEF_MIME_URL_MAX 1024u
+#define REEF_MIME_URLS_MAX 64         /* of one message */
 
 #endif

@@ -1,8 +1,11 @@
 /* A frame as a capture hands it over, and a packet as decoding leaves it. Both only point into the
- * capture's memory: valid until the call that got them returns. */
+ * capture's memory: valid until the call that got them returns.
+ *
+ * Every IP layer of a tunnel is a packet of its own (decode.h). */
 #ifndef REEF_PACKET_H
 #define REEF_PACKET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,9 +15,11 @@
 enum {
     REEF_LINK_NULL = 0,
     REEF_LINK_ETHERNET = 1,
+    REEF_LINK_PPP = 9,
     REEF_LINK_RAW_BSD = 12,
     REEF_LINK_RAW_OPENBSD = 14,
     REEF_LINK_RAW = 101,
+    REEF_LINK_CHDLC = 104,
     REEF_LINK_LOOP = 108,
     REEF_LINK_SLL = 113,
     REEF_LINK_IPV4 = 228,
@@ -41,8 +46,10 @@ typedef struct reef_frame {
 /* IP protocol numbers that are decoded. */
 enum {
     REEF_PROTO_ICMP = 1,
+    REEF_PROTO_IPIP = 4,
     REEF_PROTO_TCP = 6,
     REEF_PROTO_UDP = 17,
+    REEF_PROTO_IPV6 = 41,
     REEF_PROTO_GRE = 47,
     REEF_PROTO_ESP = 50,
     REEF_PROTO_ICMPV6 = 58,
@@ -62,14 +69,40 @@ enum {
 
 /* Flags of a decoded packet. */
 enum {
-    REEF_PACKET_FRAGMENT = 0x01,  /* part of a fragmented datagram: no transport header was read */
-    REEF_PACKET_TRANSPORT = 0x02, /* the transport header is whole: ports, and payload */
-    REEF_PACKET_BAD = 0x04,       /* a header could not be read to its end */
-    REEF_PACKET_CUT = 0x08,       /* the capture kept less than the wire carried */
+    REEF_PACKET_FRAGMENT = 0x01,      /* part of a fragmented datagram: no transport header was read */
+    REEF_PACKET_TRANSPORT = 0x02,     /* the transport header is whole: ports, and payload */
+    REEF_PACKET_BAD = 0x04,           /* a header could not be read to its end */
+    REEF_PACKET_CUT = 0x08,           /* the capture kept less than the wire carried */
+    REEF_PACKET_TUNNEL = 0x10,        /* it came inside another packet: `outer` */
+    REEF_PACKET_DEFRAGMENTED = 0x20,  /* put together from fragments; `outer` is the last of them */
+    REEF_PACKET_BAD_IP_CHECKSUM = 0x40, /* set by reef_packet_checksums only */
+    REEF_PACKET_BAD_CHECKSUM = 0x80,    /* likewise: of TCP, UDP, ICMP, ICMPv6 */
+    REEF_PACKET_NO_PAYLOAD = 0x100,   /* its payload is looked at as a packet of its own (tunnel, fragment) */
+    REEF_PACKET_NO_FLOW = 0x200,      /* belongs to no conversation: a GRE packet that carries another */
+    REEF_PACKET_IP_OPTIONS = 0x400,   /* IPv4 with options */
 };
 
+/* What a tunnel carries. */
+typedef enum reef_inner_kind {
+    REEF_INNER_NONE,
+    REEF_INNER_IPV4,
+    REEF_INNER_IPV6,
+    REEF_INNER_TEREDO, /* IPv6, if it proves to be */
+    REEF_INNER_ETHERNET,
+    REEF_INNER_VLAN,
+    REEF_INNER_PPP,
+    REEF_INNER_ERSPAN1,
+    REEF_INNER_ERSPAN2,
+} reef_inner_kind;
+
+typedef struct reef_inner {
+    const uint8_t *data;
+    uint32_t length;
+    uint32_t kind; /* reef_inner_kind */
+} reef_inner;
+
 typedef struct reef_packet {
-    const uint8_t *network;   /* the innermost IP header read, NULL when there is none */
+    const uint8_t *network;   /* the IP header, NULL when there is none */
     const uint8_t *transport; /* header after it */
     const uint8_t *payload;   /* bytes after the transport header */
     uint32_t payload_length;
@@ -78,27 +111,74 @@ typedef struct reef_packet {
     uint64_t number;          /* counts from 1 within a worker */
     uint32_t interface;
     uint32_t wire_length;     /* of the frame */
+    uint16_t flags;           /* REEF_PACKET_... */
     uint8_t version;          /* 4, 6, or 0 when it is not IP */
     uint8_t protocol;         /* IP protocol of the transport header */
-    uint8_t flags;            /* REEF_PACKET_... */
     uint8_t way;
+    uint8_t layers;           /* headers walked so far, those of the outer packets too */
+    uint8_t depth;            /* tunnels around it */
+    uint8_t tcp_flags;
     uint16_t source_port;     /* of TCP, UDP, SCTP; ICMP: echo identifier, or 0 */
     uint16_t destination_port;
-    uint8_t tcp_flags;
     uint8_t icmp_type, icmp_code;
     uint8_t ttl;              /* or hop limit */
     uint8_t vlans;            /* how many of vlan[] are set */
-    uint8_t events;           /* how many of event[] are set */
     uint16_t link;
-    uint16_t vlan[REEF_VLAN_MAX];
     uint16_t ether_type;      /* of the innermost link header */
+    uint16_t vlan[REEF_VLAN_MAX];
+    uint16_t tcp_window;
     uint32_t tcp_sequence, tcp_acknowledgement;
     uint32_t fragment_id;
     uint16_t fragment_offset; /* bytes */
-    uint16_t tcp_window;
+    uint8_t events;           /* how many of event[] are set */
+    uint8_t extensions;       /* IPv6: bytes / 8 of extension headers before a fragment header */
     uint8_t source[16];       /* IPv4: first four bytes, the rest 0 */
     uint8_t destination[16];
-    uint16_t event[REEF_DECODE_EVENTS_MAX]; /* REEF_EV_..., in the order found */
+    reef_inner inner;         /* what it carries when it is a tunnel's: reef_decode_inner */
+    const struct reef_packet *outer; /* of a tunnel's inner packet or a whole datagram: what it came in; else NULL */
+    uint16_t event[REEF_DECODE_EVENTS_MAX]; /* REEF_EV_..., in the order found; only the first `events` are set */
 } reef_packet;
+
+/* --- fields of headers, for rules: ask only when the packet has that header ------------------------------ */
+
+static inline uint32_t reef_packet_field16(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 8 | p[1];
+}
+
+/* IPv4 header or fixed IPv6 header: bytes. */
+static inline uint32_t reef_packet_network_header(const reef_packet *packet)
+{
+    return packet->version == 4 ? (packet->network[0] & 0x0fu) * 4u : 40u;
+}
+/* Type of service, or traffic class. */
+static inline unsigned reef_packet_tos(const reef_packet *packet)
+{
+    return packet->version == 4 ? packet->network[1] : reef_packet_field16(packet->network) >> 4 & 0xffu;
+}
+/* IPv4 only: identification; reserved 4, DF 2, MF 1; offset in units of eight bytes. */
+static inline unsigned reef_packet_ip_id(const reef_packet *packet) { return reef_packet_field16(packet->network + 4); }
+static inline unsigned reef_packet_fragbits(const reef_packet *packet) { return packet->network[6] >> 5; }
+static inline unsigned reef_packet_fragment_units(const reef_packet *packet)
+{
+    return reef_packet_field16(packet->network + 6) & 0x1fffu;
+}
+/* ICMP and ICMPv6: the second word of the header. */
+static inline unsigned reef_packet_icmp_id(const reef_packet *packet) { return reef_packet_field16(packet->transport + 4); }
+static inline unsigned reef_packet_icmp_sequence(const reef_packet *packet)
+{
+    return reef_packet_field16(packet->transport + 6);
+}
+static inline uint32_t reef_packet_icmp_word(const reef_packet *packet)
+{
+    return reef_packet_field16(packet->transport + 4) << 16 | reef_packet_field16(packet->transport + 6);
+}
+/* Bytes of the TCP header with its options. */
+static inline uint32_t reef_packet_tcp_header(const reef_packet *packet) { return (packet->transport[12] >> 4) * 4u; }
+
+/* The value of a TCP option (MSS 2, window scale 3, timestamp 8) and its length; NULL: it is not there. */
+const uint8_t *reef_packet_tcp_option(const reef_packet *packet, unsigned kind, uint32_t *length);
+/* Is there such an IPv4 option? */
+bool reef_packet_ip_option(const reef_packet *packet, unsigned type);
 
 #endif
