@@ -60,6 +60,8 @@ enum {
     REEF_RULE_PAYLOAD_STREAM = 1 << 21,
     REEF_RULE_STATE = 1 << 22,         /* has a block of a transaction's buffer, VALUE or APP_EVENT */
     REEF_RULE_PACKET = 1 << 23,        /* has a condition that only a real packet can answer (dsize, flags, ttl, tcp.hdr ...) */
+    REEF_RULE_ONLY_V4 = 1 << 25,       /* protocol ipv4: of IPv4 packets alone */
+    REEF_RULE_ONLY_V6 = 1 << 26,
     REEF_RULE_PROTOCOL_ONLY = 1 << 24, /* app-layer-protocol and nothing that needs payload: once the protocol of a direction is known */
 };
 

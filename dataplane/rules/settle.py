@@ -1,0 +1,155 @@
+"""What follows from a whole rule: its direction, where it is looked for, and whether its parts go together."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from ctypes_ext.ruleset import BUFFERS, EITHER, TO_CLIENT, TO_SERVER
+from dataplane.rules import codes, contents, header
+from dataplane.rules.draft import Block, Draft
+from dataplane.rules.problem import Refused
+
+_ONLY_SERVER = "only what clients send has {}"
+_IP_ONLY_OPS = frozenset({codes.XBITS, codes.HOSTBITS, codes.TAG, codes.THRESHOLD})
+_PROTOCOL_ONLY_OPS = _IP_ONLY_OPS | {codes.APP_PROTOCOL}
+_NAMES = {word.number: name for name, word in BUFFERS.items()}
+_PACKET_HEADERS = frozenset(
+    BUFFERS[name].number
+    for name in ("ipv4.hdr", "ipv6.hdr", "tcp.hdr", "udp.hdr", "icmpv4.hdr", "icmpv6.hdr")
+    if name in BUFFERS
+)
+_DIRECTIONS = codes.TO_SERVER | codes.TO_CLIENT
+
+
+def settle(draft: Draft) -> None:
+    """Check the rule and derive its flags. Raises `Refused`."""
+    draft.leave()
+    if not draft.sid:
+        raise Refused("the rule has no sid: add sid:NUMBER;")
+    if draft.payload is not None and not draft.payload.conditions:
+        draft.blocks.remove(draft.payload)
+        draft.payload = None
+    for block in draft.blocks:
+        _check(block)
+    _direct(draft)
+    _transports(draft)
+    _payload(draft)
+    _kind(draft)
+    if draft.alerts:
+        draft.flags &= ~codes.NOALERT
+
+
+def _check(block: Block) -> None:
+    """Contents that could never be found."""
+    low = high = None
+    for condition in block.conditions:
+        if condition.op == codes.CONTENT:
+            contents.settle_ends(condition)
+        elif condition.op == codes.BSIZE:
+            if condition.compare == codes.EQ:
+                low = high = condition.a
+            elif condition.compare == codes.LT:
+                high = condition.a - 1
+            elif condition.compare == codes.LE:
+                high = condition.a
+            elif condition.compare == codes.BETWEEN:
+                high = condition.b - 1
+    if high is None:
+        return
+    del low
+    for condition in block.conditions:
+        if condition.op == codes.CONTENT and not condition.flags & codes.NEGATED and len(condition.text) > high:
+            raise Refused(f"at most {high} bytes, but a content has {len(condition.text)}: it never matches", "bsize")
+
+
+@lru_cache(maxsize=1024)
+def _way(buffer: int, way: int, apps: int) -> int:
+    """The directions in which a buffer is found in flows of these protocols."""
+    if buffer == codes.FILE_DATA and apps and apps == header.apps_of("smtp"):
+        return TO_SERVER
+    return way
+
+
+def _direct(draft: Draft) -> None:
+    """The direction that buffers and numbers imply."""
+    ways = [_way(block.buffer, block.word.way, draft.apps) for block in draft.blocks]
+    if draft.way:
+        ways.append(draft.way)
+    server = any(way == TO_SERVER for way in ways)
+    client = any(way == TO_CLIENT for way in ways)
+    if server and client:
+        named = {way: _NAMES[block.buffer] for block in draft.blocks if (way := block.word.way) != EITHER}
+        words = " and ".join(named.values())
+        raise Refused(f"the rule asks for what clients send and what servers send at once: {words}")
+    if server or client:
+        wanted = codes.TO_SERVER if server else codes.TO_CLIENT
+        said = draft.flags & _DIRECTIONS
+        if said and said != wanted:
+            name = next((_NAMES[block.buffer] for block in draft.blocks if block.word.way != EITHER), "a keyword")
+            raise Refused(
+                f"{name} is only sent to the {'server' if server else 'client'}; flow says the other direction"
+            )
+        draft.flags |= wanted
+
+
+def _transports(draft: Draft) -> None:
+    """A rule for ip whose keywords imply an application protocol is for what carries that protocol."""
+    if draft.apps and draft.protocols_any:
+        draft.protocols = header.transports_of(draft.apps)
+        draft.protocols_any = False
+
+
+def _payload(draft: Draft) -> None:
+    flags = draft.flags
+    headers = any(block.buffer in _PACKET_HEADERS for block in draft.blocks)
+    if headers:
+        flags |= codes.PACKET
+    state = draft.state or any(not block.word.flags & codes.OF_PACKET for block in draft.blocks)
+    if state:
+        flags |= codes.STATE | codes.NEEDS_FLOW
+    packet = flags & (codes.PACKET | codes.NO_STREAM)
+    if packet and flags & codes.ONLY_STREAM:
+        raise Refused("asks about single packets, but tcp-stream or flow:only_stream asks for the stream")
+    if packet and state:
+        raise Refused("mixes keywords of single packets (dsize, flags, ttl …) with buffers of the application layer")
+    payload = draft.payload
+    if payload is not None:
+        if packet:
+            flags |= codes.PAYLOAD_PACKET
+        elif flags & codes.ONLY_STREAM:
+            flags |= codes.PAYLOAD_STREAM
+        elif draft.protocols >> header.TCP & 1:
+            flags |= codes.PAYLOAD_STREAM
+            if any(
+                condition.op == codes.CONTENT and condition.flags & (codes.DEPTH | codes.OFFSET)
+                for condition in payload.conditions
+            ) or any(condition.op == codes.STREAM_SIZE for condition in draft.conditions):
+                flags |= codes.PAYLOAD_PACKET
+            if draft.protocols_any:
+                flags |= codes.PAYLOAD_PACKET
+        else:
+            flags |= codes.PAYLOAD_PACKET
+    if draft.apps:
+        flags |= codes.NEEDS_FLOW
+    draft.flags = flags
+
+
+def _kind(draft: Draft) -> None:
+    """Rules that are asked once per flow and direction: nothing but addresses, or the protocol alone."""
+    if draft.apps or draft.blocks or draft.state:
+        return
+    flags = draft.flags
+    conditions = draft.conditions + draft.after
+    settles = all(
+        condition.op in _PROTOCOL_ONLY_OPS or (condition.op == codes.FLOWBITS and condition.base == 2)
+        for condition in conditions
+    )
+    if not settles or flags & codes.PACKET_HEADER:
+        return
+    if any(condition.op == codes.APP_PROTOCOL for condition in conditions):
+        if not flags & (
+            codes.ESTABLISHED | codes.NOT_ESTABLISHED | codes.STATELESS | codes.ONLY_STREAM | codes.NO_STREAM
+        ):
+            draft.flags |= codes.PROTOCOL_ONLY
+    elif not draft.flow_seen and not flags & (codes.PACKET | codes.ONLY_STREAM | codes.NO_STREAM):
+        draft.flags |= codes.IP_ONLY
