@@ -10,7 +10,7 @@
 #define REEF_DEFRAG_DATAGRAMS_DEFAULT 65535u /* being put together at a time */
 #define REEF_DEFRAG_FRAGMENTS_DEFAULT 65535u /* held, of all of them */
 #define REEF_DEFRAG_DATAGRAM_FRAGMENTS_MAX 8192u /* of one: those of eight bytes each */
-#define REEF_DECODE_EVENTS_MAX 16     /* events kept of one packet; the first ones are the telling ones */
+#define REEF_DECODE_EVENTS_MAX 16       /* events kept of one packet; the first ones are the telling ones */
 
 /* Flows. */
 #define REEF_FLOWS_DEFAULT 131072u
