@@ -4,7 +4,9 @@
 
 #include "reef/protocol.h"
 
-#define PROTOCOLS(P)
+#define PROTOCOLS(P) \
+    P(dns) \
+    /* further ones in front of this line */
 
 #define DECLARE(name) extern const reef_protocol reef_protocol_##name;
 #define REFER(name) &reef_protocol_##name,

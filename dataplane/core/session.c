@@ -66,6 +66,23 @@ static bool is_logged(const reef_session *session, const reef_transaction *trans
     return (transaction->logged & 1 << REEF_LOG_WHOLE) != 0;
 }
 
+bool reef_transaction_due(const reef_session *session, const reef_transaction *transaction, unsigned which, bool ends)
+{
+    const reef_protocol *protocol = session->protocol;
+    if (protocol == NULL || protocol->event_type == NULL || (transaction->logged & 1 << which) != 0 ||
+        protocol->logs_each_way != (which != REEF_LOG_WHOLE))
+        return false;
+    if (ends || (session->flags & REEF_SESSION_CHANGING) != 0)
+        return true;
+    for (int d = 0; d < 2; d++) {
+        unsigned wanted = protocol->logged[d] != 0 ? protocol->logged[d] : protocol->complete[d];
+        bool asked = which == REEF_LOG_WHOLE || (which == REEF_LOG_TO_SERVER) == (d == REEF_TO_SERVER);
+        if (asked && transaction->progress[d] < wanted)
+            return false;
+    }
+    return true;
+}
+
 static void unlink_transaction(reef_session *session, reef_transaction *previous, reef_transaction *transaction)
 {
     if (previous == NULL)

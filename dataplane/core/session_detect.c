@@ -104,7 +104,7 @@ static const reef_protocol *ask(const reef_call *call, int direction, reef_view 
     const reef_session *session = call->session;
     const reef_protocol *other = session->seen[!direction];
     unsigned transport = call->flow->key.protocol;
-    reef_probe probe = {.bytes = bytes, .direction = direction, .end = end, .turned = turned};
+    reef_probe probe = {.bytes = bytes, .direction = direction, .stream = transport != REEF_PROTO_UDP, .end = end, .turned = turned};
     ports_of(call->flow, &probe);
     *more = *turned = false;
     if (other != NULL && other->probe != NULL && other->probe(&probe) == REEF_GUESS_YES)
@@ -123,6 +123,18 @@ static const reef_protocol *ask(const reef_call *call, int direction, reef_view 
         *more |= guess == REEF_GUESS_MORE && !end;
     }
     return NULL;
+}
+
+/* Of a conversation that may be the wrong way round: is it the other side's first bytes that these are? */
+static const reef_protocol *ask_both_ways(const reef_call *call, int direction, reef_view bytes, bool end, bool *more, bool *turned)
+{
+    bool unused;
+    const reef_protocol *protocol = ask(call, direction, bytes, end, more, turned);
+    if (protocol != NULL || !call->may_turn || call->session->protocol != NULL || call->flow->key.protocol == REEF_PROTO_UDP)
+        return protocol;
+    protocol = ask(call, !direction, bytes, end, &unused, turned);
+    *turned = protocol != NULL;
+    return protocol;
 }
 
 static void turn(reef_call *call)
@@ -272,7 +284,7 @@ static void detect_stream(reef_call *call, int direction, const reef_chunk *chun
     }
     if (bytes.length == 0)
         return;
-    const reef_protocol *protocol = ask(call, direction, bytes, chunk->end, &more, &turned);
+    const reef_protocol *protocol = ask_both_ways(call, direction, bytes, chunk->end, &more, &turned);
     if (protocol != NULL && turned && call->may_turn && session->protocol == NULL) {
         turn(call);
         direction = !direction;

@@ -13,6 +13,7 @@ typedef struct reef_probe {
     reef_view bytes;
     int direction; /* of the bytes, as the flow has it; picked up midstream it may be the wrong way round */
     uint16_t server_port, client_port;
+    bool stream;   /* of a stream: more may come */
     bool end;      /* no more will come */
     bool *turned;  /* set: these bytes tell that the flow's client is really the server */
 } reef_probe;
@@ -41,6 +42,7 @@ struct reef_protocol {
     bool takes_gaps;        /* goes on after missing bytes; the others stop there */
     uint8_t first;          /* ways (buffer.h) in which the conversation begins; 0: either */
     uint8_t complete[2];    /* progress at which a direction is complete */
+    uint8_t logged[2];      /* progress at which it is written down; 0: when it is complete */
     uint32_t state_size, transaction_size;
 
     /* NULL: never found by its bytes (ftp-data). Pure. Cheap: it is asked of every flow. */

@@ -114,6 +114,9 @@ void reef_session_bytes(reef_call *call, int direction, const reef_chunk *chunk)
 /* Names of the session's own events; NULL, -1: not known. */
 const char *reef_session_event_name(unsigned event);
 int reef_session_event(const char *name);
+/* Is it time to write this transaction down as `which` (reef_log of protocol.h: TO_SERVER, TO_CLIENT or WHOLE)? Once done, or
+ * when the protocol had nothing to say, the caller sets its bit in `logged`. `ends`: the flow does. */
+bool reef_transaction_due(const reef_session *session, const reef_transaction *transaction, unsigned which, bool ends);
 /* Transactions that are complete, inspected (told[] in both directions) and logged leave; `all` when the flow ends. */
 void reef_session_reap(reef_call *call, bool all);
 
