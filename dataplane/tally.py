@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
+from ipaddress import ip_address
 from typing import TypeVar
 
 import msgspec
@@ -226,6 +227,7 @@ class Tally:
         self._names: Counter[tuple[str, str]] = Counter()
         self._anomalies: Counter[str] = Counter()
         self._by_second: dict[str, Bar] = {}
+        self._spelled: dict[str, str] = {}
         self._flows = 0
         self._first = "9"
         self._last = ""
@@ -234,6 +236,7 @@ class Tally:
         """Whole lines of EVE JSON."""
         for line in self._decode(lines):
             self._events[line.event_type] += 1
+            line.src_ip, line.dest_ip = self._plain(line.src_ip), self._plain(line.dest_ip)
             if line.event_type not in ("engine", "stats"):
                 self._first = min(self._first, line.timestamp)
                 self._last = max(self._last, line.timestamp)
@@ -251,6 +254,15 @@ class Tally:
                 self._anomalies[line.anomaly.event or line.anomaly.type] += 1
             elif line.fileinfo is not None:
                 self._file(line, line.fileinfo)
+
+    def _plain(self, address: str) -> str:
+        """As people write it: EVE spells IPv6 out in full."""
+        if ":" not in address:
+            return address
+        found = self._spelled.get(address)
+        if found is None:
+            found = self._spelled[address] = str(ip_address(address))
+        return found
 
     def _host(self, address: str) -> Host:
         host = self._hosts.get(address)

@@ -56,6 +56,14 @@ class _Intervals:
         return self._names[address.version][at] if at >= 0 else ""
 
 
+def plain(address: str) -> str:
+    """An address as people write it: EVE spells IPv6 out in full. Anything else stays as it is."""
+    try:
+        return str(ipaddress.ip_address(address)) if ":" in address else address
+    except ValueError:
+        return address
+
+
 class Names:
     """Looks up what the running generation calls things; without a book everything stays as it is."""
 
@@ -74,6 +82,7 @@ class Names:
 
     def host(self, address: str) -> str:
         """`records(10.21.0.10)` for an address of an object or of the gateway itself, else the address."""
+        address = plain(address)
         name = GATEWAY if address in self._own else self._find(self._objects, address)
         return f"{name}({address})" if name else address
 
@@ -85,6 +94,7 @@ class Names:
 
     def zone_of_address(self, address: str) -> str:
         """The zone that the address belongs to, "gateway" for the gateway's own; "" where the policy does not say."""
+        address = plain(address)
         if address in self._own:
             return GATEWAY
         return self._find(self._networks, address) or self._elsewhere

@@ -154,6 +154,33 @@ void reef_json_bytes(reef_json *json, const char *key, const uint8_t *data, size
     put(json, '"');
 }
 
+void reef_json_base64(reef_json *json, const char *key, const uint8_t *data, size_t length)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    key_of(json, key);
+    put(json, '"');
+    for (; length > 0; data += 3, length -= length < 3 ? length : 3) {
+        uint32_t v = (uint32_t)data[0] << 16 | (length > 1 ? (uint32_t)data[1] << 8 : 0) | (length > 2 ? data[2] : 0);
+        char four[4] = {letters[v >> 18], letters[v >> 12 & 63], length > 1 ? letters[v >> 6 & 63] : '=',
+                        length > 2 ? letters[v & 63] : '='};
+        reef_json_raw(json, four, 4);
+    }
+    put(json, '"');
+}
+
+void reef_json_printable(reef_json *json, const char *key, const uint8_t *data, size_t length)
+{
+    key_of(json, key);
+    put(json, '"');
+    for (size_t i = 0; i < length; i++) {
+        char out[6];
+        unsigned used;
+        uint8_t c = data[i] == '\n' || data[i] == '\r' || (data[i] >= 0x20 && data[i] < 0x7f) ? data[i] : '.';
+        reef_json_raw(json, out, escape(&c, 1, out, &used));
+    }
+    put(json, '"');
+}
+
 void reef_json_text(reef_json *json, const char *key, const char *value)
 {
     reef_json_bytes(json, key, (const uint8_t *)value, strlen(value), SIZE_MAX);
@@ -191,7 +218,17 @@ size_t reef_address_text(unsigned version, const uint8_t *address, char *out)
 void reef_json_address(reef_json *json, const char *key, unsigned version, const uint8_t *address)
 {
     char text[INET6_ADDRSTRLEN];
-    size_t length = reef_address_text(version, address, text);
+    size_t length = 0;
+    if (version == 4) {
+        length = reef_address_text(version, address, text);
+    } else {
+        for (int i = 0; i < 16; i++) {
+            if (i > 0 && i % 2 == 0)
+                text[length++] = ':';
+            text[length++] = hex_digits[address[i] >> 4];
+            text[length++] = hex_digits[address[i] & 15];
+        }
+    }
     key_of(json, key);
     put(json, '"');
     reef_json_raw(json, text, length);

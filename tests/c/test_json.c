@@ -70,7 +70,7 @@ int main(void)
     CHECK_TEXT(time_text(4102444799999999999ull), "\"2099-12-31T23:59:59.999999+0000\"");
 
     CHECK_TEXT(address_text(4, "\0\x09\x63\xff"), "\"0.9.99.255\"");
-    CHECK_TEXT(address_text(6, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1"), "\"2001:db8::1\"");
+    CHECK_TEXT(address_text(6, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1"), "\"2001:0db8:0000:0000:0000:0000:0000:0001\"");
 
     /* In memory of every size: full or whole, and nothing beyond. */
     for (size_t size = 0; size < 64; size++) {

@@ -64,8 +64,8 @@ typedef struct reef_event {
     uint8_t other_address[16];     /* the destination on the other side of destination NAT; see `other` */
     uint16_t other_port;
     uint8_t other;                 /* reef_event_other */
+    uint16_t code;
     uint8_t kind;                  /* reef_event_kind */
-    uint8_t code;
     uint8_t version, protocol;
     uint8_t way, app, vlans;
     uint8_t icmp_type, icmp_code;

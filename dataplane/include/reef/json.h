@@ -26,6 +26,10 @@ void reef_json_text(reef_json *json, const char *key, const char *value); /* NUL
 /* Bytes from the network: at most `limit` bytes of output; control characters become \u00XX, what is
  * not UTF-8 becomes the text \xXX as Suricata writes it. */
 void reef_json_bytes(reef_json *json, const char *key, const uint8_t *data, size_t length, size_t limit);
+void reef_json_base64(reef_json *json, const char *key, const uint8_t *data, size_t length);
+/* Bytes as text for people: line ends stay, what is not printable ASCII becomes a dot. */
+void reef_json_printable(reef_json *json, const char *key, const uint8_t *data, size_t length);
+/* IPv6 in full, "2001:0db8:0000:…", as Suricata writes it: tools compare addresses as text. */
 void reef_json_address(reef_json *json, const char *key, unsigned version, const uint8_t *address);
 /* "2026-03-31T17:00:00.123456+0000" */
 void reef_json_time(reef_json *json, const char *key, uint64_t time_ns);
