@@ -12,6 +12,7 @@ typedef struct reef_matcher reef_matcher;
 typedef struct reef_match_options {
     bool act;           /* as if inline: drop and reject take effect on packet and flow */
     uint32_t alerts_max; /* of one packet: 15 */
+    const char *places; /* file in MaxMind's format for geoip, or NULL */
     uint64_t seed[2];
 } reef_match_options;
 
@@ -22,6 +23,7 @@ typedef struct reef_scene {
     reef_session *session;     /* NULL while there is none */
     int direction;             /* of the packet within the flow */
     bool ends;                 /* the flow ends */
+    bool streamed;             /* the payload went into the stream: rules of the stream see it there */
 } reef_scene;
 
 typedef struct reef_alert {
@@ -48,6 +50,8 @@ void reef_match_packet(reef_matcher *matcher);                    /* header and 
 void reef_match_transactions(reef_matcher *matcher);              /* both directions' transactions that changed */
 /* Actions ordered and applied (pass before drop before alert), thresholds asked; the alerts, borrowed until the next begin. */
 reef_verdict reef_match_finish(reef_matcher *matcher, const reef_alert **alerts, uint32_t *count);
+/* Before finish: was a packet like this one asked for by an alert before it (the keyword tag)? Counts it. */
+bool reef_match_tagged(reef_matcher *matcher);
 /* Can any rule still look at payload or stream of this flow and direction? */
 bool reef_match_wants_stream(const reef_matcher *matcher, const reef_flow *flow, int direction);
 

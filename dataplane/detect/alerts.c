@@ -1,0 +1,104 @@
+/* alerts: what matched in a packet, in order; thresholds asked, actions applied, the first ones told. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "match_internal.h"
+
+void alert_queue(reef_matcher *matcher, uint32_t rank, reef_transaction *transaction, bool state, bool stream)
+{
+    if (matcher->queued == matcher->room) {
+        uint32_t room = matcher->room > 0 ? 2 * matcher->room : 64;
+        queued *grown = realloc(matcher->queue, room * sizeof *grown);
+        if (grown == NULL) {
+            matcher->discarded++;
+            return;
+        }
+        matcher->queue = grown;
+        matcher->room = room;
+    }
+    matcher->queue[matcher->queued++] = (queued){
+        .alert = {.rule = matcher->rules->ranked[rank].rule, .transaction = transaction, .state = state, .stream = stream, .log = true},
+        .rank = rank,
+        .order = matcher->queued,
+        .direction = (uint8_t)matcher->direction,
+    };
+}
+
+static int compare_queued(const void *a, const void *b)
+{
+    const queued *x = a, *y = b;
+    if (x->rank != y->rank)
+        return x->rank < y->rank ? -1 : 1;
+    return x->order < y->order ? -1 : 1;
+}
+
+/* Does what the rule says hold for the flow, or for this packet alone? */
+static bool acts_on_flow(const detect_rule *rule, const reef_alert *alert)
+{
+    if (rule->kind == RULE_IP_ONLY || rule->kind == RULE_TRANSACTION || rule->detection_only || alert->state || alert->stream)
+        return true;
+    return rule->rule->apps != 0 && !rule->events;
+}
+
+static reef_verdict verdict_of(uint8_t action)
+{
+    switch (action) {
+    case REEF_ALERT: return REEF_VERDICT_ALLOW;
+    case REEF_PASS: return REEF_VERDICT_PASS;
+    case REEF_DROP: return REEF_VERDICT_DROP;
+    default: return REEF_VERDICT_REJECT;
+    }
+}
+
+static void apply(reef_matcher *matcher, const detect_rule *rule, const reef_alert *alert, reef_verdict *verdict)
+{
+    reef_verdict of_rule = verdict_of(rule->rule->action);
+    if (of_rule == REEF_VERDICT_ALLOW || (of_rule != REEF_VERDICT_PASS && !matcher->options.act))
+        return;
+    if (of_rule == REEF_VERDICT_PASS && *verdict != REEF_VERDICT_ALLOW)
+        return; /* a drop before it holds */
+    if (*verdict == REEF_VERDICT_ALLOW)
+        *verdict = of_rule;
+    if (matcher->state != NULL && acts_on_flow(rule, alert) && matcher->state->verdict == REEF_VERDICT_ALLOW)
+        matcher->state->verdict = of_rule == REEF_VERDICT_PASS ? REEF_VERDICT_PASS : REEF_VERDICT_DROP;
+}
+
+static void settle(reef_matcher *matcher, reef_verdict *verdict, uint32_t *told)
+{
+    for (uint32_t i = 0; i < matcher->queued; i++) {
+        queued *entry = &matcher->queue[i];
+        const detect_rule *rule = &matcher->rules->ranked[entry->rank];
+        matcher->turned = entry->direction != matcher->scene.direction;
+        threshold_answer answer = threshold_ask(matcher, rule);
+        if (answer != THRESHOLD_NO_MATCH)
+            apply(matcher, rule, &entry->alert, verdict);
+        if (answer == THRESHOLD_TELL)
+            rule_tags(matcher, rule);
+        bool pass = rule->rule->action == REEF_PASS && answer != THRESHOLD_NO_MATCH;
+        bool tell = answer == THRESHOLD_TELL && !(rule->rule->flags & REEF_RULE_NOALERT) && rule->rule->action != REEF_PASS;
+        if (tell && *told < matcher->options.alerts_max) {
+            bool stopped = matcher->options.act && (*verdict == REEF_VERDICT_DROP || *verdict == REEF_VERDICT_REJECT);
+            entry->alert.action = (uint8_t)(rule->rule->action != REEF_ALERT && stopped ? verdict_of(rule->rule->action) : REEF_VERDICT_ALLOW);
+            matcher->alerts[(*told)++] = entry->alert;
+        } else if (tell) {
+            matcher->discarded++;
+        }
+        if (pass)
+            break; /* nothing after it is told */
+    }
+    matcher->turned = false;
+}
+
+reef_verdict reef_match_finish(reef_matcher *matcher, const reef_alert **alerts, uint32_t *count)
+{
+    reef_verdict verdict = matcher->state != NULL ? (reef_verdict)matcher->state->verdict : REEF_VERDICT_ALLOW;
+    uint32_t told = 0;
+    if (matcher->queued > 1)
+        qsort(matcher->queue, matcher->queued, sizeof *matcher->queue, compare_queued);
+    if (matcher->queued > 0)
+        settle(matcher, &verdict, &told);
+    matcher->queued = 0;
+    *alerts = matcher->alerts;
+    *count = told;
+    return verdict;
+}

@@ -1,0 +1,221 @@
+/* What the files of detection share of a matcher. */
+#ifndef REEF_MATCH_INTERNAL_H
+#define REEF_MATCH_INTERNAL_H
+
+#include "reef/match.h"
+#include "place.h"
+#include "rules_internal.h"
+
+enum { VARIABLES_MAX = 64 };
+
+/* One buffer under inspection by one rule's block. */
+typedef struct inspection {
+    reef_matcher *matcher;
+    const detect_rule *rule;
+    reef_view bytes;
+    uint64_t start;      /* place of bytes[0] in the whole */
+    bool end;            /* the whole ends with them */
+    bool packet_payload; /* `replace` may act */
+    uint32_t at;         /* where the last match ended */
+    uint32_t search;     /* where the next search of an expression begins, 0: not yet */
+    uint32_t steps;
+} inspection;
+
+typedef enum inspect_result { INSPECT_GIVE_UP = -1, INSPECT_NO = 0, INSPECT_YES = 1 } inspect_result;
+
+/* inspect.c: do the conditions of a block hold in this buffer? */
+bool inspect_block(reef_matcher *matcher, const detect_rule *rule, const reef_block *block, const reef_buffer *buffer, bool packet_payload);
+
+/* bytes.c: numbers in buffers. Each says whether it holds; some move inspection->at. */
+bool bytes_test(inspection *at, const reef_condition *condition);
+bool bytes_jump(inspection *at, const reef_condition *condition);
+bool bytes_extract(inspection *at, const reef_condition *condition);
+bool bytes_math(inspection *at, const reef_condition *condition);
+bool number_compares(uint64_t value, unsigned compare, int64_t a, int64_t b);
+
+/* asn1_scan.c */
+bool asn1_holds(reef_view bytes, uint32_t at, const reef_condition *condition);
+
+/* base64_scan.c: how many bytes were decoded into `out`, at most `room`. Mode as of from_base64: 0 RFC 4648, 1 RFC 2045, 2 strict. */
+uint32_t base64_decode(reef_view bytes, uint8_t *out, uint32_t room, unsigned mode);
+
+/* transform.c: the bytes after a block's transforms; they live until the round ends. False: there is nothing to look at. */
+bool transform_apply(reef_matcher *matcher, const reef_transform *transform, unsigned transforms, reef_buffer *buffer);
+
+/* packet_tests.c: conditions of a block of kind NONE. */
+bool packet_condition(reef_matcher *matcher, const detect_rule *rule, const reef_condition *condition);
+/* The rule's header and flags against the packet. */
+bool header_holds(const reef_matcher *matcher, const detect_rule *rule);
+bool header_addresses_hold(const reef_matcher *matcher, const detect_rule *rule);
+bool packet_buffer(const reef_packet *packet, unsigned kind, reef_buffer *out);
+bool address_in_set(const reef_rules *rules, uint32_t set, unsigned version, const uint8_t *address);
+bool port_in_set(const reef_rules *rules, uint32_t set, uint16_t port);
+
+/* slots.c: names of the rule language's variables have numbers that outlive a reload. */
+typedef struct name_slots name_slots;
+int slots_new(name_slots **out);
+void slots_free(name_slots *slots);
+/* The number of a name of this kind; UINT32_MAX: no memory. */
+uint32_t slots_of(name_slots *slots, uint32_t kind, reef_view name);
+uint32_t slots_count(const name_slots *slots);
+
+/* flow_state.c: what is kept of a flow. */
+typedef struct flow_state {
+    uint64_t *bits;       /* flowbits by slot; the same words hold which flowints are known */
+    uint32_t bit_words;
+    uint32_t *number;     /* flowints by slot */
+    uint32_t numbers;
+    bool ip_only_done[2];
+    bool told;            /* the protocol was known when last looked */
+    bool told_now;        /* it became known with this packet */
+    uint8_t verdict;      /* REEF_VERDICT_DROP or REEF_VERDICT_PASS hold for the rest of the flow */
+    const struct port_group *group[2]; /* prefilter.h: of this flow's ports, by direction */
+    uint32_t group_generation;
+} flow_state;
+
+/* NULL: no memory for it. */
+flow_state *flow_state_of(reef_matcher *matcher, reef_flow *flow);
+void flow_state_free(reef_matcher *matcher, flow_state *state);
+bool flowbit_is_set(reef_matcher *matcher, uint32_t name);
+bool flow_condition(reef_matcher *matcher, const detect_rule *rule, const reef_condition *condition);
+/* flowbits and flowints that are changed when the rule has matched. */
+void flow_after(reef_matcher *matcher, const reef_condition *condition);
+/* match_transaction.c */
+bool transaction_condition(reef_matcher *matcher, const detect_rule *rule, const reef_condition *condition);
+
+/* host_state.c: bits and counts of addresses, with an expiry. */
+typedef struct host_table host_table;
+typedef struct host_key { uint8_t a[16], b[16]; uint32_t kind, number, c, d; } host_key;
+typedef struct host_entry {
+    host_key key;
+    uint64_t expires_ns;
+    uint64_t since_ns, hold_ns; /* thresholds */
+    uint64_t count;
+    uint32_t next, newer, older;
+    uint32_t hash;
+} host_entry;
+int host_table_new(uint32_t limit, const uint64_t seed[2], host_table **out);
+void host_table_free(host_table *table);
+/* NULL: not there. One that expired is gone. */
+host_entry *host_table_find(host_table *table, const host_key *key, uint64_t now_ns);
+/* NULL: no room for the memory. The oldest goes when the table is full. */
+host_entry *host_table_make(host_table *table, const host_key *key, uint64_t now_ns);
+void host_table_drop(host_table *table, host_entry *entry);
+uint32_t host_table_count(const host_table *table);
+
+/* host_bits.c */
+bool hostbits_condition(reef_matcher *matcher, const reef_condition *condition, bool act);
+
+/* threshold.c: is the alert told? `silent` alerts still act when the rule is a detection filter that holds. */
+typedef enum threshold_answer { THRESHOLD_TELL, THRESHOLD_SILENT, THRESHOLD_NO_MATCH } threshold_answer;
+threshold_answer threshold_ask(reef_matcher *matcher, const detect_rule *rule);
+
+/* tag.c */
+void rule_tags(reef_matcher *matcher, const detect_rule *rule);
+
+/* dataset.c */
+typedef struct datasets datasets;
+int datasets_new(const reef_rules *rules, const datasets *before, datasets **out);
+void datasets_free(datasets *sets);
+bool dataset_condition(datasets *sets, const reef_rules *rules, const reef_condition *condition, reef_view bytes);
+
+/* place.c: ISO 3166 country of an address from the file given by option. */
+
+bool geoip_condition(const reef_matcher *matcher, const reef_condition *condition);
+
+/* alerts.c */
+typedef struct queued {
+    reef_alert alert;
+    uint32_t rank, order;
+    uint8_t direction;
+} queued;
+
+/* candidates: ranks, each once */
+typedef struct rank_set {
+    uint32_t *rank;
+    uint32_t count;
+    uint64_t *bit;
+} rank_set;
+
+static inline void rank_set_add(rank_set *set, uint32_t rank)
+{
+    uint64_t bit = 1ull << (rank & 63);
+    if (set->bit[rank >> 6] & bit)
+        return;
+    set->bit[rank >> 6] |= bit;
+    set->rank[set->count++] = rank;
+}
+static inline void rank_set_clear(rank_set *set)
+{
+    for (uint32_t i = 0; i < set->count; i++)
+        set->bit[set->rank[i] >> 6] = 0;
+    set->count = 0;
+}
+void rank_set_sort(rank_set *set);
+
+typedef struct scratch_piece {
+    struct scratch_piece *next;
+    uint32_t size, used;
+} scratch_piece;
+
+struct reef_matcher {
+    reef_memory *memory;
+    const reef_rules *rules;
+    reef_match_options options;
+    uint32_t generation; /* of the rules: counts reloads */
+    name_slots *slots;
+    uint32_t *slot;      /* of the names of these rules */
+
+    reef_scene scene;
+    int direction;     /* of what is being inspected: not always the packet's */
+    bool turned;       /* it is the other one */
+    flow_state *state; /* of the scene's flow, NULL: not asked for yet */
+    bool over;         /* dropped or passed already: nothing is looked at */
+    bool packet_done;  /* reef_match_packet was called */
+    reef_transaction *transaction; /* under inspection */
+    int transaction_direction;
+
+    uint64_t variable[VARIABLES_MAX];
+    rank_set candidates, transaction_candidates;
+    rank_set payload_held; /* rules of transactions whose payload blocks held in this packet */
+    rank_set matched;      /* packet rules that matched in this packet */
+    struct expression_scratch *expression;
+    struct prefilter_scratch *prefilter;
+
+    queued *queue;
+    reef_alert *alerts;
+    uint32_t queued, room;
+    uint64_t discarded; /* alerts beyond the limit */
+
+    uint8_t *decoded;         /* base64 */
+    scratch_piece *piece;     /* what transforms made in this round */
+    struct transformed *made; /* of this round, so that each is made once */
+    uint32_t made_count;
+
+    datasets *sets;
+    host_table *bits, *counts, *tags;
+    place_file *places;
+    uint64_t *cost; /* nanoseconds by rank; NULL: not measured */
+    uint8_t *disabled; /* by rank */
+    uint64_t *scanned; /* bytes by prefilter, for the counters */
+};
+
+static inline uint64_t matcher_now(const reef_matcher *matcher)
+{
+    return matcher->scene.packet->time_ns;
+}
+
+/* alerts.c */
+void alert_queue(reef_matcher *matcher, uint32_t rank, reef_transaction *transaction, bool state, bool stream);
+
+/* match_packet.c: the blocks of a rule that look at packet and flow, not `after`; and what is done on a match. */
+bool rule_packet_blocks_hold(reef_matcher *matcher, const detect_rule *rule);
+void rule_after(reef_matcher *matcher, const detect_rule *rule);
+
+/* matcher.c: the direction that is inspected from now on */
+void match_turn(reef_matcher *matcher, int direction);
+/* memory of a round */
+void *round_get(reef_matcher *matcher, uint32_t size);
+void round_end(reef_matcher *matcher);
+
+#endif

@@ -1,0 +1,211 @@
+/* matcher: one worker's detection: what it keeps, and the order of a packet. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "match_internal.h"
+#include "reef/status.h"
+
+static int set_new(rank_set *set, uint32_t rules)
+{
+    set->rank = calloc(rules + 1u, sizeof *set->rank);
+    set->bit = calloc(rules / 64u + 1u, sizeof *set->bit);
+    set->count = 0;
+    return set->rank == NULL || set->bit == NULL ? REEF_NOMEM : REEF_OK;
+}
+
+static void set_free(rank_set *set)
+{
+    free(set->rank);
+    free(set->bit);
+    *set = (rank_set){0};
+}
+
+static int compare_ranks(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+void rank_set_sort(rank_set *set)
+{
+    if (set->count <= 24) {
+        for (uint32_t i = 1; i < set->count; i++) {
+            uint32_t rank = set->rank[i], k = i;
+            for (; k > 0 && set->rank[k - 1] > rank; k--)
+                set->rank[k] = set->rank[k - 1];
+            set->rank[k] = rank;
+        }
+        return;
+    }
+    qsort(set->rank, set->count, sizeof *set->rank, compare_ranks);
+}
+
+static void leave_rules(reef_matcher *matcher)
+{
+    set_free(&matcher->candidates);
+    set_free(&matcher->transaction_candidates);
+    set_free(&matcher->payload_held);
+    set_free(&matcher->matched);
+    free(matcher->slot);
+    free(matcher->disabled);
+    matcher->slot = NULL;
+    matcher->disabled = NULL;
+}
+
+static int take_rules(reef_matcher *matcher, const reef_rules *rules)
+{
+    uint32_t count = rules->header->rules, names = rules->header->names;
+    datasets *sets = NULL;
+    int status = datasets_new(rules, matcher->sets, &sets);
+    if (status != REEF_OK)
+        return status;
+    uint32_t *slot = calloc(names + 1u, sizeof *slot);
+    uint8_t *disabled = calloc(count + 1u, 1);
+    status = slot == NULL || disabled == NULL ? REEF_NOMEM : REEF_OK;
+    for (uint32_t i = 0; i < names && status == REEF_OK; i++) {
+        slot[i] = slots_of(matcher->slots, rules->name[i].kind, rules_text(rules, rules->name[i].name));
+        if (slot[i] == UINT32_MAX)
+            status = REEF_NOMEM;
+    }
+    rank_set fresh[4] = {{0}};
+    for (unsigned i = 0; i < 4 && status == REEF_OK; i++)
+        status = set_new(&fresh[i], count);
+    if (status != REEF_OK) {
+        for (unsigned i = 0; i < 4; i++)
+            set_free(&fresh[i]);
+        datasets_free(sets);
+        free(slot);
+        free(disabled);
+        return status;
+    }
+    leave_rules(matcher);
+    datasets_free(matcher->sets);
+    matcher->sets = sets;
+    matcher->slot = slot;
+    matcher->disabled = disabled;
+    matcher->candidates = fresh[0];
+    matcher->transaction_candidates = fresh[1];
+    matcher->payload_held = fresh[2];
+    matcher->matched = fresh[3];
+    matcher->rules = rules;
+    matcher->generation++;
+    matcher->queued = 0;
+    return REEF_OK;
+}
+
+int reef_matcher_new(reef_memory *memory, const reef_rules *rules, const reef_match_options *options, reef_matcher **out)
+{
+    reef_matcher *matcher = calloc(1, sizeof *matcher);
+    *out = NULL;
+    if (matcher == NULL)
+        return REEF_NOMEM;
+    matcher->memory = memory;
+    matcher->options = *options;
+    if (matcher->options.alerts_max == 0)
+        matcher->options.alerts_max = REEF_ALERTS_MAX;
+    matcher->decoded = malloc(REEF_DECODED_MAX);
+    matcher->alerts = calloc(matcher->options.alerts_max, sizeof *matcher->alerts);
+    int status = matcher->decoded == NULL || matcher->alerts == NULL ? REEF_NOMEM : REEF_OK;
+    if (status == REEF_OK)
+        status = slots_new(&matcher->slots);
+    if (status == REEF_OK)
+        status = expression_scratch_new(&matcher->expression);
+    if (status == REEF_OK)
+        status = host_table_new(REEF_HOST_ENTRIES_MAX, options->seed, &matcher->bits);
+    if (status == REEF_OK)
+        status = host_table_new(REEF_HOST_ENTRIES_MAX, options->seed, &matcher->counts);
+    if (status == REEF_OK)
+        status = host_table_new(REEF_HOST_ENTRIES_MAX, options->seed, &matcher->tags);
+    if (status == REEF_OK)
+        status = take_rules(matcher, rules);
+    if (status != REEF_OK) {
+        reef_matcher_free(matcher);
+        return status;
+    }
+    *out = matcher;
+    return REEF_OK;
+}
+
+void reef_matcher_free(reef_matcher *matcher)
+{
+    if (matcher == NULL)
+        return;
+    leave_rules(matcher);
+    round_end(matcher);
+    datasets_free(matcher->sets);
+    host_table_free(matcher->bits);
+    host_table_free(matcher->counts);
+    host_table_free(matcher->tags);
+    places_free(matcher->places);
+    expression_scratch_free(matcher->expression);
+    slots_free(matcher->slots);
+    free(matcher->decoded);
+    free(matcher->alerts);
+    free(matcher->queue);
+    free(matcher);
+}
+
+int reef_matcher_rules(reef_matcher *matcher, const reef_rules *rules)
+{
+    return take_rules(matcher, rules);
+}
+
+/* --- memory of a round ------------------------------------------------------------------------------- */
+
+enum { PIECE_BYTES = 16384 };
+
+void *round_get(reef_matcher *matcher, uint32_t size)
+{
+    uint32_t wanted = (size + 15) & ~15u;
+    scratch_piece *piece = matcher->piece;
+    if (size > REEF_FRAME_MAX * 8)
+        return NULL;
+    if (piece == NULL || piece->size - piece->used < wanted) {
+        uint32_t room = wanted > PIECE_BYTES ? wanted : PIECE_BYTES;
+        piece = reef_memory_get_raw(matcher->memory, sizeof *piece + room);
+        if (piece == NULL)
+            return NULL;
+        *piece = (scratch_piece){.next = matcher->piece, .size = room};
+        matcher->piece = piece;
+    }
+    void *data = (uint8_t *)(piece + 1) + piece->used;
+    piece->used += wanted;
+    return data;
+}
+
+void round_end(reef_matcher *matcher)
+{
+    for (scratch_piece *next, *piece = matcher->piece; piece != NULL; piece = next) {
+        next = piece->next;
+        reef_memory_give(matcher->memory, piece, sizeof *piece + piece->size);
+    }
+    matcher->piece = NULL;
+}
+
+/* --- a packet ---------------------------------------------------------------------------------------- */
+
+void match_turn(reef_matcher *matcher, int direction)
+{
+    matcher->direction = direction;
+    matcher->turned = direction != matcher->scene.direction;
+}
+
+void reef_match_begin(reef_matcher *matcher, const reef_scene *scene)
+{
+    matcher->scene = *scene;
+    matcher->state = scene->flow != NULL ? flow_state_of(matcher, scene->flow) : NULL;
+    matcher->over = matcher->state != NULL && matcher->state->verdict != REEF_VERDICT_ALLOW;
+    matcher->queued = 0;
+    matcher->transaction = NULL;
+    rank_set_clear(&matcher->matched);
+    rank_set_clear(&matcher->payload_held);
+    match_turn(matcher, scene->direction);
+}
+
+void reef_match_free_flow(reef_matcher *matcher, reef_flow *flow)
+{
+    if (flow->match == NULL)
+        return;
+    flow_state_free(matcher, flow->match);
+    flow->match = NULL;
+}
