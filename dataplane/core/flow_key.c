@@ -99,3 +99,14 @@ void reef_flow_last_packet(const reef_flow *flow, int direction, reef_packet *pa
     memcpy(packet->source, low_sends ? key->low : key->high, 16);
     memcpy(packet->destination, low_sends ? key->high : key->low, 16);
 }
+
+void reef_flow_turn(reef_flow *flow)
+{
+    uint64_t bytes = flow->bytes[0];
+    uint32_t packets = flow->packets[0];
+    uint8_t flags = flow->tcp_flags[0];
+    flow->client_is_high = !flow->client_is_high;
+    flow->bytes[0] = flow->bytes[1], flow->bytes[1] = bytes;
+    flow->packets[0] = flow->packets[1], flow->packets[1] = packets;
+    flow->tcp_flags[0] = flow->tcp_flags[1], flow->tcp_flags[1] = flags;
+}

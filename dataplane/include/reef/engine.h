@@ -7,6 +7,7 @@
 #ifndef REEF_ENGINE_H
 #define REEF_ENGINE_H
 
+#include "reef/defrag.h"
 #include "reef/event.h"
 #include "reef/flow.h"
 #include "reef/match.h"
@@ -32,7 +33,10 @@ typedef struct reef_options {
     bool checksums;        /* verified: what has a bad one is not looked at as stream */
     uint64_t memory;       /* bytes that inspection may keep of conversations, besides the flow table */
     reef_tcp_options tcp;
+    reef_defrag_options defrag;
     reef_match_options match;
+    unsigned alerts_with;  /* REEF_ALERT_WITH_... (eve_alert.h) */
+    reef_filestore *store; /* where files go that are kept; NULL: nowhere. Borrowed */
     reef_file_wants files; /* what is wanted of files, whatever the rules say */
     const reef_rules *rules; /* NULL: none; must outlive the worker, or its next rules */
 } reef_options;

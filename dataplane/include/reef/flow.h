@@ -143,6 +143,9 @@ void reef_flow_last_packet(const reef_flow *flow, int direction, reef_packet *pa
 /* A later stage has changed flow->state (tcp.h): another timeout holds from now on. */
 void reef_flows_settle(reef_flows *flows, reef_flow *flow);
 
+/* The flow was the wrong way round: who was taken for the client is the server. */
+void reef_flow_turn(reef_flow *flow);
+
 /* Give a flow's place back. */
 void reef_flows_release(reef_flows *flows, reef_flow *flow, bool evicted);
 

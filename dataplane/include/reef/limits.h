@@ -40,6 +40,7 @@
 /* Inspection. */
 #define REEF_MEMORY_DEFAULT (256ull << 20) /* bytes one worker keeps of conversations */
 #define REEF_EXPECTATIONS_MAX 4096u
+#define REEF_ALERTS_DEFAULT 15u       /* of one packet: Suricata's packet-alert-max */
 
 /* Sessions. */
 #define REEF_SESSION_HELD_MAX 16384u     /* first bytes of a direction held until its protocol is known */

@@ -22,6 +22,7 @@ struct reef_transaction {
     uint8_t progress[2];          /* by direction; the protocol's own scale, never falls */
     uint8_t window[2];            /* by direction: counted up whenever a body has a new window to look at */
     uint8_t events;               /* how many of event[] are set */
+    uint8_t events_told;          /* how many of them were written down as anomalies */
     uint8_t logged;               /* bits 1 << which (reef_log) that were written */
     bool told[2];                 /* detection of this direction is complete */
     bool updated[2];              /* something changed since detection looked */
