@@ -6,6 +6,7 @@
 
 #define PROTOCOLS(P) \
     P(dns) \
+    P(smtp) \
     /* further ones in front of this line */
 
 #define DECLARE(name) extern const reef_protocol reef_protocol_##name;
