@@ -1,7 +1,7 @@
 """Rule sets: texts in Suricata's rule language compiled to one image for the engine.
 
-`compile_rules` is pure: texts and variables in, the image and every problem out. What a rule names beside itself (lists of
-digests, datasets) is asked of `read`.
+`compile_rules` is pure: texts and variables in, the image and every problem out. What a rule names beside itself
+(lists of digests, datasets) is asked of `read`.
 """
 
 from __future__ import annotations
@@ -206,8 +206,8 @@ def compile_rules(
 ) -> RuleSet:
     """Compile rule texts. Never raises for what stands in them: every problem is in the result.
 
-    `variables` without the $, as Suricata's address-groups and port-groups; `read(rule file, name)` gives the bytes of a
-    file that a rule names; `engine` is the digest of the engine's tables.
+    `variables` without the $, as Suricata's address-groups and port-groups; `read(rule file, name)` gives the bytes
+    of a file that a rule names; `engine` is the digest of the engine's tables.
     """
     compiler = _Compiler(variables, classes, Support(read))
     for source in sources:

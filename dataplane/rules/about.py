@@ -16,7 +16,7 @@ _MESSAGE_ESCAPE = re.compile(r'\\([;:"\\])')
 
 
 class Classes(NamedTuple):
-    """classification.config: words for people and the priority, by name; and reference.config: the prefix, by kind."""
+    """classification.config: words and priority by name; and reference.config: the prefix by kind."""
 
     classes: Mapping[str, tuple[str, int]]
     references: Mapping[str, str]
@@ -101,14 +101,12 @@ def metadata(draft: Draft, value: str) -> None:
 
 
 def target(draft: Draft, value: str) -> None:
-    if draft.flags & (codes.TARGET_SOURCE | codes.TARGET_DESTINATION):
-        raise Refused("is said twice")
-    if value == "src_ip":
-        draft.flags |= codes.TARGET_SOURCE
-    elif value == "dest_ip":
-        draft.flags |= codes.TARGET_DESTINATION
-    else:
+    flag = {"src_ip": codes.TARGET_SOURCE, "dest_ip": codes.TARGET_DESTINATION}.get(value)
+    if flag is None:
         raise Refused(f"must be src_ip or dest_ip, not {value!r}")
+    if draft.flags & (codes.TARGET_SOURCE | codes.TARGET_DESTINATION) & ~flag:
+        raise Refused("src_ip and dest_ip are both said to be the target")
+    draft.flags |= flag
 
 
 def noalert(draft: Draft, value: str) -> None:

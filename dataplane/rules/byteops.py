@@ -1,4 +1,4 @@
-"""Keywords that read numbers from the bytes: byte_test, byte_jump, byte_extract, byte_math, isdataat, base64, asn1."""
+"""Keywords that read numbers from the bytes: byte_test, byte_jump, byte_extract, byte_math and their like."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TESTS = {
 class _Reading:
     """What the four keywords say alike of how a number is read."""
 
-    __slots__ = ("base", "bitmask", "flags", "multiplier", "post", "align")
+    __slots__ = ("align", "base", "bitmask", "flags", "multiplier", "post")
 
     def __init__(self) -> None:
         self.flags = 0
@@ -82,8 +82,8 @@ def _options(draft: Draft, words: list[str], extra: frozenset[str]) -> _Reading:
         raise Refused("hex, dec and oct need string: the digits of a text")
     if endian > 1:
         raise Refused("the byte order is said twice")
-    if reading.flags & codes.STRING and endian:
-        raise Refused("a string of digits has no byte order")
+    if reading.flags & codes.STRING:
+        reading.flags &= ~codes.LITTLE  # digits have no byte order, whatever is said
     if reading.flags & codes.DCE:
         if endian or reading.flags & codes.STRING:
             raise Refused(
@@ -108,8 +108,9 @@ def _bytes(draft: Draft, text: str, reading: _Reading, variable: bool) -> tuple[
     )
     if is_variable:
         return count, True
-    limit = _STRING_MAX[reading.base] if reading.flags & codes.STRING else 8
-    if not 1 <= count <= limit:
+    string = reading.flags & codes.STRING
+    limit = _STRING_MAX[reading.base] if string else 8
+    if count > limit or (count == 0 and not string):  # 0 digits: as many as there are
         raise Refused(f"1 to {limit} bytes can be read, not {count}")
     return count, False
 
@@ -251,10 +252,10 @@ def isdataat(draft: Draft, value: str) -> None:
     count, variable = draft.number(words[0], 0, 65535, "the number of bytes")
     block = draft.block()
     last = block.conditions[-1] if block.conditions else None
-    if count == 1 and flags == codes.NEGATED | codes.RELATIVE and not variable and last is not None:
-        if last.op == codes.CONTENT and not last.flags & codes.NEGATED:
-            last.flags |= codes.ENDSWITH
-            return
+    ends = count == 1 and flags == codes.NEGATED | codes.RELATIVE and not variable
+    if ends and last is not None and last.op == codes.CONTENT and not last.flags & codes.NEGATED:
+        last.flags |= codes.ENDSWITH
+        return
     if variable:
         flags |= codes.A_VARIABLE
     block.conditions.append(Condition(codes.ISDATAAT, count, flags=flags))

@@ -96,7 +96,10 @@ class HashList(NamedTuple):
     number: int
     width: int
     digests: bytes
-    count: int
+
+    @property
+    def rows(self) -> int:
+        return len(self.digests) // self.width
 
 
 _PACKET_WORD = BUFFERS["payload"]
@@ -182,11 +185,11 @@ class Draft:
 
     def _transformed(self, active: Block) -> Block:
         """The block of the active buffer behind the transforms that were named."""
-        transforms = active.transforms + tuple(self.pending)
+        transforms = tuple(self.pending)
         self.pending = []
-        found = self._place(active.buffer, active.word, transforms)
         if not active.conditions and active in self.blocks:
             self.blocks.remove(active)
+        found = self._place(active.buffer, active.word, transforms)
         self.active = found
         return found
 
@@ -203,6 +206,8 @@ class Draft:
     def enter(self, word: Word) -> None:
         """A sticky buffer."""
         self.leave()
+        if self.blocks and self.blocks[-1].buffer == codes.BASE64_DATA:
+            raise Refused("no other buffer can follow base64_data")
         self.active = self._place(word.number, word, ())
         self.entered = True
 
@@ -210,8 +215,6 @@ class Draft:
         """The sticky buffer ends: pkt_data, another one, or the end of the rule."""
         active = self.active
         if active is not None:
-            if active.buffer == codes.BASE64_DATA and active.conditions:
-                raise Refused("no other buffer can follow base64_data", "base64_data")
             if self.pending:
                 raise Refused("no match follows the transform: look for something in it, or leave it out")
             if self.entered:

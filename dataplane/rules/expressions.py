@@ -22,7 +22,7 @@ _OPTIONS = {
 
 _BUFFERS = {
     "U": "http.uri", "I": "http.uri.raw", "H": "http.header", "D": "http.header.raw", "M": "http.method",
-    "C": "http.cookie", "P": "http.request_body", "Q": "http.response_body", "V": "http.user_agent",
+    "C": "http.cookie", "P": "http.request_body", "Q": "file.data", "V": "http.user_agent",
     "W": "http.host", "Z": "http.host.raw", "Y": "http.stat_msg", "S": "http.stat_code",
 }  # fmt: skip
 

@@ -60,13 +60,14 @@ def _flow_flags(value: str) -> int:
 _BITS = {"isset": 0, "isnotset": 1, "set": 2, "unset": 3, "toggle": 4}
 
 
-def _named(draft: Draft, kind: int, op: int, command: str, names: str, **operands: int) -> None:
+def _named(draft: Draft, kind: int, op: int, command: str, names: str, b: int = 0, c: int = 0) -> None:
     """A condition on names, or an action on one when the rule matched."""
     base = _BITS[command]
     numbers = [draft.support.name(kind, name.strip()) for name in names.split("|")]
     if any(not name.strip() for name in names.split("|")):
         raise Refused("a name is missing")
-    condition = Condition(op, numbers[0], base=base, **operands)
+    condition = Condition(op, numbers[0], base=base)
+    condition.b, condition.c = b, c
     if len(numbers) > 1:
         if base > 1:
             raise Refused(f"{command} takes one name; isset and isnotset take several with | between them")
@@ -214,8 +215,6 @@ def _rate(draft: Draft, value: str, words: set[str]) -> tuple[dict[str, str], in
 def threshold(draft: Draft, value: str) -> None:
     if draft.detection_filter:
         raise Refused("cannot stand with detection_filter")
-    if draft.threshold:
-        raise Refused("a rule has one threshold")
     draft.threshold = True
     given, count, seconds, track = _rate(draft, value, {"type", "track", "count", "seconds"})
     kind = _TYPES.get(given["type"])

@@ -169,7 +169,7 @@ class Image:
             for name, dataset in support.datasets.items()
         ]  # fmt: skip
         lists = [
-            HASH_LIST.pack(hashes.width, hashes.count, *put(hashes.digests)) for hashes in support.hash_lists.values()
+            HASH_LIST.pack(hashes.width, hashes.rows, *put(hashes.digests)) for hashes in support.hash_lists.values()
         ]
         texts = self._texts.bytes()
         tables = [

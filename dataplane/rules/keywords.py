@@ -1,11 +1,11 @@
-"""Every keyword of the language, one line each: what reads it, what its value is like, what docs/rules.md says of it."""
+"""Every keyword of the language, one line each: what reads it, how its value is, what docs/rules.md says."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ctypes_ext.ruleset import BUFFERS, TRANSFORMS, VALUES
+from ctypes_ext.ruleset import BUFFERS, TRANSFORMS
 from dataplane.rules import about, byteops, contents, expressions, flows, packets, transactions
 from dataplane.rules.draft import Draft
 from dataplane.rules.problem import Refused

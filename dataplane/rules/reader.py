@@ -43,7 +43,7 @@ def lines(text: str) -> Iterator[Line]:
             if not raw or raw.isspace() or raw.lstrip()[0] == "#":
                 continue
             first = number
-        if raw.endswith("\\") or raw.endswith("\\\r"):
+        if raw.endswith(("\\", "\\\r")):
             pending += raw.rstrip("\r")[:-1].rstrip()
             continue
         yield Line(first, (pending + raw).strip())
@@ -73,7 +73,8 @@ def written(text: str) -> Written:
     body = text[opening + 1 :].rstrip()
     if not body.endswith(")"):
         raise Refused("the closing bracket of the options is missing")
-    return Written(*header, _options(body[:-1]))  # type: ignore[arg-type]  # seven texts and the options
+    action, protocol, source, source_port, direction, destination, port = header
+    return Written(action, protocol, source, source_port, direction, destination, port, _options(body[:-1]))
 
 
 def _header(text: str) -> list[str]:

@@ -38,9 +38,13 @@ def implied(draft: Draft, name: str) -> None:
         draft.require(protocol)
 
 
+# A body of HTTP is looked at as a file, decompressed.
+_SAME = {"http.response_body": "file.data"}
+
+
 def sticky(name: str) -> Keyword:
     """A buffer that what follows looks into."""
-    word = BUFFERS[name]
+    word = BUFFERS[_SAME.get(name, name)]
 
     def keyword(draft: Draft, value: str) -> None:
         implied(draft, name)
@@ -51,7 +55,7 @@ def sticky(name: str) -> Keyword:
 
 def modifier(name: str) -> Keyword:
     """The old form: the content before belongs to this buffer."""
-    word = BUFFERS[name]
+    word = BUFFERS[_SAME.get(name, name)]
 
     def keyword(draft: Draft, value: str) -> None:
         implied(draft, name)
@@ -209,14 +213,7 @@ def transform(name: str) -> Keyword:
 def _transform(draft: Draft, row: Transform) -> None:
     if draft.active is None:
         raise Refused("a transform needs a sticky buffer before it")
-    if draft.active.conditions and not draft.pending and not _fresh(draft):
-        raise Refused("a transform stands between the sticky buffer and its first match")
     draft.pending.append(row)
-
-
-def _fresh(draft: Draft) -> bool:
-    """The buffer was named again just now: nothing of it was looked at since."""
-    return draft.entered
 
 
 def xor(draft: Draft, value: str) -> None:
