@@ -151,8 +151,10 @@ static bool keep(tcp_step *s, uint32_t sequence)
     }
     *piece = (tcp_piece){.sequence = sequence, .length = s->length, .size = size};
     memcpy(piece->data, s->packet->payload, s->length);
-    if (side->last != NULL && seq_lt(sequence, piece_end(side->last)))
+    if (side->pieces != NULL && seq_lt(sequence, side->right))
         settle_overlaps(s, piece);
+    if (side->pieces == NULL || seq_gt(piece_end(piece), side->right))
+        side->right = piece_end(piece);
     link_piece(side, piece);
     return true;
 }

@@ -28,6 +28,7 @@ typedef struct tcp_side {
     uint32_t stamp_second;
     uint64_t offset;     /* bytes before base */
     tcp_piece *pieces, *last;
+    uint32_t right;      /* highest end of the pieces */
     uint8_t *raw;        /* what stream rules have not seen yet, behind the tail of what they saw */
     uint64_t raw_at;     /* offset of raw[0] */
     uint32_t raw_length, raw_fresh, raw_capacity;
