@@ -257,7 +257,10 @@ static uint32_t put_together(reef_defrag *defrag, datagram *d)
     if (size > (d->key.version == 4 ? (uint32_t)IPV4_MAX : (uint32_t)DECODE_IPV6_HEADER + PAYLOAD_MAX))
         return 0;
     if (size > defrag->whole_size) {
-        uint8_t *whole = reef_memory_resize(defrag->memory, defrag->whole, defrag->whole_size, size);
+        uint8_t *whole;
+        do
+            whole = reef_memory_resize(defrag->memory, defrag->whole, defrag->whole_size, size);
+        while (whole == NULL && push_out(defrag, d));
         if (whole == NULL)
             return 0;
         defrag->whole = whole;
@@ -303,11 +306,12 @@ static bool add(reef_defrag *defrag, datagram *d, reef_packet *fragment, const p
         said(fragment, REEF_EV_IPV4_FRAG_OVERLAP, REEF_EV_IPV6_FRAG_OVERLAP);
     if (fit == DEFRAG_DROP || trimmed >= at->length)
         return false;
-    if (make_room(defrag, d)) {
-        bool first = at->offset == 0 && trimmed == 0;
+    bool first = at->offset == 0 && trimmed == 0, more = make_room(defrag, d);
+    while (more && !added) {
         added = (!first || keep_header(defrag, d, fragment)) &&
                 defrag_pieces_add(&d->pieces, defrag->memory, at->offset + trimmed, fragment->transport + trimmed,
                                   at->length - trimmed);
+        more = added || push_out(defrag, d);
     }
     if (!added) {
         defrag->counters.refused++;

@@ -41,15 +41,41 @@ def packets() -> dict[str, tuple[int, Packet]]:
         IP(src="10.0.0.1"),
         IPv6(dst="2001:db8::1"),
     )
+    gre = IP(src="10.0.0.1", proto=47)
     return {
         "tcp": (ETHERNET, ether / ip / TCP(options=[("MSS", 1460), ("SAckOK", b""), ("WScale", 7)])),
         "qinq": (ETHERNET, ether / Dot1Q(vlan=5) / Dot1Q(vlan=6) / ip / UDP() / QUESTION),
         "icmp": (RAW, ip / ICMP(id=7)),
         "fragment": (RAW, IP(flags="MF", frag=3) / UDP()),
         "gre": (RAW, ip / GRE()),
+        "gre_ip": (RAW, ip / GRE() / ip / UDP() / QUESTION),
+        "pptp": (RAW, gre / Raw(b"\x20\x01\x88\x0b\0\x10\0\1\xff\3\0\x21" + bytes(ip / UDP()))),
+        "erspan": (RAW, gre / Raw(b"\x10\0\x88\xbe\0\0\0\1\x10\5" + bytes(6) + bytes(ether / ip / UDP()))),
+        "ipip": (RAW, ip / ip / ip6 / ip / UDP()),
+        "vxlan": (RAW, ip / UDP(sport=1, dport=4789) / Raw(b"\x08" + bytes(7) + bytes(ether / ip / ICMP()))),
+        "geneve": (RAW, ip / UDP(dport=6081) / Raw(b"\1\0\x65\x58" + bytes(8) + bytes(ether / ip6 / UDP()))),
+        "teredo": (RAW, ip / UDP(dport=3544) / Raw(bytes(8) + bytes(ip6 / ICMPv6EchoRequest()))),
+        "mpls": (ETHERNET, Ether(type=0x8847) / Raw(b"\0\1\0\xff\0\2\1\xff" + bytes(ip / UDP()))),
+        "pppoe": (ETHERNET, Ether(type=0x8864) / Raw(b"\x11\0\0\1\0\x1e\0\x21" + bytes(ip / UDP()))),
+        "nsh": (ETHERNET, Ether(type=0x894F) / Raw(b"\0\2\2\3\0\0\1\1" + bytes(ether / ip / UDP()))),
+        "vntag": (ETHERNET, Ether(type=0x8926) / Raw(b"\0\0\0\0\x08\0" + bytes(ip / UDP()))),
+        "options4": (RAW, Raw(b"\x47" + bytes(IP(len=36, proto=17))[1:] + b"\x94\4\0\0\x83\3\4\0" + bytes(UDP()))),
         "options6": (RAW, ip6 / IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / ICMPv6EchoRequest()),
         "fragment6": (RAW, ip6 / IPv6ExtHdrFragment(offset=5) / UDP()),
     }
+
+
+def fragments() -> bytes:
+    """A policy, then a datagram in four fragments of which two overlap, each behind its length."""
+    udp = bytes(UDP(sport=1, dport=2) / Raw(bytes(range(56))))
+    out = b"\x70"
+    for offset, end in ((0, 16), (8, 32), (48, 64), (24, 48)):
+        for packet in (
+            IP(id=7, proto=17, flags="MF" if end < 64 else 0, frag=offset // 8) / Raw(udp[offset:end]),
+            IPv6() / IPv6ExtHdrFragment(nh=17, id=7, m=end < 64, offset=offset // 8) / Raw(udp[offset:end]),
+        ):
+            out += bytes([len(packet)]) + bytes(packet)
+    return out
 
 
 def conversation() -> list[Packet]:
@@ -157,6 +183,7 @@ def write(target: str, name: str, data: bytes) -> None:
 def main() -> None:
     for name, (link, packet) in packets().items():
         write("decode", name, struct.pack("!H", link) + bytes(packet))
+    write("defrag", "overlap", fragments())
     write("dns", "question", b"\x02" + bytes(QUESTION))
     write("dns", "answer", b"\x03" + bytes(ANSWER))
     write("tls", "hello", b"\0" + client_hello())
