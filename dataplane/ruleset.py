@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from dataplane.rules import about, header, reader
+from dataplane.rules import about, header, reader, requires
 from dataplane.rules.addresses import Header
 from dataplane.rules.draft import Draft, Support
 from dataplane.rules.image import Image
@@ -49,6 +49,7 @@ VARIABLES: Mapping[str, str] = {
     "TEREDO_PORTS": "3544",
 }
 
+_NAMES = frozenset(KEYWORDS)
 NO_CLASSES = about.Classes({}, {})
 
 
@@ -117,6 +118,8 @@ class _Compiler:
 
     def _rule(self, file: str, line: reader.Line) -> _Kept:
         written = reader.written(line.text)
+        if "requires" in line.text:
+            self._required(written.options)
         action = header.action(written.action)
         protocol = header.protocol(written.protocol)
         draft = Draft(self.support, file)
@@ -138,6 +141,12 @@ class _Compiler:
             put.ports(destination_port),
         )
         return _Kept(draft, action, sets, file, line.number, line.text)
+
+    def _required(self, options: list[tuple[str, str | None]]) -> None:
+        """Is the rule for this engine? Asked before anything else: what it holds may not be known here."""
+        for name, value in options:
+            if name == "requires" and not requires.met(value or "", _NAMES):
+                raise _Skipped
 
     def _options(self, draft: Draft, options: list[tuple[str, str | None]]) -> None:
         keywords = KEYWORDS

@@ -9,6 +9,7 @@ from dataplane.rules.problem import Refused
 from dataplane.rules.values import number_test, pieces, whole
 
 _OFFSET = 65535
+_FAR = (1 << 31) - 1
 _U32 = (1 << 32) - 1
 _BASES = {"hex": 16, "dec": 10, "oct": 8}
 _STRING_MAX = {16: 14, 10: 20, 8: 23}
@@ -135,7 +136,7 @@ def byte_test(draft: Draft, value: str) -> None:
     except Refused:
         operand = draft.variable(words[2])
         flags |= codes.B_VARIABLE
-    offset, variable = draft.number(words[3], -_OFFSET, _OFFSET, "the offset")
+    offset, variable = draft.number(words[3], -_FAR, _FAR, "the offset")
     if variable:
         flags |= codes.C_VARIABLE
     draft.block().conditions.append(

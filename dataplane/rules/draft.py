@@ -110,8 +110,8 @@ class Draft:
 
     __slots__ = (
         "active", "after", "alerts", "apps", "blocks", "category", "class_priority", "conditions", "detection_filter",
-        "entered", "extracted", "fast_pattern", "file", "flags", "flow_seen", "gid", "message", "metadata", "payload", "pending",
-        "previous", "priority", "priority_given", "protocols", "protocols_any", "references", "rev", "sid", "state",
+        "entered", "extracted", "fast_pattern", "file", "flags", "flow_seen", "gid", "message", "metadata", "payload",
+        "pending", "previous", "priority", "priority_given", "protocols", "protocols_any", "references", "rev", "sid", "state",
         "support", "threshold", "variables", "way",
     )  # fmt: skip
 
@@ -194,7 +194,7 @@ class Draft:
         return found
 
     def _place(self, buffer: int, word: Word, transforms: tuple[Transform, ...]) -> Block:
-        """A block that is there already, or a new one; buffers of several instances get one each time they are named."""
+        """A block that is there already, or a new one: buffers of several instances get one each time."""
         if not word.flags & codes.MULTI or buffer in _MERGED:
             for block in self.blocks:
                 if block.buffer == buffer and block.transforms == transforms:

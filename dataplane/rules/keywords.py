@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ctypes_ext.ruleset import BUFFERS, TRANSFORMS
-from dataplane.rules import about, byteops, contents, expressions, flows, packets, transactions
+from ctypes_ext.ruleset import BUFFERS, TRANSFORMS, VALUES
+from dataplane.rules import about, byteops, contents, expressions, files, flows, packets, transactions
 from dataplane.rules.draft import Draft
 from dataplane.rules.problem import Refused
 
@@ -50,6 +50,9 @@ def _about() -> dict[str, Keyword]:
         "noalert": Keyword(about.noalert, NONE, group),
         "alert": Keyword(about.alert, NONE, group),
         "prefilter": Keyword(about.prefilter, NONE, group),
+        "requires": Keyword(
+            _nothing, NEEDED, group, "versions are compared with 7.0.10; no feature of the other program is there"
+        ),
     }
 
 
@@ -165,7 +168,9 @@ ALIASES = {
     "dns_query": "dns.query", "tls_sni": "tls.sni", "tls_cert_subject": "tls.cert_subject",
     "tls_cert_issuer": "tls.cert_issuer", "tls_cert_serial": "tls.cert_serial",
     "tls_cert_fingerprint": "tls.cert_fingerprint", "ja3_hash": "ja3.hash", "ja3_string": "ja3.string",
-    "ssh_proto": "ssh.proto", "ssh_software": "ssh.software",
+    "ssh_proto": "ssh.proto", "ssh_software": "ssh.software", "smb_named_pipe": "smb.named_pipe",
+    "smb_share": "smb.share", "dce_stub_data": "dcerpc.stub_data", "dnp3_data": "dnp3.data",
+    "krb5_cname": "krb5.cname", "krb5_sname": "krb5.sname",
 }  # fmt: skip
 
 
@@ -200,6 +205,33 @@ def _transactions() -> dict[str, Keyword]:
         "app-layer-event": Keyword(transactions.app_layer_event, NEEDED, group),
         "app-layer-protocol": Keyword(transactions.app_layer_protocol, NEEDED, group),
         "tls.version": Keyword(transactions.tls_version, NEEDED, group),
+        "tls.subject": Keyword(transactions.within("tls.cert_subject"), NEEDED, group),
+        "tls.issuerdn": Keyword(transactions.within("tls.cert_issuer"), NEEDED, group),
+        "tls.fingerprint": Keyword(transactions.within("tls.cert_fingerprint", nocase=True), NEEDED, group),
+    }
+
+
+def _values() -> dict[str, Keyword]:
+    """Numbers of transactions: what the parsers say they know is a keyword."""
+    group = "Numbers of transactions"
+    return {name: Keyword(transactions.number(name, 32, WORDS.get(name)), NEEDED, group) for name in VALUES}
+
+
+def _files() -> dict[str, Keyword]:
+    group = "Files and lists"
+    within = transactions.within
+    kept = "changes are kept while the engine runs; nothing is written back to the file"
+    return {
+        "filename": Keyword(within("file.name", nocase=True), NEEDED, group),
+        "fileext": Keyword(within("file.name", nocase=True, ends=True, before="."), NEEDED, group),
+        "filemagic": Keyword(within("file.magic", nocase=True), NEEDED, group),
+        "filesize": Keyword(transactions.filesize, NEEDED, group),
+        "filemd5": Keyword(files.digests("filemd5", 16), NEEDED, group),
+        "filesha1": Keyword(files.digests("filesha1", 20), NEEDED, group),
+        "filesha256": Keyword(files.digests("filesha256", 32), NEEDED, group),
+        "filestore": Keyword(files.filestore, OPTIONAL, group),
+        "dataset": Keyword(files.dataset, NEEDED, group, kept),
+        "datarep": Keyword(files.datarep, NEEDED, group),
     }
 
 
@@ -212,6 +244,28 @@ def _never() -> dict[str, Keyword]:
     }
 
 
+# Names of numbers.
+WORDS: dict[str, dict[str, int]] = {
+    "mqtt.type": {
+        name: number
+        for number, name in enumerate(
+            (
+                "unassigned", "connect", "connack", "publish", "puback", "pubrec", "pubrel", "pubcomp", "subscribe",
+                "suback", "unsubscribe", "unsuback", "pingreq", "pingresp", "disconnect", "auth",
+            )
+        )
+    },
+}  # fmt: skip
+
 KEYWORDS: dict[str, Keyword] = (
-    _about() | _contents() | _packets() | _flows() | _buffers() | _transforms() | _transactions() | _never()
+    _values()
+    | _about()
+    | _contents()
+    | _packets()
+    | _flows()
+    | _buffers()
+    | _transforms()
+    | _transactions()
+    | _files()
+    | _never()
 )

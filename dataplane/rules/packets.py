@@ -47,7 +47,8 @@ def dsize(draft: Draft, value: str) -> None:
 
 
 _TCP_FLAGS = {
-    "F": 0x01, "S": 0x02, "R": 0x04, "P": 0x08, "A": 0x10, "U": 0x20, "E": 0x40, "C": 0x80, "1": 0x80, "2": 0x40, "0": 0,
+    "F": 0x01, "S": 0x02, "R": 0x04, "P": 0x08, "A": 0x10, "U": 0x20, "E": 0x40, "C": 0x80,
+    "1": 0x80, "2": 0x40, "0": 0,
 }  # fmt: skip
 _FLAGS = re.compile(r"([!*+])?\s*([SAPRFU120CE]*)\s*([!*+])?\s*(?:,\s*([SAPRFU12CE]+)\s*)?")
 

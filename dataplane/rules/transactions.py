@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ctypes_ext.ruleset import BUFFERS, PROTOCOLS, TRANSFORMS, VALUES, Word
-from dataplane.rules import codes, contents
+from ctypes_ext.ruleset import BUFFERS, PROTOCOLS, TRANSFORMS, VALUES
+from dataplane.rules import codes, contents, files
 from dataplane.rules.draft import Condition, Draft, Transform
 from dataplane.rules.header import apps_of
 from dataplane.rules.problem import Refused
@@ -130,15 +130,8 @@ def number(name: str, bits: int, words: dict[str, int] | None = None) -> Keyword
     return keyword
 
 
-_SIZE = re.compile(r"(\d+)\s*(kb|kib|mb|mib|gb|gib|k|m|g)?", re.IGNORECASE)
-_UNITS = {"k": 10, "m": 20, "g": 30}
-
-
 def filesize(draft: Draft, value: str) -> None:
-    def plain(found: re.Match[str]) -> str:
-        return str(int(found[1]) << (_UNITS[found[2][0].lower()] if found[2] else 0))
-
-    condition(draft, "filesize", *number_test(_SIZE.sub(plain, unquoted(value)), 63, "the size"))
+    condition(draft, "filesize", *files.sized(unquoted(value)))
 
 
 _TLS_VERSIONS = {"1.0": 0x0301, "1.1": 0x0302, "1.2": 0x0303, "1.3": 0x0304}
@@ -247,7 +240,3 @@ def from_base64(draft: Draft, value: str) -> None:
         else:
             raise Refused(f"{text!r} is not known here; bytes, offset and mode are")
     _transform(draft, Transform(TRANSFORMS["from_base64"], count, offset << 8 | mode))
-
-
-def word_of(name: str) -> Word:
-    return BUFFERS[name]
