@@ -373,6 +373,20 @@ def _inspect_verb(tree: _Tree) -> None:
         "For example: reef inspect night.pcap --rules local.rules --set HOME_NET=10.20.0.0/16 --eve events.json",
     )
     inspect.add_argument("files", nargs="+", metavar="FILE", help="a capture, or a folder of captures")
+    inspect.add_argument(
+        "--rules",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="rules in Suricata's language, a file or a folder of *.rules; may be given again",
+    )
+    inspect.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a variable of the rules, like HOME_NET=10.20.0.0/16; may be given again",
+    )
     inspect.add_argument("--eve", metavar="FILE", help="write every event there, as lines of Suricata's EVE JSON")
     inspect.add_argument(
         "-k",
@@ -386,6 +400,12 @@ def _inspect_verb(tree: _Tree) -> None:
     )
     inspect.add_argument(
         "--midstream", action="store_true", help="follow connections too whose beginning is not in the capture"
+    )
+    inspect.add_argument(
+        "--files", dest="files_to", metavar="FOLDER", help="keep every file that was carried, named by its SHA-256"
+    )
+    inspect.add_argument(
+        "--payload", action="store_true", help="put the bytes of their packet into alerts (with --eve)"
     )
     inspect.add_argument("--all", action="store_true", help="print all rows, not only the first 10 of each table")
     inspect.add_argument("--quiet", action="store_true", help="count and print nothing (with --eve)")

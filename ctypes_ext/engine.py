@@ -42,6 +42,9 @@ class Options(msgspec.Struct, frozen=True):
     checksums: bool = True  # what has a bad one is not looked at
     midstream: bool = False  # follow connections whose beginning was not seen
     act: bool = False  # as if packets could be stopped: drop and reject take effect
+    payload: bool = False  # alerts carry the bytes of their packet (R30: only where an analyst asks for it)
+    rule_text: bool = False  # alerts carry their rule as it is written
+    file_digests: bool = False  # of every file, whether rules ask for them or not
     memory: int = 256 << 20  # bytes that inspection may keep of conversations, besides the flow table
 
 
@@ -140,10 +143,60 @@ class Names:
         _check(lib.reef_names_prefix(self._c, prefix, len(prefix), struct), f"log prefix {prefix!r}")
 
 
+def rules_engine_digest() -> bytes:
+    """What a rule image must have been made with: the digest of the engine's tables."""
+    out = ffi.new("uint8_t[32]")
+    lib.reef_rules_engine_digest(out)
+    return bytes(out)
+
+
+class Rules:
+    """A compiled rule set in the engine (`reef/rules.h`); it never changes, and workers share it.
+
+    `prepared` is what `prepared()` gave for the same image: then nothing has to be built. Raises `EngineError`.
+    """
+
+    def __init__(self, image: bytes, prepared: bytes | None = None) -> None:
+        out = ffi.new("reef_rules **")
+        ready = prepared or b""
+        _check(lib.reef_rules_new(image, len(image), ready or ffi.NULL, len(ready), out), "rule set")
+        self._c = ffi.gc(out[0], lib.reef_rules_free)
+
+    def __len__(self) -> int:
+        return int(lib.reef_rules_count(self._c))
+
+    def prepared(self) -> bytes:
+        """The databases that were built, to be kept beside the image."""
+        data, size = ffi.new("uint8_t **"), ffi.new("size_t *")
+        _check(lib.reef_rules_prepared(self._c, data, size), "rule databases")
+        try:
+            return bytes(ffi.buffer(data[0], size[0]))
+        finally:
+            lib.reef_rules_prepared_free(data[0])
+
+
+class FileStore:
+    """A folder that files taken out of traffic go to, by the SHA-256 of their bytes; at most `limit` bytes in all.
+
+    `directory` is a descriptor, which must stay open. Raises `EngineError`.
+    """
+
+    def __init__(self, directory: int, limit: int, number: int = 0) -> None:
+        out = ffi.new("reef_filestore **")
+        _check(lib.reef_filestore_new(directory, number, limit, out), "file store")
+        self._c = ffi.gc(out[0], lib.reef_filestore_free)
+
+    def kept(self) -> int:
+        """Files that are new in the store."""
+        c = ffi.new("reef_filestore_counters *")
+        lib.reef_filestore_count(self._c, c)
+        return int(c.kept)
+
+
 class Worker:
     """Scratch of one thread: flow table, buffers and event ring (`reef/engine.h`)."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, rules: Rules | None = None, store: FileStore | None = None) -> None:
         c = ffi.new("reef_options *")
         lib.reef_options_default(c)
         c.flows, c.heads = options.flows, options.heads
@@ -156,6 +209,15 @@ class Worker:
         c.tcp.midstream, c.tcp.inline_ = options.midstream, options.act
         c.match.act = options.act
         c.match.seed = c.seed
+        c.rules = ffi.NULL if rules is None else rules._c
+        c.alerts_with = (lib.REEF_ALERT_WITH_PAYLOAD if options.payload else 0) | (
+            lib.REEF_ALERT_WITH_RULE if options.rule_text else 0
+        )
+        c.store = ffi.NULL if store is None else store._c
+        c.files.store_all = store is not None
+        c.files.sha256 = store is not None or options.file_digests
+        c.files.md5 = c.files.sha1 = c.files.magic = options.file_digests
+        self._rules, self._store = rules, store  # they outlive the worker
         out = ffi.new("reef_config **")
         _check(lib.reef_config_new(c, out), "engine options")
         self._config = ffi.gc(out[0], lib.reef_config_free)

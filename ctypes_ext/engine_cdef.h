@@ -20,6 +20,8 @@ typedef struct reef_conntrack reef_conntrack;
 #define REEF_FULL ...
 #define REEF_UNKNOWN_PREFIX ...
 #define REEF_EVE_LINE_MAX ...
+#define REEF_ALERT_WITH_PAYLOAD ...
+#define REEF_ALERT_WITH_RULE ...
 #define REEF_PREFIX_MAX ...
 
 const char *reef_status_text(int status);
@@ -30,6 +32,24 @@ typedef struct reef_flow_timeouts {
     uint32_t icmp, other;
     ...;
 } reef_flow_timeouts;
+
+typedef struct reef_rules reef_rules;
+typedef struct reef_filestore reef_filestore;
+
+typedef struct reef_file_wants {
+    bool magic, md5, sha1, sha256, store_all;
+    uint64_t store_limit;
+    ...;
+} reef_file_wants;
+
+typedef struct reef_filestore_counters {
+    uint64_t kept, bytes, known, refused, failed;
+    ...;
+} reef_filestore_counters;
+
+int reef_filestore_new(int directory, unsigned number, uint64_t limit, reef_filestore **out);
+void reef_filestore_free(reef_filestore *store);
+void reef_filestore_count(const reef_filestore *store, reef_filestore_counters *counters);
 
 typedef struct reef_tcp_options {
     uint32_t depth;
@@ -53,6 +73,10 @@ typedef struct reef_options {
     uint64_t memory;
     reef_tcp_options tcp;
     reef_match_options match;
+    unsigned alerts_with;
+    reef_filestore *store;
+    reef_file_wants files;
+    const reef_rules *rules;
     ...;
 } reef_options;
 
@@ -79,6 +103,13 @@ void reef_worker_time(reef_worker *worker, uint64_t now_ns);
 bool reef_worker_finish(reef_worker *worker);
 reef_events *reef_worker_events(reef_worker *worker);
 void reef_worker_count(const reef_worker *worker, reef_counters *counters);
+
+int reef_rules_new(const uint8_t *image, size_t size, const uint8_t *prepared, size_t prepared_size, reef_rules **out);
+void reef_rules_free(reef_rules *rules);
+int reef_rules_prepared(const reef_rules *rules, uint8_t **data, size_t *size);
+void reef_rules_prepared_free(uint8_t *data);
+uint32_t reef_rules_count(const reef_rules *rules);
+void reef_rules_engine_digest(uint8_t out[32]);
 
 typedef struct reef_rule_name {
     const char *rule, *action;

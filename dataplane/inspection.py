@@ -16,6 +16,7 @@ import msgspec
 from ctypes_ext import engine
 from dataplane.tally import Summary, Tally
 
+_STORE_MAX = 64 << 30  # bytes of files in all
 SUFFIXES = (".pcap", ".pcapng", ".cap", ".dmp")
 # What a pcap or pcapng file begins with, in either byte order.
 _MAGICS = {
@@ -73,6 +74,8 @@ def inspect(
     eve: BinaryIO | None = None,
     told: Callable[[Progress], None] | None = None,
     *,
+    rules: engine.Rules | None = None,
+    store: engine.FileStore | None = None,
     tally: bool = True,
 ) -> Summary:
     """Every capture through one worker, in this order: flows go on from one file into the next.
@@ -80,7 +83,7 @@ def inspect(
     EVE lines go to `eve`. A capture that cannot be read to its end is said in `broken`; what came before counts.
     """
     started = time.monotonic()
-    worker = engine.Worker(options)
+    worker = engine.Worker(options, rules, store)
     names = engine.Names()
     names.capture()
     counted = Tally() if tally else None
@@ -141,3 +144,12 @@ def open_eve(path: Path) -> BinaryIO:
         return os.fdopen(fd, "wb", 1 << 20)
     except OSError as error:
         raise InspectionError(f"{path}: {error.strerror}") from error
+
+
+def open_store(path: Path) -> engine.FileStore:
+    """The folder that files go to. Raises `InspectionError`."""
+    try:
+        path.mkdir(mode=0o750, parents=True, exist_ok=True)
+        return engine.FileStore(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), _STORE_MAX)
+    except (OSError, engine.EngineError) as error:
+        raise InspectionError(f"{path}: {error}") from error

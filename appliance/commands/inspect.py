@@ -13,6 +13,7 @@ from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, size, took
 
 if TYPE_CHECKING:
+    from ctypes_ext.engine import Rules
     from dataplane.inspection import Progress
     from dataplane.tally import Bar, Found, Summary
 
@@ -20,19 +21,27 @@ SHOWN = 10  # rows of a table; `--all` and `--json` have the rest
 
 
 def inspect(options: argparse.Namespace, terminal: Terminal) -> int:
-    from ctypes_ext.engine import Options
-    from dataplane.inspection import InspectionError, captures, open_eve
+    from ctypes_ext.engine import EngineError, Options
+    from dataplane.inspection import InspectionError, captures, open_eve, open_store
     from dataplane.inspection import inspect as run
 
+    shown = _Shown(terminal)
     try:
         files = captures([Path(name) for name in options.files])
+        rules = _rules(options, terminal)
+        store = open_store(Path(options.files_to)) if options.files_to else None
         eve = open_eve(Path(options.eve)) if options.eve else None
-        shown = _Shown(terminal)
-        engine = Options(checksums=options.checksums == "all", act=options.simulate_ips, midstream=options.midstream)
-        summary = run(files, engine, eve, shown.told if shown.wanted else None, tally=not options.quiet)
+        engine = Options(
+            checksums=options.checksums == "all",
+            act=options.simulate_ips,
+            midstream=options.midstream,
+            payload=options.payload,
+        )
+        told = shown.told if shown.wanted else None
+        summary = run(files, engine, eve, told, rules=rules, store=store, tally=not options.quiet)
         if eve is not None:
             eve.close()
-    except InspectionError as error:
+    except (InspectionError, EngineError) as error:
         raise Failure(str(error), "reef inspect --help says what is read", name="capture") from error
     shown.over()
     if terminal.json:
@@ -44,6 +53,28 @@ def inspect(options: argparse.Namespace, terminal: Terminal) -> int:
     if summary.events_lost:
         terminal.note(f"{count(summary.events_lost, 'event')} did not fit and are missing", "yellow")
     return REFUSED if summary.broken and not summary.packets else OK
+
+
+def _rules(options: argparse.Namespace, terminal: Terminal) -> Rules | None:
+    """The rules that are wanted, in the engine; those that it refuses are said."""
+    if not options.rules:
+        return None
+    from dataplane.rulefiles import RulesError, load, user_cache, variables_of
+
+    try:
+        loaded = load([Path(name) for name in options.rules], variables_of(options.set), user_cache())
+    except RulesError as error:
+        raise Failure(str(error), name="rules") from error
+    for problem in loaded.refused[:SHOWN]:
+        terminal.note(f"refused: {escape(str(problem))}", "yellow")
+    if len(loaded.refused) > SHOWN:
+        names = " ".join(options.rules)
+        terminal.note(
+            f"… and {len(loaded.refused) - SHOWN} more; reef ips check {escape(names)} lists them", "yellow"
+        )
+    if not loaded.loaded:
+        raise Failure(f"{' '.join(options.rules)}: no rule could be loaded", name="rules")
+    return loaded.rules
 
 
 class _Shown:
