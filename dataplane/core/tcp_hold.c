@@ -243,6 +243,11 @@ static bool next_piece(reef_memory *memory, reef_tcp *tcp, tcp_side *side, reef_
     return hand_over(tcp, side, chunk, piece->data + start, piece->length - start, missing);
 }
 
+static bool has_said_anything(const reef_tcp *tcp)
+{
+    return tcp->side[0].offset + tcp->side[1].offset > 0 || tcp->side[0].pieces != NULL || tcp->side[1].pieces != NULL;
+}
+
 static bool next_slow(reef_memory *memory, reef_tcp *tcp, tcp_side *side, reef_chunk *chunk)
 {
     if (tcp->lent != NULL) {
@@ -255,7 +260,7 @@ static bool next_slow(reef_memory *memory, reef_tcp *tcp, tcp_side *side, reef_c
     }
     if (next_piece(memory, tcp, side, chunk))
         return true;
-    if (!is_over(tcp, side) || tcp->side[0].offset + tcp->side[1].offset == 0)
+    if (!is_over(tcp, side) || !has_said_anything(tcp))
         return false;
     return hand_over(tcp, side, chunk, NULL, 0, 0);
 }
