@@ -1,6 +1,7 @@
 """Captures through the engine, for people who look into them: `reef inspect`.
 
-One worker takes every capture in turn. What comes of it goes out as EVE lines, and comes back as one `Summary`.
+Captures come from anywhere. What reads them is a process of its own, which holds no capability, can open no socket
+and can change nothing but its output; it tells how far it is, and at last one `Summary`. EVE lines it writes itself.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 import msgspec
 
+from appliance.control.sandbox import SandboxError, confine
 from ctypes_ext import engine
 from dataplane.tally import Summary, Tally
 
@@ -29,7 +31,13 @@ class InspectionError(Exception):
     """A capture cannot be looked into; says which, and why."""
 
 
-class Progress(msgspec.Struct, frozen=True):
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """Why nothing came of it."""
+
+    words: str
+
+
+class Progress(msgspec.Struct, frozen=True, tag="progress"):
     """How far it is: bytes of the captures, alerts so far."""
 
     done: int
@@ -68,26 +76,103 @@ def _is_capture(file: Path) -> bool:
         return stream.read(4) in _MAGICS
 
 
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Failed | Progress | Summary).decode
+
+
+class Outputs(msgspec.Struct, frozen=True):
+    """Where things go, and where they lie (`paths`): nothing else can be written by what reads captures."""
+
+    eve: BinaryIO | None = None
+    store: engine.FileStore | None = None
+    paths: tuple[Path, ...] = ()
+
+
 def inspect(
     files: Sequence[Path],
     options: engine.Options,
-    eve: BinaryIO | None = None,
+    rules: engine.Rules | None,
+    outputs: Outputs,
     told: Callable[[Progress], None] | None = None,
     *,
-    rules: engine.Rules | None = None,
-    store: engine.FileStore | None = None,
     tally: bool = True,
 ) -> Summary:
     """Every capture through one worker, in this order: flows go on from one file into the next.
 
-    EVE lines go to `eve`. A capture that cannot be read to its end is said in `broken`; what came before counts.
+    A capture that cannot be read to its end is said in `broken`; what came before counts. Raises `InspectionError`.
     """
+    read, write = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if child == 0:
+        os.close(read)
+        _be_the_reader(files, options, rules, outputs, write, progress=told is not None, tally=tally)
+    os.close(write)
+    summary, failure = None, ""
+    with os.fdopen(read, "rb") as stream:
+        for line in stream:
+            said = _decode(line)
+            if isinstance(said, Progress) and told is not None:
+                told(said)
+            elif isinstance(said, Failed):
+                failure = said.words
+            elif isinstance(said, Summary):
+                summary = said
+    _, status = os.waitpid(child, 0)
+    if summary is not None:
+        return summary
+    if os.WIFSIGNALED(status):
+        failure = f"the engine died of signal {os.WTERMSIG(status)}; please report it with the capture"
+    raise InspectionError(failure or f"the engine ended early ({status})")
+
+
+def _be_the_reader(
+    files: Sequence[Path],
+    options: engine.Options,
+    rules: engine.Rules | None,
+    outputs: Outputs,
+    answer: int,
+    *,
+    progress: bool,
+    tally: bool,
+) -> NoReturn:
+    """The life of the child: open, give up everything else, read, say what came of it."""
+    said = os.fdopen(answer, "wb")
+
+    def tell(what: Progress | Failed | Summary) -> None:
+        said.write(_encode(what) + b"\n")
+        said.flush()
+
+    status = 1
+    try:
+        open_files = [engine.CaptureFile(file) for file in files]
+        worker = engine.Worker(options, rules, outputs.store)
+        confine("captures", outputs.paths)
+        tell(_read(open_files, files, worker, outputs.eve, tell if progress else None, tally=tally))
+        if outputs.eve is not None:
+            outputs.eve.flush()
+        status = 0
+    except (engine.EngineError, SandboxError, InspectionError, OSError) as error:
+        tell(Failed(str(error)))
+    except KeyboardInterrupt:
+        status = 130
+    finally:
+        os._exit(status)
+
+
+def _read(
+    captures_open: Sequence[engine.CaptureFile],
+    files: Sequence[Path],
+    worker: engine.Worker,
+    eve: BinaryIO | None,
+    told: Callable[[Progress], None] | None,
+    *,
+    tally: bool,
+) -> Summary:
     started = time.monotonic()
-    worker = engine.Worker(options, rules, store)
     names = engine.Names()
     names.capture()
     counted = Tally() if tally else None
-    size = sum(file.stat().st_size for file in files)
+    size = sum(capture.progress()[1] for capture in captures_open)
     done = 0
     broken: list[str] = []
 
@@ -101,8 +186,7 @@ def inspect(
             if counted is not None:
                 counted.add(lines)
 
-    for file in files:
-        capture = engine.CaptureFile(file)
+    for capture in captures_open:
         going = True
         while going:
             try:
@@ -113,7 +197,7 @@ def inspect(
             drain()
             if told is not None:
                 told(Progress(done + capture.progress()[0], size, counted.alerts if counted else 0))
-        done += file.stat().st_size
+        done += capture.progress()[1]
     while not worker.finish():
         drain()
     drain()

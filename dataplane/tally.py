@@ -187,7 +187,7 @@ class Found(msgspec.Struct):
     timeline: list[Bar]
 
 
-class Summary(msgspec.Struct):
+class Summary(msgspec.Struct, tag="summary"):
     """What one run of `reef inspect` came to. `found` is None where nothing was counted."""
 
     captures: list[str]

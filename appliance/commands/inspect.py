@@ -22,7 +22,7 @@ SHOWN = 10  # rows of a table; `--all` and `--json` have the rest
 
 def inspect(options: argparse.Namespace, terminal: Terminal) -> int:
     from ctypes_ext.engine import EngineError, Options
-    from dataplane.inspection import InspectionError, captures, open_eve, open_store
+    from dataplane.inspection import InspectionError, Outputs, captures, open_eve, open_store
     from dataplane.inspection import inspect as run
 
     shown = _Shown(terminal)
@@ -38,9 +38,8 @@ def inspect(options: argparse.Namespace, terminal: Terminal) -> int:
             payload=options.payload,
         )
         told = shown.told if shown.wanted else None
-        summary = run(files, engine, eve, told, rules=rules, store=store, tally=not options.quiet)
-        if eve is not None:
-            eve.close()
+        paths = tuple(Path(name) for name in (options.files_to, options.eve) if name)
+        summary = run(files, engine, rules, Outputs(eve, store, paths), told, tally=not options.quiet)
     except (InspectionError, EngineError) as error:
         raise Failure(str(error), "reef inspect --help says what is read", name="capture") from error
     shown.over()

@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 # Which system calls a process may make; `sandbox.py` holds the lists.
-Seccomp = Literal["keys", "policy", "apply", "inspect", "names"]
+Seccomp = Literal["keys", "policy", "apply", "inspect", "names", "captures"]
 
 DEFAULT_INSTANCE = Path("/etc/reef/instance.json")
 INSTANCE_VARIABLE = "REEF_INSTANCE"

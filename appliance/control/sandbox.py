@@ -11,9 +11,10 @@ import errno
 import os
 import resource
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
-from appliance.control.processes import Instance, Process
+from appliance.control.processes import Instance, Process, Seccomp
 from appliance.control.syscalls import allowed
 from ctypes_ext import sandbox as kernel
 
@@ -72,15 +73,35 @@ def enter(process: Process, instance: Instance) -> None:
         kernel.dumpable(False)
         _end_with_supervisor()
         _check(process, instance)
-        kernel.load_seccomp(
-            [
-                (rule.name, [(c.index, c.mask, c.value) for c in rule.conditions])
-                for rule in allowed(process.seccomp, os.getpid())
-            ],
-            refusal=errno.EPERM,
-        )
+        _filter(process.seccomp)
     except OSError as error:
         raise SandboxError(f"{process.name}: cannot give up privilege: {error}") from error
+
+
+def confine(seccomp: Seccomp, writable: Sequence[Path]) -> None:
+    """Give up what a child of a command does not need: sockets, programs, files but `writable`, every capability.
+
+    For work on input that comes from anywhere, as any user. Call it with one thread running. It cannot be undone.
+    Raises SandboxError.
+    """
+    try:
+        kernel.keep_capabilities(0)
+        kernel.no_new_privileges()
+        kernel.write_only_beneath(["/dev/null", *(str(path) for path in writable)])
+        kernel.dumpable(False)
+        _filter(seccomp)
+    except OSError as error:
+        raise SandboxError(f"cannot give up privilege: {error}") from error
+
+
+def _filter(seccomp: Seccomp) -> None:
+    kernel.load_seccomp(
+        [
+            (rule.name, [(c.index, c.mask, c.value) for c in rule.conditions])
+            for rule in allowed(seccomp, os.getpid())
+        ],
+        refusal=errno.EPERM,
+    )
 
 
 def _limits(process: Process) -> None:

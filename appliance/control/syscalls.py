@@ -127,6 +127,8 @@ _FAMILIES: dict[Seccomp, tuple[int, ...]] = {
     "apply": (_UNIX, _NETLINK),
     # Its capture sockets are open before the filter is loaded.
     "inspect": (_UNIX,),
+    # What looks into captures (`reef inspect`) talks to nobody.
+    "captures": (),
     # Netlink only because the resolver of libc asks which addresses the box has.
     "names": (_UNIX, _INET, _INET6, _NETLINK),
 }
