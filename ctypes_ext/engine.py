@@ -30,7 +30,6 @@ class Options(msgspec.Struct, frozen=True):
     """What a worker does and how large it may grow. `seed` None: random, as it must be on live traffic."""
 
     flows: int = 131072
-    heads: int = 2048
     events: int = 32768
     text_bytes: int = 16 << 20
     seed: tuple[int, int] | None = None
@@ -60,14 +59,12 @@ class Counters(msgspec.Struct, frozen=True):
     flows_refused: int
     clock_set_back: int
     transactions: int
-    heads_refused: int
     events_lost: int
     alerts: int
     memory_used: int
     memory_peak: int
     memory_refused: int
     flows_active: int
-    heads_in_use: int
 
 
 class RuleName(msgspec.Struct, frozen=True):
@@ -199,7 +196,7 @@ class Worker:
     def __init__(self, options: Options, rules: Rules | None = None, store: FileStore | None = None) -> None:
         c = ffi.new("reef_options *")
         lib.reef_options_default(c)
-        c.flows, c.heads = options.flows, options.heads
+        c.flows = options.flows
         c.events, c.text_bytes = options.events, options.text_bytes
         c.seed = options.seed if options.seed is not None else (secrets.randbits(64), secrets.randbits(64))
         c.by_interface, c.only_entering = options.by_interface, options.only_entering

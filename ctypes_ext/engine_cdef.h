@@ -65,7 +65,7 @@ typedef struct reef_match_options {
 } reef_match_options;
 
 typedef struct reef_options {
-    uint32_t flows, heads, events, text_bytes;
+    uint32_t flows, events, text_bytes;
     reef_flow_timeouts timeouts;
     uint64_t seed[2];
     bool by_interface, only_entering, report_flows, report_apps, report_anomalies;
@@ -85,12 +85,11 @@ typedef struct reef_counters {
     uint64_t not_ip, malformed, fragments;
     uint64_t flows_created, flows_ended, flows_evicted, flows_refused, clock_set_back;
     uint64_t transactions;
-    uint64_t heads_refused;
     uint64_t events_lost;
     uint64_t alerts;
     uint64_t verdicts[4];
     uint64_t memory_used, memory_peak, memory_refused;
-    uint32_t flows_active, heads_in_use;
+    uint32_t flows_active;
     ...;
 } reef_counters;
 

@@ -1,289 +1,198 @@
 /* The data path, and the only place that calls its stages:
  *
- *     decode -> flow -> stream -> event
+ *     decode -> defrag -> flow -> tcp -> session -> match -> verdict -> event
  *
  * Stages never call each other. */
 #include "reef/engine.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "reef/app.h"
+#include "engine_internal.h"
 #include "reef/decode.h"
-#include "reef/status.h"
-#include "reef/stream.h"
 
-struct reef_config {
-    reef_options options;
-};
-
-/* Packets go through the stages in small groups, so that the memory one packet needs is on its way while the
- * others are worked on: headers AHEAD of decoding, a bucket when its hash is known, its flow BEHIND that. */
-enum { GROUP = 16, AHEAD = 4, BEHIND = 4 };
-
-struct reef_worker {
-    const reef_config *config;
-    reef_flows *flows;
-    reef_streams *streams;
-    reef_events *events;
-    reef_app_transaction transaction;
-    reef_counters counters;
-    reef_packet packet[GROUP];
-    reef_flow_key key[GROUP];
-    uint32_t hash[GROUP];
-    bool source_is_high[GROUP];
-};
-
-void reef_options_default(reef_options *options)
+static reef_call call_of(const reef_worker *worker, reef_flow *flow, const reef_packet *packet)
 {
-    *options = (reef_options){
-        .flows = REEF_FLOWS_DEFAULT,
-        .heads = REEF_HEADS_DEFAULT,
-        .events = REEF_EVENTS_DEFAULT,
-        .text_bytes = REEF_PAYLOAD_DEFAULT,
-        .timeouts = {.tcp_new = 60, .tcp_established = 600, .tcp_closed = 10, .udp_new = 30, .udp_established = 120,
-                     .icmp = 30, .other = 60},
-        .report_flows = true,
-        .report_apps = true,
-        .report_anomalies = true,
-    };
+    return (reef_call){.memory = worker->memory,
+                       .session = flow->session,
+                       .flow = flow,
+                       .packet = packet,
+                       .expectations = worker->expectations,
+                       .files = worker->files,
+                       .time_ns = packet->time_ns,
+                       .logs = worker->config->options.report_apps,
+                       .detects = worker->matcher != NULL,
+                       .matcher = worker->matcher,
+                       .forget = worker->matcher != NULL ? reef_match_free_transaction : NULL};
 }
 
-int reef_config_new(const reef_options *options, reef_config **out)
-{
-    *out = NULL;
-    if (options->flows == 0 || options->flows > REEF_FLOWS_MAX)
-        return REEF_INVALID;
-    reef_config *config = malloc(sizeof *config);
-    if (config == NULL)
-        return REEF_NOMEM;
-    config->options = *options;
-    *out = config;
-    return REEF_OK;
-}
+/* --- session and stream -------------------------------------------------------------------------------- */
 
-void reef_config_free(reef_config *config)
+/* The session is made with the first bytes, or when the flow was expected. */
+static void feed_session(reef_worker *worker, reef_scene *scene, int direction, const reef_chunk *chunk)
 {
-    free(config);
-}
-
-int reef_worker_new(const reef_config *config, reef_worker **out)
-{
-    const reef_options *options = &config->options;
-    *out = NULL;
-    reef_worker *worker = calloc(1, sizeof *worker);
-    if (worker == NULL)
-        return REEF_NOMEM;
-    worker->config = config;
-    int status = reef_flows_new(options->flows, &options->timeouts, options->seed, options->by_interface, &worker->flows);
-    if (status == REEF_OK)
-        status = reef_streams_new(options->heads, &worker->streams);
-    if (status == REEF_OK)
-        status = reef_events_new(options->events, options->text_bytes, &worker->events);
-    if (status != REEF_OK) {
-        reef_worker_free(worker);
-        return status;
-    }
-    *out = worker;
-    return REEF_OK;
-}
-
-void reef_worker_free(reef_worker *worker)
-{
-    if (worker == NULL)
-        return;
-    reef_events_free(worker->events);
-    reef_streams_free(worker->streams);
-    reef_flows_free(worker->flows);
-    free(worker);
-}
-
-reef_events *reef_worker_events(reef_worker *worker)
-{
-    return worker->events;
-}
-
-/* --- event ----------------------------------------------------------------------------------------- */
-
-static void endpoints_of_packet(reef_event *event, const reef_packet *packet)
-{
-    event->packet = packet->number;
-    event->interface = packet->interface;
-    event->way = packet->way;
-    event->version = packet->version;
-    event->protocol = packet->protocol;
-    event->source_port = packet->source_port;
-    event->destination_port = packet->destination_port;
-    event->icmp_type = packet->icmp_type;
-    event->icmp_code = packet->icmp_code;
-    event->vlans = packet->vlans;
-    memcpy(event->vlan, packet->vlan, sizeof event->vlan);
-    memcpy(event->source, packet->source, 16);
-    memcpy(event->destination, packet->destination, 16);
-}
-
-/* The client is the source. */
-static void endpoints_of_flow(reef_event *event, const reef_flow *flow)
-{
-    const reef_flow_key *key = &flow->key;
-    bool high = flow->client_is_high;
-    event->flow_id = flow->id;
-    event->interface = flow->interface;
-    event->way = flow->way;
-    event->version = key->version;
-    event->protocol = key->protocol;
-    event->source_port = high ? key->high_port : key->low_port;
-    event->destination_port = high ? key->low_port : key->high_port;
-    event->icmp_type = flow->icmp_type;
-    event->icmp_code = flow->icmp_code;
-    event->vlans = (uint8_t)((key->vlan[0] != 0) + (key->vlan[1] != 0));
-    memcpy(event->vlan, key->vlan, sizeof key->vlan);
-    memcpy(event->source, high ? key->high : key->low, 16);
-    memcpy(event->destination, high ? key->low : key->high, 16);
-}
-
-static bool is_reported(const reef_worker *worker, uint8_t way)
-{
-    return !worker->config->options.only_entering || way != REEF_WAY_OUT;
-}
-
-static void report_anomalies(reef_worker *worker, const reef_packet *packet)
-{
-    if (!worker->config->options.report_anomalies || !is_reported(worker, packet->way))
-        return;
-    for (unsigned i = 0; i < packet->events; i++) {
-        reef_json text;
-        reef_event *event = reef_events_begin(worker->events, packet->time_ns, &text);
-        if (event == NULL)
+    reef_flow *flow = scene->flow;
+    if (flow->session == NULL) {
+        flow->session = reef_session_new(worker->memory);
+        if (flow->session == NULL)
             return;
-        event->kind = REEF_EVENT_ANOMALY;
-        event->code = packet->event[i];
-        endpoints_of_packet(event, packet);
-        reef_events_commit(worker->events, event, &text);
+        reef_call call = call_of(worker, flow, scene->packet);
+        reef_expectations_meet(&call);
+    }
+    scene->session = flow->session;
+    if (flow->session->flags & REEF_SESSION_NO_PARSE)
+        return;
+    reef_call call = call_of(worker, flow, scene->packet);
+    call.midstream = flow->tcp != NULL && reef_tcp_midstream(flow);
+    call.may_turn = flow->key.protocol == REEF_PROTO_UDP && flow->packets[REEF_TO_CLIENT] == 0;
+    reef_session_bytes(&call, direction, chunk);
+    if (call.turned) {
+        reef_flow_turn(flow);
+        scene->direction = !scene->direction;
     }
 }
 
-static void report_flow(reef_worker *worker, const reef_flow *flow, reef_flow_end end)
+static bool wants_stream(const reef_worker *worker, const reef_flow *flow, int direction)
 {
-    reef_json text;
-    if (!worker->config->options.report_flows || !is_reported(worker, flow->way))
-        return;
-    reef_event *event = reef_events_begin(worker->events, flow->last_ns, &text);
-    if (event == NULL)
-        return;
-    event->kind = REEF_EVENT_FLOW;
-    endpoints_of_flow(event, flow);
-    event->start_ns = flow->first_ns;
-    event->app = flow->app;
-    event->state = flow->state;
-    event->tcp_state = flow->tcp_state;
-    event->end = (uint8_t)end;
-    for (int d = 0; d < 2; d++) {
-        event->bytes[d] = flow->bytes[d];
-        event->packets[d] = flow->packets[d];
-        event->tcp_flags[d] = flow->tcp_flags[d];
+    if (worker->matcher == NULL || (flow->session != NULL && flow->session->flags & REEF_SESSION_NO_INSPECT))
+        return false;
+    return reef_match_wants_stream(worker->matcher, flow, direction);
+}
+
+static void match_raw(reef_worker *worker, const reef_scene *scene, int direction, bool flush)
+{
+    const reef_tcp_options *tcp = &worker->config->options.tcp;
+    reef_raw raw;
+    while (reef_tcp_raw(worker->memory, tcp, scene->flow, direction, flush, &raw)) {
+        reef_match_raw(worker->matcher, direction, &raw);
+        reef_tcp_raw_done(worker->memory, scene->flow, direction);
     }
-    reef_events_commit(worker->events, event, &text);
 }
 
-static void report_transaction(reef_worker *worker, reef_flow *flow, const reef_packet *packet)
+/* Everything of one direction that is in order now: to the parser, and to the stream rules. */
+static void inspect_bytes(reef_worker *worker, reef_scene *scene, int direction)
 {
-    reef_json text;
-    if (flow->transactions == REEF_APP_TRANSACTIONS_MAX)
-        return;
-    flow->transactions++;
-    worker->counters.transactions++;
-    reef_event *event = reef_events_begin(worker->events, packet->time_ns, &text);
-    if (event == NULL)
-        return;
-    event->kind = REEF_EVENT_APP;
-    event->app = flow->app;
-    endpoints_of_flow(event, flow);
-    event->packet = packet->number;
-    reef_app_by_number(flow->app)->write(&worker->transaction, &text);
-    if (!text.full) /* a text that does not fit is never half written: the parsers' bounds keep it from being so */
-        reef_events_commit(worker->events, event, &text);
-}
-
-/* --- application layer ----------------------------------------------------------------------------- */
-
-/* Ask the flow's protocol, or each one in turn while it is not known. */
-static reef_app_answer ask_protocols(reef_worker *worker, reef_flow *flow, const reef_app_input *input)
-{
-    if (flow->app != 0)
-        return reef_app_by_number(flow->app)->parse(input, &worker->transaction);
-    bool more = false;
-    for (unsigned number = 1; number <= reef_app_count(); number++) {
-        const reef_app_protocol *protocol = reef_app_by_number(number);
-        if (protocol->ip_protocol != flow->key.protocol)
-            continue;
-        reef_app_answer answer = protocol->parse(input, &worker->transaction);
-        if (answer == REEF_APP_NOT_THIS)
-            continue;
-        if (answer == REEF_APP_MORE) {
-            more = true;
-            continue;
+    const reef_tcp_options *tcp = &worker->config->options.tcp;
+    reef_flow *flow = scene->flow;
+    reef_chunk chunk;
+    while (reef_tcp_next(worker->memory, tcp, flow, direction, scene->packet, &chunk)) {
+        feed_session(worker, scene, direction, &chunk);
+        if (wants_stream(worker, flow, direction)) {
+            reef_tcp_raw_add(worker->memory, tcp, flow, direction, &chunk);
+            match_raw(worker, scene, direction, chunk.end || scene->ends);
+        } else {
+            reef_tcp_raw_stop(worker->memory, flow, direction);
         }
-        flow->app = (uint8_t)number;
-        return answer;
-    }
-    return more ? REEF_APP_MORE : REEF_APP_NOT_THIS;
-}
-
-static void inspect_datagram(reef_worker *worker, reef_flow *flow, int direction, const reef_packet *packet)
-{
-    if (flow->app_tried[direction] || packet->payload_length == 0)
-        return;
-    reef_app_input input = {.bytes = {packet->payload, packet->payload_length},
-                            .direction = direction,
-                            .source_port = packet->source_port,
-                            .destination_port = packet->destination_port,
-                            .known = flow->app != 0};
-    reef_app_answer answer = ask_protocols(worker, flow, &input);
-    if (answer == REEF_APP_TRANSACTION || answer == REEF_APP_ENDED)
-        report_transaction(worker, flow, packet);
-    else if (flow->app == 0)
-        flow->app_tried[direction] = 1;
-}
-
-static void inspect_segment(reef_worker *worker, reef_flow *flow, int direction, const reef_packet *packet)
-{
-    reef_app_input input = {.direction = direction,
-                            .source_port = packet->source_port,
-                            .destination_port = packet->destination_port,
-                            .known = flow->app != 0};
-    if (!reef_stream_bytes(worker->streams, flow, direction, packet, input.known, &input.bytes))
-        return;
-    reef_app_answer answer = ask_protocols(worker, flow, &input);
-    switch (answer) {
-    case REEF_APP_MORE:
-        if (!reef_stream_hold(worker->streams, flow, direction, input.bytes))
-            reef_stream_end(worker->streams, flow, direction);
-        break;
-    case REEF_APP_TRANSACTION:
-        report_transaction(worker, flow, packet);
-        reef_stream_drop(worker->streams, flow, direction);
-        break;
-    case REEF_APP_NOTHING:
-        reef_stream_drop(worker->streams, flow, direction);
-        break;
-    case REEF_APP_ENDED:
-        report_transaction(worker, flow, packet);
-        reef_stream_end(worker->streams, flow, REEF_TO_SERVER);
-        reef_stream_end(worker->streams, flow, REEF_TO_CLIENT);
-        break;
-    case REEF_APP_NOT_THIS:
-        reef_stream_end(worker->streams, flow, direction);
-        break;
     }
 }
 
-/* --- flow ------------------------------------------------------------------------------------------ */
+static void inspect_segment(reef_worker *worker, reef_scene *scene, reef_packet *packet)
+{
+    const reef_tcp_options *tcp = &worker->config->options.tcp;
+    unsigned events = packet->events;
+    uint8_t state = scene->flow->state;
+    bool believed = reef_tcp_segment(worker->memory, tcp, scene->flow, scene->direction, packet);
+    if (scene->flow->state != state)
+        reef_flows_settle(worker->flows, scene->flow);
+    if (packet->events > events)
+        reef_report_anomalies(worker, packet, events);
+    if (!believed)
+        return;
+    inspect_bytes(worker, scene, scene->direction);
+    inspect_bytes(worker, scene, !scene->direction); /* what this segment acknowledges may jump over a gap */
+}
+
+static void inspect_datagram(reef_worker *worker, reef_scene *scene, const reef_packet *packet)
+{
+    if (packet->payload_length == 0)
+        return;
+    reef_chunk chunk = {.bytes = {packet->payload, packet->payload_length}};
+    feed_session(worker, scene, scene->direction, &chunk);
+}
+
+/* --- match --------------------------------------------------------------------------------------------- */
+
+static void conclude(reef_worker *worker, reef_scene *scene)
+{
+    reef_flow *flow = scene->flow;
+    if (worker->matcher != NULL) {
+        const reef_alert *alerts;
+        uint32_t count;
+        reef_match_transactions(worker->matcher);
+        worker->counters.verdicts[reef_match_finish(worker->matcher, &alerts, &count)]++;
+        if (count > 0)
+            reef_report_alerts(worker, scene, alerts, count);
+    }
+    if (flow == NULL || flow->session == NULL || (flow->session->first == NULL && flow->session->events == 0))
+        return;
+    reef_report_session(worker, scene);
+    reef_call call = call_of(worker, flow, scene->packet);
+    reef_session_reap(&call, scene->ends);
+}
+
+/* A packet through the stages behind flow; `flow` is NULL for one that belongs to none. */
+static void inspect(reef_worker *worker, reef_flow *flow, int direction, reef_packet *packet)
+{
+    reef_scene scene = {.packet = packet,
+                        .flow = flow,
+                        .session = flow != NULL ? flow->session : NULL,
+                        .direction = direction};
+    if (worker->matcher != NULL)
+        reef_match_begin(worker->matcher, &scene);
+    if (flow != NULL && packet->flags & REEF_PACKET_TRANSPORT) {
+        if (packet->protocol == REEF_PROTO_TCP)
+            inspect_segment(worker, &scene, packet);
+        else if (packet->protocol == REEF_PROTO_UDP)
+            inspect_datagram(worker, &scene, packet);
+    }
+    if (worker->matcher != NULL)
+        reef_match_packet(worker->matcher);
+    conclude(worker, &scene);
+}
+
+/* --- flow ---------------------------------------------------------------------------------------------- */
+
+void reef_worker_forget(reef_worker *worker, reef_flow *flow)
+{
+    if (flow->session != NULL) {
+        reef_packet none = {.time_ns = flow->last_ns};
+        reef_call call = call_of(worker, flow, &none);
+        reef_session_reap(&call, true);
+        reef_session_free(worker->memory, flow->session);
+        flow->session = NULL;
+    }
+    reef_tcp_free(worker->memory, flow);
+    if (worker->matcher != NULL)
+        reef_match_free_flow(worker->matcher, flow);
+}
+
+/* The last look: what waits behind gaps, bodies that no more comes of. One packet without payload stands for each direction. */
+static void look_last(reef_worker *worker, reef_flow *flow)
+{
+    for (int direction = 0; direction < 2; direction++) {
+        reef_packet last;
+        reef_flow_last_packet(flow, direction, &last);
+        reef_scene scene = {.packet = &last, .flow = flow, .session = flow->session, .direction = direction, .ends = true};
+        if (worker->matcher != NULL)
+            reef_match_begin(worker->matcher, &scene);
+        if (flow->tcp != NULL) {
+            reef_tcp_flush(flow);
+            inspect_bytes(worker, &scene, direction);
+            if (wants_stream(worker, flow, direction))
+                match_raw(worker, &scene, direction, true);
+        }
+        if (flow->session != NULL && !(flow->session->flags & REEF_SESSION_NO_PARSE)) {
+            reef_chunk end = {.end = true};
+            feed_session(worker, &scene, direction, &end);
+        }
+        scene.ends = direction == REEF_TO_CLIENT; /* transactions go when both directions were looked at */
+        conclude(worker, &scene);
+    }
+}
 
 static void end_flow(reef_worker *worker, reef_flow *flow, reef_flow_end end)
 {
-    reef_stream_end(worker->streams, flow, REEF_TO_SERVER);
-    reef_stream_end(worker->streams, flow, REEF_TO_CLIENT);
+    if (flow->session != NULL || flow->tcp != NULL)
+        look_last(worker, flow);
+    reef_report_flow(worker, flow, end);
+    reef_worker_forget(worker, flow);
     reef_flows_release(worker->flows, flow, end == REEF_FLOW_END_FORCED);
 }
 
@@ -292,7 +201,6 @@ static void end_flow(reef_worker *worker, reef_flow *flow, reef_flow_end end)
 static __attribute__((noinline)) void end_timed_out(reef_worker *worker, reef_flow *flow, uint64_t now_ns)
 {
     while (flow != NULL && !reef_events_half_full(worker->events)) {
-        report_flow(worker, flow, REEF_FLOW_END_TIMEOUT);
         end_flow(worker, flow, REEF_FLOW_END_TIMEOUT);
         flow = reef_flows_timed_out(worker->flows, now_ns);
     }
@@ -305,43 +213,88 @@ static inline void pass_time(reef_worker *worker, uint64_t now_ns)
         end_timed_out(worker, flow, now_ns);
 }
 
-static reef_flow *flow_of(reef_worker *worker, const reef_packet *packet, unsigned i)
+static bool is_over(const reef_flow *flow, const reef_packet *packet, bool source_is_high)
 {
-    reef_flow *flow = reef_flows_find(worker->flows, &worker->key[i], worker->hash[i]);
-    if (flow != NULL && reef_flow_is_over(flow, packet)) {
-        report_flow(worker, flow, REEF_FLOW_END_REUSED);
+    if (flow->tcp == NULL)
+        return reef_flow_is_over(flow, packet);
+    return reef_tcp_reused(flow, source_is_high == (flow->client_is_high != 0) ? REEF_TO_SERVER : REEF_TO_CLIENT, packet);
+}
+
+static reef_flow *flow_of(reef_worker *worker, const reef_packet *packet, const reef_flow_key *key, uint32_t hash, bool source_is_high)
+{
+    reef_flow *flow = reef_flows_find(worker->flows, key, hash);
+    if (flow != NULL && is_over(flow, packet, source_is_high)) {
         end_flow(worker, flow, REEF_FLOW_END_REUSED);
         flow = NULL;
     }
     if (flow != NULL)
         return flow;
     reef_flow *victim = reef_flows_victim(worker->flows);
-    if (victim != NULL) {
-        report_flow(worker, victim, REEF_FLOW_END_FORCED);
+    if (victim != NULL)
         end_flow(worker, victim, REEF_FLOW_END_FORCED);
-    }
-    return reef_flows_add(worker->flows, packet, &worker->key[i], worker->hash[i], worker->source_is_high[i]);
+    return reef_flows_add(worker->flows, packet, key, hash, source_is_high);
+}
+
+/* --- packets ------------------------------------------------------------------------------------------- */
+
+static void count_packet(reef_worker *worker, reef_packet *packet)
+{
+    packet->number = worker->counters.packets;
+    worker->counters.not_ip += packet->version == 0;
+    worker->counters.malformed += packet->flags & REEF_PACKET_BAD ? 1 : 0;
+    worker->counters.fragments += packet->flags & REEF_PACKET_FRAGMENT ? 1 : 0;
 }
 
 /* One decoded packet through the stages after decode. */
-static void take_packet(reef_worker *worker, const reef_packet *packet, unsigned i)
+static void take_packet(reef_worker *worker, reef_packet *packet, const reef_flow_key *key, uint32_t hash,
+                        bool source_is_high)
 {
-    pass_time(worker, packet->time_ns);
     if (packet->events > 0)
-        report_anomalies(worker, packet);
-    if (packet->version == 0 || packet->flags & REEF_PACKET_BAD)
+        reef_report_anomalies(worker, packet, 0);
+    if (packet->version == 0 || packet->flags & (REEF_PACKET_BAD | REEF_PACKET_NO_FLOW)) {
+        if (worker->matcher != NULL && (packet->version != 0 || packet->events > 0))
+            inspect(worker, NULL, REEF_TO_SERVER, packet);
         return;
-    reef_flow *flow = flow_of(worker, packet, i);
+    }
+    reef_flow *flow = flow_of(worker, packet, key, hash, source_is_high);
     if (flow == NULL)
         return;
-    int direction = reef_flows_update(worker->flows, flow, packet, worker->source_is_high[i]);
-    if (!(packet->flags & REEF_PACKET_TRANSPORT) || !worker->config->options.report_apps ||
-        !is_reported(worker, flow->way))
-        return;
-    if (packet->protocol == REEF_PROTO_TCP)
-        inspect_segment(worker, flow, direction, packet);
-    else if (packet->protocol == REEF_PROTO_UDP)
-        inspect_datagram(worker, flow, direction, packet);
+    int direction = reef_flows_update(worker->flows, flow, packet, source_is_high);
+    if (reef_is_reported(worker, flow->way) && (worker->config->options.report_apps || worker->matcher != NULL))
+        inspect(worker, flow, direction, packet);
+}
+
+/* A packet that came out of another one: the datagram of fragments, what a tunnel carries. */
+static void take_derived(reef_worker *worker, reef_packet *packet)
+{
+    const reef_options *options = &worker->config->options;
+    reef_flow_key key;
+    bool source_is_high = false;
+    uint32_t hash = 0;
+    count_packet(worker, packet);
+    if (options->checksums)
+        reef_packet_checksums(packet);
+    if (packet->version != 0) {
+        reef_flow_key_of(packet, options->by_interface, &key, &source_is_high);
+        hash = reef_flow_key_hash(&key, options->seed);
+    }
+    take_packet(worker, packet, &key, hash, source_is_high);
+}
+
+/* What is inside, as deep as decode goes. */
+static __attribute__((noinline)) void unwrap(reef_worker *worker, reef_packet *outer)
+{
+    reef_packet whole, inner[2];
+    if (outer->flags & REEF_PACKET_FRAGMENT) {
+        if (!reef_defrag_take(worker->defrag, outer, &whole))
+            return;
+        take_derived(worker, &whole);
+        outer = &whole;
+    }
+    for (unsigned depth = 0; reef_decode_inner(outer, &inner[depth % 2]); depth++) {
+        outer = &inner[depth % 2];
+        take_derived(worker, &inner[depth % 2]);
+    }
 }
 
 /* Link, network and transport header seldom end in the first cache line. */
@@ -362,11 +315,9 @@ static void decode_one(reef_worker *worker, const reef_frame *frame, size_t i)
     const reef_options *options = &worker->config->options;
     reef_packet *packet = &worker->packet[i];
     reef_decode(frame, packet);
-    packet->number = ++worker->counters.packets;
+    worker->counters.packets++;
     worker->counters.bytes += frame->length;
-    worker->counters.not_ip += packet->version == 0;
-    worker->counters.malformed += packet->flags & REEF_PACKET_BAD ? 1 : 0;
-    worker->counters.fragments += packet->flags & REEF_PACKET_FRAGMENT ? 1 : 0;
+    count_packet(worker, packet);
     if (packet->version == 0)
         return;
     reef_flow_key_of(packet, options->by_interface, &worker->key[i], &worker->source_is_high[i]);
@@ -376,6 +327,7 @@ static void decode_one(reef_worker *worker, const reef_frame *frame, size_t i)
 
 void reef_worker_frames(reef_worker *worker, const reef_frame *frames, size_t count)
 {
+    bool checksums = worker->config->options.checksums;
     for (size_t i = 0; i < AHEAD && i < count; i++)
         prefetch_headers(&frames[i]);
     for (size_t at = 0; at < count; at += GROUP) {
@@ -389,8 +341,15 @@ void reef_worker_frames(reef_worker *worker, const reef_frame *frames, size_t co
         }
         for (size_t i = group < BEHIND ? 0 : group - BEHIND; i < group; i++)
             prefetch_flow(worker, i);
-        for (size_t i = 0; i < group; i++)
-            take_packet(worker, &worker->packet[i], (unsigned)i);
+        for (size_t i = 0; i < group; i++) {
+            reef_packet *packet = &worker->packet[i];
+            pass_time(worker, packet->time_ns);
+            if (checksums)
+                reef_packet_checksums(packet);
+            take_packet(worker, packet, &worker->key[i], worker->hash[i], worker->source_is_high[i]);
+            if (packet->flags & REEF_PACKET_FRAGMENT || packet->inner.kind != 0)
+                unwrap(worker, packet);
+        }
     }
 }
 
@@ -403,28 +362,9 @@ bool reef_worker_finish(reef_worker *worker)
 {
     reef_flow *flow;
     while ((flow = reef_flows_any(worker->flows)) != NULL) {
-        if (!reef_events_have_room(worker->events))
+        if (reef_events_half_full(worker->events))
             return false;
-        report_flow(worker, flow, REEF_FLOW_END_SHUTDOWN);
         end_flow(worker, flow, REEF_FLOW_END_SHUTDOWN);
     }
     return true;
-}
-
-void reef_worker_count(const reef_worker *worker, reef_counters *counters)
-{
-    reef_flows_counters flows;
-    reef_streams_counters streams;
-    reef_flows_count(worker->flows, &flows);
-    reef_streams_count(worker->streams, &streams);
-    *counters = worker->counters;
-    counters->flows_created = flows.created;
-    counters->flows_ended = flows.ended;
-    counters->flows_evicted = flows.evicted;
-    counters->flows_refused = flows.refused;
-    counters->clock_set_back = flows.clock_set_back;
-    counters->flows_active = flows.active;
-    counters->heads_refused = streams.refused;
-    counters->heads_in_use = streams.in_use;
-    counters->events_lost = reef_events_lost(worker->events);
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "eve_internal.h"
-#include "reef/app.h"
+#include "reef/protocol.h"
 #include "reef/decode.h"
 #include "reef/protocol.h"
 #include "reef/status.h"
@@ -68,7 +68,7 @@ static bool flow_line(reef_json *json, const reef_event *event, const char *text
         if (rule == NULL || !rule->log_end)
             return false;
     }
-    const reef_app_protocol *app = event->text_length == 0 ? reef_app_by_number(event->app) : NULL;
+    const reef_protocol *app = event->text_length == 0 ? reef_protocol_by_number(event->app) : NULL;
     eve_write_common(json, event, names, "flow");
     reef_json_members(json, text + event->prefix_length, event->text_length - event->prefix_length);
     if (app != NULL)
@@ -78,16 +78,6 @@ static bool flow_line(reef_json *json, const reef_event *event, const char *text
         write_tcp(json, event);
     eve_write_metadata(json, event, names, rule, (reef_view){(const uint8_t *)text, event->prefix_length});
     return true;
-}
-
-static void app_line(reef_json *json, const reef_event *event, const char *text, const reef_names *names)
-{
-    const char *name = reef_app_by_number(event->app)->name;
-    eve_write_common(json, event, names, name);
-    reef_json_open(json, name, '{');
-    reef_json_members(json, text, event->text_length);
-    reef_json_close(json, '}');
-    eve_write_metadata(json, event, names, NULL, nothing);
 }
 
 static void anomaly_line(reef_json *json, const reef_event *event, const reef_names *names)
@@ -158,9 +148,6 @@ int reef_eve_line(const reef_event *event, const char *text, const reef_names *n
     case REEF_EVENT_FLOW:
         if (!flow_line(&json, event, text, names))
             return REEF_OK;
-        break;
-    case REEF_EVENT_APP:
-        app_line(&json, event, text, names);
         break;
     case REEF_EVENT_ANOMALY:
         anomaly_line(&json, event, names);

@@ -332,7 +332,6 @@ reef_flow *reef_flows_add(reef_flows *flows, const reef_packet *packet, const re
     flow->icmp_type = packet->icmp_type;
     flow->icmp_code = packet->icmp_code;
     flow->id = (uint64_t)(hash & 0x7fffffffu) << 20 | (flows->serial++ & 0xfffffu);
-    flow->head[0].buffer = flow->head[1].buffer = REEF_NO_HEAD;
     /* Who speaks first is the client, unless the first packet seen is the answer to a SYN. */
     bool answer = packet->protocol == REEF_PROTO_TCP &&
                   (packet->tcp_flags & (REEF_TCP_SYN | REEF_TCP_ACK)) == (REEF_TCP_SYN | REEF_TCP_ACK);

@@ -97,6 +97,8 @@ reef_verdict reef_match_finish(reef_matcher *matcher, const reef_alert **alerts,
         qsort(matcher->queue, matcher->queued, sizeof *matcher->queue, compare_queued);
     if (matcher->queued > 0)
         settle(matcher, &verdict, &told);
+    if (told > 0 && matcher->state != NULL)
+        matcher->state->alerted = true;
     matcher->queued = 0;
     *alerts = matcher->alerts;
     *count = told;

@@ -58,6 +58,8 @@ void slots_free(name_slots *slots);
 /* The number of a name of this kind; UINT32_MAX: no memory. */
 uint32_t slots_of(name_slots *slots, uint32_t kind, reef_view name);
 uint32_t slots_count(const name_slots *slots);
+/* What a number stands for. */
+reef_view slots_name(const name_slots *slots, uint32_t slot, uint32_t *kind);
 
 /* flow_state.c: what is kept of a flow. */
 typedef struct flow_state {
@@ -68,6 +70,7 @@ typedef struct flow_state {
     bool ip_only_done[2];
     bool told;            /* the protocol was known when last looked */
     bool told_now;        /* it became known with this packet */
+    bool alerted;         /* an alert of it was told */
     uint8_t verdict;      /* REEF_VERDICT_DROP or REEF_VERDICT_PASS hold for the rest of the flow */
     const struct port_group *group[2]; /* prefilter.h: of this flow's ports, by direction */
     uint32_t group_generation;

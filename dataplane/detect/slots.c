@@ -66,3 +66,10 @@ uint32_t slots_of(name_slots *slots, uint32_t kind, reef_view name)
     *bucket = ++slots->count;
     return slots->count - 1;
 }
+
+reef_view slots_name(const name_slots *slots, uint32_t slot, uint32_t *kind)
+{
+    const slot_name *known = &slots->name[slot];
+    *kind = known->kind;
+    return (reef_view){(const uint8_t *)known->text, known->length};
+}

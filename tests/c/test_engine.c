@@ -11,7 +11,7 @@ static reef_options options(void)
 {
     reef_options o;
     reef_options_default(&o);
-    o.flows = 256, o.heads = 16, o.events = 1024, o.text_bytes = 1 << 18;
+    o.flows = 256, o.memory = 1 << 20, o.events = 1024, o.text_bytes = 1 << 18;
     o.seed[0] = 1, o.seed[1] = 2;
     return o;
 }

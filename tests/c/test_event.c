@@ -14,7 +14,7 @@ static bool write_one(reef_events *events, uint64_t number, unsigned text_bytes)
     reef_event *event = reef_events_begin(events, 1, &text);
     if (event == NULL)
         return false;
-    event->kind = REEF_EVENT_APP;
+    event->kind = REEF_EVENT_TRANSACTION;
     event->packet = number;
     for (unsigned i = 0; i < text_bytes; i++)
         reef_json_raw(&text, &"0123456789"[(number + i) % 10], 1);

@@ -20,7 +20,6 @@ typedef struct reef_worker reef_worker;
 
 typedef struct reef_options {
     uint32_t flows;        /* most flows at a time */
-    uint32_t heads;        /* buffers for first bytes */
     uint32_t events;       /* records in the event ring */
     uint32_t text_bytes;   /* bytes in its text ring */
     reef_flow_timeouts timeouts;
@@ -71,12 +70,11 @@ typedef struct reef_counters {
     uint64_t not_ip, malformed, fragments;
     uint64_t flows_created, flows_ended, flows_evicted, flows_refused, clock_set_back;
     uint64_t transactions;
-    uint64_t heads_refused;
     uint64_t events_lost;
     uint64_t alerts;
     uint64_t verdicts[4];  /* packets by reef_verdict, while there are rules */
     uint64_t memory_used, memory_peak, memory_refused;
-    uint32_t flows_active, heads_in_use;
+    uint32_t flows_active;
 } reef_counters;
 
 void reef_worker_count(const reef_worker *worker, reef_counters *counters);

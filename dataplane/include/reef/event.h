@@ -14,7 +14,6 @@
 
 typedef enum reef_event_kind {
     REEF_EVENT_FLOW,    /* a flow ended; from the kernel's table when `from_kernel` */
-    REEF_EVENT_APP,     /* a transaction of `app`; text: the members of its EVE object */
     REEF_EVENT_ANOMALY, /* a packet that is not as it should be; `code` is a reef_decode_event */
     REEF_EVENT_LOG,     /* the ruleset logged a packet in hook `code`; prefix, then text: members of EVE's "drop" */
     REEF_EVENT_ALERT,   /* a rule matched; this and the next three: text as eve_alert.h says */

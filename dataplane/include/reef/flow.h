@@ -47,17 +47,6 @@ typedef struct reef_flow_key {
 } reef_flow_key;
 
 #define REEF_NO_FLOW UINT32_MAX
-#define REEF_NO_HEAD UINT32_MAX
-
-/* What is known of the first bytes of one direction (stream.h). */
-typedef struct reef_flow_head {
-    uint32_t next_sequence; /* of the next byte in order */
-    uint32_t buffer;        /* number of the buffer that holds them, or REEF_NO_HEAD */
-    uint32_t held;          /* bytes in it */
-    uint8_t state;          /* REEF_HEAD_... */
-} reef_flow_head;
-
-enum { REEF_HEAD_UNSEEN = 0, REEF_HEAD_FOLLOWED, REEF_HEAD_ENDED };
 
 /* Laid out by cache line: looking up reads the first, counting a packet the second, the rest is for what comes
  * after. */
@@ -74,24 +63,21 @@ typedef struct reef_flow {
     uint8_t tcp_state;    /* reef_tcp_state */
     uint8_t tcp_flags[2]; /* all that were seen, by direction */
     uint8_t way;          /* REEF_WAY_... of the first packet */
-    uint8_t app;          /* number of the protocol in the registry (app.h), 0 while unknown */
-    uint8_t app_tried[2]; /* the direction gave all it had for telling the protocol */
+    uint8_t app;          /* number of the protocol in the registry (protocol.h), 0 while unknown */
     uint8_t icmp_type, icmp_code;
-    uint16_t transactions;
 
     uint32_t wheel_slot, wheel_previous, wheel_next;
     uint32_t young_previous, young_next; /* flows of one direction only, newest first */
     uint64_t first_ns;
     uint64_t id; /* 51 bits: every JSON reader holds it exactly */
     uint32_t interface;
-    reef_flow_head head[2];
     /* Each belongs to its stage; NULL while there is none. */
     struct reef_tcp *tcp;         /* tcp.h: reassembly */
     struct reef_session *session; /* session.h: the application layer */
     void *match;                  /* match.h: what detection keeps of the flow */
 } reef_flow;
 
-_Static_assert(sizeof(reef_flow) == 256, "a flow is four cache lines");
+_Static_assert(sizeof(reef_flow) == 192, "a flow is three cache lines");
 
 typedef struct reef_flows reef_flows;
 

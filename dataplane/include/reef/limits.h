@@ -18,10 +18,6 @@
 #define REEF_WHEEL_SLOTS 1024u        /* seconds the timer wheel spans; longer timeouts go round again */
 #define REEF_CLOCK_BACK_MAX 60u       /* seconds packet time may run behind before the wheel is set anew */
 
-/* First bytes of streams, kept while a parser asks for more. */
-#define REEF_HEAD_BYTES 8192u         /* most bytes of one direction that are held */
-#define REEF_HEADS_DEFAULT 2048u      /* buffers of that size in one worker */
-
 /* Streams. */
 #define REEF_TCP_DEPTH_DEFAULT (1u << 20)  /* bytes of one direction that are put in order */
 #define REEF_TCP_RAW_CHUNK_DEFAULT 2560u   /* bytes that stream rules wait for */
@@ -102,6 +98,21 @@
 #define REEF_FILE_MAGIC_BYTES 1024u   /* first bytes by which a file's kind is told */
 #define REEF_FILE_MAGIC_TEXT_MAX 512u
 #define REEF_FILESTORE_OPEN_MAX 256   /* files that come at once into the store of one worker */
+
+/* HTTP: Suricata's and libhtp's defaults. */
+#define REEF_HTTP_LINE_MAX 18000u     /* bytes of one line that is spread over segments */
+#define REEF_HTTP_HEAD_MAX (1u << 20) /* bytes of all header lines of a message */
+#define REEF_HTTP_FOLDED_MAX 4096u    /* bytes of a field beyond which no further line is joined to it */
+#define REEF_HTTP_HEADERS_MAX 1024u   /* different fields of one message */
+#define REEF_HTTP_REPETITIONS_MAX 64u /* values that are joined to fields of the same name */
+#define REEF_HTTP_TRANSACTIONS_MAX 512u /* of one connection at a time */
+#define REEF_HTTP_BODY_MAX (100u << 10)
+#define REEF_HTTP_LAYERS_MAX 2u       /* of content coding */
+#define REEF_HTTP_BOMB_BYTES (1u << 20) /* decoded, and this many times what was sent: a bomb */
+#define REEF_HTTP_BOMB_RATIO 2048u
+#define REEF_HTTP_FILE_NAME_MAX 4096u
+#define REEF_HTTP_BOUNDARY_MAX 200u
+#define REEF_HTTP_PART_HEAD_MAX 4096u /* header bytes of one part of a form */
 
 /* Mail. */
 #define REEF_SMTP_LINE_MAX 4096u      /* of a command or reply; the rest of a longer line is passed over */

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(copy, data, size);
     reef_options options;
     reef_options_default(&options);
-    options.flows = 8, options.heads = 4, options.events = 64, options.text_bytes = 1 << 16;
+    options.flows = 8, options.memory = 1 << 20, options.events = 64, options.text_bytes = 1 << 16;
     reef_config *config;
     reef_worker *worker;
     reef_names *names;

@@ -1,0 +1,51 @@
+/* Between the files of the engine only: what a worker is made of, and how it tells what it saw. */
+#ifndef REEF_ENGINE_INTERNAL_H
+#define REEF_ENGINE_INTERNAL_H
+
+#include "reef/defrag.h"
+#include "reef/engine.h"
+#include "reef/match.h"
+#include "reef/protocol.h"
+#include "reef/tx_file.h"
+
+struct reef_config {
+    reef_options options;
+};
+
+/* Packets go through the stages in small groups, so that the memory one packet needs is on its way while the
+ * others are worked on: headers AHEAD of decoding, a bucket when its hash is known, its flow BEHIND that. */
+enum { GROUP = 16, AHEAD = 4, BEHIND = 4 };
+
+struct reef_worker {
+    const reef_config *config;
+    reef_flows *flows;
+    reef_memory *memory;
+    reef_defrag *defrag;
+    reef_expectations *expectations;
+    reef_files *files;
+    reef_matcher *matcher; /* NULL while there are no rules */
+    const reef_rules *rules;
+    reef_events *events;
+    reef_counters counters;
+    reef_packet packet[GROUP];
+    reef_flow_key key[GROUP];
+    uint32_t hash[GROUP];
+    bool source_is_high[GROUP];
+};
+
+/* Conversations are reported once: on the line by which their first packet came in. */
+static inline bool reef_is_reported(const reef_worker *worker, uint8_t way)
+{
+    return !worker->config->options.only_entering || way != REEF_WAY_OUT;
+}
+
+/* What the flow's stages hold of it goes; the flow itself stays. */
+void reef_worker_forget(reef_worker *worker, reef_flow *flow);
+
+void reef_report_anomalies(reef_worker *worker, const reef_packet *packet, unsigned first);
+void reef_report_flow(reef_worker *worker, const reef_flow *flow, reef_flow_end end);
+void reef_report_alerts(reef_worker *worker, const reef_scene *scene, const reef_alert *alerts, uint32_t count);
+/* What is due of the session's transactions, their files and events; scene->ends: all of it. */
+void reef_report_session(reef_worker *worker, const reef_scene *scene);
+
+#endif

@@ -1,0 +1,191 @@
+/* What the engine tells: events into the worker's ring. */
+#include <string.h>
+
+#include "engine_internal.h"
+#include "reef/eve_alert.h"
+
+static void endpoints_of_packet(reef_event *event, const reef_packet *packet)
+{
+    event->packet = packet->number;
+    event->interface = packet->interface;
+    event->way = packet->way;
+    event->version = packet->version;
+    event->protocol = packet->protocol;
+    event->source_port = packet->source_port;
+    event->destination_port = packet->destination_port;
+    event->icmp_type = packet->icmp_type;
+    event->icmp_code = packet->icmp_code;
+    event->vlans = packet->vlans;
+    memcpy(event->vlan, packet->vlan, sizeof event->vlan);
+    memcpy(event->source, packet->source, 16);
+    memcpy(event->destination, packet->destination, 16);
+}
+
+/* The client is the source. */
+static void endpoints_of_flow(reef_event *event, const reef_flow *flow)
+{
+    const reef_flow_key *key = &flow->key;
+    bool high = flow->client_is_high;
+    event->flow_id = flow->id;
+    event->interface = flow->interface;
+    event->way = flow->way;
+    event->version = key->version;
+    event->protocol = key->protocol;
+    event->source_port = high ? key->high_port : key->low_port;
+    event->destination_port = high ? key->low_port : key->high_port;
+    event->icmp_type = flow->icmp_type;
+    event->icmp_code = flow->icmp_code;
+    event->vlans = (uint8_t)((key->vlan[0] != 0) + (key->vlan[1] != 0));
+    memcpy(event->vlan, key->vlan, sizeof key->vlan);
+    memcpy(event->source, high ? key->high : key->low, 16);
+    memcpy(event->destination, high ? key->low : key->high, 16);
+}
+
+void reef_report_anomalies(reef_worker *worker, const reef_packet *packet, unsigned first)
+{
+    if (!worker->config->options.report_anomalies || !reef_is_reported(worker, packet->way))
+        return;
+    for (unsigned i = first; i < packet->events; i++) {
+        reef_json text;
+        reef_event *event = reef_events_begin(worker->events, packet->time_ns, &text);
+        if (event == NULL)
+            return;
+        event->kind = REEF_EVENT_ANOMALY;
+        event->code = packet->event[i];
+        endpoints_of_packet(event, packet);
+        reef_events_commit(worker->events, event, &text);
+    }
+}
+
+void reef_report_flow(reef_worker *worker, const reef_flow *flow, reef_flow_end end)
+{
+    reef_json text;
+    if (!worker->config->options.report_flows || !reef_is_reported(worker, flow->way))
+        return;
+    reef_event *event = reef_events_begin(worker->events, flow->last_ns, &text);
+    if (event == NULL)
+        return;
+    event->kind = REEF_EVENT_FLOW;
+    endpoints_of_flow(event, flow);
+    event->start_ns = flow->first_ns;
+    event->app = flow->app;
+    event->state = flow->state;
+    event->tcp_state = flow->tcp_state;
+    event->end = (uint8_t)end;
+    for (int d = 0; d < 2; d++) {
+        event->bytes[d] = flow->bytes[d];
+        event->packets[d] = flow->packets[d];
+        event->tcp_flags[d] = flow->tcp_flags[d];
+    }
+    if (flow->session != NULL || flow->match != NULL) {
+        event->alerted = reef_match_alerted(flow);
+        reef_flow_text_write(event, worker->matcher, flow, &text);
+    }
+    reef_events_commit(worker->events, event, &text);
+}
+
+void reef_report_alerts(reef_worker *worker, const reef_scene *scene, const reef_alert *alerts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        reef_json text;
+        if (!alerts[i].log)
+            continue;
+        worker->counters.alerts++;
+        reef_event *event = reef_events_begin(worker->events, scene->packet->time_ns, &text);
+        if (event == NULL)
+            return;
+        endpoints_of_packet(event, scene->packet);
+        if (scene->flow != NULL) {
+            event->flow_id = scene->flow->id;
+            event->app = scene->flow->app;
+            event->interface = scene->flow->interface;
+        }
+        reef_alert_write(event, worker->matcher, worker->rules, scene, &alerts[i], worker->config->options.alerts_with, &text);
+        reef_events_commit(worker->events, event, &text);
+    }
+}
+
+/* --- sessions ------------------------------------------------------------------------------------------ */
+
+static reef_event *begin(reef_worker *worker, const reef_scene *scene, reef_json *text)
+{
+    reef_event *event = reef_events_begin(worker->events, scene->packet->time_ns, text);
+    if (event != NULL) {
+        endpoints_of_flow(event, scene->flow);
+        event->packet = scene->packet->number;
+    }
+    return event;
+}
+
+static void report_transaction(reef_worker *worker, const reef_scene *scene, reef_transaction *transaction, reef_log which)
+{
+    const reef_session *session = scene->flow->session;
+    reef_json text;
+    if (!reef_transaction_due(session, transaction, which, scene->ends))
+        return;
+    transaction->logged |= (uint8_t)(1u << which);
+    if (transaction->number >= REEF_APP_TRANSACTIONS_MAX)
+        return;
+    reef_event *event = begin(worker, scene, &text);
+    if (event == NULL || !reef_transaction_write(event, session, transaction, which, &text))
+        return;
+    worker->counters.transactions++;
+    reef_events_commit(worker->events, event, &text);
+}
+
+static void report_files(reef_worker *worker, const reef_scene *scene, reef_transaction *transaction)
+{
+    const reef_session *session = scene->flow->session;
+    if (session->protocol->files == NULL || !(transaction->files_ended || scene->ends))
+        return;
+    transaction->files_ended = false;
+    for (int direction = 0; direction < 2; direction++) {
+        reef_tx_file *list = session->protocol->files(session, transaction, direction);
+        for (reef_tx_file *file; list != NULL && (file = reef_tx_file_to_log(list, scene->ends)) != NULL;) {
+            reef_json text;
+            reef_event *event = begin(worker, scene, &text);
+            if (event == NULL)
+                return;
+            reef_fileinfo_write(event, session, transaction, file, &text);
+            reef_events_commit(worker->events, event, &text);
+        }
+    }
+}
+
+static void report_app_anomaly(reef_worker *worker, const reef_scene *scene, const reef_transaction *transaction, unsigned number)
+{
+    reef_json text;
+    reef_event *event = begin(worker, scene, &text);
+    if (event == NULL)
+        return;
+    reef_app_anomaly_write(event, scene->flow->session, transaction, number, &text);
+    reef_events_commit(worker->events, event, &text);
+}
+
+/* Each event once: those of a transaction are counted as they are told, those of the session belong to one packet. */
+static void report_app_anomalies(reef_worker *worker, const reef_scene *scene, reef_transaction *transaction)
+{
+    for (; transaction->events_told < transaction->events; transaction->events_told++)
+        report_app_anomaly(worker, scene, transaction, transaction->event[transaction->events_told]);
+}
+
+void reef_report_session(reef_worker *worker, const reef_scene *scene)
+{
+    const reef_options *options = &worker->config->options;
+    reef_session *session = scene->flow->session;
+    if (options->report_anomalies && session->events > 0 && session->event_packet == scene->packet->number)
+        for (unsigned i = 0; i < session->events; i++)
+            report_app_anomaly(worker, scene, NULL, session->event[i]);
+    if (session->protocol == NULL)
+        return;
+    for (reef_transaction *t = session->first; t != NULL; t = t->next) {
+        if (options->report_anomalies)
+            report_app_anomalies(worker, scene, t);
+        if (!options->report_apps)
+            continue;
+        report_transaction(worker, scene, t, REEF_LOG_TO_SERVER);
+        report_transaction(worker, scene, t, REEF_LOG_TO_CLIENT);
+        report_transaction(worker, scene, t, REEF_LOG_WHOLE);
+        report_files(worker, scene, t);
+    }
+}

@@ -1,0 +1,131 @@
+/* A worker's life: what it is made of, and what it counted. */
+#include <stdlib.h>
+
+#include "engine_internal.h"
+#include "reef/status.h"
+
+void reef_options_default(reef_options *options)
+{
+    *options = (reef_options){
+        .flows = REEF_FLOWS_DEFAULT,
+        .memory = REEF_MEMORY_DEFAULT,
+        .events = REEF_EVENTS_DEFAULT,
+        .text_bytes = REEF_PAYLOAD_DEFAULT,
+        .timeouts = {.tcp_new = 60, .tcp_established = 600, .tcp_closed = 10, .udp_new = 30, .udp_established = 120,
+                     .icmp = 30, .other = 60},
+        .report_flows = true,
+        .report_apps = true,
+        .report_anomalies = true,
+        .checksums = true,
+    };
+    reef_tcp_options_default(&options->tcp);
+    reef_defrag_options_default(&options->defrag);
+    options->match.alerts_max = REEF_ALERTS_DEFAULT;
+}
+
+int reef_config_new(const reef_options *options, reef_config **out)
+{
+    *out = NULL;
+    if (options->flows == 0 || options->flows > REEF_FLOWS_MAX)
+        return REEF_INVALID;
+    reef_config *config = malloc(sizeof *config);
+    if (config == NULL)
+        return REEF_NOMEM;
+    config->options = *options;
+    *out = config;
+    return REEF_OK;
+}
+
+void reef_config_free(reef_config *config)
+{
+    free(config);
+}
+
+int reef_worker_new(const reef_config *config, reef_worker **out)
+{
+    const reef_options *options = &config->options;
+    *out = NULL;
+    reef_worker *worker = calloc(1, sizeof *worker);
+    if (worker == NULL)
+        return REEF_NOMEM;
+    worker->config = config;
+    int status = reef_flows_new(options->flows, &options->timeouts, options->seed, options->by_interface, &worker->flows);
+    if (status == REEF_OK)
+        status = reef_memory_new(options->memory, &worker->memory);
+    if (status == REEF_OK)
+        status = reef_defrag_new(worker->memory, &options->defrag, &worker->defrag);
+    if (status == REEF_OK)
+        status = reef_expectations_new(REEF_EXPECTATIONS_MAX, &worker->expectations);
+    if (status == REEF_OK)
+        status = reef_files_new(&options->files, options->store, &worker->files);
+    if (status == REEF_OK)
+        status = reef_events_new(options->events, options->text_bytes, &worker->events);
+    if (status == REEF_OK && options->rules != NULL)
+        status = reef_worker_rules(worker, options->rules);
+    if (status != REEF_OK) {
+        reef_worker_free(worker);
+        return status;
+    }
+    *out = worker;
+    return REEF_OK;
+}
+
+/* What the flows hold goes before the memory it came from. */
+void reef_worker_free(reef_worker *worker)
+{
+    if (worker == NULL)
+        return;
+    reef_flow *flow;
+    while (worker->flows != NULL && (flow = reef_flows_any(worker->flows)) != NULL) {
+        reef_worker_forget(worker, flow);
+        reef_flows_release(worker->flows, flow, false);
+    }
+    reef_matcher_free(worker->matcher);
+    reef_events_free(worker->events);
+    reef_files_free(worker->files);
+    reef_expectations_free(worker->expectations);
+    reef_defrag_free(worker->defrag);
+    reef_memory_free(worker->memory);
+    reef_flows_free(worker->flows);
+    free(worker);
+}
+
+reef_events *reef_worker_events(reef_worker *worker)
+{
+    return worker->events;
+}
+
+int reef_worker_rules(reef_worker *worker, const reef_rules *rules)
+{
+    const reef_options *options = &worker->config->options;
+    int status;
+    if (worker->matcher == NULL)
+        status = reef_matcher_new(worker->memory, rules, &options->match, &worker->matcher);
+    else
+        status = reef_matcher_rules(worker->matcher, rules);
+    if (status != REEF_OK)
+        return status;
+    worker->rules = rules;
+    reef_file_wants wants = options->files;
+    reef_rules_wants(rules, &wants);
+    return reef_files_change(worker->files, &wants);
+}
+
+void reef_worker_count(const reef_worker *worker, reef_counters *counters)
+{
+    reef_flows_counters flows;
+    reef_memory_counters memory;
+    reef_flows_count(worker->flows, &flows);
+    reef_memory_count(worker->memory, &memory);
+    *counters = worker->counters;
+    counters->flows_created = flows.created;
+    counters->flows_ended = flows.ended;
+    counters->flows_evicted = flows.evicted;
+    counters->flows_refused = flows.refused;
+    counters->clock_set_back = flows.clock_set_back;
+    counters->flows_active = flows.active;
+    counters->memory_refused = memory.refused;
+    counters->memory_used = memory.used;
+    counters->memory_peak = memory.peak;
+    counters->events_lost = reef_events_lost(worker->events);
+}
