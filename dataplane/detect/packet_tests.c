@@ -85,7 +85,8 @@ static bool flow_holds(const reef_matcher *matcher, uint32_t flags)
     if (flags & REEF_RULE_TO_CLIENT && matcher->direction != REEF_TO_CLIENT)
         return false;
     if (flags & (REEF_RULE_ESTABLISHED | REEF_RULE_NOT_ESTABLISHED)) {
-        bool established = flow->tcp != NULL ? reef_tcp_established(flow) : flow->state == REEF_FLOW_ESTABLISHED;
+        /* Of TCP the tracker knows: one whose beginning was not seen is not established. */
+        bool established = flow->key.protocol == REEF_PROTO_TCP ? reef_tcp_established(flow) : flow->state == REEF_FLOW_ESTABLISHED;
         if (established != !!(flags & REEF_RULE_ESTABLISHED))
             return false;
     }
