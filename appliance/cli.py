@@ -273,6 +273,7 @@ def _look_verbs(tree: _Tree) -> None:
     diff.add_argument("--baselines", action="append", metavar="DIR", help="where inherited texts lie")
     _why_verb(tree)
     _inspect_verb(tree)
+    _ips_verbs(tree)
     log = tree.verb("log", "log:log", "Print what the gateway decided and saw, one line per event")
     log.add_argument("--follow", "-f", action="store_true", help="go on with what comes")
     log.add_argument("--since", metavar="TIME", help="from then on: 15m, 2h, 17:05 or 2027-03-31T17:05")
@@ -409,6 +410,30 @@ def _inspect_verb(tree: _Tree) -> None:
     )
     inspect.add_argument("--all", action="store_true", help="print all rows, not only the first 10 of each table")
     inspect.add_argument("--quiet", action="store_true", help="count and print nothing (with --eve)")
+
+
+def _ips_verbs(tree: _Tree) -> None:
+    ips = tree.verb("ips", "", "Rules of the inspection engine")
+    kinds = _Tree(ips, tree.common, "WHAT", "what")
+    kinds.verbs.required = True
+    check = kinds.verb(
+        "check",
+        "ips:check",
+        "Check rules in Suricata's language: what is enforced, and why the rest is not",
+        "Every problem is printed as file:line, the sid, what is wrong and what would be right. Nothing changes.\n"
+        "Exit code 0: every rule can be enforced exactly as it is written; 1: some were refused.",
+    )
+    check.add_argument("rules", nargs="+", metavar="RULES", help="a rule file, or a folder of *.rules")
+    check.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a variable of the rules, like HOME_NET=10.20.0.0/16; may be given again",
+    )
+    check.add_argument("--keywords", action="store_true", help="print every keyword that is used, and its state")
+    check.add_argument("--all", action="store_true", help="print all problems, not only the first 50")
+    check.add_argument("--allow-refused", action="store_true", help="exit code 0 also where rules were refused")
 
 
 def _other_verbs(tree: _Tree) -> None:

@@ -83,3 +83,11 @@ PROTOCOLS = _protocols()
 def protocol_number(name: str) -> int:
     """The number of an application protocol by its name or another name of it in rules; 0: not known."""
     return int(lib.reef_protocol_number_by_name(name.encode("utf-8", "replace").replace(b"\0", b"?")))
+
+
+def check_expression(pattern: bytes, options: int) -> str:
+    """What is wrong with a Perl-compatible expression, in words; "" where it compiles."""
+    error, offset = ffi.new("char[256]"), ffi.new("size_t *")
+    if lib.reef_rules_check_expression(pattern, len(pattern), options, error, 256, offset) == 0:
+        return ""
+    return f"{_text(error)} at byte {int(offset[0])}"

@@ -22,6 +22,8 @@ extern const char *const reef_event_words[];
 const char *reef_protocol_word(unsigned number, unsigned *transport);
 const char *reef_protocol_event_word(unsigned number, unsigned event);
 unsigned reef_protocol_number_by_name(const char *name);
+int reef_rules_check_expression(const char *pattern, size_t length, uint32_t pcre_options, char *error,
+                                size_t error_size, size_t *offset);
 """
 
 SOURCE = """

@@ -17,7 +17,7 @@ from ctypes_ext import engine
 from dataplane.rules import about
 from dataplane.rules.classes import CLASSES
 from dataplane.rules.problem import Problem
-from dataplane.ruleset import VARIABLES, Source, compile_rules
+from dataplane.ruleset import VARIABLES, RuleSet, Source, compile_rules
 
 SUFFIX = ".rules"
 FILE_MAX = 256 << 20  # bytes of one rule file or list
@@ -73,12 +73,7 @@ def load(paths: Sequence[Path], variables: Mapping[str, str] | None = None, cach
     cannot be kept is compiled again next time. Raises `RulesError`, and `engine.EngineError` when the engine has no
     room for them.
     """
-    files = rule_files(paths)
-    sources = [Source(str(file), _text(file)) for file in files]
-    classes = about.Classes(
-        {**CLASSES, **about.read_classes(_configured(files, "classification.config"))},
-        about.read_references(_configured(files, "reference.config")),
-    )
+    sources, classes = _sources(paths)
     wanted = {**VARIABLES, **(variables or {})}
     engine_digest = engine.rules_engine_digest()
     key = _key(sources, wanted, classes, engine_digest)
@@ -101,6 +96,23 @@ def load(paths: Sequence[Path], variables: Mapping[str, str] | None = None, cach
     if cache is not None and made.loaded >= _WORTH:
         _keep(cache, key, kept, rules)
     return _loaded(kept, rules, cached=False)
+
+
+def compiled(paths: Sequence[Path], variables: Mapping[str, str] | None = None) -> RuleSet:
+    """The rules of these files, compiled and no more. Raises `RulesError`."""
+    sources, classes = _sources(paths)
+    return compile_rules(sources, {**VARIABLES, **(variables or {})}, classes, Lists().read)
+
+
+def _sources(paths: Sequence[Path]) -> tuple[list[Source], about.Classes]:
+    """The texts, and what lies beside them."""
+    files = rule_files(paths)
+    sources = [Source(str(file), _text(file)) for file in files]
+    classes = about.Classes(
+        {**CLASSES, **about.read_classes(_configured(files, "classification.config"))},
+        about.read_references(_configured(files, "reference.config")),
+    )
+    return sources, classes
 
 
 def rule_files(paths: Sequence[Path]) -> list[Path]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
@@ -68,7 +69,7 @@ class RuleSet(NamedTuple):
     refused: list[Problem]
     replaced: list[Problem]  # rules that gave way to a higher revision of the same sid
     skipped: int  # rules that say themselves that they are for another engine (requires)
-    keywords: dict[str, int]  # how many loaded rules use each keyword
+    keywords: Mapping[str, int]  # how often each keyword stands in them
 
 
 class _Skipped(Exception):
@@ -100,7 +101,7 @@ class _Compiler:
         self.refused: list[Problem] = []
         self.replaced: list[Problem] = []
         self.skipped = 0
-        self.keywords: dict[str, int] = {}
+        self.keywords: Counter[str] = Counter()
 
     def file(self, source: Source) -> None:
         for line in reader.lines(source.text):
@@ -150,7 +151,9 @@ class _Compiler:
 
     def _options(self, draft: Draft, options: list[tuple[str, str | None]]) -> None:
         keywords = KEYWORDS
+        used = self.keywords
         for name, value in options:
+            used[name] += 1
             keyword = keywords.get(name)
             if keyword is None:
                 name = name.lower()

@@ -111,8 +111,8 @@ class Draft:
     __slots__ = (
         "active", "after", "alerts", "apps", "blocks", "category", "class_priority", "conditions", "detection_filter",
         "entered", "extracted", "fast_pattern", "file", "flags", "flow_seen", "gid", "message", "metadata", "payload",
-        "pending", "previous", "priority", "priority_given", "protocols", "protocols_any", "references", "rev", "sid", "state",
-        "support", "threshold", "variables", "way",
+        "pending", "previous", "priority", "priority_given", "protocols", "protocols_any", "references", "rev", "sid",
+        "state", "support", "threshold", "variables", "way",
     )  # fmt: skip
 
     def __init__(self, support: Support, file: str) -> None:

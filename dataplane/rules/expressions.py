@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ctypes_ext.ruleset import BUFFERS, NUMBERS
+from ctypes_ext.ruleset import BUFFERS, NUMBERS, check_expression
 from dataplane.rules import codes
 from dataplane.rules.draft import Condition, Draft
 from dataplane.rules.problem import Refused
@@ -57,7 +57,11 @@ def pcre(draft: Draft, value: str) -> None:
             raise Refused(f"the modifier {letter} is not known")
     if buffer == "http.host" and not options & _OPTIONS["i"]:
         _lower(expression)
-    condition = Condition(codes.PCRE, options, flags=flags, text=encoded(expression))
+    raw = encoded(expression)
+    wrong = check_expression(raw, options)
+    if wrong:
+        raise Refused(f"the expression does not compile: {wrong}")
+    condition = Condition(codes.PCRE, options, flags=flags, text=raw)
     if buffer:
         _into(draft, buffer, condition)
     else:

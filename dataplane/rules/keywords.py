@@ -23,6 +23,13 @@ class Keyword(NamedTuple):
     remark: str = ""  # how it differs from Suricata, and why
     supported: bool = True
 
+    @property
+    def state(self) -> str:
+        """supported, differs (from Suricata, as the remark says) or unsupported."""
+        if not self.supported:
+            return "unsupported"
+        return "differs" if self.remark else "supported"
+
 
 def _nothing(draft: Draft, value: str) -> None:
     """Read by the compiler itself, or without effect."""

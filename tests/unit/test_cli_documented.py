@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import build_parser
-from appliance.commands import failure, followed, health, live, past, rules, suggest, text, whereused, why
+from appliance.commands import failure, followed, health, ips, live, past, rules, suggest, text, whereused, why
 from appliance.commands.flows import FlowLine
 from appliance.control import messages, messages_impact, messages_why
 from appliance.policy.impact import ImpactGroup, Tally
@@ -76,6 +76,7 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
         ("reef show sets", [messages.SetList, messages.LiveSet]),
         ("reef diff", [past.Difference]),
         ("reef why", [why.Reason, Answer, Step, NearMiss, followed.Kernel, messages_why.Traced]),
+        ("reef ips check", [ips.Checked, ips.RefusedRule, ips.KeywordUse]),
         (
             "reef inspect",
             [
