@@ -12,7 +12,10 @@ void reef_decode(const reef_frame *frame, reef_packet *packet)
         packet->flags |= REEF_PACKET_CUT;
     if (frame->vlan & REEF_FRAME_HAS_VLAN)
         packet->vlan[packet->vlans++] = frame->vlan & 0x0fffu;
-    decode_link(packet, frame->link, frame->data, frame->captured);
+    if (__builtin_expect(frame->link == REEF_LINK_ETHERNET, 1))
+        decode_ethernet(packet, frame->data, frame->captured);
+    else
+        decode_link(packet, frame->link, frame->data, frame->captured);
 }
 
 /* What an inner packet has from the one around it. */
@@ -36,6 +39,8 @@ bool reef_decode_inner(reef_packet *outer, reef_packet *inner)
     const uint8_t *p = outer->inner.data;
     uint32_t n = outer->inner.length;
     bool read = false;
+    if (!decode_layer(outer))
+        return false;
     begin_inner(outer, inner);
     inner->depth = outer->depth + 1;
     inner->wire_length = n;

@@ -15,7 +15,8 @@ void decode_event(reef_packet *packet, reef_decode_event event) __attribute__((c
 /* A header that cannot be read to its end: said, and the walk ends there. */
 void decode_bad(reef_packet *packet, reef_decode_event event) __attribute__((cold));
 
-/* One header more; false: there are too many, which has been said. */
+/* One header more in a packet, which everything between the outermost link header and an IP header asks for, and every
+ * tunnel for its inner IP header: so the plain ones need not count. False: there are too many, which has been said. */
 static inline bool decode_layer(reef_packet *packet)
 {
     if (packet->layers < REEF_LAYERS_MAX) {

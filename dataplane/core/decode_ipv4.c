@@ -132,8 +132,6 @@ bool reef_packet_ip_option(const reef_packet *packet, unsigned type)
 
 bool decode_ipv4(reef_packet *packet, const uint8_t *p, uint32_t n)
 {
-    if (!decode_layer(packet))
-        return false;
     if (n < DECODE_IPV4_HEADER) {
         decode_bad(packet, REEF_EV_IPV4_PKT_TOO_SMALL);
         return false;

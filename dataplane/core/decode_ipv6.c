@@ -212,8 +212,6 @@ static void decode_extensions(reef_packet *packet, const uint8_t *p, uint32_t n,
 
 bool decode_ipv6(reef_packet *packet, const uint8_t *p, uint32_t n)
 {
-    if (!decode_layer(packet))
-        return false;
     if (n < DECODE_IPV6_HEADER) {
         decode_bad(packet, REEF_EV_IPV6_PKT_TOO_SMALL);
         return false;

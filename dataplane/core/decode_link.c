@@ -86,7 +86,7 @@ static bool decode_fabricpath(reef_packet *packet, const uint8_t *p, uint32_t n)
         decode_bad(packet, REEF_EV_DCE_PKT_TOO_SMALL);
         return false;
     }
-    return decode_ethernet(packet, p + 2, n - 2);
+    return decode_layer(packet) && decode_ethernet(packet, p + 2, n - 2);
 }
 
 /* Everything but IP. */
@@ -113,7 +113,7 @@ static __attribute__((noinline)) bool decode_other_type(reef_packet *packet, uin
     case ETHERTYPE_NSH:
         return decode_nsh(packet, p, n);
     case ETHERTYPE_BRIDGED:
-        return decode_ethernet(packet, p, n);
+        return decode_layer(packet) && decode_ethernet(packet, p, n);
     default:
         if (!known_but_not_ip(type)) {
             if (unknown == REEF_EV_ETHERNET_UNKNOWN_ETHERTYPE)
@@ -141,8 +141,7 @@ bool decode_ethernet(reef_packet *packet, const uint8_t *p, uint32_t n)
         decode_bad(packet, REEF_EV_ETHERNET_PKT_TOO_SMALL);
         return false;
     }
-    return decode_layer(packet) &&
-           decode_ethertype(packet, reef_be16(p + 12), p + 14, n - 14, REEF_EV_ETHERNET_UNKNOWN_ETHERTYPE);
+    return decode_ethertype(packet, reef_be16(p + 12), p + 14, n - 14, REEF_EV_ETHERNET_UNKNOWN_ETHERTYPE);
 }
 
 /* A header that ends `header` bytes in, with the type at `at`. */
