@@ -7,6 +7,8 @@
 #define PROTOCOLS(P) \
     P(dns) \
     P(smtp) \
+    P(ftp) \
+    P(ftp_data) \
     /* further ones in front of this line */
 
 #define DECLARE(name) extern const reef_protocol reef_protocol_##name;

@@ -41,7 +41,7 @@
 /* Sessions. */
 #define REEF_SESSION_HELD_MAX 16384u     /* first bytes of a direction held until its protocol is known */
 #define REEF_TRANSACTIONS_OPEN_MAX 1024u /* of one session at a time */
-#define REEF_EXPECT_COOKIE_MAX 64u
+#define REEF_EXPECT_COOKIE_MAX 160u
 #define REEF_EXPECTATIONS_DEFAULT 4096u
 #define REEF_EXPECT_SECONDS 30u          /* an expected flow begins within */
 
@@ -118,6 +118,9 @@
 #define REEF_SMTP_LINE_MAX 4096u      /* of a command or reply; the rest of a longer line is passed over */
 #define REEF_SMTP_COMMANDS_MAX 256    /* that wait for their reply */
 #define REEF_SMTP_RECIPIENTS_MAX 256
+#define REEF_FTP_LINE_MAX 4096u
+#define REEF_FTP_REPLIES_MAX 128      /* lines of one reply that are kept */
+#define REEF_FTP_TEXT_MAX 512u        /* bytes of one line that are reported */
 #define REEF_MIME_DEPTH_MAX 16        /* parts within parts */
 #define REEF_MIME_HEADER_MAX 2000u    /* bytes of one unfolded field (Suricata's header-value-depth) */
 #define REEF_MIME_NAME_MAX 75u        /* of a field */

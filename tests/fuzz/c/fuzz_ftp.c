@@ -1,0 +1,6 @@
+#include "fuzz_conversation.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    return fuzz_stream("ftp", 21, data, size);
+}
