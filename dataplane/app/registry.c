@@ -5,7 +5,9 @@
 #include "reef/protocol.h"
 
 #define PROTOCOLS(P) \
+    P(http) \
     P(dns) \
+    P(tls) \
     P(smtp) \
     P(ftp) \
     P(ftp_data) \

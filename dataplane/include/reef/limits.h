@@ -30,6 +30,9 @@
 #define REEF_DNS_JUMPS_MAX 32         /* compression pointers followed in one name */
 #define REEF_DNS_RECORDS_MAX 32       /* records of one message that are reported */
 #define REEF_TLS_ALPN_MAX 8
+#define REEF_TLS_MESSAGE_MAX 131072u   /* bytes of one handshake message; longer ones are passed over */
+#define REEF_TLS_HELLOS_MAX 8          /* of one side that are read */
+#define REEF_TLS_TEXT_MAX 2048u        /* bytes of one value that are written */
 #define REEF_HTTP_FIELD_MAX 2048      /* bytes of one value that are reported */
 #define REEF_APP_TRANSACTIONS_MAX 1024 /* transactions reported of one flow */
 
