@@ -96,10 +96,61 @@ static tcp_verdict follow(tcp_step *s)
     return verdict;
 }
 
+/* --- the common case ------------------------------------------------------------------------------------- */
+
+/* The timestamp of a segment that is next in order: there as the connection wants it, and not older than the last. */
+static inline bool is_stamp_next(const reef_tcp *tcp, const tcp_side *from, const reef_packet *packet, uint32_t *stamp)
+{
+    const uint8_t *p = packet->transport;
+    if (p[12] >> 4 == 5) /* no options at all */
+        return !(tcp->flags & TCP_STAMPS);
+    if (p[12] >> 4 != 8 || reef_be32(p + 20) != 0x0101080a)
+        return false;
+    *stamp = reef_be32(p + 24);
+    return !(tcp->flags & TCP_STAMPS) || (*stamp != 0 && seq_geq(*stamp, from->stamp) && from->stamp != 0 &&
+                                          packet->time_ns / 1000000000u - from->stamp_second < 1000000u);
+}
+
+/* An open connection in which nothing is held: a segment that is next in order, within the window, and says nothing but bytes
+ * and an acknowledgement. All that tcp_established would ask of it is asked here at once. False: it is not that simple. */
+static inline bool take_next(const reef_tcp_options *options, reef_tcp *tcp, int direction, const reef_packet *packet)
+{
+    tcp_side *from = &tcp->side[direction], *to = &tcp->side[!direction];
+    uint32_t sequence = packet->tcp_sequence, end = sequence + packet->payload_length, ack = packet->tcp_acknowledgement;
+    uint32_t stamp = 0;
+    if (tcp->state != REEF_TCP_ESTABLISHED ||
+        (packet->tcp_flags & (REEF_TCP_SYN | REEF_TCP_FIN | REEF_TCP_RST | REEF_TCP_ACK)) != REEF_TCP_ACK ||
+        sequence != from->next || sequence != from->base || tcp->flags & ~(TCP_STAMPS | TCP_SCALES | TCP_SACK_OFFERED | TCP_CONFIRMED) ||
+        (from->flags | to->flags) & ~(TCP_SIDE_STAMPED | TCP_SIDE_NO_RAW) || from->pieces != NULL || to->pieces != NULL)
+        return false;
+    if (seq_lt(ack, to->acked) || seq_gt(ack, to->limit) || seq_gt(end, from->limit) || seq_gt(from->acked, sequence) ||
+        from->window == 0 || (options->depth > 0 && from->offset + packet->payload_length > options->depth) ||
+        !is_stamp_next(tcp, from, packet, &stamp))
+        return false;
+    if (tcp->flags & TCP_STAMPS) {
+        from->stamp = stamp;
+        from->stamp_second = (uint32_t)(packet->time_ns / 1000000000u);
+    }
+    if (direction == REEF_TO_CLIENT)
+        tcp->flags |= TCP_CONFIRMED;
+    from->next = end;
+    from->seen |= packet->tcp_flags;
+    to->acked = ack;
+    to->window = (uint32_t)packet->tcp_window << to->scale;
+    if (seq_gt(ack + to->window, to->limit))
+        to->limit = ack + to->window;
+    tcp->fresh = packet->payload_length;
+    tcp->fresh_direction = (uint8_t)direction;
+    tcp->established = true;
+    return true;
+}
+
 bool reef_tcp_segment(reef_memory *memory, const reef_tcp_options *options, reef_flow *flow, int direction, reef_packet *packet)
 {
     if (!(packet->flags & REEF_PACKET_TRANSPORT) || packet->flags & REEF_PACKET_BAD_CHECKSUM)
         return false;
+    if (flow->tcp != NULL && take_next(options, flow->tcp, direction, packet))
+        return true;
     tcp_step s = {.memory = memory, .options = options, .flow = flow, .tcp = flow->tcp, .packet = packet, .direction = direction,
                   .sequence = packet->tcp_sequence, .acknowledgement = packet->tcp_acknowledgement,
                   .length = packet->payload_length, .window = packet->tcp_window, .tcp_flags = packet->tcp_flags};
