@@ -149,9 +149,12 @@ reef_tx_file *reef_tx_file_begin(reef_call *call, reef_transaction *transaction,
         return NULL;
     file->name = (reef_view){kept_name, name.length};
     file->number = transaction->number;
-    file->limits = *limits;
     file->direction = (uint8_t)direction;
     take_wants(call, file);
+    if (limits != NULL)
+        file->limits = *limits;
+    else
+        file->wants_data = false;
     *at = file;
     transaction->updated[direction] = true;
     return file;

@@ -32,6 +32,7 @@ const reef_file_wants *reef_files_wants(const reef_files *files);
 int reef_files_change(reef_files *files, const reef_file_wants *wants);
 
 /* Begin a file of a transaction; NULL at the limits. `list` is where the transaction keeps its files of this direction.
+ * `limits` NULL: its bytes are a body that the protocol keeps itself, and answers file.data with.
  * The functions below take NULL for a file that could not begin. */
 reef_tx_file *reef_tx_file_begin(reef_call *call, reef_transaction *transaction, int direction, reef_tx_file **list,
                                  reef_view name, const reef_body_limits *limits);

@@ -1,0 +1,255 @@
+/* HTTP/1 (RFC 9112) and 0.9 as a protocol of sessions: how it is told, and how bytes go through the states. */
+#include "http_internal.h"
+
+static const char *const event_names[HTTP_EVENTS] = {
+    "unknown_error", "gzip_decompression_failed", "request_field_missing_colon", "response_field_missing_colon",
+    "invalid_request_chunk_len", "invalid_response_chunk_len", "invalid_transfer_encoding_value_in_request",
+    "invalid_transfer_encoding_value_in_response", "invalid_content_length_field_in_request",
+    "invalid_content_length_field_in_response", "duplicate_content_length_field_in_request",
+    "duplicate_content_length_field_in_response", "100_continue_already_seen", "unable_to_match_response_to_request",
+    "invalid_server_port_in_request", "invalid_authority_port", "request_header_invalid", "response_header_invalid",
+    "missing_host_header", "host_header_ambiguous", "invalid_request_field_folding", "invalid_response_field_folding",
+    "request_field_too_long", "response_field_too_long", "file_name_too_long", "request_line_invalid",
+    "request_body_unexpected", "request_server_port_tcp_port_mismatch", "request_uri_host_invalid",
+    "request_header_host_invalid", "request_auth_unrecognized", "request_header_repetition", "response_header_repetition",
+    "double_encoded_uri", "uri_delim_non_compliant", "method_delim_non_compliant", "request_line_leading_whitespace",
+    "too_many_encoding_layers", "abnormal_ce_header", "response_multipart_byteranges", "response_abnormal_transfer_encoding",
+    "response_chunked_old_proto", "response_invalid_protocol", "response_invalid_status", "request_line_incomplete",
+    "lzma_memlimit_reached", "compression_bomb", "range_invalid", "request_chunk_extension", "multipart_generic_error",
+    "multipart_no_filedata", "multipart_invalid_header", "too_many_warnings", "failed_protocol_change",
+};
+
+void http_tell(reef_call *call, http_tx *tx, http_event event)
+{
+    reef_transaction_event(call, tx != NULL ? &tx->base : NULL, event);
+}
+
+http_tx *http_tx_new(http_reader *reader)
+{
+    if (reader->call->session->open > REEF_HTTP_TRANSACTIONS_MAX)
+        return NULL;
+    http_tx *tx = (http_tx *)reef_transaction_new(reader->call);
+    if (tx == NULL)
+        return NULL;
+    tx->port = tx->parsed.port_number = -1;
+    for (int d = 0; d < 2; d++) {
+        tx->message[d].content_length = -1;
+        tx->message[d].protocol_number = HTTP_PROTOCOL_UNKNOWN;
+    }
+    if (reader->connection->waiting == NULL)
+        reader->connection->waiting = tx;
+    return tx;
+}
+
+/* --- probe --------------------------------------------------------------------------------------------- */
+
+/* Methods with the space behind them, by which a client is told. */
+static const char *const methods[] = {
+    "GET ", "POST ", "HEAD ", "PUT ", "OPTIONS ", "CONNECT ", "DELETE ", "PATCH ", "TRACE ", "PROPFIND ", "PROPPATCH ", "MKCOL ",
+    "COPY ", "MOVE ", "LOCK ", "UNLOCK ", "REPORT ", "SEARCH ", "VERSION-CONTROL ", "CHECKOUT ", "UNCHECKOUT ", "CHECKIN ",
+    "UPDATE ", "LABEL ", "MKWORKSPACE ", "MKACTIVITY ", "BASELINE-CONTROL ", "MERGE ", "INVALID ", "ACL ", "BIND ", "UNBIND ",
+    "REBIND ", "ORDERPATCH ", "LINK ", "UNLINK ", "PRI ",
+};
+
+static bool begins(const uint8_t *data, uint32_t length, const char *text, bool *more)
+{
+    uint32_t wanted = (uint32_t)strlen(text), have = length < wanted ? length : wanted;
+    for (uint32_t i = 0; i < have; i++)
+        if (data[i] != (uint8_t)text[i] && !(text[i] == ' ' && data[i] == '\t'))
+            return false;
+    *more = *more || have < wanted;
+    return have == wanted;
+}
+
+static reef_guess probe(const reef_probe *probe)
+{
+    const uint8_t *data = probe->bytes.data;
+    uint32_t length = probe->bytes.length;
+    bool more = length == 0;
+    while (length > 0 && probe->direction == REEF_TO_SERVER && http_is_space(*data)) {
+        data++;
+        length--;
+    }
+    if (length == 0)
+        return REEF_GUESS_MORE;
+    if (begins(data, length, "HTTP/", &more)) {
+        if (probe->direction == REEF_TO_SERVER && probe->turned != NULL)
+            *probe->turned = true;
+        return REEF_GUESS_YES;
+    }
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (methods[i][0] == (char)data[0] && begins(data, length, methods[i], &more)) {
+            if (probe->direction == REEF_TO_CLIENT && probe->turned != NULL)
+                *probe->turned = true;
+            return REEF_GUESS_YES;
+        }
+    return more ? REEF_GUESS_MORE : REEF_GUESS_NO;
+}
+
+/* --- bytes --------------------------------------------------------------------------------------------- */
+
+/* States that know what to do about bytes that are missing. */
+static bool takes_gap(const http_side *side)
+{
+    return side->state == http_request_identity || side->state == http_request_ignore || side->state == http_response_known ||
+           side->state == http_response_until_close;
+}
+
+static http_step gap_step(http_reader *reader)
+{
+    http_side *side = reader->side;
+    if (takes_gap(side))
+        return side->state(reader);
+    reader->taken = reader->read = reader->length; /* the rest of the hole is nobody's */
+    if (side->state == http_request_finalize)
+        return http_request_complete(reader->connection, reader->call, side->tx);
+    if (side->state == http_response_finalize)
+        return http_response_complete(reader);
+    return STEP_DATA;
+}
+
+/* False: nothing more can be made of this connection. */
+static bool run(http_reader *reader)
+{
+    http_side *side = reader->side;
+    bool gap = reader->data == NULL && reader->length > 0;
+    if (side->status == HTTP_ERROR)
+        return false;
+    if (side->status == HTTP_TUNNEL)
+        return true;
+    if (reader->direction == REEF_TO_SERVER && side->status == HTTP_WAITS && reader->length == 0)
+        return true;
+    for (;;) {
+        http_step step = gap ? gap_step(reader) : side->state(reader);
+        if (step == STEP_ON) {
+            if (side->status == HTTP_TUNNEL)
+                return true;
+            continue;
+        }
+        if (step == STEP_HOLD && !http_hold(reader))
+            step = STEP_ERROR;
+        if (step == STEP_ERROR) {
+            side->status = HTTP_ERROR;
+            return false;
+        }
+        if (step == STEP_OTHER)
+            return true;
+        if (side->status != HTTP_TUNNEL)
+            side->status = HTTP_OPEN;
+        return true;
+    }
+}
+
+static bool feed(reef_call *call, int direction, const uint8_t *data, uint32_t length)
+{
+    http_connection *connection = call->session->state;
+    http_reader reader = {.call = call, .connection = connection, .side = &connection->side[direction], .direction = direction,
+                          .data = data, .length = length};
+    return run(&reader);
+}
+
+static bool close_side(reef_call *call, int direction)
+{
+    http_connection *connection = call->session->state;
+    http_side *side = &connection->side[direction];
+    if (side->closed || side->status == HTTP_ERROR)
+        return true;
+    side->closed = true;
+    side->status = HTTP_CLOSED;
+    return feed(call, direction, (const uint8_t *)"", 0);
+}
+
+/* What is open in transactions ends with what there is: the connection cannot be followed further. */
+static void give_up(reef_call *call)
+{
+    for (reef_transaction *t = call->session->first; t != NULL; t = t->next)
+        for (int d = 0; d < 2; d++) {
+            http_tx *tx = (http_tx *)t;
+            if (tx->message[d].ended)
+                continue;
+            http_body_end(call, tx, d);
+            http_file_end(call, tx, d, REEF_TX_FILE_TRUNCATED);
+        }
+}
+
+static bool bytes(reef_call *call, int direction, const reef_chunk *chunk)
+{
+    http_connection *connection = call->session->state;
+    if (connection->side[0].state == NULL) {
+        connection->side[REEF_TO_SERVER].state = http_request_idle;
+        connection->side[REEF_TO_CLIENT].state = http_response_idle;
+    }
+    bool useful = chunk->missing == 0 || feed(call, direction, NULL, chunk->missing);
+    if (useful && chunk->bytes.length > 0)
+        useful = feed(call, direction, chunk->bytes.data, chunk->bytes.length);
+    if (useful && chunk->end) {
+        useful = close_side(call, REEF_TO_SERVER);
+        if (useful && direction == REEF_TO_CLIENT)
+            useful = close_side(call, REEF_TO_CLIENT);
+    }
+    if (!useful)
+        give_up(call);
+    return useful;
+}
+
+/* --- lifetimes ------------------------------------------------------------------------------------------ */
+
+static void free_state(reef_memory *memory, reef_session *session)
+{
+    http_connection *connection = session->state;
+    for (int d = 0; d < 2; d++)
+        reef_memory_give(memory, connection->side[d].held, connection->side[d].held_capacity);
+}
+
+static void free_transaction(reef_memory *memory, reef_session *session, reef_transaction *transaction)
+{
+    http_tx *tx = (http_tx *)transaction;
+    http_connection *connection = session->state;
+    for (int d = 0; d < 2; d++) {
+        reef_inflate_free(memory, tx->message[d].inflate);
+        reef_body_free(&tx->message[d].body, memory);
+        reef_tx_file_free_list(memory, tx->message[d].files);
+        if (connection != NULL && connection->side[d].tx == tx)
+            connection->side[d].tx = NULL;
+    }
+    http_multipart_free(memory, tx->multipart);
+}
+
+static void inspected(reef_session *session, reef_transaction *transaction, int direction)
+{
+    (void)session;
+    http_tx *tx = (http_tx *)transaction;
+    http_message *message = &tx->message[direction];
+    const reef_body_limits *limits = direction == REEF_TO_SERVER ? &http_request_limits : &http_response_limits;
+    reef_body_inspected(&message->body, tx->base.arena.memory, limits);
+    reef_tx_file_inspected(tx->base.arena.memory, message->files);
+}
+
+static reef_tx_file *files(const reef_session *session, const reef_transaction *transaction, int direction)
+{
+    (void)session;
+    return ((const http_tx *)transaction)->message[direction].files;
+}
+
+const reef_protocol reef_protocol_http = {
+    .name = "http",
+    .event_type = "http",
+    .transport = REEF_PROTO_TCP,
+    .takes_gaps = true,
+    .complete = {HTTP_COMPLETE, HTTP_COMPLETE},
+    .state_size = sizeof(http_connection),
+    .transaction_size = sizeof(http_tx),
+    .probe = probe,
+    .bytes = bytes,
+    .free_state = free_state,
+    .free_transaction = free_transaction,
+    .buffers = http_buffers,
+    .buffers_count = HTTP_BUFFERS,
+    .buffer = http_buffer,
+    .value = http_value,
+    .inspected = inspected,
+    .files = files,
+    .events = event_names,
+    .events_count = HTTP_EVENTS,
+    .write = http_write,
+};

@@ -1,0 +1,650 @@
+/* HTTP: the states of a server's bytes. */
+#include "http_internal.h"
+
+static http_step response_line(http_reader *reader);
+static http_step response_headers(http_reader *reader);
+static http_step determine_body(http_reader *reader);
+static http_step chunk_length(http_reader *reader);
+static http_step chunk_data(http_reader *reader);
+static http_step chunk_end(http_reader *reader);
+
+static http_message *message_of(const http_reader *reader)
+{
+    return &reader->side->tx->message[REEF_TO_CLIENT];
+}
+
+static const char not_seen[] = "/libhtp::request_uri_not_seen"; /* what rules know a request by that was not seen */
+
+/* A response whose request was not seen. */
+static http_tx *begin_alone(http_reader *reader)
+{
+    http_connection *connection = reader->connection;
+    http_side *client = &connection->side[REEF_TO_SERVER];
+    if (client->state == http_request_finalize && client->tx != NULL)
+        http_request_complete(connection, reader->call, client->tx);
+    http_tx *tx = http_tx_new(reader);
+    if (tx == NULL)
+        return NULL;
+    http_tell(reader->call, tx, HTTP_EVENT_UNABLE_TO_MATCH_RESPONSE_TO_REQUEST);
+    tx->uri_raw = tx->parsed.path = (reef_view){(const uint8_t *)not_seen, sizeof not_seen - 1};
+    client->tx = tx;
+    client->state = http_request_finalize;
+    return tx;
+}
+
+http_step http_response_idle(http_reader *reader)
+{
+    http_connection *connection = reader->connection;
+    if (reader->read >= reader->length)
+        return STEP_DATA;
+    http_tx *tx = connection->waiting;
+    if (tx == NULL)
+        tx = begin_alone(reader);
+    if (tx == NULL)
+        return STEP_ERROR;
+    connection->waiting = (http_tx *)tx->base.next;
+    reader->side->tx = tx;
+    reader->side->left = -1;
+    if (tx->short_form) {
+        message_of(reader)->coding = HTTP_CODING_IDENTITY;
+        reef_transaction_progress(&tx->base, REEF_TO_CLIENT, HTTP_BODY);
+        reader->side->state = http_response_until_close;
+    } else {
+        reef_transaction_progress(&tx->base, REEF_TO_CLIENT, HTTP_LINE);
+        reader->side->state = response_line;
+    }
+    http_side *client = &connection->side[REEF_TO_SERVER];
+    if (client->tx == tx && tx->method_number == HTTP_METHOD_UNKNOWN && tx->uri_raw.data == NULL &&
+        client->state == http_request_line) {
+        http_tell(reader->call, tx, HTTP_EVENT_REQUEST_LINE_INCOMPLETE);
+        http_reader half = {.call = reader->call, .connection = connection, .side = client, .direction = REEF_TO_SERVER};
+        if (http_request_line_over(&half) == STEP_ERROR)
+            return STEP_ERROR;
+    }
+    return STEP_ON;
+}
+
+/* --- status line --------------------------------------------------------------------------------------- */
+
+enum { LINE_NONE, LINE_WHOLE, LINE_HOLD };
+
+/* Reads to the end of a line: LF, or a CR with something else behind it. */
+static int read_status_line(http_reader *reader)
+{
+    while (reader->read < reader->length) {
+        const uint8_t *from = reader->data + reader->read, *end = from;
+        const uint8_t *stop = reader->data + reader->length;
+        while (end < stop && *end != '\n' && *end != '\r')
+            end++;
+        if (end == stop) {
+            reader->read = reader->length;
+            return LINE_HOLD;
+        }
+        reader->read = (uint32_t)(end + 1 - reader->data);
+        if (*end == '\n')
+            return LINE_WHOLE;
+        int next = http_peek(reader);
+        if (next == -1)
+            return LINE_HOLD;
+        if (next != '\n')
+            return LINE_WHOLE;
+    }
+    return LINE_HOLD;
+}
+
+/* What is no status line is body, as browsers have it, unless a status line follows. */
+static http_step line_is_body(http_reader *reader, reef_view line, uint32_t whole)
+{
+    http_message *response = message_of(reader);
+    uint32_t rest = reader->length - reader->read;
+    if (rest > 1 && (reader->data[reader->read] == 'H' || line.length <= 2)) {
+        http_used(reader);
+        return STEP_ON;
+    }
+    response->layers = 0;
+    line.length = whole;
+    bool useful = http_body_bytes(reader->call, reader->side->tx, REEF_TO_CLIENT, line);
+    http_used(reader);
+    if (!useful)
+        return STEP_ERROR;
+    if (reader->read >= reader->length) {
+        response->coding = HTTP_CODING_IDENTITY;
+        reef_transaction_progress(&reader->side->tx->base, REEF_TO_CLIENT, HTTP_BODY);
+        reader->side->left = -1;
+        reader->side->state = http_response_finalize;
+    }
+    return STEP_ON;
+}
+
+static http_step response_line(http_reader *reader)
+{
+    http_side *side = reader->side;
+    http_message *response = message_of(reader);
+    reef_view line;
+    if (side->status != HTTP_CLOSED && read_status_line(reader) != LINE_WHOLE)
+        return STEP_HOLD;
+    if (!http_gather(reader, &line))
+        return STEP_ERROR;
+    if (line.length == 0 || http_line_ends_headers(line.data, line.length, false)) {
+        if (side->status == HTTP_CLOSED)
+            side->state = http_response_finalize;
+        http_used(reader);
+        return STEP_ON;
+    }
+    uint32_t whole = line.length;
+    line.length = http_chomp(line.data, line.length);
+    if (http_line_is_body(line.data, line.length))
+        return line_is_body(reader, line, whole);
+    const uint8_t *copy = reef_arena_copy(&side->tx->base.arena, line.data, line.length);
+    if (copy == NULL)
+        return STEP_ERROR;
+    response->line = (reef_view){copy, line.length};
+    http_used(reader);
+    http_split_response_line(reader->call, side->tx);
+    response->lines_at = response->raw.length;
+    response->headers.plain = response->raw.length == 0;
+    side->state = response_headers;
+    reef_transaction_progress(&side->tx->base, REEF_TO_CLIENT, HTTP_HEADERS);
+    return STEP_ON;
+}
+
+/* --- headers ------------------------------------------------------------------------------------------- */
+
+static bool take_pending(http_reader *reader)
+{
+    http_message *response = message_of(reader);
+    reef_view line = response->pending;
+    response->pending = (reef_view){0};
+    return line.data == NULL || http_header_add(reader->call, reader->side->tx, REEF_TO_CLIENT, line);
+}
+
+static void say_folding(http_reader *reader)
+{
+    http_message *response = message_of(reader);
+    if (!(response->said & HTTP_SAID_FOLDING))
+        http_tell(reader->call, reader->side->tx, HTTP_EVENT_INVALID_RESPONSE_FIELD_FOLDING);
+    response->said |= HTTP_SAID_FOLDING;
+}
+
+static bool fold(http_reader *reader, reef_view line)
+{
+    http_message *response = message_of(reader);
+    response->headers.plain = false;
+    if (response->pending.data == NULL) {
+        say_folding(reader);
+        while (line.length > 0 && http_is_blank(line.data[0])) {
+            line.data++;
+            line.length--;
+        }
+        response->pending = line;
+        return true;
+    }
+    if (line.length > 0 && memchr(line.data, ':', line.length) != NULL &&
+        memchr(response->pending.data, ':', response->pending.length) != NULL &&
+        response->protocol_number == HTTP_PROTOCOL_1_1) { /* to a browser a field of its own */
+        say_folding(reader);
+        if (!take_pending(reader))
+            return false;
+        response->pending = (reef_view){line.data + 1, line.length - 1};
+        return true;
+    }
+    if (response->pending.length >= REEF_HTTP_FOLDED_MAX)
+        return true;
+    uint8_t *joined = reef_arena_get(&reader->side->tx->base.arena, (size_t)response->pending.length + line.length);
+    if (joined == NULL)
+        return false;
+    memcpy(joined, response->pending.data, response->pending.length);
+    memcpy(joined + response->pending.length, line.data, line.length);
+    response->pending = (reef_view){joined, response->pending.length + line.length};
+    return true;
+}
+
+static bool header_line(http_reader *reader, reef_view line)
+{
+    http_message *response = message_of(reader);
+    uint32_t whole = line.length;
+    line.length = http_chomp(line.data, line.length);
+    if (whole != line.length + 2 || line.data[line.length] != '\r')
+        response->headers.plain = false;
+    if (line.length == 0 || http_is_blank(line.data[0]))
+        return fold(reader, line);
+    if (!take_pending(reader))
+        return false;
+    int next = http_peek(reader);
+    if (next != -1 && !http_is_blank(next))
+        return http_header_add(reader->call, reader->side->tx, REEF_TO_CLIENT, line);
+    response->pending = line;
+    return true;
+}
+
+/* The end of a header line as browsers see it: LF, CR LF, LF CR, or CR alone. `*lf_cr`: the line before ended with LF CR,
+ * `*cr`: this one ends with a CR. LINE_HOLD: what comes must be seen first. */
+static int read_header_line(http_reader *reader, bool *lf_cr, bool *cr)
+{
+    http_message *response = message_of(reader);
+    while (reader->read < reader->length) {
+        const uint8_t *at = reader->data + reader->read, *stop = reader->data + reader->length;
+        const uint8_t *end = memchr(at, '\n', (size_t)(stop - at));
+        const uint8_t *bare = memchr(at, '\r', (size_t)((end != NULL ? end : stop) - at));
+        if (bare != NULL)
+            end = bare;
+        if (end == NULL) {
+            reader->read = reader->length;
+            return LINE_HOLD;
+        }
+        if (end > at)
+            *lf_cr = false;
+        reader->read = (uint32_t)(end + 1 - reader->data);
+        if (*end == '\n') {
+            *lf_cr = http_peek(reader) == '\r';
+            reader->read += *lf_cr;
+            *cr = false;
+            return LINE_WHOLE;
+        }
+        int next = http_peek(reader);
+        if (next == -1)
+            return LINE_HOLD;
+        if (next == '\r')
+            continue;
+        if (next == '\n') {
+            reader->read++;
+            if (*lf_cr && http_peek(reader) == '\r') { /* LF CR CR LF CR LF are two ends */
+                reader->read++;
+                response->lines_at++;
+                if (http_peek(reader) == '\n') {
+                    reader->read++;
+                    response->lines_at++;
+                }
+            }
+        }
+        *lf_cr = false;
+        *cr = true;
+        return LINE_WHOLE;
+    }
+    return LINE_HOLD;
+}
+
+static http_step headers_over(http_reader *reader)
+{
+    if (reader->side->tx->base.progress[REEF_TO_CLIENT] == HTTP_HEADERS) {
+        reader->side->state = determine_body;
+        return STEP_ON;
+    }
+    message_of(reader)->trailer = true;
+    message_of(reader)->headers.plain = false;
+    reader->side->state = http_response_finalize;
+    return STEP_ON;
+}
+
+static bool line_too_long(http_reader *reader)
+{
+    const http_message *response = message_of(reader);
+    if (response->raw.length - response->lines_at + (uint64_t)response->pending.length <= REEF_HTTP_LINE_MAX)
+        return false;
+    http_tell(reader->call, reader->side->tx, HTTP_EVENT_RESPONSE_FIELD_TOO_LONG);
+    return true;
+}
+
+static http_step response_headers(http_reader *reader)
+{
+    http_message *response = message_of(reader);
+    if (reader->side->status == HTTP_CLOSED) {
+        reader->side->state = http_response_finalize;
+        return STEP_ON;
+    }
+    if (!http_raw_begin(reader))
+        return STEP_ERROR;
+    bool lf_cr = false, cr = false;
+    while (read_header_line(reader, &lf_cr, &cr) == LINE_WHOLE) {
+        if (!http_raw_reach(reader, reader->read))
+            return STEP_ERROR;
+        uint32_t at = http_raw_at(reader);
+        reef_view line = {response->raw.data + response->lines_at, at - response->lines_at};
+        if (cr && line.length < 2) /* CR CR LF is no empty line */
+            continue;
+        response->lines_at = at;
+        int next = http_peek(reader);
+        if (http_line_ends_headers(line.data, line.length, next != -1 && next != '\n')) {
+            http_raw_end(reader);
+            if (line.length != 2 || line.data[0] != '\r' || line.data[1] != '\n')
+                response->headers.plain = false;
+            return take_pending(reader) ? headers_over(reader) : STEP_ERROR;
+        }
+        if (!header_line(reader, line))
+            return STEP_ERROR;
+    }
+    if (!http_raw_reach(reader, reader->read))
+        return STEP_ERROR;
+    http_raw_end(reader);
+    return line_too_long(reader) ? STEP_ERROR : STEP_DATA;
+}
+
+/* --- what follows the headers ----------------------------------------------------------------------------- */
+
+static http_step begin_body(http_reader *reader)
+{
+    return http_body_coding(reader->call, reader->side->tx, REEF_TO_CLIENT) ? STEP_ON : STEP_ERROR;
+}
+
+/* An interim response: its fields are forgotten and another status line comes. */
+static bool continues(http_reader *reader, const http_header *transfer, const http_header *length)
+{
+    http_tx *tx = reader->side->tx;
+    if (tx->status_number != 100 || transfer != NULL || (length != NULL && http_content_length(length->value) > 0))
+        return false;
+    if (tx->continues > 0)
+        http_tell(reader->call, tx, HTTP_EVENT_100_CONTINUE_ALREADY_SEEN);
+    tx->continues = 1;
+    http_headers *headers = &message_of(reader)->headers;
+    headers->count = 0;
+    memset(headers->at, 0, sizeof headers->at);
+    tx->base.progress[REEF_TO_CLIENT] = HTTP_LINE;
+    reader->side->state = response_line;
+    return true;
+}
+
+static bool switches(http_reader *reader, const http_header *transfer, const http_header *length)
+{
+    if (reader->side->tx->status_number != 101 || transfer != NULL || length != NULL)
+        return false;
+    http_side *client = &reader->connection->side[REEF_TO_SERVER];
+    reader->side->state = http_response_finalize;
+    if (client->status != HTTP_ERROR)
+        client->status = HTTP_TUNNEL;
+    reader->side->status = HTTP_TUNNEL;
+    return true;
+}
+
+/* A client that asked whether to go on was refused: its body will not come. */
+static void check_expectation(http_reader *reader)
+{
+    http_tx *tx = reader->side->tx;
+    http_side *client = &reader->connection->side[REEF_TO_SERVER];
+    const http_message *request = &tx->message[REEF_TO_SERVER];
+    if (tx->status_number < 400 || tx->status_number > 499 || client->tx != tx || request->content_length <= 0 ||
+        client->state != http_request_identity || client->left != request->content_length)
+        return;
+    const http_header *expect = http_header_get(request, HTTP_FIELD_EXPECT);
+    if (expect != NULL && http_view_like(expect->value, "100-continue"))
+        client->state = http_request_finalize;
+}
+
+static http_step body_by_length(http_reader *reader, const http_header *length)
+{
+    http_message *response = message_of(reader);
+    response->coding = HTTP_CODING_IDENTITY;
+    response->content_length = http_content_length(length->value);
+    if (response->content_length < 0) {
+        http_tell(reader->call, reader->side->tx, HTTP_EVENT_INVALID_CONTENT_LENGTH_FIELD_IN_RESPONSE);
+        return STEP_ERROR;
+    }
+    if (response->content_length == 0) {
+        reader->side->state = http_response_finalize;
+        return begin_body(reader);
+    }
+    reader->side->left = response->content_length;
+    reader->side->state = http_response_known;
+    reef_transaction_progress(&reader->side->tx->base, REEF_TO_CLIENT, HTTP_BODY);
+    return begin_body(reader);
+}
+
+static http_step body_by_chunks(http_reader *reader, const http_header *transfer)
+{
+    http_tx *tx = reader->side->tx;
+    http_message *response = message_of(reader);
+    if (!http_view_like(transfer->value, "chunked"))
+        http_tell(reader->call, tx, HTTP_EVENT_RESPONSE_ABNORMAL_TRANSFER_ENCODING);
+    if (response->protocol_number < HTTP_PROTOCOL_1_1)
+        http_tell(reader->call, tx, HTTP_EVENT_RESPONSE_CHUNKED_OLD_PROTO);
+    response->coding = HTTP_CODING_CHUNKED;
+    reader->side->state = chunk_length;
+    reef_transaction_progress(&tx->base, REEF_TO_CLIENT, HTTP_BODY);
+    return begin_body(reader);
+}
+
+static http_step body_until_close(http_reader *reader)
+{
+    http_message *response = message_of(reader);
+    const http_header *type = http_header_get(response, HTTP_FIELD_CONTENT_TYPE);
+    if (type != NULL && http_view_has(type->value, "multipart/byteranges")) {
+        http_tell(reader->call, reader->side->tx, HTTP_EVENT_RESPONSE_MULTIPART_BYTERANGES);
+        return STEP_ERROR;
+    }
+    response->coding = HTTP_CODING_IDENTITY;
+    reader->side->left = -1;
+    reader->side->state = http_response_until_close;
+    reef_transaction_progress(&reader->side->tx->base, REEF_TO_CLIENT, HTTP_BODY);
+    return begin_body(reader);
+}
+
+static http_step determine_body(http_reader *reader)
+{
+    http_tx *tx = reader->side->tx;
+    http_message *response = message_of(reader);
+    http_side *client = &reader->connection->side[REEF_TO_SERVER];
+    int status = tx->status_number;
+    if (tx->method_number == HTTP_METHOD_CONNECT) {
+        if (status >= 200 && status <= 299) {
+            response->coding = HTTP_CODING_NONE;
+            reader->side->state = http_response_finalize;
+            return STEP_ON;
+        }
+        if (client->status != HTTP_ERROR)
+            client->status = HTTP_OPEN;
+        reader->side->stop_at_end = status != 407;
+    }
+    const http_header *length = http_header_get(response, HTTP_FIELD_CONTENT_LENGTH);
+    const http_header *transfer = http_header_get(response, HTTP_FIELD_TRANSFER_ENCODING);
+    if (switches(reader, transfer, length) || continues(reader, transfer, length))
+        return STEP_ON;
+    check_expectation(reader);
+    bool bodiless = (status >= 100 && status <= 199) || status == 204 || status == 304;
+    if (tx->method_number == HTTP_METHOD_HEAD || (bodiless && transfer == NULL && length == NULL)) {
+        response->coding = HTTP_CODING_NONE;
+        reader->side->state = http_response_finalize;
+        return STEP_ON;
+    }
+    if (transfer != NULL && http_view_has(transfer->value, "chunked"))
+        return body_by_chunks(reader, transfer);
+    return length != NULL ? body_by_length(reader, length) : body_until_close(reader);
+}
+
+/* --- bodies ------------------------------------------------------------------------------------------------ */
+
+static bool give_body(http_reader *reader, uint32_t have)
+{
+    reef_view bytes = {reader->data != NULL ? reader->data + reader->read : NULL, have};
+    bool useful = http_body_bytes(reader->call, reader->side->tx, REEF_TO_CLIENT, bytes);
+    reader->read += have;
+    reader->taken = reader->read;
+    return useful;
+}
+
+static uint32_t available(const http_reader *reader)
+{
+    uint32_t have = reader->length - reader->read;
+    return have > (uint64_t)reader->side->left ? (uint32_t)reader->side->left : have;
+}
+
+http_step http_response_known(http_reader *reader)
+{
+    http_side *side = reader->side;
+    if (side->status == HTTP_CLOSED) {
+        side->state = http_response_finalize;
+        return STEP_ON;
+    }
+    uint32_t have = available(reader);
+    if (have == 0)
+        return STEP_DATA;
+    if (!give_body(reader, have))
+        return STEP_ERROR;
+    side->left -= have;
+    if (side->left > 0)
+        return STEP_DATA;
+    side->state = http_response_finalize;
+    http_body_end(reader->call, side->tx, REEF_TO_CLIENT);
+    return STEP_ON;
+}
+
+http_step http_response_until_close(http_reader *reader)
+{
+    uint32_t have = reader->length - reader->read;
+    if (have > 0 && !give_body(reader, have))
+        return STEP_ERROR;
+    if (reader->side->status != HTTP_CLOSED)
+        return STEP_DATA;
+    reader->side->state = http_response_finalize;
+    return STEP_ON;
+}
+
+static http_step chunk_data(http_reader *reader)
+{
+    uint32_t have = available(reader);
+    if (have == 0)
+        return STEP_DATA;
+    if (!give_body(reader, have))
+        return STEP_ERROR;
+    reader->side->left -= have;
+    if (reader->side->left > 0)
+        return STEP_DATA;
+    reader->side->state = chunk_end;
+    return STEP_ON;
+}
+
+static http_step chunk_end(http_reader *reader)
+{
+    bool line = http_read_line(reader);
+    reader->taken = reader->read;
+    if (!line)
+        return STEP_DATA;
+    reader->side->state = chunk_length;
+    return STEP_ON;
+}
+
+static bool is_hex(uint8_t c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+/* A chunk's length ends with its line, or where eight bytes tell that there is none. */
+static bool read_chunk_line(http_reader *reader)
+{
+    uint32_t from = reader->taken, first = from;
+    bool whole = http_read_line(reader);
+    while (first < reader->read && http_is_space(reader->data[first]))
+        first++;
+    if (first == reader->read || is_hex(reader->data[first]))
+        return whole;
+    for (uint32_t i = first > from + 7 ? first : from + 7; i < reader->read; i++)
+        if (!http_is_space(reader->data[i])) {
+            reader->read = i + 1;
+            return true;
+        }
+    return whole;
+}
+
+static http_step chunk_length(http_reader *reader)
+{
+    http_tx *tx = reader->side->tx;
+    reef_view line;
+    bool extension;
+    int64_t length;
+    uint32_t fresh;
+    for (;;) {
+        if (!read_chunk_line(reader))
+            return STEP_HOLD;
+        fresh = reader->read - reader->taken;
+        if (!http_gather(reader, &line))
+            return STEP_ERROR;
+        length = http_chunk_length(line.data, line.length, &extension);
+        if (length != HTTP_CHUNK_EMPTY)
+            break;
+        reader->taken = reader->read;
+        reader->side->held_length = 0;
+    }
+    if (extension)
+        http_tell(reader->call, tx, HTTP_EVENT_REQUEST_CHUNK_EXTENSION);
+    if (length < 0) { /* not chunked after all */
+        http_tell(reader->call, tx, HTTP_EVENT_INVALID_RESPONSE_CHUNK_LEN);
+        message_of(reader)->coding = HTTP_CODING_IDENTITY;
+        reader->side->state = http_response_until_close;
+        if (reader->side->held_length > fresh) {
+            reef_view held = {line.data, line.length - fresh};
+            if (!http_body_bytes(reader->call, tx, REEF_TO_CLIENT, held))
+                return STEP_ERROR;
+        }
+        reader->side->held_length = 0;
+        reader->read -= fresh;
+        reader->taken = reader->read;
+        return STEP_ON;
+    }
+    message_of(reader)->message_length += line.length;
+    http_used(reader);
+    reader->side->left = length;
+    if (length > 0) {
+        reader->side->state = chunk_data;
+        return STEP_ON;
+    }
+    message_of(reader)->lines_at = message_of(reader)->raw.length;
+    reader->side->state = response_headers;
+    reef_transaction_progress(&tx->base, REEF_TO_CLIENT, HTTP_TRAILER);
+    return STEP_ON;
+}
+
+/* --- the end ------------------------------------------------------------------------------------------------- */
+
+static void change_after_connect(http_reader *reader, http_tx *tx)
+{
+    if (tx->method_number != HTTP_METHOD_CONNECT || tx->status_number < 200 || tx->status_number > 299 ||
+        reader->connection->responses != 1)
+        return;
+    reef_transaction_progress(&tx->base, REEF_TO_SERVER, HTTP_COMPLETE);
+    reef_session_change(reader->call, NULL, reader->length - reader->read);
+}
+
+http_step http_response_complete(http_reader *reader)
+{
+    http_side *side = reader->side, *client = &reader->connection->side[REEF_TO_SERVER];
+    http_tx *tx = side->tx;
+    http_message *response = message_of(reader);
+    if (tx->base.progress[REEF_TO_CLIENT] != HTTP_COMPLETE) {
+        if (response->coding != HTTP_CODING_NONE)
+            http_body_end(reader->call, tx, REEF_TO_CLIENT);
+        reader->connection->responses++;
+        reef_transaction_progress(&tx->base, REEF_TO_CLIENT, HTTP_COMPLETE);
+        http_file_end(reader->call, tx, REEF_TO_CLIENT, REEF_TX_FILE_CLOSED);
+        change_after_connect(reader, tx);
+    }
+    /* A client that waits for this response reads on before the next one. */
+    bool others_turn = (client->status == HTTP_WAITS && client->tx == tx) || side->stop_at_end;
+    side->stop_at_end = false;
+    side->tx = NULL;
+    side->state = http_response_idle;
+    return others_turn ? STEP_OTHER : STEP_ON;
+}
+
+/* A response is over when another one begins; what does not look like one is still its body. */
+http_step http_response_finalize(http_reader *reader)
+{
+    http_side *side = reader->side;
+    reef_view rest;
+    if (side->status != HTTP_CLOSED) {
+        int next = http_peek(reader);
+        if (next == -1)
+            return http_response_complete(reader);
+        if ((next != '\n' || reader->taken >= reader->read) && !http_read_line(reader))
+            return STEP_HOLD;
+    }
+    uint32_t fresh = reader->read - reader->taken;
+    if (!http_gather(reader, &rest))
+        return STEP_ERROR;
+    if (rest.length == 0)
+        return http_response_complete(reader);
+    if (http_line_is_body(rest.data, rest.length)) {
+        bool useful = http_body_bytes(reader->call, side->tx, REEF_TO_CLIENT, rest);
+        http_used(reader);
+        return useful ? STEP_ON : STEP_ERROR;
+    }
+    http_ungather(reader, fresh);
+    return http_response_complete(reader);
+}
