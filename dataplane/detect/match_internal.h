@@ -183,7 +183,8 @@ struct reef_matcher {
     rank_set payload_held; /* rules of transactions whose payload blocks held in this packet */
     rank_set matched;      /* packet rules that matched in this packet */
     struct expression_scratch *expression;
-    struct prefilter_scratch *prefilter;
+    struct scanner_scratch *prefilter;
+    bool plain; /* every rule is tried: the twin that the prefilters are held against */
 
     queued *queue;
     reef_alert *alerts;

@@ -101,21 +101,105 @@ static bool inspects(const reef_matcher *matcher)
     return matcher->scene.session == NULL || !(matcher->scene.session->flags & REEF_SESSION_NO_INSPECT);
 }
 
+static void add_list(rank_set *set, const rank_list *list)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        rank_set_add(set, list->rank[i]);
+}
+
+static unsigned transport_of(const reef_packet *packet)
+{
+    return packet->protocol == REEF_PROTO_TCP ? TRANSPORT_TCP : packet->protocol == REEF_PROTO_UDP ? TRANSPORT_UDP : TRANSPORT_OTHER;
+}
+
+static void try_candidates(reef_matcher *matcher, const reef_buffer *payload, bool stream)
+{
+    rank_set *set = &matcher->candidates;
+    rank_set_sort(set);
+    for (uint32_t i = 0; i < set->count; i++)
+        try_rule(matcher, set->rank[i], payload, stream);
+    rank_set_clear(set);
+}
+
+static void look_for(reef_matcher *matcher, const scanner *with, reef_view bytes, uint64_t offset)
+{
+    if (with != NULL)
+        scanner_scan(with, matcher->prefilter, bytes, offset, &matcher->candidates);
+}
+
+/* The twin of the prefilters: every rule that looks at payload this way. */
+static void try_all(reef_matcher *matcher, const reef_buffer *payload, unsigned ways, bool loose)
+{
+    const reef_rules *rules = matcher->rules;
+    for (uint32_t rank = 0; rank < rules->header->rules; rank++) {
+        const detect_rule *rule = &rules->ranked[rank];
+        if (rule->has_payload && (rule->payload & ways || (loose && rule->payload & PAYLOAD_STREAM)))
+            rank_set_add(&matcher->candidates, rank);
+    }
+    try_candidates(matcher, payload, ways == PAYLOAD_STREAM);
+}
+
 void reef_match_raw(reef_matcher *matcher, int direction, const reef_raw *raw)
 {
-    const struct detect_plan *plan = matcher->rules->plan;
+    const payload_plan *plan = &matcher->rules->plan->payload[direction][TRANSPORT_TCP];
     reef_buffer payload = {.bytes = raw->bytes, .offset = raw->offset};
     if (matcher->over || raw->fresh == 0 || !inspects(matcher))
         return;
     match_turn(matcher, direction);
-    for (uint32_t i = 0; i < plan->payload.count; i++)
-        if (matcher->rules->ranked[plan->payload.rank[i]].payload & PAYLOAD_STREAM)
-            try_rule(matcher, plan->payload.rank[i], &payload, true);
+    if (matcher->plain) {
+        try_all(matcher, &payload, PAYLOAD_STREAM, false);
+    } else {
+        add_list(&matcher->candidates, &plan->stream_always);
+        look_for(matcher, plan->stream, raw->bytes, raw->offset);
+        try_candidates(matcher, &payload, true);
+    }
     match_turn(matcher, matcher->scene.direction);
     round_end(matcher);
 }
 
-static void try_ip_only(reef_matcher *matcher)
+static void match_payload(reef_matcher *matcher)
+{
+    const reef_packet *packet = matcher->scene.packet;
+    const payload_plan *plan = &matcher->rules->plan->payload[matcher->direction][transport_of(packet)];
+    reef_buffer payload = {.bytes = {packet->payload, packet->payload_length}, .end = true};
+    reef_view near = {packet->payload, packet->payload_length < NEAR_BYTES ? packet->payload_length : NEAR_BYTES};
+    bool loose = !matcher->scene.streamed;
+    if (matcher->plain) {
+        try_all(matcher, &payload, PAYLOAD_PACKET, loose);
+        return;
+    }
+    add_list(&matcher->candidates, &plan->packet_always);
+    look_for(matcher, plan->near, near, 0);
+    look_for(matcher, plan->far, payload.bytes, 0);
+    if (loose) {
+        add_list(&matcher->candidates, &plan->loose_always);
+        look_for(matcher, plan->near_loose, near, 0);
+        look_for(matcher, plan->far_loose, payload.bytes, 0);
+    }
+    try_candidates(matcher, &payload, false);
+}
+
+static void match_events(reef_matcher *matcher)
+{
+    const struct detect_plan *plan = matcher->rules->plan;
+    const reef_packet *packet = matcher->scene.packet;
+    add_list(&matcher->candidates, &plan->events);
+    for (unsigned n = 0; n < packet->events; n++) {
+        uint32_t low = 0, high = plan->event_rules;
+        while (low < high) {
+            uint32_t middle = (low + high) / 2;
+            if (plan->event[middle].event < packet->event[n])
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        for (; low < plan->event_rules && plan->event[low].event == packet->event[n]; low++)
+            rank_set_add(&matcher->candidates, plan->event[low].rank);
+    }
+    try_candidates(matcher, NULL, false);
+}
+
+static void match_addresses(reef_matcher *matcher)
 {
     const struct detect_plan *plan = matcher->rules->plan;
     flow_state *state = matcher->state;
@@ -146,26 +230,22 @@ void reef_match_packet(reef_matcher *matcher)
     if (matcher->over)
         return;
     note_detection(matcher);
-    try_ip_only(matcher);
+    match_addresses(matcher);
     if (packet->events > 0)
-        for (uint32_t i = 0; i < plan->events.count; i++)
-            try_rule(matcher, plan->events.rank[i], NULL, false);
-    for (uint32_t i = 0; i < plan->packet.count; i++)
-        try_rule(matcher, plan->packet.rank[i], NULL, false);
-    if (packet->payload_length > 0 && !(packet->flags & REEF_PACKET_NO_PAYLOAD) && inspects(matcher)) {
-        reef_buffer payload = {.bytes = {packet->payload, packet->payload_length}, .end = true};
-        for (uint32_t i = 0; i < plan->payload.count; i++) {
-            const detect_rule *rule = &matcher->rules->ranked[plan->payload.rank[i]];
-            if (rule->payload & PAYLOAD_PACKET || !matcher->scene.streamed)
-                try_rule(matcher, plan->payload.rank[i], &payload, false);
-        }
-    }
+        match_events(matcher);
+    const rank_list *list = &plan->packet[matcher->direction][transport_of(packet)];
+    for (uint32_t i = 0; i < list->count; i++)
+        try_rule(matcher, list->rank[i], NULL, false);
+    if (packet->payload_length > 0 && !(packet->flags & REEF_PACKET_NO_PAYLOAD) && inspects(matcher))
+        match_payload(matcher);
     round_end(matcher);
 }
 
 bool reef_match_wants_stream(const reef_matcher *matcher, const reef_flow *flow, int direction)
 {
-    (void)flow;
-    (void)direction;
-    return matcher->rules->plan->payload.count > 0;
+    const payload_plan *plan = &matcher->rules->plan->payload[direction][TRANSPORT_TCP];
+    const flow_state *state = flow->match;
+    if (state != NULL && state->verdict != REEF_VERDICT_ALLOW)
+        return false;
+    return plan->stream != NULL || plan->stream_always.count > 0;
 }

@@ -16,6 +16,9 @@ typedef struct pending {
 typedef struct transaction_state {
     uint32_t count, room;
     uint32_t generation; /* of the rules the ranks belong to */
+    uint8_t window;      /* of the transaction, when bodies were looked at */
+    bool looked;         /* at a body at least once */
+    uint64_t scanned[2]; /* by number in the protocol's buffers: those that come once and were looked at */
     pending *entry;
 } transaction_state;
 
@@ -41,6 +44,8 @@ static transaction_state *state_of(reef_matcher *matcher, reef_transaction *tran
     }
     if (state != NULL && state->generation != matcher->generation) { /* other rules: what waited is forgotten */
         state->count = 0;
+        state->scanned[0] = state->scanned[1] = 0;
+        state->looked = false;
         state->generation = matcher->generation;
     }
     return state;
@@ -213,7 +218,11 @@ static void try_rule(const round_at *at, transaction_state *state, uint32_t rank
         return;
     if (entry == NULL && !may_begin(matcher, rule, rank))
         return;
+    if (entry == NULL && rule->rule->apps != 0 && !(rule->rule->apps >> reef_protocol_number(at->session->protocol) & 1))
+        return;
     bool all = ask_rule(at, rule, &held, &dead);
+    if (entry == NULL && held == 0 && !dead && !all && !rule->has_payload)
+        return; /* nothing of it holds yet: it is found again, or tried again */
     if (entry == NULL)
         entry = add_pending(matcher, state, rank);
     if (entry != NULL) {
@@ -226,23 +235,110 @@ static void try_rule(const round_at *at, transaction_state *state, uint32_t rank
     alert_queue(matcher, rank, at->transaction, true, false);
 }
 
+/* --- candidates -------------------------------------------------------------------------------------- */
+
+/* One instance of a buffer through each of its scanners. */
+static void scan_buffer(const round_at *at, unsigned kind, const reef_buffer *bytes)
+{
+    reef_matcher *matcher = at->matcher;
+    const struct detect_plan *plan = matcher->rules->plan;
+    uint32_t first = plan->buffer_first[kind][at->direction];
+    for (uint32_t n = first; n < first + plan->buffer_count[kind][at->direction]; n++) {
+        reef_buffer buffer = *bytes;
+        if (plan->buffer[n].scanner != NULL &&
+            transform_apply(matcher, &matcher->rules->transform[plan->buffer[n].transform], plan->buffer[n].transforms, &buffer))
+            scanner_scan(plan->buffer[n].scanner, matcher->prefilter, buffer.bytes, buffer.offset, &matcher->transaction_candidates);
+    }
+}
+
+/* Rules whose pattern stands in what is new of the transaction. */
+static void find_candidates(const round_at *at, transaction_state *state)
+{
+    const reef_protocol *protocol = at->session->protocol;
+    const struct detect_plan *plan = at->matcher->rules->plan;
+    bool window = !state->looked || state->window != at->transaction->window[at->direction] || at->complete;
+    for (uint32_t i = 0; i < protocol->buffers_count && i < 128; i++) {
+        const reef_protocol_buffer *known = &protocol->buffers[i];
+        if (known->direction != at->direction || at->transaction->progress[at->direction] < known->progress ||
+            plan->buffer_count[known->kind][at->direction] == 0 || state->scanned[i / 64] >> (i & 63) & 1)
+            continue;
+        unsigned flags = reef_buffer_flags(known->kind);
+        if (!(flags & (REEF_BUFFER_BODY | REEF_BUFFER_MULTI)))
+            state->scanned[i / 64] |= 1ull << (i & 63);
+        if (flags & REEF_BUFFER_BODY && !window)
+            continue;
+        for (unsigned index = 0;; index++) {
+            reef_buffer buffer = {.end = true};
+            if (!protocol->buffer(at->session, at->transaction, at->direction, known->kind, index, &buffer))
+                break;
+            if (!(flags & REEF_BUFFER_BODY))
+                buffer.offset = 0;
+            scan_buffer(at, known->kind, &buffer);
+            if (!(flags & REEF_BUFFER_MULTI))
+                break;
+        }
+    }
+    state->window = at->transaction->window[at->direction];
+    state->looked = true;
+}
+
+static void add_waiting(const round_at *at, const transaction_state *state)
+{
+    for (uint32_t i = 0; i < state->count; i++)
+        if (state->entry[i].flags == 0)
+            rank_set_add(&at->matcher->transaction_candidates, state->entry[i].rank);
+}
+
+/* Rules of payload and transaction, whose payload this packet had. */
+static void add_held(const round_at *at, unsigned number)
+{
+    reef_matcher *matcher = at->matcher;
+    for (uint32_t i = 0; i < matcher->payload_held.count; i++) {
+        uint32_t rank = matcher->payload_held.rank[i];
+        const detect_rule *rule = &matcher->rules->ranked[rank];
+        if (rule->transactions >> at->direction & 1 && (rule->rule->apps == 0 || rule->rule->apps >> number & 1))
+            rank_set_add(&matcher->transaction_candidates, rank);
+    }
+}
+
+/* The twin of the prefilters: every rule of transactions. */
+static void add_all(const round_at *at, unsigned number)
+{
+    const reef_rules *rules = at->matcher->rules;
+    for (uint32_t rank = 0; rank < rules->header->rules; rank++) {
+        const detect_rule *rule = &rules->ranked[rank];
+        if (rule->kind == RULE_TRANSACTION && rule->transactions >> at->direction & 1 && (rule->rule->apps == 0 || rule->rule->apps >> number & 1))
+            rank_set_add(&at->matcher->transaction_candidates, rank);
+    }
+}
+
 static void inspect(reef_matcher *matcher, reef_transaction *transaction, int direction)
 {
-    const struct detect_plan *plan = matcher->rules->plan;
     reef_session *session = matcher->scene.session;
     const reef_protocol *protocol = session->protocol;
     unsigned number = reef_protocol_number(protocol);
+    rank_set *set = &matcher->transaction_candidates;
     round_at at = {.matcher = matcher, .session = session, .transaction = transaction, .direction = direction,
                    .complete = matcher->scene.ends || transaction->progress[direction] >= protocol->complete[direction]};
     transaction->updated[direction] = false;
     match_turn(matcher, direction);
     matcher->transaction = transaction;
     transaction_state *state = state_of(matcher, transaction, direction);
-    for (uint32_t i = 0; state != NULL && i < plan->transaction.count; i++) {
-        uint32_t rank = plan->transaction.rank[i];
-        const detect_rule *rule = &matcher->rules->ranked[rank];
-        if (rule->transactions >> direction & 1 && (rule->rule->apps == 0 || rule->rule->apps >> number & 1))
-            try_rule(&at, state, rank);
+    if (state != NULL) {
+        if (matcher->plain) {
+            add_all(&at, number);
+        } else {
+            find_candidates(&at, state);
+            add_waiting(&at, state);
+            add_held(&at, number);
+            const rank_list *always = &matcher->rules->plan->transaction_always[number % PROTOCOLS_MAX][direction];
+            for (uint32_t i = 0; i < always->count; i++)
+                rank_set_add(set, always->rank[i]);
+        }
+        rank_set_sort(set);
+        for (uint32_t i = 0; i < set->count; i++)
+            try_rule(&at, state, set->rank[i]);
+        rank_set_clear(set);
     }
     if (protocol->inspected != NULL)
         protocol->inspected(session, transaction, direction);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "match_internal.h"
+#include "plan.h"
 #include "reef/status.h"
 
 static int set_new(rank_set *set, uint32_t rules)
@@ -46,6 +47,8 @@ static void leave_rules(reef_matcher *matcher)
     set_free(&matcher->transaction_candidates);
     set_free(&matcher->payload_held);
     set_free(&matcher->matched);
+    scanner_scratch_free(matcher->prefilter);
+    matcher->prefilter = NULL;
     free(matcher->slot);
     free(matcher->disabled);
     matcher->slot = NULL;
@@ -70,9 +73,13 @@ static int take_rules(reef_matcher *matcher, const reef_rules *rules)
     rank_set fresh[4] = {{0}};
     for (unsigned i = 0; i < 4 && status == REEF_OK; i++)
         status = set_new(&fresh[i], count);
+    scanner_scratch *scratch = NULL;
+    if (status == REEF_OK)
+        status = plan_scratch(rules->plan, &scratch);
     if (status != REEF_OK) {
         for (unsigned i = 0; i < 4; i++)
             set_free(&fresh[i]);
+        scanner_scratch_free(scratch);
         datasets_free(sets);
         free(slot);
         free(disabled);
@@ -87,6 +94,7 @@ static int take_rules(reef_matcher *matcher, const reef_rules *rules)
     matcher->transaction_candidates = fresh[1];
     matcher->payload_held = fresh[2];
     matcher->matched = fresh[3];
+    matcher->prefilter = scratch;
     matcher->rules = rules;
     matcher->generation++;
     matcher->queued = 0;
@@ -199,7 +207,9 @@ void reef_match_begin(reef_matcher *matcher, const reef_scene *scene)
     matcher->transaction = NULL;
     rank_set_clear(&matcher->matched);
     rank_set_clear(&matcher->payload_held);
-    match_turn(matcher, scene->direction);
+    if (scene->flow == NULL)
+        matcher->scene.direction = REEF_TO_SERVER;
+    match_turn(matcher, matcher->scene.direction);
 }
 
 void reef_match_free_flow(reef_matcher *matcher, reef_flow *flow)
