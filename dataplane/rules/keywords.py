@@ -253,6 +253,7 @@ def _never() -> dict[str, Keyword]:
 
 # Names of numbers.
 WORDS: dict[str, dict[str, int]] = {
+    "ftpdata_command": {"retr": 1, "stor": 2},
     "mqtt.type": {
         name: number
         for number, name in enumerate(

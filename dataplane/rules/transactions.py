@@ -19,7 +19,7 @@ _PROTOCOL_OF = {
     "http": "http", "http2": "http2", "dns": "dns", "tls": "tls", "ssh": "ssh", "smtp": "smtp", "email": "smtp",
     "ftp": "ftp", "sip": "sip", "smb": "smb", "dcerpc": "dcerpc", "krb5": "krb5", "snmp": "snmp", "mqtt": "mqtt",
     "ike": "ike", "quic": "quic", "dnp3": "dnp3", "modbus": "modbus", "rfb": "rfb", "enip": "enip", "nfs": "nfs",
-    "dhcp": "dhcp", "ntp": "ntp", "telnet": "telnet",
+    "ftpdata": "ftp-data", "dhcp": "dhcp", "ntp": "ntp", "telnet": "telnet",
 }  # fmt: skip
 _EITHER_TLS = ("tls", "quic")
 
