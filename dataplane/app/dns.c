@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "dns_internal.h"
+#include "piece.h"
 #include "reef/bytes.h"
 #include "reef/limits.h"
 
@@ -16,11 +17,8 @@ typedef struct dns_transaction {
 } dns_transaction;
 
 typedef struct dns_state { /* of TCP: what of a message is there */
-    struct {
-        uint8_t *data;
-        uint32_t length, capacity;
-        bool gap;
-    } side[2];
+    reef_piece held[2];
+    bool gap[2];
 } dns_state;
 
 static const char *const events[REEF_DNS_EVENTS] = {
@@ -139,24 +137,6 @@ static bool take_message(reef_call *call, int direction, reef_view bytes)
 
 /* --- TCP: each message behind its length ---------------------------------------------------------------- */
 
-static bool keep(reef_call *call, dns_state *state, int direction, reef_view rest)
-{
-    uint32_t length = state->side[direction].length, capacity = state->side[direction].capacity;
-    if (length + rest.length > capacity) {
-        uint32_t wanted = capacity == 0 ? 512 : capacity;
-        while (wanted < length + rest.length)
-            wanted *= 2;
-        uint8_t *grown = reef_memory_resize(call->memory, state->side[direction].data, capacity, wanted);
-        if (grown == NULL)
-            return false;
-        state->side[direction].data = grown;
-        state->side[direction].capacity = wanted;
-    }
-    memcpy(state->side[direction].data + length, rest.data, rest.length);
-    state->side[direction].length += rest.length;
-    return true;
-}
-
 /* Whole messages of `bytes`; `used` says how much that was. */
 static bool take_messages(reef_call *call, int direction, reef_view bytes, uint32_t *used)
 {
@@ -176,33 +156,29 @@ static bool take_messages(reef_call *call, int direction, reef_view bytes, uint3
 static bool stream_bytes(reef_call *call, int direction, const reef_chunk *chunk)
 {
     dns_state *state = call->session->state;
+    reef_piece *held = &state->held[direction];
     reef_view bytes = chunk->bytes;
     uint32_t used;
     if (chunk->missing > 0) {
-        state->side[direction].length = 0;
-        state->side[direction].gap = true;
+        held->length = 0;
+        state->gap[direction] = true;
     }
     if (bytes.length == 0)
         return true;
-    if (state->side[direction].gap) {
+    if (state->gap[direction]) {
         uint32_t size = bytes.length < 2 ? 0 : reef_be16(bytes.data);
         uint32_t there = bytes.length < 2 ? 0 : bytes.length - 2;
         if (there >= REEF_DNS_HEADER && !looks_like_dns((reef_view){bytes.data + 2, there < size ? there : size}, size))
             return true;
-        state->side[direction].gap = false;
+        state->gap[direction] = false;
     }
-    if (state->side[direction].length == 0) {
-        if (!take_messages(call, direction, bytes, &used))
-            return false;
-        return keep(call, state, direction, (reef_view){bytes.data + used, bytes.length - used});
-    }
-    if (!keep(call, state, direction, bytes))
+    if (held->length == 0)
+        return take_messages(call, direction, bytes, &used) &&
+               reef_piece_add(call->memory, held, (reef_view){bytes.data + used, bytes.length - used});
+    if (!reef_piece_add(call->memory, held, bytes) ||
+        !take_messages(call, direction, (reef_view){held->data, held->length}, &used))
         return false;
-    reef_view held = {state->side[direction].data, state->side[direction].length};
-    if (!take_messages(call, direction, held, &used))
-        return false;
-    memmove(state->side[direction].data, held.data + used, held.length - used);
-    state->side[direction].length = held.length - used;
+    reef_piece_drop(held, used);
     return true;
 }
 
@@ -219,7 +195,7 @@ static void free_state(reef_memory *memory, reef_session *session)
 {
     dns_state *state = session->state;
     for (int d = 0; d < 2; d++)
-        reef_memory_give(memory, state->side[d].data, state->side[d].capacity);
+        reef_piece_free(memory, &state->held[d]);
 }
 
 /* --- what rules ask ------------------------------------------------------------------------------------- */

@@ -8,9 +8,11 @@
     P(http) \
     P(dns) \
     P(tls) \
+    P(ssh) \
     P(smtp) \
     P(ftp) \
     P(ftp_data) \
+    P(sip) \
     /* further ones in front of this line */
 
 #define DECLARE(name) extern const reef_protocol reef_protocol_##name;

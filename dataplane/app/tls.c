@@ -80,33 +80,6 @@ static reef_guess probe(const reef_probe *probe)
     return p[3] == 0 && p[4] == 2 ? REEF_GUESS_YES : REEF_GUESS_NO;
 }
 
-/* --- bytes that wait ---------------------------------------------------------------------------------------------- */
-
-bool tls_gather(reef_memory *memory, tls_piece *piece, const uint8_t *data, uint32_t length)
-{
-    if (length == 0)
-        return true;
-    if (piece->length + length > piece->capacity) {
-        uint32_t wanted = piece->capacity == 0 ? 1024 : piece->capacity;
-        while (wanted < piece->length + length)
-            wanted *= 2;
-        uint8_t *grown = reef_memory_resize(memory, piece->data, piece->capacity, wanted);
-        if (grown == NULL)
-            return false;
-        piece->data = grown;
-        piece->capacity = wanted;
-    }
-    memcpy(piece->data + piece->length, data, length);
-    piece->length += length;
-    return true;
-}
-
-void tls_let_go(reef_memory *memory, tls_piece *piece)
-{
-    reef_memory_give(memory, piece->data, piece->capacity);
-    *piece = (tls_piece){0};
-}
-
 /* --- heartbeats (RFC 6520), for CVE-2014-0160 ------------------------------------------------------------------------ */
 
 static bool begin_heartbeat(reef_call *call, int direction, reef_view body)
@@ -382,14 +355,14 @@ static taken complete_record(reef_call *call, int direction, reef_view *bytes)
         uint32_t n = wanted > have ? wanted - have : 1;
         if (n > bytes->length)
             n = bytes->length;
-        if (!tls_gather(call->memory, &side->record, bytes->data, n))
+        if (!reef_piece_add(call->memory, &side->record, (reef_view){bytes->data, n}))
             return WRONG;
         bytes->data += n;
         bytes->length -= n;
         taken answer = take_any(call, direction, (reef_view){side->record.data, side->record.length}, &used);
         if (answer == SHORT)
             continue;
-        tls_let_go(call->memory, &side->record);
+        reef_piece_free(call->memory, &side->record);
         return answer;
     }
     return SHORT;
@@ -405,7 +378,7 @@ static taken take_bytes(reef_call *call, int direction, reef_view bytes)
             return answer;
     }
     taken answer = take_records(call, direction, bytes, &used);
-    if (answer == SHORT && !tls_gather(call->memory, &side->record, bytes.data + used, bytes.length - used))
+    if (answer == SHORT && !reef_piece_add(call->memory, &side->record, (reef_view){bytes.data + used, bytes.length - used}))
         return WRONG;
     return answer;
 }
@@ -451,8 +424,8 @@ static void free_state(reef_memory *memory, reef_session *session)
 {
     tls_state *state = session->state;
     for (int d = 0; d < 2; d++) {
-        tls_let_go(memory, &state->side[d].record);
-        tls_let_go(memory, &state->side[d].message);
+        reef_piece_free(memory, &state->side[d].record);
+        reef_piece_free(memory, &state->side[d].message);
     }
     if (state->arena.memory != NULL)
         reef_arena_free(&state->arena);

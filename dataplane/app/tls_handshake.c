@@ -197,7 +197,7 @@ static bool continue_message(reef_call *call, int direction, reef_view *bytes)
     tls_side *side = &state->side[direction];
     uint32_t wanted = side->message_size - side->message.length;
     uint32_t n = wanted < bytes->length ? wanted : bytes->length;
-    if (side->message_size <= REEF_TLS_MESSAGE_MAX && !tls_gather(call->memory, &side->message, bytes->data, n))
+    if (side->message_size <= REEF_TLS_MESSAGE_MAX && !reef_piece_add(call->memory, &side->message, (reef_view){bytes->data, n}))
         return false;
     if (side->message_size > REEF_TLS_MESSAGE_MAX) /* longer than anything sensible: passed over */
         side->message.length += n;
@@ -207,7 +207,7 @@ static bool continue_message(reef_call *call, int direction, reef_view *bytes)
         return true;
     bool sound = side->message_size > REEF_TLS_MESSAGE_MAX ||
                  take_message(call, direction, side->message_type, (reef_view){side->message.data, side->message.length});
-    tls_let_go(call->memory, &side->message);
+    reef_piece_free(call->memory, &side->message);
     side->message_size = 0;
     return sound;
 }

@@ -3,6 +3,7 @@
 #ifndef REEF_TLS_INTERNAL_H
 #define REEF_TLS_INTERNAL_H
 
+#include "piece.h"
 #include "reef/protocol.h"
 #include "tls_hello.h"
 #include "x509.h"
@@ -48,19 +49,14 @@ enum {
     TLS_EV_INVALID_SSL_RECORD, TLS_EV_COUNT
 };
 
-typedef struct tls_piece { /* bytes that wait for the rest of theirs */
-    uint8_t *data;
-    uint32_t length, capacity;
-} tls_piece;
-
 typedef struct tls_side {
     uint16_t version;
     bool has_random, has_certificate, has_certificates;
     uint8_t hellos;         /* read; further ones are not */
     uint8_t random[32];
     uint32_t skip;          /* bytes of an application record that still come */
-    tls_piece record;       /* a record that is not whole */
-    tls_piece message;      /* a handshake message of several records */
+    reef_piece record;      /* a record that is not whole */
+    reef_piece message;     /* a handshake message of several records */
     uint32_t message_size;  /* > 0: what `message` will be */
     uint8_t message_type;
     reef_tls_hello hello;   /* the first one; its bytes lie in the arena */
@@ -83,8 +79,6 @@ bool tls_is_version(unsigned version);
 void tls_raise(reef_call *call, unsigned event);
 /* The handshake part of a record. False: it is not what it should be. */
 bool tls_handshake(reef_call *call, int direction, reef_view bytes);
-bool tls_gather(reef_memory *memory, tls_piece *piece, const uint8_t *data, uint32_t length);
-void tls_let_go(reef_memory *memory, tls_piece *piece);
 
 /* tls_answers.c */
 enum { TLS_BUFFERS = 25 };
