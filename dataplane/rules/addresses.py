@@ -110,57 +110,43 @@ class Header:
         """Raises `Refused`."""
         found = self._addresses.get(text)
         if found is None:
-            yes, no, negated = self._collect(text, 0)
-            if not yes[0] and not yes[1] and negated:
-                yes = ([(0, FOUR_MAX)], [(0, SIX_MAX)])
-            four = without(joined(yes[0]), joined(no[0]))
-            six = without(joined(yes[1]), joined(no[1]))
+            four, six, negated = self._group(text, 0)
             if not four and not six:
                 raise Refused(f"no address is left in {text}")
             found = self._addresses[text] = Addresses(four, six, negated)
         return found
 
-    def _collect(
-        self, text: str, depth: int
-    ) -> tuple[tuple[list[Range], list[Range]], tuple[list[Range], list[Range]], bool]:
-        """Ranges that are in the set and ranges that are not, each for IPv4 and IPv6; does a ! stand in it."""
+    def _group(self, text: str, depth: int) -> tuple[Ranges, Ranges, bool]:
+        """What is in a group less what it negates, for IPv4 and IPv6; and whether a ! stands in it."""
         if depth > _DEPTH_MAX:
             raise Refused(f"groups within groups go deeper than {_DEPTH_MAX}: {text}")
         yes: tuple[list[Range], list[Range]] = ([], [])
         no: tuple[list[Range], list[Range]] = ([], [])
-        negations = False
+        negations, positive = False, False
         for element in split(text):
             negated = element[:1] == "!"
             word = element[1:].strip() if negated else element
             if word[:1] == "!":
                 raise Refused(f"two ! stand before {word[1:]}")
-            if word.lower() == "any":
-                if negated:
-                    raise Refused("!any is no address at all")
-                yes[0].append((0, FOUR_MAX))
-                yes[1].append((0, SIX_MAX))
-                continue
-            if word[:1] in ("[", "$"):
-                inner = self._variable(word) if word[0] == "$" else word[1:-1]
-                four, six, inside = self._group(inner, depth + 1)
-                negations = negations or inside
-            else:
-                is_six, first, last = _address(word)
-                four, six = ((), ((first, last),)) if is_six else (((first, last),), ())
-            if negated:
-                negations = True
-                no[0].extend(four)
-                no[1].extend(six)
-            else:
-                yes[0].extend(four)
-                yes[1].extend(six)
-        return yes, no, negations
-
-    def _group(self, text: str, depth: int) -> tuple[Ranges, Ranges, bool]:
-        yes, no, negated = self._collect(text, depth)
-        if not yes[0] and not yes[1] and negated:
+            four, six, inside = self._element(word, depth)
+            if negated and len(four) == len(six) == 1 and Addresses(four, six).any:
+                raise Refused(f"!{word} is no address at all")
+            positive = positive or not negated
+            negations = negations or negated or inside
+            side = no if negated else yes
+            side[0].extend(four)
+            side[1].extend(six)
+        if not positive:  # only negations: everything else
             yes = ([(0, FOUR_MAX)], [(0, SIX_MAX)])
-        return without(joined(yes[0]), joined(no[0])), without(joined(yes[1]), joined(no[1])), negated
+        return without(joined(yes[0]), joined(no[0])), without(joined(yes[1]), joined(no[1])), negations
+
+    def _element(self, word: str, depth: int) -> tuple[Ranges, Ranges, bool]:
+        if word.lower() == "any":
+            return ANY.four, ANY.six, False
+        if word[:1] in ("[", "$"):
+            return self._group(self._variable(word) if word[0] == "$" else word[1:-1], depth + 1)
+        is_six, first, last = _address(word)
+        return ((), ((first, last),), False) if is_six else (((first, last),), (), False)
 
     def _variable(self, word: str) -> str:
         value = self._variables.get(word[1:])

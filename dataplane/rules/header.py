@@ -101,5 +101,5 @@ def direction(word: str) -> int:
     if word == "<>":
         return codes.BIDIRECTIONAL
     if word == "=>":
-        raise Refused("=> (both sides of a transaction) comes with Suricata 8", "=>", unsupported=True)
+        raise Refused("=> (both sides of a transaction) comes with Suricata 8", unsupported=True)
     raise Refused(f"the direction must be -> or <>, not {word!r}")

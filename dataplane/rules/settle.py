@@ -9,7 +9,6 @@ from dataplane.rules import codes, contents, header
 from dataplane.rules.draft import Block, Draft
 from dataplane.rules.problem import Refused
 
-_ONLY_SERVER = "only what clients send has {}"
 _IP_ONLY_OPS = frozenset({codes.XBITS, codes.HOSTBITS, codes.TAG, codes.THRESHOLD})
 _PROTOCOL_ONLY_OPS = _IP_ONLY_OPS | {codes.APP_PROTOCOL}
 _NAMES = {word.number: name for name, word in BUFFERS.items()}
@@ -18,6 +17,7 @@ _PACKET_HEADERS = frozenset(
     for name in ("ipv4.hdr", "ipv6.hdr", "tcp.hdr", "udp.hdr", "icmpv4.hdr", "icmpv6.hdr")
     if name in BUFFERS
 )
+_FILES = frozenset(word.number for name, word in BUFFERS.items() if name.startswith("file"))
 _DIRECTIONS = codes.TO_SERVER | codes.TO_CLIENT
 
 
@@ -41,13 +41,13 @@ def settle(draft: Draft) -> None:
 
 def _check(block: Block) -> None:
     """Contents that could never be found."""
-    low = high = None
+    high = None
     for condition in block.conditions:
         if condition.op == codes.CONTENT:
             contents.settle_ends(condition)
         elif condition.op == codes.BSIZE:
             if condition.compare == codes.EQ:
-                low = high = condition.a
+                high = condition.a
             elif condition.compare == codes.LT:
                 high = condition.a - 1
             elif condition.compare == codes.LE:
@@ -56,7 +56,6 @@ def _check(block: Block) -> None:
                 high = condition.b - 1
     if high is None:
         return
-    del low
     for condition in block.conditions:
         if condition.op == codes.CONTENT and not condition.flags & codes.NEGATED and len(condition.text) > high:
             raise Refused(f"at most {high} bytes, but a content has {len(condition.text)}: it never matches", "bsize")
@@ -65,7 +64,7 @@ def _check(block: Block) -> None:
 @lru_cache(maxsize=1024)
 def _way(buffer: int, way: int, apps: int) -> int:
     """The directions in which a buffer is found in flows of these protocols."""
-    if buffer == codes.FILE_DATA and apps and apps == header.apps_of("smtp"):
+    if buffer in _FILES and apps and apps == header.apps_of("smtp"):
         return TO_SERVER
     return way
 
@@ -85,7 +84,7 @@ def _direct(draft: Draft) -> None:
         wanted = codes.TO_SERVER if server else codes.TO_CLIENT
         said = draft.flags & _DIRECTIONS
         if said and said != wanted:
-            name = next((_NAMES[block.buffer] for block in draft.blocks if block.word.way != EITHER), "a keyword")
+            name = next((_NAMES[block.buffer] for block, way in zip(draft.blocks, ways, strict=False) if way != EITHER), "a keyword")
             raise Refused(
                 f"{name} is only sent to the {'server' if server else 'client'}; flow says the other direction"
             )
@@ -124,8 +123,6 @@ def _payload(draft: Draft) -> None:
                 condition.op == codes.CONTENT and condition.flags & (codes.DEPTH | codes.OFFSET)
                 for condition in payload.conditions
             ) or any(condition.op == codes.STREAM_SIZE for condition in draft.conditions):
-                flags |= codes.PAYLOAD_PACKET
-            if draft.protocols_any:
                 flags |= codes.PAYLOAD_PACKET
         else:
             flags |= codes.PAYLOAD_PACKET
