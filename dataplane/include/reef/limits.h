@@ -134,4 +134,11 @@
 #define REEF_MIME_URL_MAX 1024u
 #define REEF_MIME_URLS_MAX 64         /* of one message */
 
+/* Voice and configuration of hosts. */
+#define REEF_SIP_HEADER_MAX 16384u    /* of one message in a stream */
+#define REEF_SIP_PROBE_MAX 512u       /* of a first line, while the protocol is not known */
+#define REEF_SIP_TEXT_MAX 2048u       /* bytes of one text that are reported */
+#define REEF_DHCP_LIST_MAX 16         /* addresses of one option that are reported */
+#define REEF_DHCP_TEXT_MAX 255u
+
 #endif
