@@ -68,7 +68,7 @@ static void settle(reef_matcher *matcher, reef_verdict *verdict, uint32_t *told)
     for (uint32_t i = 0; i < matcher->queued; i++) {
         queued *entry = &matcher->queue[i];
         const detect_rule *rule = &matcher->rules->ranked[entry->rank];
-        matcher->turned = entry->direction != matcher->scene.direction;
+        matcher->turned = entry->direction != matcher->scene->direction;
         threshold_answer answer = threshold_ask(matcher, rule);
         if (answer != THRESHOLD_NO_MATCH)
             apply(matcher, rule, &entry->alert, verdict);

@@ -61,7 +61,7 @@ static uint32_t name_at(const reef_matcher *matcher, const reef_condition *condi
 static bool flowbits_condition(reef_matcher *matcher, const reef_condition *condition)
 {
     bool any = false;
-    if (matcher->scene.flow == NULL)
+    if (matcher->scene->flow == NULL)
         return false;
     if (condition->base > ISNOTSET)
         return true; /* done on the match */
@@ -105,7 +105,7 @@ static bool flowint_store(reef_matcher *matcher, uint32_t name, uint32_t value)
 static bool flowint_condition(reef_matcher *matcher, const reef_condition *condition)
 {
     uint32_t value = 0, operand = (uint32_t)condition->b;
-    if (matcher->scene.flow == NULL || matcher->state == NULL)
+    if (matcher->scene->flow == NULL || matcher->state == NULL)
         return false;
     bool known = flowint_value(matcher, (uint32_t)condition->a, &value);
     if (condition->flags & REEF_C_B_VARIABLE && !flowint_value(matcher, (uint32_t)condition->b, &operand))
@@ -164,7 +164,7 @@ static unsigned number_of(const reef_protocol *protocol)
 
 static bool protocol_holds(const reef_matcher *matcher, const detect_rule *rule, const reef_condition *condition)
 {
-    const reef_session *session = matcher->scene.session;
+    const reef_session *session = matcher->scene->session;
     bool negated = condition->flags & REEF_C_NEGATED, failed = condition->a & 1;
     if (session == NULL)
         return false;
@@ -205,7 +205,7 @@ static bool protocol_holds(const reef_matcher *matcher, const detect_rule *rule,
 
 bool flow_condition(reef_matcher *matcher, const detect_rule *rule, const reef_condition *condition)
 {
-    const reef_flow *flow = matcher->scene.flow;
+    const reef_flow *flow = matcher->scene->flow;
     if (condition->op == REEF_OP_XBITS || condition->op == REEF_OP_HOSTBITS)
         return hostbits_condition(matcher, condition, false);
     if (flow == NULL)
@@ -233,7 +233,7 @@ void flow_after(reef_matcher *matcher, const reef_condition *condition)
         hostbits_condition(matcher, condition, true);
         return;
     }
-    if (matcher->scene.flow == NULL || state == NULL)
+    if (matcher->scene->flow == NULL || state == NULL)
         return;
     if (condition->op == REEF_OP_FLOWINT) {
         flowint_condition(matcher, condition);

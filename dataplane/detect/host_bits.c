@@ -8,7 +8,7 @@ enum { BY_SOURCE, BY_DESTINATION, BY_PAIR, BY_TRANSACTION };
 
 static bool key_of(const reef_matcher *matcher, const reef_condition *condition, uint32_t name, host_key *key)
 {
-    const reef_packet *packet = matcher->scene.packet;
+    const reef_packet *packet = matcher->scene->packet;
     const uint8_t *source = matcher->turned ? packet->destination : packet->source;
     const uint8_t *destination = matcher->turned ? packet->source : packet->destination;
     if (packet->version == 0)
@@ -20,9 +20,9 @@ static bool key_of(const reef_matcher *matcher, const reef_condition *condition,
         memcpy(key->b, memcmp(source, destination, 16) < 0 ? destination : source, 16);
         break;
     case BY_TRANSACTION:
-        if (matcher->scene.flow == NULL || matcher->transaction == NULL)
+        if (matcher->scene->flow == NULL || matcher->transaction == NULL)
             return false;
-        memcpy(key->a, &matcher->scene.flow->id, 8);
+        memcpy(key->a, &matcher->scene->flow->id, 8);
         memcpy(key->b, &matcher->transaction->number, 8);
         break;
     default: /* a mark on an address is the same whether it was seen as source or as destination */

@@ -169,7 +169,7 @@ struct reef_matcher {
     name_slots *slots;
     uint32_t *slot;      /* of the names of these rules */
 
-    reef_scene scene;
+    const reef_scene *scene; /* the engine's: session and direction may change during the packet */
     int direction;     /* of what is being inspected: not always the packet's */
     bool turned;       /* it is the other one */
     flow_state *state; /* of the scene's flow, NULL: not asked for yet */
@@ -206,7 +206,7 @@ struct reef_matcher {
 
 static inline uint64_t matcher_now(const reef_matcher *matcher)
 {
-    return matcher->scene.packet->time_ns;
+    return matcher->scene->packet->time_ns;
 }
 
 /* alerts.c */

@@ -12,7 +12,7 @@ bool rule_packet_blocks_hold(reef_matcher *matcher, const detect_rule *rule)
             rules_is_transaction_buffer(block->buffer))
             continue;
         if (block->buffer != REEF_BUFFER_NONE) {
-            if (!packet_buffer(matcher->scene.packet, block->buffer, &buffer) ||
+            if (!packet_buffer(matcher->scene->packet, block->buffer, &buffer) ||
                 !transform_apply(matcher, &rules->transform[block->transform], block->transforms, &buffer) ||
                 !inspect_block(matcher, rule, block, &buffer, false))
                 return false;
@@ -65,7 +65,7 @@ static bool payload_blocks_hold(reef_matcher *matcher, const detect_rule *rule, 
 
 static bool app_holds(const reef_matcher *matcher, const detect_rule *rule)
 {
-    const reef_session *session = matcher->scene.session;
+    const reef_session *session = matcher->scene->session;
     if (rule->rule->apps == 0)
         return true;
     if (session == NULL)
@@ -78,7 +78,7 @@ static bool app_holds(const reef_matcher *matcher, const detect_rule *rule)
 static void try_rule(reef_matcher *matcher, uint32_t rank, const reef_buffer *payload, bool stream)
 {
     const detect_rule *rule = &matcher->rules->ranked[rank];
-    if (!(rule->directions >> matcher->direction & 1) && matcher->scene.flow != NULL)
+    if (!(rule->directions >> matcher->direction & 1) && matcher->scene->flow != NULL)
         return;
     if (matcher->matched.bit[rank >> 6] >> (rank & 63) & 1)
         return;
@@ -98,7 +98,7 @@ static void try_rule(reef_matcher *matcher, uint32_t rank, const reef_buffer *pa
 
 static bool inspects(const reef_matcher *matcher)
 {
-    return matcher->scene.session == NULL || !(matcher->scene.session->flags & REEF_SESSION_NO_INSPECT);
+    return matcher->scene->session == NULL || !(matcher->scene->session->flags & REEF_SESSION_NO_INSPECT);
 }
 
 static void add_list(rank_set *set, const rank_list *list)
@@ -153,17 +153,17 @@ void reef_match_raw(reef_matcher *matcher, int direction, const reef_raw *raw)
         look_for(matcher, plan->stream, raw->bytes, raw->offset);
         try_candidates(matcher, &payload, true);
     }
-    match_turn(matcher, matcher->scene.direction);
+    match_turn(matcher, matcher->scene->direction);
     round_end(matcher);
 }
 
 static void match_payload(reef_matcher *matcher)
 {
-    const reef_packet *packet = matcher->scene.packet;
+    const reef_packet *packet = matcher->scene->packet;
     const payload_plan *plan = &matcher->rules->plan->payload[matcher->direction][transport_of(packet)];
     reef_buffer payload = {.bytes = {packet->payload, packet->payload_length}, .end = true};
     reef_view near = {packet->payload, packet->payload_length < NEAR_BYTES ? packet->payload_length : NEAR_BYTES};
-    bool loose = !matcher->scene.streamed;
+    bool loose = !matcher->scene->streamed;
     if (matcher->plain) {
         try_all(matcher, &payload, PAYLOAD_PACKET, loose);
         return;
@@ -182,7 +182,7 @@ static void match_payload(reef_matcher *matcher)
 static void match_events(reef_matcher *matcher)
 {
     const struct detect_plan *plan = matcher->rules->plan;
-    const reef_packet *packet = matcher->scene.packet;
+    const reef_packet *packet = matcher->scene->packet;
     add_list(&matcher->candidates, &plan->events);
     for (unsigned n = 0; n < packet->events; n++) {
         uint32_t low = 0, high = plan->event_rules;
@@ -203,7 +203,7 @@ static void match_addresses(reef_matcher *matcher)
 {
     const struct detect_plan *plan = matcher->rules->plan;
     flow_state *state = matcher->state;
-    if (matcher->scene.packet->version == 0 || (state != NULL && state->ip_only_done[matcher->direction]))
+    if (matcher->scene->packet->version == 0 || (state != NULL && state->ip_only_done[matcher->direction]))
         return;
     for (uint32_t i = 0; i < plan->ip_only.count; i++)
         try_rule(matcher, plan->ip_only.rank[i], NULL, false);
@@ -214,7 +214,7 @@ static void match_addresses(reef_matcher *matcher)
 /* Did the flow's protocol become known with this packet? */
 static void note_detection(reef_matcher *matcher)
 {
-    const reef_session *session = matcher->scene.session;
+    const reef_session *session = matcher->scene->session;
     flow_state *state = matcher->state;
     if (state == NULL)
         return;
@@ -226,7 +226,7 @@ static void note_detection(reef_matcher *matcher)
 void reef_match_packet(reef_matcher *matcher)
 {
     const struct detect_plan *plan = matcher->rules->plan;
-    const reef_packet *packet = matcher->scene.packet;
+    const reef_packet *packet = matcher->scene->packet;
     if (matcher->over)
         return;
     note_detection(matcher);

@@ -124,13 +124,13 @@ static block_answer ask_block(const round_at *at, const detect_rule *rule, const
 
 static bool event_holds(const reef_matcher *matcher, const reef_condition *condition)
 {
-    const reef_session *session = matcher->scene.session;
+    const reef_session *session = matcher->scene->session;
     const reef_transaction *transaction = matcher->transaction;
     if (session == NULL)
         return false;
     if (condition->a == 0) { /* of detection itself */
         for (unsigned i = 0; i < session->events; i++)
-            if (session->event[i] == (condition->b | REEF_SESSION_EVENT) && session->event_packet == matcher->scene.packet->number)
+            if (session->event[i] == (condition->b | REEF_SESSION_EVENT) && session->event_packet == matcher->scene->packet->number)
                 return true;
         return false;
     }
@@ -144,7 +144,7 @@ static bool event_holds(const reef_matcher *matcher, const reef_condition *condi
 
 static bool value_holds(const reef_matcher *matcher, const reef_condition *condition)
 {
-    const reef_session *session = matcher->scene.session;
+    const reef_session *session = matcher->scene->session;
     if (session == NULL || session->protocol == NULL || session->protocol->value == NULL || matcher->transaction == NULL)
         return false;
     for (unsigned index = 0;; index++) {
@@ -314,12 +314,12 @@ static void add_all(const round_at *at, unsigned number)
 
 static void inspect(reef_matcher *matcher, reef_transaction *transaction, int direction)
 {
-    reef_session *session = matcher->scene.session;
+    reef_session *session = matcher->scene->session;
     const reef_protocol *protocol = session->protocol;
     unsigned number = reef_protocol_number(protocol);
     rank_set *set = &matcher->transaction_candidates;
     round_at at = {.matcher = matcher, .session = session, .transaction = transaction, .direction = direction,
-                   .complete = matcher->scene.ends || transaction->progress[direction] >= protocol->complete[direction]};
+                   .complete = matcher->scene->ends || transaction->progress[direction] >= protocol->complete[direction]};
     transaction->updated[direction] = false;
     match_turn(matcher, direction);
     matcher->transaction = transaction;
@@ -350,21 +350,21 @@ static void inspect(reef_matcher *matcher, reef_transaction *transaction, int di
 
 void reef_match_transactions(reef_matcher *matcher)
 {
-    reef_session *session = matcher->scene.session;
+    reef_session *session = matcher->scene->session;
     if (session == NULL || session->protocol == NULL)
         return;
     for (reef_transaction *transaction = session->first; transaction != NULL; transaction = transaction->next)
         for (int d = 0; d < 2; d++) {
-            if (transaction->told[d] || !(transaction->updated[d] || matcher->scene.ends))
+            if (transaction->told[d] || !(transaction->updated[d] || matcher->scene->ends))
                 continue;
             if (matcher->over) {
                 transaction->updated[d] = false;
-                transaction->told[d] = transaction->progress[d] >= session->protocol->complete[d] || matcher->scene.ends;
+                transaction->told[d] = transaction->progress[d] >= session->protocol->complete[d] || matcher->scene->ends;
                 if (session->protocol->inspected != NULL)
                     session->protocol->inspected(session, transaction, d);
                 continue;
             }
             inspect(matcher, transaction, d);
         }
-    match_turn(matcher, matcher->scene.direction);
+    match_turn(matcher, matcher->scene->direction);
 }

@@ -195,21 +195,19 @@ void round_end(reef_matcher *matcher)
 void match_turn(reef_matcher *matcher, int direction)
 {
     matcher->direction = direction;
-    matcher->turned = direction != matcher->scene.direction;
+    matcher->turned = direction != matcher->scene->direction;
 }
 
 void reef_match_begin(reef_matcher *matcher, const reef_scene *scene)
 {
-    matcher->scene = *scene;
+    matcher->scene = scene;
     matcher->state = scene->flow != NULL ? flow_state_of(matcher, scene->flow) : NULL;
     matcher->over = matcher->state != NULL && matcher->state->verdict != REEF_VERDICT_ALLOW;
     matcher->queued = 0;
     matcher->transaction = NULL;
     rank_set_clear(&matcher->matched);
     rank_set_clear(&matcher->payload_held);
-    if (scene->flow == NULL)
-        matcher->scene.direction = REEF_TO_SERVER;
-    match_turn(matcher, matcher->scene.direction);
+    match_turn(matcher, scene->direction);
 }
 
 void reef_match_free_flow(reef_matcher *matcher, reef_flow *flow)

@@ -52,7 +52,7 @@ bool port_in_set(const reef_rules *rules, uint32_t set, uint16_t port)
 
 static bool ends_hold(const reef_matcher *matcher, const reef_rule *rule, bool turned)
 {
-    const reef_packet *packet = matcher->scene.packet;
+    const reef_packet *packet = matcher->scene->packet;
     const reef_rules *rules = matcher->rules;
     const uint8_t *source = turned ? packet->destination : packet->source;
     const uint8_t *destination = turned ? packet->source : packet->destination;
@@ -76,7 +76,7 @@ bool header_addresses_hold(const reef_matcher *matcher, const detect_rule *rule)
 
 static bool flow_holds(const reef_matcher *matcher, uint32_t flags)
 {
-    const reef_scene *scene = &matcher->scene;
+    const reef_scene *scene = matcher->scene;
     const reef_flow *flow = scene->flow;
     if (flow == NULL)
         return false;
@@ -95,7 +95,7 @@ static bool flow_holds(const reef_matcher *matcher, uint32_t flags)
 
 bool header_holds(const reef_matcher *matcher, const detect_rule *rule)
 {
-    const reef_packet *packet = matcher->scene.packet;
+    const reef_packet *packet = matcher->scene->packet;
     uint32_t flags = rule->rule->flags;
     if (packet->version == 0)
         return flags & (REEF_RULE_PACKET_HEADER | REEF_RULE_DECODE_EVENTS);
@@ -307,7 +307,7 @@ static bool rpc_holds(const reef_packet *packet, const reef_condition *condition
 
 bool packet_condition(reef_matcher *matcher, const detect_rule *rule, const reef_condition *condition)
 {
-    const reef_packet *packet = matcher->scene.packet;
+    const reef_packet *packet = matcher->scene->packet;
     bool negated = condition->flags & REEF_C_NEGATED;
     switch (condition->op) {
     case REEF_OP_TCP_FLAGS:

@@ -55,7 +55,7 @@ static bool is_of(const reef_matcher *matcher, const reef_condition *condition, 
 {
     const char *codes = matcher->rules->text + condition->text.at;
     char country[2];
-    if (!country_of(matcher->places, matcher->scene.packet->version, address, country))
+    if (!country_of(matcher->places, matcher->scene->packet->version, address, country))
         return false;
     for (uint32_t i = 0; i < condition->text.length; i += 2)
         if (memcmp(codes + i, country, 2) == 0)
@@ -65,7 +65,7 @@ static bool is_of(const reef_matcher *matcher, const reef_condition *condition, 
 
 bool geoip_condition(const reef_matcher *matcher, const reef_condition *condition)
 {
-    const reef_packet *packet = matcher->scene.packet;
+    const reef_packet *packet = matcher->scene->packet;
     if (matcher->places == NULL || packet->version == 0)
         return false;
     const uint8_t *source = matcher->turned ? packet->destination : packet->source;

@@ -7,6 +7,7 @@
 #include "scanner.h"
 
 #include <hs.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -295,28 +296,30 @@ static int build_brief(scanner *made)
         count += !is_fixed(&made->pattern[i]) && !is_long(&made->pattern[i]);
     if (count == 0)
         return REEF_OK;
+    enum { WRITTEN = 4 * LONG_MIN };
     const char **text = calloc(count, sizeof *text);
-    size_t *length = calloc(count, sizeof *length);
+    char *written = calloc(count, WRITTEN);
     unsigned *flags = calloc(count, sizeof *flags), *id = calloc(count, sizeof *id);
     made->brief_pattern = calloc(count, sizeof *made->brief_pattern);
-    int status = text == NULL || length == NULL || flags == NULL || id == NULL || made->brief_pattern == NULL ? REEF_NOMEM : REEF_OK;
+    int status = text == NULL || written == NULL || flags == NULL || id == NULL || made->brief_pattern == NULL ? REEF_NOMEM : REEF_OK;
     for (uint32_t i = 0; status == REEF_OK && i < made->patterns; i++) {
         const kept_pattern *pattern = &made->pattern[i];
         if (is_fixed(pattern) || is_long(pattern))
             continue;
         uint32_t n = made->brief_count++;
-        text[n] = (const char *)made->text + pattern->text;
-        length[n] = pattern->length;
+        text[n] = written + (size_t)n * WRITTEN; /* as hexadecimal: the library's way for literals refuses a NUL in front */
+        for (uint32_t k = 0; k < pattern->length; k++)
+            snprintf(written + (size_t)n * WRITTEN + 4 * (size_t)k, 5, "\\x%02x", made->text[pattern->text + k]);
         flags[n] = (pattern->nocase ? HS_FLAG_CASELESS : 0) | (pattern->from == 0 && pattern->to == UINT32_MAX ? HS_FLAG_SINGLEMATCH : 0);
         id[n] = n;
         made->brief_pattern[n] = i;
     }
     hs_compile_error_t *error = NULL;
-    if (status == REEF_OK && hs_compile_lit_multi(text, flags, id, length, count, HS_MODE_BLOCK, NULL, &made->brief, &error) != HS_SUCCESS)
+    if (status == REEF_OK && hs_compile_multi(text, flags, id, count, HS_MODE_BLOCK, NULL, &made->brief, &error) != HS_SUCCESS)
         status = REEF_NOMEM;
     hs_free_compile_error(error);
     free(text);
-    free(length);
+    free(written);
     free(flags);
     free(id);
     return status;

@@ -8,13 +8,13 @@ enum { PACKETS, SECONDS, BYTES };
 
 static void tag_begin(reef_matcher *matcher, const reef_condition *condition)
 {
-    const reef_packet *packet = matcher->scene.packet;
+    const reef_packet *packet = matcher->scene->packet;
     uint64_t now = matcher_now(matcher);
     host_key key = {.kind = condition->base, .c = packet->version, .d = (uint32_t)condition->b};
     if (condition->base == SESSION) {
-        if (matcher->scene.flow == NULL)
+        if (matcher->scene->flow == NULL)
             return;
-        memcpy(key.a, &matcher->scene.flow->id, 8);
+        memcpy(key.a, &matcher->scene->flow->id, 8);
     } else {
         memcpy(key.a, condition->c == 0 ? packet->source : packet->destination, 16);
     }
@@ -45,7 +45,7 @@ static bool counts(reef_matcher *matcher, const host_key *key)
         return false;
     if (key->d == SECONDS)
         return true;
-    entry->count += key->d == PACKETS ? 1 : matcher->scene.packet->wire_length;
+    entry->count += key->d == PACKETS ? 1 : matcher->scene->packet->wire_length;
     if (entry->count >= entry->hold_ns)
         host_table_drop(matcher->tags, entry);
     return true;
@@ -53,14 +53,14 @@ static bool counts(reef_matcher *matcher, const host_key *key)
 
 bool reef_match_tagged(reef_matcher *matcher)
 {
-    const reef_packet *packet = matcher->scene.packet;
+    const reef_packet *packet = matcher->scene->packet;
     bool tagged = false;
     if (host_table_count(matcher->tags) == 0 || packet->version == 0)
         return false;
     for (uint32_t metric = PACKETS; metric <= BYTES; metric++) {
         host_key key = {.kind = SESSION, .c = packet->version, .d = metric};
-        if (matcher->scene.flow != NULL) {
-            memcpy(key.a, &matcher->scene.flow->id, 8);
+        if (matcher->scene->flow != NULL) {
+            memcpy(key.a, &matcher->scene->flow->id, 8);
             tagged |= counts(matcher, &key);
         }
         key.kind = HOST;

@@ -8,7 +8,7 @@ enum { BY_SOURCE, BY_DESTINATION, BY_BOTH, BY_RULE, BY_FLOW };
 
 static void key_of(const reef_matcher *matcher, const reef_rule *rule, const reef_condition *condition, host_key *key)
 {
-    const reef_packet *packet = matcher->scene.packet;
+    const reef_packet *packet = matcher->scene->packet;
     *key = (host_key){.kind = (uint32_t)condition->c, .number = rule->sid, .c = rule->gid, .d = packet->version};
     const uint8_t *source = matcher->turned ? packet->destination : packet->source;
     const uint8_t *destination = matcher->turned ? packet->source : packet->destination;
@@ -21,8 +21,8 @@ static void key_of(const reef_matcher *matcher, const reef_rule *rule, const ree
         memcpy(key->a, turned ? destination : source, 16);
         memcpy(key->b, turned ? source : destination, 16);
     }
-    if (condition->c == BY_FLOW && matcher->scene.flow != NULL)
-        memcpy(key->a, &matcher->scene.flow->id, 8);
+    if (condition->c == BY_FLOW && matcher->scene->flow != NULL)
+        memcpy(key->a, &matcher->scene->flow->id, 8);
 }
 
 static threshold_answer ask_one(reef_matcher *matcher, const reef_rule *rule, const reef_condition *condition)
