@@ -13,6 +13,9 @@
     P(ftp) \
     P(ftp_data) \
     P(sip) \
+    P(dhcp) \
+    P(ntp) \
+    P(mqtt) \
     /* further ones in front of this line */
 
 #define DECLARE(name) extern const reef_protocol reef_protocol_##name;
