@@ -21,6 +21,7 @@ bool number_compares(uint64_t value, unsigned compare, int64_t a, int64_t b)
     case REEF_NAND: return (value & x) == 0;
     case REEF_ANY: return true;
     case REEF_OUTSIDE: return value < x || value > y;
+    case REEF_MASKED: return (value & y) == x;
     default: return false;
     }
 }

@@ -158,7 +158,7 @@ static bool block_fits(const reef_rules *rules, const reef_block *block, uint32_
         return false;
     for (uint32_t i = 0; i < block->conditions; i++) {
         const reef_condition *condition = &rules->condition[block->condition + i];
-        if (condition->op >= REEF_OP_COUNT || (condition->compare > REEF_OUTSIDE && condition->op != REEF_OP_BYTE_MATH) || !text_fits(rules, condition->text) ||
+        if (condition->op >= REEF_OP_COUNT || (condition->compare > REEF_MASKED && condition->op != REEF_OP_BYTE_MATH) || !text_fits(rules, condition->text) ||
             !operands_fit(rules, condition) || !variables_fit(condition, variables))
             return false;
     }

@@ -218,10 +218,22 @@ def _transactions() -> dict[str, Keyword]:
     }
 
 
+_MQTT_FLAGS = {"retain": 1, "dup": 8}
+_MQTT_CONNECT_FLAGS = {
+    "clean_session": 0x02, "will": 0x04, "will_retain": 0x20, "password": 0x40, "username": 0x80,
+}  # fmt: skip
+
+
 def _values() -> dict[str, Keyword]:
     """Numbers of transactions: what the parsers say they know is a keyword."""
     group = "Numbers of transactions"
-    return {name: Keyword(transactions.number(name, 32, WORDS.get(name)), NEEDED, group) for name in VALUES}
+    return {name: Keyword(transactions.number(name, 32, WORDS.get(name)), NEEDED, group) for name in VALUES} | {
+        "mqtt.flags": Keyword(transactions.flagged("mqtt.flags", _MQTT_FLAGS), NEEDED, group),
+        "mqtt.connect.flags": Keyword(transactions.flagged("mqtt.connect.flags", _MQTT_CONNECT_FLAGS), NEEDED, group),
+        "mqtt.connack.session_present": Keyword(
+            transactions.yes_or_no("mqtt.connack.session_present"), NEEDED, group
+        ),
+    }
 
 
 def _files() -> dict[str, Keyword]:

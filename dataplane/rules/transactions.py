@@ -147,6 +147,34 @@ def tls_version(draft: Draft, value: str) -> None:
     condition(draft, "tls.version", codes.EQ, version)
 
 
+def flagged(name: str, bits: dict[str, int]) -> Keyword:
+    """Flags that must be set, or with ! must not be: of the same message."""
+
+    def keyword(draft: Draft, value: str) -> None:
+        wanted = mask = 0
+        for word in pieces(unquoted(value)):
+            bit = bits.get(word.lstrip("! ").lower())
+            if bit is None:
+                raise Refused(f"{word!r} is not known here; {', '.join(bits)} are")
+            mask |= bit
+            wanted |= 0 if word[:1] == "!" else bit
+        condition(draft, name, codes.MASKED, wanted, mask)
+
+    return keyword
+
+
+def yes_or_no(name: str) -> Keyword:
+    """A number that is 1 or 0."""
+
+    def keyword(draft: Draft, value: str) -> None:
+        text = unquoted(value).strip().lower()
+        if text not in ("yes", "true", "no", "false"):
+            raise Refused("must be yes or no")
+        condition(draft, name, codes.EQ, text in ("yes", "true"))
+
+    return keyword
+
+
 # --- events and protocols ----------------------------------------------------------------------------------
 
 

@@ -48,6 +48,12 @@
 #define REEF_EXPECTATIONS_DEFAULT 4096u
 #define REEF_EXPECT_SECONDS 30u          /* an expected flow begins within */
 
+#define REEF_MQTT_MESSAGE_MAX (1u << 20) /* a longer one is skipped */
+#define REEF_MQTT_MESSAGES_MAX 16     /* of one transaction */
+#define REEF_MQTT_OPEN_MAX 1024       /* transactions that wait for an answer */
+#define REEF_MQTT_TOPICS_MAX 100      /* of one message that are looked at */
+#define REEF_MQTT_TEXT_MAX 1024       /* bytes of one text that are reported */
+
 /* Events. */
 #define REEF_EVENTS_DEFAULT 32768u
 #define REEF_EVENTS_MAX 4194304u

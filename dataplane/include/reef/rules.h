@@ -145,7 +145,7 @@ enum {
     REEF_C_E_VARIABLE = 1 << 24,
 };
 
-enum reef_compare { REEF_EQ, REEF_NE, REEF_LT, REEF_LE, REEF_GT, REEF_GE, REEF_BETWEEN /* a < x < b */, REEF_BETWEEN_EQ, REEF_BIT_AND, REEF_BIT_OR, REEF_NAND, REEF_ANY, REEF_OUTSIDE };
+enum reef_compare { REEF_EQ, REEF_NE, REEF_LT, REEF_LE, REEF_GT, REEF_GE, REEF_BETWEEN /* a < x < b */, REEF_BETWEEN_EQ, REEF_BIT_AND, REEF_BIT_OR, REEF_NAND, REEF_ANY, REEF_OUTSIDE, REEF_MASKED /* x & b == a */ };
 
 typedef struct reef_condition {
     uint16_t op;      /* reef_op */
