@@ -159,17 +159,16 @@ static bool close_side(reef_call *call, int direction)
     return feed(call, direction, (const uint8_t *)"", 0);
 }
 
-/* What is open in transactions ends with what there is: the connection cannot be followed further. */
-static void give_up(reef_call *call)
+/* Nothing more comes of a direction, or it cannot be followed further: what is open ends with what there is. */
+static void cut_off(reef_call *call, int direction)
 {
-    for (reef_transaction *t = call->session->first; t != NULL; t = t->next)
-        for (int d = 0; d < 2; d++) {
-            http_tx *tx = (http_tx *)t;
-            if (tx->message[d].ended)
-                continue;
-            http_body_end(call, tx, d);
-            http_file_end(call, tx, d, REEF_TX_FILE_TRUNCATED);
-        }
+    for (reef_transaction *t = call->session->first; t != NULL; t = t->next) {
+        http_tx *tx = (http_tx *)t;
+        if (tx->message[direction].ended)
+            continue;
+        http_body_end(call, tx, direction);
+        http_file_end(call, tx, direction, REEF_TX_FILE_TRUNCATED);
+    }
 }
 
 static bool bytes(reef_call *call, int direction, const reef_chunk *chunk)
@@ -187,8 +186,12 @@ static bool bytes(reef_call *call, int direction, const reef_chunk *chunk)
         if (useful && direction == REEF_TO_CLIENT)
             useful = close_side(call, REEF_TO_CLIENT);
     }
-    if (!useful)
-        give_up(call);
+    if (!useful || (chunk->end && direction == REEF_TO_CLIENT)) {
+        cut_off(call, REEF_TO_SERVER);
+        cut_off(call, REEF_TO_CLIENT);
+    } else if (chunk->end) {
+        cut_off(call, direction);
+    }
     return useful;
 }
 

@@ -173,6 +173,12 @@ static inline bool http_is_blank(int c)
     return c == ' ' || c == '\t';
 }
 
+/* Does a line that begins with it belong to the one before? */
+static inline bool http_folds(int c)
+{
+    return http_is_blank(c) || c == 0;
+}
+
 static inline uint8_t http_lower(uint8_t c)
 {
     return c >= 'A' && c <= 'Z' ? c | 0x20 : c;

@@ -242,7 +242,7 @@ static bool fold(http_reader *reader, reef_view line)
     request->headers.plain = false;
     if (request->pending.data == NULL) {
         say_folding(reader);
-        while (line.length > 0 && http_is_blank(line.data[0])) {
+        while (line.length > 0 && http_folds(line.data[0])) {
             line.data++;
             line.length--;
         }
@@ -267,12 +267,12 @@ static bool header_line(http_reader *reader, reef_view line)
     line.length = http_chomp(line.data, line.length);
     if (whole != line.length + 2)
         request->headers.plain = false;
-    if (line.length == 0 || http_is_blank(line.data[0]))
+    if (line.length == 0 || http_folds(line.data[0]))
         return fold(reader, line);
     if (!take_pending(reader))
         return false;
     int next = http_peek(reader);
-    if (next != -1 && !http_is_blank(next))
+    if (next != -1 && !http_folds(next))
         return http_header_add(reader->call, reader->side->tx, REEF_TO_SERVER, line);
     request->pending = line;
     return true;

@@ -172,7 +172,7 @@ static bool fold(http_reader *reader, reef_view line)
     response->headers.plain = false;
     if (response->pending.data == NULL) {
         say_folding(reader);
-        while (line.length > 0 && http_is_blank(line.data[0])) {
+        while (line.length > 0 && http_folds(line.data[0])) {
             line.data++;
             line.length--;
         }
@@ -206,12 +206,12 @@ static bool header_line(http_reader *reader, reef_view line)
     line.length = http_chomp(line.data, line.length);
     if (whole != line.length + 2 || line.data[line.length] != '\r')
         response->headers.plain = false;
-    if (line.length == 0 || http_is_blank(line.data[0]))
+    if (line.length == 0 || http_folds(line.data[0]))
         return fold(reader, line);
     if (!take_pending(reader))
         return false;
     int next = http_peek(reader);
-    if (next != -1 && !http_is_blank(next))
+    if (next != -1 && !http_folds(next))
         return http_header_add(reader->call, reader->side->tx, REEF_TO_CLIENT, line);
     response->pending = line;
     return true;
