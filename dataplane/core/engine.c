@@ -66,20 +66,35 @@ static void match_raw(reef_worker *worker, const reef_scene *scene, int directio
     }
 }
 
-/* Everything of one direction that is in order now: to the parser, and to the stream rules. */
+/* One side of a transaction is complete, and detection has not seen it so: stream rules look at it now, too. */
+static bool completes(const reef_session *session, int direction)
+{
+    if (session == NULL || session->protocol == NULL)
+        return false;
+    for (const reef_transaction *t = session->first; t != NULL; t = t->next)
+        if (t->updated[direction] && !t->told[direction] && t->progress[direction] >= session->protocol->complete[direction])
+            return true;
+    return false;
+}
+
+/* Everything of one direction that is in order now: to the parser, and to the stream rules, which gather while nothing asks
+ * for an answer. */
 static void inspect_bytes(reef_worker *worker, reef_scene *scene, int direction)
 {
     const reef_tcp_options *tcp = &worker->config->options.tcp;
     reef_flow *flow = scene->flow;
     reef_chunk chunk;
     while (reef_tcp_next(worker->memory, tcp, flow, direction, scene->packet, &chunk)) {
+        bool wanted = wants_stream(worker, flow, direction);
         feed_session(worker, scene, direction, &chunk);
-        if (wants_stream(worker, flow, direction)) {
+        bool goes_on = wanted && wants_stream(worker, flow, direction);
+        if (wanted) { /* what came before the parser said that nothing more is to be seen is looked at still */
             reef_tcp_raw_add(worker->memory, tcp, flow, direction, &chunk);
-            match_raw(worker, scene, direction, chunk.end || scene->ends);
-        } else {
-            reef_tcp_raw_stop(worker->memory, flow, direction);
+            match_raw(worker, scene, direction,
+                      chunk.end || scene->ends || !goes_on || tcp->inline_ || completes(flow->session, direction));
         }
+        if (!goes_on)
+            reef_tcp_raw_stop(worker->memory, flow, direction);
     }
 }
 
@@ -93,6 +108,7 @@ static void inspect_segment(reef_worker *worker, reef_scene *scene, reef_packet 
         reef_flows_settle(worker->flows, scene->flow);
     if (packet->events > events)
         reef_report_anomalies(worker, packet, events);
+    scene->streamed = believed;
     if (!believed)
         return;
     inspect_bytes(worker, scene, scene->direction);

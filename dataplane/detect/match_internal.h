@@ -181,10 +181,10 @@ struct reef_matcher {
     uint64_t variable[VARIABLES_MAX];
     rank_set candidates, transaction_candidates;
     rank_set payload_held; /* rules of transactions whose payload blocks held in this packet */
+    uint32_t fresh;        /* of the stretch of the stream at hand: how many of its last bytes are new */
     rank_set matched;      /* packet rules that matched in this packet */
     struct expression_scratch *expression;
     struct scanner_scratch *prefilter;
-    bool plain; /* every rule is tried: the twin that the prefilters are held against */
 
     queued *queue;
     reef_alert *alerts;

@@ -63,6 +63,25 @@ static bool payload_blocks_hold(reef_matcher *matcher, const detect_rule *rule, 
     return true;
 }
 
+/* In a stretch of the stream of which the last `fresh` bytes are new: a rule holds for those alone, or across the border to
+ * what was looked at before, but not once more for what it held for then. */
+static bool stream_blocks_hold(reef_matcher *matcher, const detect_rule *rule, const reef_buffer *payload)
+{
+    uint32_t seen = payload->bytes.length - matcher->fresh;
+    reef_buffer fresh = *payload, tail = *payload;
+    fresh.bytes.data += seen;
+    fresh.bytes.length -= seen;
+    fresh.offset += seen;
+    tail.bytes.length = seen;
+    return payload_blocks_hold(matcher, rule, &fresh, false) ||
+           (seen > 0 && payload_blocks_hold(matcher, rule, payload, false) && !payload_blocks_hold(matcher, rule, &tail, false));
+}
+
+static bool payload_holds(reef_matcher *matcher, const detect_rule *rule, const reef_buffer *payload, bool stream)
+{
+    return stream ? stream_blocks_hold(matcher, rule, payload) : payload_blocks_hold(matcher, rule, payload, true);
+}
+
 static bool app_holds(const reef_matcher *matcher, const detect_rule *rule)
 {
     const reef_session *session = matcher->scene->session;
@@ -85,11 +104,11 @@ static void try_rule(reef_matcher *matcher, uint32_t rank, const reef_buffer *pa
     if (!app_holds(matcher, rule) || !header_holds(matcher, rule))
         return;
     if (rule->kind == RULE_TRANSACTION) { /* the rest is asked of the transaction */
-        if (payload_blocks_hold(matcher, rule, payload, !stream))
+        if (payload_holds(matcher, rule, payload, stream))
             rank_set_add(&matcher->payload_held, rank);
         return;
     }
-    if (!rule_packet_blocks_hold(matcher, rule) || (payload != NULL && !payload_blocks_hold(matcher, rule, payload, !stream)))
+    if (!rule_packet_blocks_hold(matcher, rule) || (payload != NULL && !payload_holds(matcher, rule, payload, stream)))
         return;
     rank_set_add(&matcher->matched, rank);
     rule_after(matcher, rule);
@@ -143,10 +162,11 @@ void reef_match_raw(reef_matcher *matcher, int direction, const reef_raw *raw)
 {
     const payload_plan *plan = &matcher->rules->plan->payload[direction][TRANSPORT_TCP];
     reef_buffer payload = {.bytes = raw->bytes, .offset = raw->offset};
-    if (matcher->over || raw->fresh == 0 || !inspects(matcher))
+    if (matcher->over || raw->fresh == 0)
         return;
+    matcher->fresh = raw->fresh;
     match_turn(matcher, direction);
-    if (matcher->plain) {
+    if (matcher->options.plain) {
         try_all(matcher, &payload, PAYLOAD_STREAM, false);
     } else {
         add_list(&matcher->candidates, &plan->stream_always);
@@ -164,7 +184,7 @@ static void match_payload(reef_matcher *matcher)
     reef_buffer payload = {.bytes = {packet->payload, packet->payload_length}, .end = true};
     reef_view near = {packet->payload, packet->payload_length < NEAR_BYTES ? packet->payload_length : NEAR_BYTES};
     bool loose = !matcher->scene->streamed;
-    if (matcher->plain) {
+    if (matcher->options.plain) {
         try_all(matcher, &payload, PAYLOAD_PACKET, loose);
         return;
     }
