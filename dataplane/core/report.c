@@ -84,10 +84,22 @@ void reef_report_flow(reef_worker *worker, const reef_flow *flow, reef_flow_end 
     reef_events_commit(worker->events, event, &text);
 }
 
+/* filestore: the files of the transaction that matched. */
+static void keep_files(const reef_scene *scene, const reef_alert *alert)
+{
+    const reef_session *session = scene->session;
+    if (alert->transaction == NULL || session == NULL || session->protocol == NULL || session->protocol->files == NULL)
+        return;
+    for (int direction = 0; direction < 2; direction++)
+        reef_tx_file_keep(session->protocol->files(session, alert->transaction, direction), alert->rule->sid);
+}
+
 void reef_report_alerts(reef_worker *worker, const reef_scene *scene, const reef_alert *alerts, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         reef_json text;
+        if (alerts[i].rule->flags & REEF_RULE_FILESTORE)
+            keep_files(scene, &alerts[i]);
         if (!alerts[i].log)
             continue;
         worker->counters.alerts++;

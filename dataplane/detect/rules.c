@@ -145,6 +145,7 @@ void reef_rules_wants(const reef_rules *rules, struct reef_file_wants *wants)
 {
     for (uint32_t i = 0; i < rules->header->blocks; i++) {
         switch (rules->block[i].buffer) {
+        case REEF_BUFFER_FILE_DATA: case REEF_BUFFER_HTTP_REQUEST_BODY: case REEF_BUFFER_HTTP_RESPONSE_BODY: wants->data = true; break;
         case REEF_BUFFER_FILE_MAGIC: wants->magic = true; break;
         case REEF_BUFFER_FILE_MD5: wants->md5 = true; break;
         case REEF_BUFFER_FILE_SHA1: wants->sha1 = true; break;
