@@ -89,6 +89,14 @@ static void settle(reef_matcher *matcher, reef_verdict *verdict, uint32_t *told)
     matcher->turned = false;
 }
 
+void reef_match_refuse(reef_matcher *matcher)
+{
+    matcher->over = true;
+    matcher->queued = 0;
+    if (matcher->state != NULL)
+        matcher->state->verdict = REEF_VERDICT_DROP;
+}
+
 reef_verdict reef_match_finish(reef_matcher *matcher, const reef_alert **alerts, uint32_t *count)
 {
     reef_verdict verdict = matcher->state != NULL ? (reef_verdict)matcher->state->verdict : REEF_VERDICT_ALLOW;

@@ -325,7 +325,7 @@ static void inspect(reef_matcher *matcher, reef_transaction *transaction, int di
     matcher->transaction = transaction;
     transaction_state *state = state_of(matcher, transaction, direction);
     if (state != NULL) {
-        if (matcher->plain) {
+        if (matcher->options.plain) {
             add_all(&at, number);
         } else {
             find_candidates(&at, state);

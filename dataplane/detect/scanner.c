@@ -310,7 +310,7 @@ static int build_brief(scanner *made)
         text[n] = written + (size_t)n * WRITTEN; /* as hexadecimal: the library's way for literals refuses a NUL in front */
         for (uint32_t k = 0; k < pattern->length; k++)
             snprintf(written + (size_t)n * WRITTEN + 4 * (size_t)k, 5, "\\x%02x", made->text[pattern->text + k]);
-        flags[n] = (pattern->nocase ? HS_FLAG_CASELESS : 0) | (pattern->from == 0 && pattern->to == UINT32_MAX ? HS_FLAG_SINGLEMATCH : 0);
+        flags[n] = (pattern->nocase ? HS_FLAG_CASELESS : 0);
         id[n] = n;
         made->brief_pattern[n] = i;
     }
@@ -498,11 +498,14 @@ static void scan_fixed(const scan *at)
 static int brief_found(unsigned id, unsigned long long from, unsigned long long to, unsigned flags, void *context)
 {
     const scan *at = context;
-    const kept_pattern *pattern = &at->of->pattern[at->of->brief_pattern[id]];
+    uint32_t number = at->of->brief_pattern[id];
+    const kept_pattern *pattern = &at->of->pattern[number];
     (void)from;
     (void)flags;
-    if (is_placed(at, pattern, to - pattern->length))
-        take(at, pattern);
+    if (at->scratch->seen[number] == at->scratch->scan || !is_placed(at, pattern, to - pattern->length))
+        return 0;
+    at->scratch->seen[number] = at->scratch->scan;
+    take(at, pattern);
     return 0;
 }
 

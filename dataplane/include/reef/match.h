@@ -12,6 +12,7 @@ typedef struct reef_matcher reef_matcher;
 typedef struct reef_match_options {
     bool act;           /* as if inline: drop and reject take effect on packet and flow */
     uint32_t alerts_max; /* of one packet: 15 */
+    bool plain;         /* without prefilters, every rule is tried: what they are held against in tests */
     const char *places; /* file in MaxMind's format for geoip, or NULL */
     uint64_t seed[2];
 } reef_match_options;
@@ -52,6 +53,8 @@ void reef_match_transactions(reef_matcher *matcher);              /* both direct
 reef_verdict reef_match_finish(reef_matcher *matcher, const reef_alert **alerts, uint32_t *count);
 /* Before finish: was a packet like this one asked for by an alert before it (the keyword tag)? Counts it. */
 bool reef_match_tagged(reef_matcher *matcher);
+/* The flow of the packet at hand is stopped for another reason than a rule: nothing of it is looked at. */
+void reef_match_refuse(reef_matcher *matcher);
 /* Can any rule still look at payload or stream of this flow and direction? */
 bool reef_match_wants_stream(const reef_matcher *matcher, const reef_flow *flow, int direction);
 
