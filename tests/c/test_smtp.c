@@ -1,5 +1,5 @@
 #include "check.h"
-#include "conversation.h"
+#include "dialogue.h"
 
 enum { C = REEF_TO_SERVER, S = REEF_TO_CLIENT };
 

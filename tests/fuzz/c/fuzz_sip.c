@@ -1,4 +1,4 @@
-#include "fuzz_conversation.h"
+#include "fuzz_dialogue.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,9 +1,9 @@
 /* A parser of bytes in order: what it tells must not hang on how the bytes were cut, must fit its bounds, and all it took must
  * be given back. Input: pieces of 2 bytes (direction and length, little-endian: 0x8000 to the client) and that many bytes. */
-#ifndef REEF_FUZZ_CONVERSATION_H
-#define REEF_FUZZ_CONVERSATION_H
+#ifndef REEF_FUZZ_DIALOGUE_H
+#define REEF_FUZZ_DIALOGUE_H
 
-#include "../../c/conversation.h"
+#include "../../c/dialogue.h"
 #include "fuzz.h"
 
 static inline void fuzz_read_all(conversation *c)
