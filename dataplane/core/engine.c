@@ -158,8 +158,11 @@ static void inspect(reef_worker *worker, reef_flow *flow, int direction, reef_pa
         else if (packet->protocol == REEF_PROTO_UDP)
             inspect_datagram(worker, &scene, packet);
     }
-    if (worker->matcher != NULL)
+    if (worker->matcher != NULL) {
+        if (flow != NULL && flow->refused)
+            reef_match_refuse(worker->matcher);
         reef_match_packet(worker->matcher);
+    }
     conclude(worker, &scene);
 }
 

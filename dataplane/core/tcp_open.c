@@ -218,6 +218,10 @@ tcp_verdict tcp_none(tcp_step *s)
     const reef_tcp_options *options = s->options;
     if (s->tcp_flags & REEF_TCP_RST)
         return tcp_wrong(s, REEF_EV_STREAM_RST_BUT_NO_SESSION);
+    /* Where packets can be stopped, a connection whose beginning was missed is (Suricata's exception policy "auto"). */
+    if (options->inline_ && !options->midstream &&
+        (s->tcp_flags & (REEF_TCP_FIN | REEF_TCP_ACK)))
+        s->flow->refused = 1;
     if (s->tcp_flags & REEF_TCP_FIN) {
         if (!options->midstream || s->length == 0)
             return tcp_wrong(s, REEF_EV_STREAM_FIN_BUT_NO_SESSION);

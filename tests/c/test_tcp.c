@@ -298,6 +298,11 @@ static void test_midstream(void)
     CHECK(talk_event(&t, REEF_EV_STREAM_FIN_BUT_NO_SESSION));
     CHECK(!talk_say(&t, TO_SERVER, RST, 1001, 0, ""));
     CHECK(talk_event(&t, REEF_EV_STREAM_RST_BUT_NO_SESSION));
+    CHECK(!t.flow.refused);
+    t.options.inline_ = true; /* where packets can be stopped, this one is */
+    CHECK(!talk_say(&t, TO_SERVER, ACK, 1001, 5001, "not seen to open"));
+    CHECK(t.flow.refused);
+    t.options.inline_ = false;
     t.options.midstream = true;
     CHECK(talk_say(&t, TO_SERVER, ACK, 1001, 5001, "picked up"));
     CHECK(reef_tcp_midstream(&t.flow));

@@ -65,6 +65,7 @@ typedef struct reef_flow {
     uint8_t way;          /* REEF_WAY_... of the first packet */
     uint8_t app;          /* number of the protocol in the registry (protocol.h), 0 while unknown */
     uint8_t icmp_type, icmp_code;
+    uint8_t refused;      /* what cannot be followed is not let through: nothing of it is looked at any more */
 
     uint32_t wheel_slot, wheel_previous, wheel_next;
     uint32_t young_previous, young_next; /* flows of one direction only, newest first */
