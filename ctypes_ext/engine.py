@@ -250,6 +250,11 @@ class Worker:
                 _check(status, "drain")
             return bytes(ffi.buffer(self._buffer, self._used[0])), self._lines[0]
 
+    def change_rules(self, rules: Rules) -> None:
+        """Other rules from the next packet on; the state of flows stays. Raises `EngineError`."""
+        _check(lib.reef_worker_rules(self._c, rules._c), "rules")
+        self._rules = rules
+
     def pass_time(self, now_ns: int) -> None:
         """No packets came for a while: flows time out all the same."""
         lib.reef_worker_time(self._c, now_ns)

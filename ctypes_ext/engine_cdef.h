@@ -109,6 +109,7 @@ int reef_rules_prepared(const reef_rules *rules, uint8_t **data, size_t *size);
 void reef_rules_prepared_free(uint8_t *data);
 uint32_t reef_rules_count(const reef_rules *rules);
 void reef_rules_engine_digest(uint8_t out[32]);
+int reef_worker_rules(reef_worker *worker, const reef_rules *rules);
 
 typedef struct reef_rule_name {
     const char *rule, *action;

@@ -29,6 +29,7 @@ from ctypes_ext import engine
 from dataplane.flowlog import FlowLog
 from dataplane.links import Links
 from dataplane.naming import names_of, rule_of_prefix, zone_of_interface
+from dataplane.rulewatch import RuleWatch
 
 NAME = "inspectd"
 _WAIT_MS = 100
@@ -38,7 +39,8 @@ _AGAIN = 1.0  # seconds until a key that could not be had is asked for again
 _HELD_BACK = 0.06  # seconds; the ring's blocks are due after 0.02
 
 # Conversations are reported where they enter; their ends come from the kernel's own table, with the rule.
-OPTIONS = engine.Options(by_interface=True, only_entering=True, report_flows=False)
+# Checksums are the card's or the peer's work: what this box sends or forwards may not have its own yet.
+OPTIONS = engine.Options(by_interface=True, only_entering=True, report_flows=False, checksums=False)
 
 
 class Sources:
@@ -142,10 +144,17 @@ class Inspectd:
     """The process after it gave up its privilege: pull, drain, append."""
 
     def __init__(
-        self, sources: Sources, spool: Spool, generation: Generation, flows: Path, key: Callable[[int], bytes | None]
+        self,
+        sources: Sources,
+        spool: Spool,
+        generation: Generation,
+        flows: Path,
+        key: Callable[[int], bytes | None],
+        rules: RuleWatch,
     ) -> None:
         self._sources = sources
         self._spool = spool
+        self._rules = rules
         self._flows = FlowLog(flows, key)
         self._generation = generation
         self._worker = engine.Worker(OPTIONS)
@@ -192,6 +201,7 @@ class Inspectd:
     def _rename(self) -> None:
         """Another generation runs, or interfaces came or went."""
         self._book = self._generation.book
+        self._rules.book = self._book
         self._flows.days = self._book.flow_log_days if self._book else None
         links = self._sources.links.names
         zones = zone_of_interface(self._book)
@@ -206,12 +216,14 @@ class Inspectd:
             self._spool.append(lines, count)
 
     def _each_second(self) -> None:
+        if (loaded := self._rules.take()) is not None:
+            self._worker.change_rules(loaded.rules)
         self._sources.nflog.pull(self._worker)  # ready or not: it may have to tell what a flood left out
         self._worker.pass_time(time.time_ns())
         self._drain()
         self._flows.tick(time.time())
         host = self._book.site if self._book else ""
-        for words in (*self._losses.grown(), *self._flows.words()):
+        for words in (*self._losses.grown(), *self._flows.words(), *self._rules.words()):
             self._spool.append(record.encode(record.notice(NAME, words, seconds=time.time(), host=host)), 1)
 
 
@@ -231,8 +243,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     generation.start()
     keys = FlowKeys(instance.socket("keyd"), log)
     keys.start()
+    rules = RuleWatch(instance.rules, instance.state_of(NAME) / "rules")
+    rules.start()
     try:
-        inspectd = Inspectd(sources, spool, generation, instance.shared_of(NAME), keys.key)
+        inspectd = Inspectd(sources, spool, generation, instance.shared_of(NAME), keys.key, rules)
     except OSError as error:
         sys.exit(f"{NAME}: {instance.shared_of(NAME)}: {error.strerror}; the flow log must be writable")
     notify.ready()
@@ -240,6 +254,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         inspectd.step()
     notify.stopping()
     generation.stop()
+    rules.stop()
     inspectd.finish()
     keys.stop()
 

@@ -69,7 +69,7 @@ def line_of(event: Event, names: Names, today: str) -> str:
     parts = [
         _moment(event, today),
         f"{_kind(event):<7}",
-        f"{decision.rule or '-':<12}",
+        f"{_rule(event):<12}",
         f"{zones:<18}",
         *_ends(event, names),
         _detail(event),
@@ -77,10 +77,17 @@ def line_of(event: Event, names: Names, today: str) -> str:
     return escape("  ".join(part for part in parts if part).rstrip())
 
 
+def _rule(event: Event) -> str:
+    """The policy's rule that decided; of an alert the inspection's rule that raised it, as generator:sid."""
+    if event.alert is not None:
+        return f"{event.alert.get('gid', '')}:{event.alert.get('signature_id', '')}"
+    return event.decision.rule or "-"
+
+
 def _kind(event: Event) -> str:
     if event.flow is not None and "end" in event.flow:
         return "end"
-    return verdict(event).upper() or event.event_type
+    return "ALERT" if event.alert is not None else verdict(event).upper() or event.event_type
 
 
 def _moment(event: Event, today: str) -> str:
@@ -109,6 +116,9 @@ def _ends(event: Event, names: Names) -> list[str]:
 
 def _detail(event: Event) -> str:
     """What the event itself says: the name that was asked for, the page, the bytes of a flow that ended."""
+    if event.alert is not None:
+        said = event.alert
+        return f"{said.get('signature', '')} (severity {said.get('severity', '?')}, {said.get('action', '')})"
     if event.flow is not None and "end" in event.flow:
         sent, received = (size(int(event.flow.get(f"bytes_to{side}", 0))) for side in ("server", "client"))
         return f"after {duration(float(event.flow.get('age', 0)))}, sent {sent}, received {received}"
@@ -121,8 +131,6 @@ def _detail(event: Event) -> str:
         return f"{method} {url if url.startswith('http:') else host + url}"
     if event.anomaly is not None:
         return str(event.anomaly.get("event", ""))
-    if event.alert is not None:
-        return str(event.alert.get("signature", ""))
     if event.engine is not None:
         words = f"{event.engine.get('module', '')}: {event.engine.get('message', '')}"
         return f"{words}: {event.engine['error']}" if event.engine.get("error") else words

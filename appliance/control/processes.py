@@ -127,7 +127,7 @@ PROCESSES: tuple[Process, ...] = (
         calls=("keyd", "applyd"),
         spool=True,
         reader="policyd",  # of the flow log
-        limits=Limits(files=256, memory=2048),
+        limits=Limits(files=256, memory=4096),
     ),
 )
 
@@ -214,6 +214,11 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def baselines(self) -> Path:
         """Where the texts lie that policies inherit, one `<name>.yaml` each."""
         return Path(self.config) / "baselines"
+
+    @property
+    def rules(self) -> Path:
+        """Where the rules lie that the taps are inspected with (`*.rules`), and what goes with them."""
+        return Path(self.config) / "rules"
 
     @property
     def required(self) -> Path:

@@ -89,6 +89,7 @@ class LabGateway:
         self.instance.baselines.mkdir(parents=True)
         for baseline in (EXAMPLES / "baselines").glob("*.yaml"):
             shutil.copy(baseline, self.instance.baselines)
+        self._rules()
         self.instance.required.write_text("# Every site of this country stands under it (R9).\nnational-baseline\n")
         self.file.write_bytes(encode_instance(self.instance))
         self._accounts()
@@ -106,6 +107,12 @@ class LabGateway:
                 self._supervisor.wait(patience)
             except SupervisorError as error:
                 raise GatewayError(f"{self.host}: {error}") from error
+
+    def _rules(self) -> None:
+        """What the taps are inspected with."""
+        self.instance.rules.mkdir()
+        for file in (EXAMPLES / "rules").iterdir():
+            shutil.copy(file, self.instance.rules)
 
     def _accounts(self) -> None:
         """The box's own passwd, shadow and group: root, the daemons, sshd and an officer who may operate it."""

@@ -1,0 +1,63 @@
+"""Alerts on live traffic: a gateway's taps with rules, and rules that change while it runs."""
+
+from __future__ import annotations
+
+from appliance.events.record import Event
+from appliance.events.view import Selection, past
+from appliance.lab.site import Lab
+from tests.netns.conftest import until
+
+
+def alerts(lab: Lab, sid: int) -> list[Event]:
+    found = past(lab.gateway.instance.events, Selection(types=("alert",)))
+    return [event for event in found if event.alert and event.alert["signature_id"] == sid]
+
+
+def notices(lab: Lab) -> list[str]:
+    found = past(lab.gateway.instance.events, Selection(types=("engine",)))
+    return [str(event.engine["message"]) for event in found if event.engine]
+
+
+def loaded(lab: Lab) -> int:
+    return sum(words.startswith("rules loaded") for words in notices(lab))
+
+
+def test_a_rule_alerts_on_a_tap_and_the_connection_goes_on(lab: Lab) -> None:
+    until(lambda: loaded(lab), "the rules are loaded", lab=lab)
+
+    def fetched() -> list[Event]:
+        page = lab.run("lan1", "curl", "-4", "-sS", "http://www.example.org/setup.exe")
+        assert page.returncode == 0, page.stderr
+        return alerts(lab, 9870001)
+
+    until(fetched, "the rule alerts", lab=lab)
+    alert = alerts(lab, 9870001)[0]
+    assert alert.alert is not None
+    assert alert.alert["action"] == "allowed"
+    assert alert.alert["severity"] == 1
+    assert alert.decision.source == "lan"
+    assert alert.in_iface == "lan0"
+    assert alert.http is not None
+    assert alert.http["url"] == "/setup.exe"
+    assert alert.app_proto == "http"
+
+
+def test_rules_change_while_flows_go_on(lab: Lab) -> None:
+    until(lambda: loaded(lab), "the rules are loaded", lab=lab)
+    before = loaded(lab)
+    (lab.gateway.instance.rules / "more.rules").write_text(
+        'alert icmp any any -> any any (msg:"a ping"; itype:8; sid:9871001; rev:1;)\n'
+        'alert tcp any any -> any any (msg:"not ours"; no_such_keyword:1; sid:9871002; rev:1;)\n'
+    )
+    until(lambda: loaded(lab) > before, "the new rules are loaded", lab=lab)
+    assert any("no_such_keyword" in words for words in notices(lab)), "a refused rule is said"
+
+    def pinged() -> list[Event]:
+        lab.run("lan1", "ping", "-4", "-c", "1", "-W", "1", "10.20.0.1")
+        return alerts(lab, 9871001)
+
+    until(pinged, "the new rule alerts", lab=lab)
+    first = lab.gateway.pid("inspectd")
+    (lab.gateway.instance.rules / "more.rules").unlink()
+    until(lambda: loaded(lab) > before + 1, "the rule is gone again", lab=lab)
+    assert lab.gateway.pid("inspectd") == first
