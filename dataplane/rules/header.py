@@ -17,7 +17,7 @@ ACTIONS = {
 TCP, UDP, SCTP, ICMP, ICMPV6 = 6, 17, 132, 1, 58
 _ALL = (1 << 256) - 1
 
-_TRANSPORTS: dict[str, tuple[int, int]] = {  # bitmap of IP protocols, flags
+TRANSPORTS: dict[str, tuple[int, int]] = {  # bitmap of IP protocols, flags
     "tcp": (1 << TCP, 0),
     "tcp-pkt": (1 << TCP, codes.NO_STREAM),
     "tcp-stream": (1 << TCP, codes.ONLY_STREAM),
@@ -73,8 +73,8 @@ def transports_of(apps: int) -> int:
 def protocol(word: str) -> Protocol:
     """Raises `Refused`."""
     name = word.lower()
-    if name in _TRANSPORTS:
-        protocols, flags = _TRANSPORTS[name]
+    if name in TRANSPORTS:
+        protocols, flags = TRANSPORTS[name]
         return Protocol(protocols, protocols == _ALL, 0, flags)
     apps = apps_of(name)
     if not apps:

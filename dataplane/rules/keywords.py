@@ -233,6 +233,7 @@ def _values() -> dict[str, Keyword]:
         "mqtt.connack.session_present": Keyword(
             transactions.yes_or_no("mqtt.connack.session_present"), NEEDED, group
         ),
+        "ike.chosen_sa_attribute": Keyword(transactions.chosen_attribute, NEEDED, group),
     }
 
 
@@ -259,6 +260,14 @@ def _never() -> dict[str, Keyword]:
     script = _refused("scripts in rules are not run: what a script decides cannot be bounded")
     return {
         "lua": Keyword(script, NEEDED, group, "scripts are not run", supported=False),
+        "frame": Keyword(_refused("frames of parsers are not built"), NEEDED, group, "not built", supported=False),
+        "iprep": Keyword(
+            _refused("reputations of addresses are not built: use datarep or address groups"),
+            NEEDED,
+            group,
+            "not built",
+            supported=False,
+        ),
         "luajit": Keyword(script, NEEDED, group, "scripts are not run", supported=False),
     }
 

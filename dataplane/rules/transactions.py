@@ -175,6 +175,22 @@ def yes_or_no(name: str) -> Keyword:
     return keyword
 
 
+_ATTRIBUTES = {
+    "alg_enc": 1, "alg_hash": 2, "alg_auth": 3, "alg_dh": 4, "sa_group_type": 5, "sa_life_type": 11, "sa_life_duration": 12,
+    "alg_prf": 13, "sa_key_length": 14, "sa_field_size": 15,
+}  # fmt: skip
+
+
+def chosen_attribute(draft: Draft, value: str) -> None:
+    """`NAME=NUMBER` of the transform that an IKE responder chose."""
+    name, _, number_text = unquoted(value).partition("=")
+    attribute = _ATTRIBUTES.get(name.strip().lower())
+    if attribute is None:
+        raise Refused(f"{name.strip()!r} is not known here; {', '.join(_ATTRIBUTES)} are")
+    chosen = whole(number_text, 0, (1 << 32) - 1, name.strip())
+    condition(draft, "ike.chosen_sa_attribute", codes.EQ, attribute << 32 | chosen)
+
+
 # --- events and protocols ----------------------------------------------------------------------------------
 
 
