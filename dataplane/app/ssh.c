@@ -244,6 +244,8 @@ static bool bytes(reef_call *call, int direction, const reef_chunk *chunk)
     reef_piece *held = &state->side[direction].held;
     uint32_t used;
     if (state->transaction == NULL) {
+        if (call->session->transactions > 0)
+            return false; /* all was said */
         reef_arena_init(&state->arena, call->memory);
         state->transaction = reef_transaction_new(call);
         if (state->transaction == NULL)

@@ -213,8 +213,7 @@ static taken take_record(reef_call *call, int direction, reef_view bytes, uint32
     }
     uint32_t there = bytes.length - RECORD_HEADER;
     if (p[0] == APPLICATION) { /* nobody needs its bytes */
-        if (there > 0)
-            take_application(call);
+        take_application(call);
         *used = RECORD_HEADER + (there < length ? there : length);
         side->skip = length - (*used - RECORD_HEADER);
         return TAKEN;
@@ -402,8 +401,8 @@ static bool bytes(reef_call *call, int direction, const reef_chunk *chunk)
 {
     tls_state *state = call->session->state;
     tls_side *side = &state->side[direction];
-    if (state->transaction == NULL && !begin(call, state))
-        return false;
+    if (state->transaction == NULL && (call->session->transactions > 0 || !begin(call, state)))
+        return false; /* both sides have ended, or there is no memory */
     if (side->skip >= chunk->bytes.length && !chunk->end) { /* the most frequent case by far */
         side->skip -= chunk->bytes.length;
         return true;

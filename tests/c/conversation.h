@@ -1,114 +1,145 @@
-/* A conversation in one protocol without a network: bytes go to its parser, and all that it tells can be read as text. */
+/* A conversation for tests of protocols: a flow with its session, fed by hand. */
 #ifndef REEF_TEST_CONVERSATION_H
 #define REEF_TEST_CONVERSATION_H
 
 #include <stdlib.h>
-#include <string.h>
 
+#include "check.h"
 #include "reef/protocol.h"
 #include "reef/status.h"
-#include "reef/tx_file.h"
 
 typedef struct conversation {
     reef_memory *memory;
     reef_expectations *expectations;
     reef_flow flow;
-    reef_call call;
-    char text[65536];
+    reef_packet packet;
+    uint64_t offset[2];
+    bool midstream, may_turn, turned;
 } conversation;
 
-/* `named` NULL: the protocol is found by its bytes. The client is 10.0.0.1:1024, the server 10.0.0.2:`port`. */
-static inline void converse(conversation *c, const char *named, uint8_t transport, uint16_t port)
+static inline reef_call conversation_call(conversation *c)
 {
-    memset(c, 0, sizeof *c);
-    if (reef_memory_new(4 << 20, &c->memory) != REEF_OK || reef_expectations_new(64, &c->expectations) != REEF_OK)
-        abort();
-    c->flow.key = (reef_flow_key){.low = {10, 0, 0, 1}, .high = {10, 0, 0, 2}, .low_port = 1024, .high_port = port,
-                                  .protocol = transport, .version = 4};
-    c->call = (reef_call){.memory = c->memory, .flow = &c->flow, .expectations = c->expectations, .time_ns = 1};
-    c->call.session = c->flow.session = reef_session_new(c->memory);
-    if (c->call.session == NULL)
-        abort();
-    if (named == NULL)
-        return;
-    if (!reef_session_adopt(&c->call, reef_protocol_by_name(named)))
-        abort();
-    c->call.session->side[0].gone = c->call.session->side[1].gone = true;
-    c->call.session->seen[0] = c->call.session->seen[1] = c->call.session->protocol;
+    return (reef_call){.memory = c->memory,
+                       .session = c->flow.session,
+                       .flow = &c->flow,
+                       .packet = &c->packet,
+                       .expectations = c->expectations,
+                       .time_ns = c->packet.time_ns,
+                       .midstream = c->midstream,
+                       .may_turn = c->may_turn,
+                       .logs = true,
+                       .detects = true};
 }
 
-static inline void say_bytes(conversation *c, int direction, const void *data, size_t length, bool end)
+/* From port 40000 of one address to `port` of another. */
+static inline void conversation_begin(conversation *c, unsigned protocol, uint16_t port)
 {
-    uint8_t *copy = malloc(length > 0 ? length : 1); /* its exact size: a read past the end is seen */
-    if (copy == NULL)
-        abort();
+    memset(c, 0, sizeof *c);
+    CHECK_EQUAL(reef_memory_new(1 << 24, &c->memory), REEF_OK);
+    CHECK_EQUAL(reef_expectations_new(64, &c->expectations), REEF_OK);
+    c->flow.key = (reef_flow_key){.low = {10, 0, 0, 1}, .high = {10, 0, 0, 2}, .low_port = 40000, .high_port = port,
+                                  .protocol = (uint8_t)protocol, .version = 4};
+    c->packet.number = 1;
+    c->packet.time_ns = 1000000000;
+    c->flow.session = reef_session_new(c->memory);
+    CHECK(c->flow.session != NULL);
+}
+
+static inline void conversation_chunk(conversation *c, int direction, const void *data, uint32_t length, uint32_t missing, bool end)
+{
+    reef_call call = conversation_call(c);
+    uint8_t *copy = malloc(length > 0 ? length : 1); /* so that a sanitizer sees who reads past the end */
+    CHECK(copy != NULL);
     if (length > 0)
         memcpy(copy, data, length);
-    reef_chunk chunk = {.bytes = {copy, (uint32_t)length}, .offset = c->call.session->side[direction].bytes, .end = end};
-    reef_session_bytes(&c->call, direction, &chunk);
+    reef_chunk chunk = {.bytes = {copy, length}, .offset = c->offset[direction] + missing, .missing = missing, .end = end};
+    reef_session_bytes(&call, direction, &chunk);
+    c->offset[direction] += missing + length;
+    c->turned |= call.turned;
     free(copy);
 }
 
-static inline void say(conversation *c, int direction, const char *text)
+static inline void say(conversation *c, int direction, const void *data, size_t length)
 {
-    say_bytes(c, direction, text, strlen(text), false);
+    conversation_chunk(c, direction, data, (uint32_t)length, 0, false);
+    c->packet.number++;
 }
 
-/* Everything the transactions tell, one line each. Borrowed. */
-static inline const char *heard(conversation *c)
+/* The same in pieces of at most `most` bytes, as `seed` has it. */
+static inline void say_in_pieces(conversation *c, int direction, const uint8_t *data, size_t length, size_t most, uint32_t *seed)
 {
-    reef_json json;
-    const reef_session *session = c->call.session;
-    const reef_protocol *protocol = session->protocol;
-    reef_json_init(&json, c->text, sizeof c->text - 1);
-    for (reef_transaction *t = session->first; t != NULL; t = t->next) {
-        json.comma = false;
-        bool any = protocol->write != NULL && protocol->write(session, t, REEF_LOG_WHOLE, &json);
-        if (!any)
-            reef_json_raw(&json, "-", 1);
-        if (protocol->write_beside != NULL)
-            protocol->write_beside(session, t, REEF_LOG_WHOLE, &json);
-        for (int d = 0; d < 2 && protocol->files != NULL; d++)
-            reef_tx_file_write_list(protocol->files(session, t, d), &json);
-        for (unsigned i = 0; i < t->events; i++) {
-            reef_json_raw(&json, " ", 1);
-            reef_json_raw(&json, protocol->events[t->event[i]], strlen(protocol->events[t->event[i]]));
-        }
-        if (t->progress[0] >= protocol->complete[0] && t->progress[1] >= protocol->complete[1])
-            reef_json_raw(&json, " complete", 9);
-        reef_json_raw(&json, "\n", 1);
+    while (length > 0) {
+        *seed = *seed * 1664525u + 1013904223u;
+        size_t n = 1 + (*seed >> 16) % most;
+        if (n > length)
+            n = length;
+        say(c, direction, data, n);
+        data += n;
+        length -= n;
     }
-    c->text[reef_json_length(&json)] = 0;
-    return c->text;
 }
 
-/* The text of a buffer of the first transaction; NULL: it has none. Borrowed, cut at 4 KiB. */
-static inline const char *buffer_of(conversation *c, unsigned transaction, int direction, unsigned kind, unsigned index)
+static inline void conversation_end(conversation *c)
 {
-    reef_buffer out;
-    const reef_session *session = c->call.session;
-    const reef_transaction *t = session->first;
-    while (t != NULL && transaction-- > 0)
-        t = t->next;
-    if (t == NULL || !session->protocol->buffer(session, t, direction, kind, index, &out))
-        return NULL;
-    uint32_t n = out.bytes.length < 4095 ? out.bytes.length : 4095;
-    if (n > 0)
-        memcpy(c->text, out.bytes.data, n);
-    c->text[n] = 0;
-    return c->text;
-}
-
-/* All is given back. */
-static inline void part(conversation *c)
-{
+    reef_call call = conversation_call(c);
+    reef_session_reap(&call, true);
+    reef_session_free(c->memory, c->flow.session);
     reef_memory_counters counters;
-    reef_session_free(c->memory, c->call.session);
     reef_memory_count(c->memory, &counters);
-    if (counters.used != 0)
-        abort();
+    CHECK_EQUAL(counters.used, 0); /* everything was given back */
     reef_expectations_free(c->expectations);
     reef_memory_free(c->memory);
+}
+
+static inline const reef_session *session_of(const conversation *c)
+{
+    return c->flow.session;
+}
+
+/* The buffer as text, or "(none)"; one at a time. */
+static inline const char *buffer_text(const conversation *c, const reef_transaction *transaction, int direction, unsigned kind,
+                                      unsigned index)
+{
+    static char text[4096];
+    const reef_session *session = c->flow.session;
+    reef_buffer buffer;
+    if (!session->protocol->buffer(session, transaction, direction, kind, index, &buffer))
+        return "(none)";
+    CHECK(buffer.bytes.length < sizeof text);
+    memcpy(text, buffer.bytes.data, buffer.bytes.length);
+    text[buffer.bytes.length] = '\0';
+    return text;
+}
+
+static inline const char *written(const conversation *c, const reef_transaction *transaction, reef_log which)
+{
+    static char text[16384];
+    const reef_session *session = c->flow.session;
+    reef_json json;
+    reef_json_init(&json, text, sizeof text - 1);
+    if (!session->protocol->write(session, transaction, which, &json))
+        return "(nothing)";
+    CHECK(!json.full);
+    text[reef_json_length(&json)] = '\0';
+    return text;
+}
+
+static inline bool has_event(const reef_session *session, const reef_transaction *transaction, const char *name)
+{
+    int number = reef_protocol_event(session->protocol, name);
+    CHECK(number >= 0);
+    for (unsigned i = 0; i < transaction->events; i++)
+        if (transaction->event[i] == number)
+            return true;
+    return false;
+}
+
+static inline bool has_session_event(const reef_session *session, unsigned event)
+{
+    for (unsigned i = 0; i < session->events; i++)
+        if (session->event[i] == (REEF_SESSION_EVENT | event))
+            return true;
+    return false;
 }
 
 #endif
