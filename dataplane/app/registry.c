@@ -16,6 +16,7 @@
     P(dhcp) \
     P(ntp) \
     P(mqtt) \
+    P(ike) \
     /* further ones in front of this line */
 
 #define DECLARE(name) extern const reef_protocol reef_protocol_##name;

@@ -54,6 +54,12 @@
 #define REEF_MQTT_TOPICS_MAX 100      /* of one message that are looked at */
 #define REEF_MQTT_TEXT_MAX 1024       /* bytes of one text that are reported */
 
+#define REEF_IKE_PAYLOADS_MAX 64      /* of one message that are looked at */
+#define REEF_IKE_TRANSFORMS_MAX 32    /* of one message that are kept */
+#define REEF_IKE_ATTRIBUTES_MAX 12    /* of one transform */
+#define REEF_IKE_VENDOR_MAX 256       /* bytes of a vendor id */
+#define REEF_IKE_HEX_MAX 1024         /* bytes of a key exchange or nonce that are reported */
+
 /* Events. */
 #define REEF_EVENTS_DEFAULT 32768u
 #define REEF_EVENTS_MAX 4194304u
