@@ -139,11 +139,12 @@ def byte_test(draft: Draft, value: str) -> None:
     offset, variable = draft.number(words[3], -_FAR, _FAR, "the offset")
     if variable:
         flags |= codes.C_VARIABLE
-    draft.block().conditions.append(
+    draft.add(
         Condition(
             codes.BYTE_TEST, count, operand, offset, reading.bitmask,
             compare=_TESTS[operator], base=reading.base, flags=flags,
-        )
+        ),
+        follows=bool(flags & codes.RELATIVE),
     )  # fmt: skip
 
 
@@ -166,11 +167,12 @@ def byte_jump(draft: Draft, value: str) -> None:
         flags |= codes.C_VARIABLE
     if reading.post[1]:
         flags |= codes.E_VARIABLE
-    draft.block().conditions.append(
+    draft.add(
         Condition(
             codes.BYTE_JUMP, count, reading.multiplier or 1, offset, reading.bitmask, reading.post[0],
             base=reading.base, flags=flags,
-        )
+        ),
+        follows=bool(flags & codes.RELATIVE),
     )  # fmt: skip
 
 
@@ -181,12 +183,12 @@ def byte_extract(draft: Draft, value: str) -> None:
     reading = _options(draft, words[3:], frozenset({"multiplier", "align", "align number"}))
     count, _ = _bytes(draft, words[0], reading, False)
     offset = whole(words[1], -_OFFSET, _OFFSET, "the offset")
-    block = draft.block()
-    block.conditions.append(
+    draft.add(
         Condition(
             codes.BYTE_EXTRACT, count, reading.multiplier or 1, offset, draft.set_variable(_name(words[2])),
             reading.align, base=reading.base, flags=reading.flags,
-        )
+        ),
+        follows=bool(reading.flags & codes.RELATIVE),
     )  # fmt: skip
 
 
@@ -230,12 +232,12 @@ def byte_math(draft: Draft, value: str) -> None:
         if operator == "/" and operand == 0:
             raise Refused("cannot divide by 0")
     offset = whole(given["offset"], -_OFFSET, _OFFSET, "offset")
-    block = draft.block()
-    block.conditions.append(
+    draft.add(
         Condition(
             codes.BYTE_MATH, count, operand, offset, draft.set_variable(_name(given["result"])), reading.bitmask,
             compare=reading.base, base=_OPERATORS[operator], flags=flags,
-        )
+        ),
+        follows=bool(flags & codes.RELATIVE),
     )  # fmt: skip
 
 
@@ -251,7 +253,7 @@ def isdataat(draft: Draft, value: str) -> None:
         elif word != "rawbytes":
             raise Refused(f"{word!r} is not known here; relative and rawbytes are")
     count, variable = draft.number(words[0], 0, 65535, "the number of bytes")
-    block = draft.block()
+    block = draft.last if draft.active is None and flags & codes.RELATIVE and draft.last else draft.block()
     last = block.conditions[-1] if block.conditions else None
     ends = count == 1 and flags == codes.NEGATED | codes.RELATIVE and not variable
     if ends and last is not None and last.op == codes.CONTENT and not last.flags & codes.NEGATED:
@@ -259,7 +261,7 @@ def isdataat(draft: Draft, value: str) -> None:
         return
     if variable:
         flags |= codes.A_VARIABLE
-    block.conditions.append(Condition(codes.ISDATAAT, count, flags=flags))
+    draft.add(Condition(codes.ISDATAAT, count, flags=flags), follows=bool(flags & codes.RELATIVE))
 
 
 def bsize(draft: Draft, value: str) -> None:
@@ -281,7 +283,7 @@ def base64_decode(draft: Draft, value: str) -> None:
             flags = codes.RELATIVE
         else:
             raise Refused(f"{text!r} is not known here; bytes, offset and relative are")
-    draft.block().conditions.append(Condition(codes.BASE64_DECODE, count, 0, offset, flags=flags))
+    draft.add(Condition(codes.BASE64_DECODE, count, 0, offset, flags=flags), follows=True)
     draft.extracted = True
 
 
@@ -307,4 +309,4 @@ def asn1(draft: Draft, value: str) -> None:
             position, flags = whole(argument, -_OFFSET, _OFFSET, "relative_offset"), codes.RELATIVE
         else:
             raise Refused(f"{text!r} is not known here")
-    draft.block().conditions.append(Condition(codes.ASN1, length, 0, position, base=bits, flags=flags))
+    draft.add(Condition(codes.ASN1, length, 0, position, base=bits, flags=flags), follows=bool(flags))

@@ -56,6 +56,7 @@ def add(draft: Draft, block: Block, text: bytes, flags: int = 0) -> Condition:
     condition = Condition(codes.CONTENT, flags=flags, text=text)
     block.conditions.append(condition)
     draft.previous = (block, condition)
+    draft.last = block
     return condition
 
 
@@ -206,6 +207,7 @@ def moved(draft: Draft, word: Word) -> None:
     target = draft.of(word)
     target.conditions.append(condition)
     draft.previous = (target, condition)
+    draft.last = target
 
 
 def replace(draft: Draft, value: str) -> None:

@@ -109,10 +109,10 @@ class Draft:
     """The rule being read. Keywords add to it; `settle` derives the rest."""
 
     __slots__ = (
-        "active", "after", "alerts", "apps", "blocks", "category", "class_priority", "conditions", "detection_filter",
-        "entered", "extracted", "fast_pattern", "file", "flags", "flow_seen", "gid", "message", "metadata", "payload",
-        "pending", "previous", "priority", "priority_given", "protocols", "protocols_any", "references", "rev", "sid",
-        "state", "support", "threshold", "variables", "way",
+        "active", "after", "alerts", "apps", "blocks", "category", "class_priority", "conditions",
+        "detection_filter", "entered", "extracted", "fast_pattern", "file", "flags", "flow_seen", "gid", "last",
+        "message", "metadata", "payload", "pending", "previous", "priority", "priority_given", "protocols",
+        "protocols_any", "references", "rev", "sid", "state", "support", "threshold", "variables", "way",
     )  # fmt: skip
 
     def __init__(self, support: Support, file: str) -> None:
@@ -142,6 +142,7 @@ class Draft:
         self.payload: Block | None = None
         self.pending: list[Transform] = []
         self.previous: tuple[Block, Condition] | None = None  # the last content
+        self.last: Block | None = None  # where the last match of bytes is
         self.fast_pattern: Condition | None = None
         self.variables: dict[str, int] = {}
         self.extracted = False  # base64_decode was there
@@ -182,6 +183,14 @@ class Draft:
             active = self._transformed(active)
         self.entered = False
         return active
+
+    def add(self, condition: Condition, *, follows: bool = False) -> Block:
+        """A match of bytes. One that `follows` belongs where the match before it is, also without a sticky buffer."""
+        last = self.last
+        block = last if follows and self.active is None and last is not None else self.block()
+        block.conditions.append(condition)
+        self.last = block
+        return block
 
     def _transformed(self, active: Block) -> Block:
         """The block of the active buffer behind the transforms that were named."""

@@ -65,7 +65,7 @@ def pcre(draft: Draft, value: str) -> None:
     if buffer:
         _into(draft, buffer, condition)
     else:
-        draft.block().conditions.append(condition)
+        draft.add(condition)
 
 
 def _into(draft: Draft, buffer: str, condition: Condition) -> None:
@@ -77,7 +77,8 @@ def _into(draft: Draft, buffer: str, condition: Condition) -> None:
     if active is not None and active.buffer != word.number:
         raise Refused(f"the modifier names {buffer}, but another sticky buffer is set: pkt_data; ends it")
     draft.require("http")
-    (draft.block() if active is not None else draft.of(word)).conditions.append(condition)
+    draft.last = draft.block() if active is not None else draft.of(word)
+    draft.last.conditions.append(condition)
 
 
 def _lower(expression: str) -> None:

@@ -84,9 +84,9 @@ def _direct(draft: Draft) -> None:
         wanted = codes.TO_SERVER if server else codes.TO_CLIENT
         said = draft.flags & _DIRECTIONS
         if said and said != wanted:
-            name = next((_NAMES[block.buffer] for block, way in zip(draft.blocks, ways, strict=False) if way != EITHER), "a keyword")
+            named = (_NAMES[block.buffer] for block, way in zip(draft.blocks, ways, strict=False) if way != EITHER)
             raise Refused(
-                f"{name} is only sent to the {'server' if server else 'client'}; flow says the other direction"
+                f"{next(named, 'a keyword')} is only sent to the {'server' if server else 'client'}; flow says the other direction"
             )
         draft.flags |= wanted
 
