@@ -31,7 +31,7 @@ http_tx *http_tx_new(http_reader *reader)
     http_tx *tx = (http_tx *)reef_transaction_new(reader->call);
     if (tx == NULL)
         return NULL;
-    tx->port = tx->parsed.port_number = -1;
+    tx->parsed.port_number = -1;
     for (int d = 0; d < 2; d++) {
         tx->message[d].content_length = -1;
         tx->message[d].protocol_number = HTTP_PROTOCOL_UNKNOWN;
@@ -43,47 +43,50 @@ http_tx *http_tx_new(http_reader *reader)
 
 /* --- probe --------------------------------------------------------------------------------------------- */
 
-/* Methods with the space behind them, by which a client is told. */
+/* By which a client is told; a space or tab follows. */
 static const char *const methods[] = {
-    "GET ", "POST ", "HEAD ", "PUT ", "OPTIONS ", "CONNECT ", "DELETE ", "PATCH ", "TRACE ", "PROPFIND ", "PROPPATCH ", "MKCOL ",
-    "COPY ", "MOVE ", "LOCK ", "UNLOCK ", "REPORT ", "SEARCH ", "VERSION-CONTROL ", "CHECKOUT ", "UNCHECKOUT ", "CHECKIN ",
-    "UPDATE ", "LABEL ", "MKWORKSPACE ", "MKACTIVITY ", "BASELINE-CONTROL ", "MERGE ", "INVALID ", "ACL ", "BIND ", "UNBIND ",
-    "REBIND ", "ORDERPATCH ", "LINK ", "UNLINK ", "PRI ",
+    "GET", "PUT", "POST", "HEAD", "TRACE", "OPTIONS", "CONNECT", "DELETE", "PATCH", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE",
+    "LOCK", "UNLOCK", "CHECKOUT", "UNCHECKOUT", "CHECKIN", "UPDATE", "LABEL", "REPORT", "MKWORKSPACE", "MKACTIVITY", "MERGE",
+    "INVALID", "VERSION-CONTROL", "BASELINE-CONTROL",
 };
+static const char *const versions[] = {"HTTP/1.1", "HTTP/1.0", "HTTP/0.9"};
 
-static bool begins(const uint8_t *data, uint32_t length, const char *text, bool *more)
+/* Whatever the case. */
+static reef_guess begins(reef_view bytes, const char *text, bool blank)
 {
-    uint32_t wanted = (uint32_t)strlen(text), have = length < wanted ? length : wanted;
-    for (uint32_t i = 0; i < have; i++)
-        if (data[i] != (uint8_t)text[i] && !(text[i] == ' ' && data[i] == '\t'))
-            return false;
-    *more = *more || have < wanted;
-    return have == wanted;
+    uint32_t wanted = (uint32_t)strlen(text), have = bytes.length < wanted ? bytes.length : wanted;
+    if (!http_equal_nocase(bytes.data, (const uint8_t *)text, have))
+        return REEF_GUESS_NO;
+    if (bytes.length < wanted + blank)
+        return REEF_GUESS_MORE;
+    return !blank || http_is_blank(bytes.data[wanted]) ? REEF_GUESS_YES : REEF_GUESS_NO;
+}
+
+static reef_guess among(reef_view bytes, const char *const *texts, size_t count, bool blank)
+{
+    reef_guess best = REEF_GUESS_NO;
+    for (size_t i = 0; i < count && best != REEF_GUESS_YES; i++) {
+        if (http_lower(bytes.data[0]) != http_lower((uint8_t)texts[i][0]))
+            continue;
+        reef_guess guess = begins(bytes, texts[i], blank);
+        best = guess > best ? guess : best;
+    }
+    return best;
 }
 
 static reef_guess probe(const reef_probe *probe)
 {
-    const uint8_t *data = probe->bytes.data;
-    uint32_t length = probe->bytes.length;
-    bool more = length == 0;
-    while (length > 0 && probe->direction == REEF_TO_SERVER && http_is_space(*data)) {
-        data++;
-        length--;
-    }
-    if (length == 0)
+    if (probe->bytes.length == 0)
         return REEF_GUESS_MORE;
-    if (begins(data, length, "HTTP/", &more)) {
-        if (probe->direction == REEF_TO_SERVER && probe->turned != NULL)
-            *probe->turned = true;
+    bool response = (probe->bytes.data[0] | 0x20) == 'h' &&
+                    among(probe->bytes, versions, sizeof versions / sizeof versions[0], false) == REEF_GUESS_YES;
+    reef_guess request = among(probe->bytes, methods, sizeof methods / sizeof methods[0], true);
+    if (probe->turned != NULL)
+        *probe->turned = probe->direction == REEF_TO_SERVER ? response : request == REEF_GUESS_YES;
+    if (response || request == REEF_GUESS_YES)
         return REEF_GUESS_YES;
-    }
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
-        if (methods[i][0] == (char)data[0] && begins(data, length, methods[i], &more)) {
-            if (probe->direction == REEF_TO_CLIENT && probe->turned != NULL)
-                *probe->turned = true;
-            return REEF_GUESS_YES;
-        }
-    return more ? REEF_GUESS_MORE : REEF_GUESS_NO;
+    reef_guess version = among(probe->bytes, versions, sizeof versions / sizeof versions[0], false);
+    return version > request ? version : request;
 }
 
 /* --- bytes --------------------------------------------------------------------------------------------- */

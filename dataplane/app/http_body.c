@@ -29,11 +29,9 @@ static int coding_of(reef_call *call, http_tx *tx, reef_view token)
             http_tell(call, tx, HTTP_EVENT_ABNORMAL_CE_HEADER);
         return REEF_CODING_DEFLATE;
     }
-    if (http_view_is(token, "br"))
-        return REEF_CODING_BROTLI;
     if (!exactly(token, "inflate", "none") && !http_view_is(token, "lzma"))
         http_tell(call, tx, HTTP_EVENT_ABNORMAL_CE_HEADER);
-    return -1;
+    return http_view_is(token, "br") ? (int)REEF_CODING_BROTLI : -1;
 }
 
 static bool one_coding(http_message *message, reef_view value)

@@ -139,6 +139,8 @@ static http_message *refreshed(http_tx *tx, int direction)
 static bool made(http_tx *tx, int direction, unsigned kind, reef_buffer *out)
 {
     http_message *message = refreshed(tx, direction);
+    if (message->broken)
+        return false;
     reef_view *view = kind == REEF_BUFFER_HTTP_HEADER ? &message->header_buffer
                       : kind == REEF_BUFFER_HTTP_START ? &message->start_buffer
                                                        : &message->names_buffer;
@@ -160,7 +162,7 @@ static bool made(http_tx *tx, int direction, unsigned kind, reef_buffer *out)
 static bool one_field(http_tx *tx, int direction, unsigned index, reef_buffer *out)
 {
     const http_headers *headers = &tx->message[direction].headers;
-    if (index >= headers->count)
+    if (index >= headers->count || tx->message[direction].broken)
         return false;
     const http_header *header = &headers->list[index];
     uint32_t length = header->name.length + 2 + header->value.length;
@@ -237,7 +239,7 @@ bool http_buffer(const reef_session *session, const reef_transaction *transactio
     case REEF_BUFFER_HTTP_HEADER:
     case REEF_BUFFER_HTTP_HEADER_NAMES:
     case REEF_BUFFER_HTTP_START: return made(tx, direction, kind, out);
-    case REEF_BUFFER_HTTP_HEADER_RAW: return give(message->raw, out);
+    case REEF_BUFFER_HTTP_HEADER_RAW: return !message->broken && give(message->raw, out);
     case REEF_BUFFER_HTTP_REQUEST_HEADER:
     case REEF_BUFFER_HTTP_RESPONSE_HEADER: return one_field(tx, direction, index, out);
     case REEF_BUFFER_HTTP_REQUEST_BODY: return reef_body_window(&message->body, &http_request_limits, out);

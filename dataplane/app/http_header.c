@@ -102,7 +102,8 @@ static void split_without_colon(reef_call *call, http_tx *tx, int direction, ree
 static void split(reef_call *call, http_tx *tx, int direction, reef_view line, http_header *header)
 {
     const uint8_t *colon = line.length > 0 ? memchr(line.data, ':', line.length) : NULL;
-    if (colon == NULL) {
+    bool cut = colon != NULL && direction == REEF_TO_SERVER && memchr(line.data, 0, (size_t)(colon - line.data)) != NULL;
+    if (colon == NULL || cut) {
         split_without_colon(call, tx, direction, line, header);
         return;
     }
@@ -114,7 +115,7 @@ static void split(reef_call *call, http_tx *tx, int direction, reef_view line, h
     }
     while (value < end && http_is_blank(line.data[value]))
         value++;
-    while (end > value && http_is_space(line.data[end - 1]))
+    while (end > value && http_is_blank(line.data[end - 1]))
         end--;
     for (uint32_t i = 0; valid && i < name; i++)
         valid = is_token(line.data[i]);

@@ -93,6 +93,7 @@ typedef struct http_message {
     uint8_t layers;      /* of content coding; the outermost first */
     uint8_t layer[REEF_HTTP_LAYERS_MAX]; /* reef_coding */
     bool trailer, file_begun, ended;
+    bool broken;         /* the headers cannot be believed: only single fields are looked at */
     bool passed;         /* over the limit, or a bomb: nothing more is looked at */
     int64_t content_length;
     uint64_t message_length, entity_length; /* of the body: as sent, and decoded */
@@ -258,12 +259,16 @@ void http_ungather(http_reader *reader, uint32_t fresh);
 void http_used(http_reader *reader);
 /* Reads up to and with the next LF; false: there is none in these bytes (all are read then). */
 bool http_read_line(http_reader *reader);
+/* The same for the line of a chunk's length, which ends at once where no length begins. */
+bool http_read_chunk_line(http_reader *reader);
 static inline int http_peek(const http_reader *reader)
 {
     return reader->read < reader->length ? reader->data[reader->read] : -1;
 }
 /* Header lines are read where they are kept: raw. */
 bool http_raw_begin(http_reader *reader);
+/* Further bytes at its end: a status line behind an interim response. */
+bool http_raw_add(http_reader *reader, reef_view bytes);
 bool http_raw_reach(http_reader *reader, uint32_t read);
 void http_raw_end(http_reader *reader);
 static inline uint32_t http_raw_at(const http_reader *reader)
@@ -271,7 +276,7 @@ static inline uint32_t http_raw_at(const http_reader *reader)
     return reader->raw_from + (reader->read - reader->copied_from);
 }
 
-/* --- states (http_request.c, http_response.c) -------------------------------------------------------------------- */
+/* --- states (http_request.c, http_response.c, http_response_body.c) -------------------------------------------------------------------- */
 
 http_step http_request_idle(http_reader *reader);
 http_step http_request_line(http_reader *reader);
@@ -282,6 +287,9 @@ http_step http_request_ignore(http_reader *reader);
 http_step http_request_complete(http_connection *connection, reef_call *call, http_tx *tx);
 
 http_step http_response_idle(http_reader *reader);
+http_step http_response_line(http_reader *reader);
+http_step http_response_headers(http_reader *reader);
+http_step http_response_body(http_reader *reader);
 http_step http_response_finalize(http_reader *reader);
 http_step http_response_known(http_reader *reader);
 http_step http_response_until_close(http_reader *reader);

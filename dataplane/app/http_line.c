@@ -203,12 +203,10 @@ static reef_view part(reef_view line, uint32_t from, uint32_t to)
 static uint32_t uri_end(reef_call *call, http_tx *tx, reef_view line, uint32_t from)
 {
     const uint8_t *space = memchr(line.data + from, ' ', line.length - from);
-    if (space != NULL)
-        return (uint32_t)(space - line.data);
-    uint32_t end = skip_word(line, from);
-    if (end < line.length)
+    uint32_t end = space != NULL ? (uint32_t)(space - line.data) : line.length, other = skip_word(line, from);
+    if (other < end)
         http_tell(call, tx, HTTP_EVENT_URI_DELIM_NON_COMPLIANT);
-    return end;
+    return space != NULL ? end : other;
 }
 
 void http_split_request_line(reef_call *call, http_tx *tx)

@@ -180,6 +180,11 @@ static bool read_head(reef_call *call, http_tx *tx, reef_view *rest)
     return true;
 }
 
+static bool may_end_line(reef_view bytes, uint32_t at)
+{
+    return bytes.data[at] == '\r' && (at + 1 == bytes.length || bytes.data[at + 1] == '\n');
+}
+
 static bool read_file(reef_call *call, http_tx *tx, reef_view *rest)
 {
     http_multipart *multipart = tx->multipart;
@@ -190,6 +195,8 @@ static bool read_file(reef_call *call, http_tx *tx, reef_view *rest)
         if (rest->length <= tail)
             return false;
         uint32_t take = rest->length - tail;
+        while (take < rest->length && !may_end_line(*rest, take))
+            take++;
         reef_tx_file_bytes(call, &tx->base, request->file, (reef_view){rest->data, take});
         rest->data += take;
         rest->length -= take;
@@ -245,14 +252,13 @@ void http_multipart_bytes(reef_call *call, http_tx *tx, reef_view bytes)
     }
 }
 
-/* A file whose end did not come has what is still held, and is cut short. */
+/* A file whose end did not come ends without what may have been the beginning of a boundary. */
 void http_multipart_end(reef_call *call, http_tx *tx)
 {
     http_multipart *multipart = tx->multipart;
     http_message *request = &tx->message[REEF_TO_SERVER];
     if (multipart->part == PART_FILE && request->file != NULL) {
-        reef_tx_file_bytes(call, &tx->base, request->file, (reef_view){multipart->held, multipart->length});
-        reef_tx_file_end(call, &tx->base, request->file, REEF_TX_FILE_TRUNCATED);
+        reef_tx_file_end(call, &tx->base, request->file, REEF_TX_FILE_CLOSED);
         request->file = NULL;
     }
     multipart->part = PART_OVER;

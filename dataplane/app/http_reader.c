@@ -80,17 +80,32 @@ bool http_read_line(http_reader *reader)
     return end != NULL;
 }
 
+static bool is_hex(uint8_t c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+bool http_read_chunk_line(http_reader *reader)
+{
+    uint32_t first = reader->taken;
+    bool whole = http_read_line(reader);
+    if (reader->side->held_length > 0)
+        return whole;
+    while (first < reader->read && http_is_space(reader->data[first]))
+        first++;
+    if (first == reader->read || is_hex(reader->data[first]))
+        return whole;
+    reader->read = first + 1;
+    return true;
+}
+
 /* --- the raw block of headers ------------------------------------------------------------------------ */
 
-static bool raw_append(http_reader *reader, uint32_t to)
+bool http_raw_add(http_reader *reader, reef_view bytes)
 {
     http_tx *tx = reader->side->tx;
     http_message *message = &tx->message[reader->direction];
-    uint32_t have = message->raw.length - reader->raw_from, from = reader->copied_from + have;
-    if (to <= from)
-        return true;
-    uint32_t fresh = to - from;
-    uint64_t wanted = (uint64_t)message->raw.length + fresh;
+    uint64_t wanted = (uint64_t)message->raw.length + bytes.length;
     if (wanted > message->raw_capacity) {
         if (wanted > REEF_HTTP_HEAD_MAX)
             return false;
@@ -103,9 +118,16 @@ static bool raw_append(http_reader *reader, uint32_t to)
         message->raw.data = block;
         message->raw_capacity = capacity;
     }
-    memcpy((uint8_t *)(uintptr_t)message->raw.data + message->raw.length, reader->data + from, fresh);
-    message->raw.length += fresh;
+    memcpy((uint8_t *)(uintptr_t)message->raw.data + message->raw.length, bytes.data, bytes.length);
+    message->raw.length += bytes.length;
     return true;
+}
+
+static bool raw_append(http_reader *reader, uint32_t to)
+{
+    const http_message *message = &reader->side->tx->message[reader->direction];
+    uint32_t from = reader->copied_from + (message->raw.length - reader->raw_from);
+    return to <= from || http_raw_add(reader, (reef_view){reader->data + from, to - from});
 }
 
 /* The bytes from here to what looks like the end of the headers go to the raw block. */

@@ -104,6 +104,22 @@ static bool take_pending(http_reader *reader)
     return line.data == NULL || http_header_add(reader->call, reader->side->tx, REEF_TO_SERVER, line);
 }
 
+static bool lower_host(http_tx *tx)
+{
+    bool lower = true;
+    for (uint32_t i = 0; i < tx->host.length; i++)
+        lower = lower && http_lower(tx->host.data[i]) == tx->host.data[i];
+    if (lower)
+        return true;
+    uint8_t *out = reef_arena_get(&tx->base.arena, tx->host.length);
+    if (out == NULL)
+        return false;
+    for (uint32_t i = 0; i < tx->host.length; i++)
+        out[i] = http_lower(tx->host.data[i]);
+    tx->host.data = out;
+    return true;
+}
+
 static bool parse_host(http_reader *reader, http_tx *tx)
 {
     const http_header *header = http_header_get(message_of(reader), HTTP_FIELD_HOST);
@@ -128,7 +144,7 @@ static bool parse_host(http_reader *reader, http_tx *tx)
     if (tx->host.data == NULL) {
         tx->host = host;
         tx->port = number;
-        return true;
+        return port.data != NULL || host.data[0] == '[' || lower_host(tx);
     }
     bool other = host.length != tx->host.length || !http_equal_nocase(host.data, tx->host.data, host.length);
     if (other || (tx->port != -1 && number != -1 && tx->port != number))
@@ -136,20 +152,21 @@ static bool parse_host(http_reader *reader, http_tx *tx)
     return true;
 }
 
-static bool lower_host(http_tx *tx)
+/* Is one of the codings "chunked"? */
+static bool is_chunked(reef_view value)
 {
-    bool lower = true;
-    for (uint32_t i = 0; i < tx->host.length; i++)
-        lower = lower && http_lower(tx->host.data[i]) == tx->host.data[i];
-    if (lower)
-        return true;
-    uint8_t *out = reef_arena_get(&tx->base.arena, tx->host.length);
-    if (out == NULL)
-        return false;
-    for (uint32_t i = 0; i < tx->host.length; i++)
-        out[i] = http_lower(tx->host.data[i]);
-    tx->host.data = out;
-    return true;
+    for (uint32_t at = 0; at < value.length;) {
+        const uint8_t *comma = memchr(value.data + at, ',', value.length - at);
+        uint32_t next = comma == NULL ? value.length : (uint32_t)(comma - value.data), end = next;
+        while (at < end && http_is_blank(value.data[at]))
+            at++;
+        while (end > at && http_is_blank(value.data[end - 1]))
+            end--;
+        if (end - at == 7 && http_equal_nocase(value.data + at, (const uint8_t *)"chunked", 7))
+            return true;
+        at = next + 1;
+    }
+    return false;
 }
 
 static void determine_coding(http_reader *reader, http_tx *tx)
@@ -159,8 +176,8 @@ static void determine_coding(http_reader *reader, http_tx *tx)
     const http_header *length = http_header_get(request, HTTP_FIELD_CONTENT_LENGTH);
     if (transfer != NULL) {
         bool old = request->protocol_number < HTTP_PROTOCOL_1_1;
-        request->coding = http_view_has(transfer->value, "chunked") ? HTTP_CODING_CHUNKED : HTTP_CODING_INVALID;
-        if (old || !http_view_like(transfer->value, "chunked"))
+        request->coding = is_chunked(transfer->value) ? HTTP_CODING_CHUNKED : HTTP_CODING_INVALID;
+        if (old || request->coding == HTTP_CODING_INVALID)
             http_tell(reader->call, tx, HTTP_EVENT_INVALID_TRANSFER_ENCODING_VALUE_IN_REQUEST);
         return;
     }
@@ -192,6 +209,7 @@ static http_step determine_body(http_reader *reader)
 {
     http_side *side = reader->side;
     http_message *request = message_of(reader);
+    request->broken = request->coding == HTTP_CODING_INVALID;
     reef_transaction_progress(&side->tx->base, REEF_TO_SERVER, HTTP_BODY);
     if (request->coding == HTTP_CODING_CHUNKED) {
         side->state = chunk_length;
@@ -216,7 +234,7 @@ static http_step headers_over(http_reader *reader)
         return STEP_ON;
     }
     determine_coding(reader, tx);
-    if (!parse_host(reader, tx) || !lower_host(tx) || !http_body_coding(reader->call, tx, REEF_TO_SERVER))
+    if (!parse_host(reader, tx) || !http_body_coding(reader->call, tx, REEF_TO_SERVER))
         return STEP_ERROR;
     check_authorization(reader, tx);
     if (tx->method_number != HTTP_METHOD_CONNECT)
@@ -359,6 +377,7 @@ static http_step chunk_data(http_reader *reader)
 static http_step chunk_end(http_reader *reader)
 {
     bool line = http_read_line(reader);
+    message_of(reader)->message_length += reader->read - reader->taken;
     reader->taken = reader->read;
     if (!line)
         return STEP_DATA;
@@ -371,14 +390,12 @@ static http_step chunk_length(http_reader *reader)
     reef_view line;
     bool extension;
     int64_t length;
-    do {
-        if (!http_read_line(reader))
-            return STEP_HOLD;
-        if (!http_gather(reader, &line))
-            return STEP_ERROR;
-        length = http_chunk_length(line.data, line.length, &extension);
-        http_used(reader);
-    } while (length == HTTP_CHUNK_EMPTY);
+    if (!http_read_chunk_line(reader))
+        return STEP_HOLD;
+    if (!http_gather(reader, &line))
+        return STEP_ERROR;
+    length = http_chunk_length(line.data, line.length, &extension);
+    http_used(reader);
     http_tx *tx = reader->side->tx;
     tx->message[REEF_TO_SERVER].message_length += line.length;
     if (extension)
@@ -437,25 +454,22 @@ http_step http_request_finalize(http_reader *reader)
         int next = http_peek(reader);
         if (next == -1)
             return http_request_complete(reader->connection, reader->call, side->tx);
-        if (next != '\n' || reader->taken >= reader->read) {
-            const uint8_t *end = memchr(reader->data + reader->read, '\n', reader->length - reader->read);
-            reader->read = end == NULL ? reader->length : (uint32_t)(end - reader->data);
-            if (end == NULL)
-                return STEP_HOLD;
-        }
+        if (!http_read_line(reader))
+            return STEP_HOLD;
     }
     uint32_t fresh = reader->read - reader->taken;
     if (!http_gather(reader, &rest))
         return STEP_ERROR;
     if (rest.length == 0)
         return http_request_complete(reader->connection, reader->call, side->tx);
-    if (begins_with_method(rest, &word) || !word) {
+    if (begins_with_method(rest, &word)) {
         http_ungather(reader, fresh);
         return http_request_complete(reader->connection, reader->call, side->tx);
     }
-    if (!(message_of(reader)->said & HTTP_SAID_BODY))
+    if (word && side->status != HTTP_CLOSED && !(message_of(reader)->said & HTTP_SAID_BODY))
         http_tell(reader->call, side->tx, HTTP_EVENT_REQUEST_BODY_UNEXPECTED);
-    message_of(reader)->said |= HTTP_SAID_BODY;
+    if (word)
+        message_of(reader)->said |= HTTP_SAID_BODY;
     bool useful = http_body_bytes(reader->call, side->tx, REEF_TO_SERVER, rest);
     http_used(reader);
     return useful ? STEP_ON : STEP_ERROR;

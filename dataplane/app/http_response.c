@@ -1,12 +1,6 @@
 /* HTTP: the states of a server's bytes. */
 #include "http_internal.h"
 
-static http_step response_line(http_reader *reader);
-static http_step response_headers(http_reader *reader);
-static http_step determine_body(http_reader *reader);
-static http_step chunk_length(http_reader *reader);
-static http_step chunk_data(http_reader *reader);
-static http_step chunk_end(http_reader *reader);
 
 static http_message *message_of(const http_reader *reader)
 {
@@ -51,7 +45,7 @@ http_step http_response_idle(http_reader *reader)
         reader->side->state = http_response_until_close;
     } else {
         reef_transaction_progress(&tx->base, REEF_TO_CLIENT, HTTP_LINE);
-        reader->side->state = response_line;
+        reader->side->state = http_response_line;
     }
     http_side *client = &connection->side[REEF_TO_SERVER];
     if (client->tx == tx && tx->method_number == HTTP_METHOD_UNKNOWN && tx->uri_raw.data == NULL &&
@@ -116,7 +110,7 @@ static http_step line_is_body(http_reader *reader, reef_view line, uint32_t whol
     return STEP_ON;
 }
 
-static http_step response_line(http_reader *reader)
+http_step http_response_line(http_reader *reader)
 {
     http_side *side = reader->side;
     http_message *response = message_of(reader);
@@ -135,15 +129,15 @@ static http_step response_line(http_reader *reader)
     line.length = http_chomp(line.data, line.length);
     if (http_line_is_body(line.data, line.length))
         return line_is_body(reader, line, whole);
-    const uint8_t *copy = reef_arena_copy(&side->tx->base.arena, line.data, line.length);
-    if (copy == NULL)
+    const uint8_t *copy = reef_arena_copy(&side->tx->base.arena, line.data, whole);
+    if (copy == NULL || (side->tx->continues > 0 && !http_raw_add(reader, (reef_view){copy, whole})))
         return STEP_ERROR;
     response->line = (reef_view){copy, line.length};
     http_used(reader);
     http_split_response_line(reader->call, side->tx);
     response->lines_at = response->raw.length;
     response->headers.plain = response->raw.length == 0;
-    side->state = response_headers;
+    side->state = http_response_headers;
     reef_transaction_progress(&side->tx->base, REEF_TO_CLIENT, HTTP_HEADERS);
     return STEP_ON;
 }
@@ -267,7 +261,7 @@ static int read_header_line(http_reader *reader, bool *lf_cr, bool *cr)
 static http_step headers_over(http_reader *reader)
 {
     if (reader->side->tx->base.progress[REEF_TO_CLIENT] == HTTP_HEADERS) {
-        reader->side->state = determine_body;
+        reader->side->state = http_response_body;
         return STEP_ON;
     }
     message_of(reader)->trailer = true;
@@ -285,7 +279,7 @@ static bool line_too_long(http_reader *reader)
     return true;
 }
 
-static http_step response_headers(http_reader *reader)
+http_step http_response_headers(http_reader *reader)
 {
     http_message *response = message_of(reader);
     if (reader->side->status == HTTP_CLOSED) {
@@ -317,278 +311,6 @@ static http_step response_headers(http_reader *reader)
         return STEP_ERROR;
     http_raw_end(reader);
     return line_too_long(reader) ? STEP_ERROR : STEP_DATA;
-}
-
-/* --- what follows the headers ----------------------------------------------------------------------------- */
-
-static http_step begin_body(http_reader *reader)
-{
-    return http_body_coding(reader->call, reader->side->tx, REEF_TO_CLIENT) ? STEP_ON : STEP_ERROR;
-}
-
-/* An interim response: its fields are forgotten and another status line comes. */
-static bool continues(http_reader *reader, const http_header *transfer, const http_header *length)
-{
-    http_tx *tx = reader->side->tx;
-    if (tx->status_number != 100 || transfer != NULL || (length != NULL && http_content_length(length->value) > 0))
-        return false;
-    if (tx->continues > 0)
-        http_tell(reader->call, tx, HTTP_EVENT_100_CONTINUE_ALREADY_SEEN);
-    tx->continues = 1;
-    http_headers *headers = &message_of(reader)->headers;
-    headers->count = 0;
-    memset(headers->at, 0, sizeof headers->at);
-    tx->base.progress[REEF_TO_CLIENT] = HTTP_LINE;
-    reader->side->state = response_line;
-    return true;
-}
-
-static bool switches(http_reader *reader, const http_header *transfer, const http_header *length)
-{
-    if (reader->side->tx->status_number != 101 || transfer != NULL || length != NULL)
-        return false;
-    http_side *client = &reader->connection->side[REEF_TO_SERVER];
-    reader->side->state = http_response_finalize;
-    if (client->status != HTTP_ERROR)
-        client->status = HTTP_TUNNEL;
-    reader->side->status = HTTP_TUNNEL;
-    return true;
-}
-
-/* A client that asked whether to go on was refused: its body will not come. */
-static void check_expectation(http_reader *reader)
-{
-    http_tx *tx = reader->side->tx;
-    http_side *client = &reader->connection->side[REEF_TO_SERVER];
-    const http_message *request = &tx->message[REEF_TO_SERVER];
-    if (tx->status_number < 400 || tx->status_number > 499 || client->tx != tx || request->content_length <= 0 ||
-        client->state != http_request_identity || client->left != request->content_length)
-        return;
-    const http_header *expect = http_header_get(request, HTTP_FIELD_EXPECT);
-    if (expect != NULL && http_view_like(expect->value, "100-continue"))
-        client->state = http_request_finalize;
-}
-
-static http_step body_by_length(http_reader *reader, const http_header *length)
-{
-    http_message *response = message_of(reader);
-    response->coding = HTTP_CODING_IDENTITY;
-    response->content_length = http_content_length(length->value);
-    if (response->content_length < 0) {
-        http_tell(reader->call, reader->side->tx, HTTP_EVENT_INVALID_CONTENT_LENGTH_FIELD_IN_RESPONSE);
-        return STEP_ERROR;
-    }
-    if (response->content_length == 0) {
-        reader->side->state = http_response_finalize;
-        return begin_body(reader);
-    }
-    reader->side->left = response->content_length;
-    reader->side->state = http_response_known;
-    reef_transaction_progress(&reader->side->tx->base, REEF_TO_CLIENT, HTTP_BODY);
-    return begin_body(reader);
-}
-
-static http_step body_by_chunks(http_reader *reader, const http_header *transfer)
-{
-    http_tx *tx = reader->side->tx;
-    http_message *response = message_of(reader);
-    if (!http_view_like(transfer->value, "chunked"))
-        http_tell(reader->call, tx, HTTP_EVENT_RESPONSE_ABNORMAL_TRANSFER_ENCODING);
-    if (response->protocol_number < HTTP_PROTOCOL_1_1)
-        http_tell(reader->call, tx, HTTP_EVENT_RESPONSE_CHUNKED_OLD_PROTO);
-    response->coding = HTTP_CODING_CHUNKED;
-    reader->side->state = chunk_length;
-    reef_transaction_progress(&tx->base, REEF_TO_CLIENT, HTTP_BODY);
-    return begin_body(reader);
-}
-
-static http_step body_until_close(http_reader *reader)
-{
-    http_message *response = message_of(reader);
-    const http_header *type = http_header_get(response, HTTP_FIELD_CONTENT_TYPE);
-    if (type != NULL && http_view_has(type->value, "multipart/byteranges")) {
-        http_tell(reader->call, reader->side->tx, HTTP_EVENT_RESPONSE_MULTIPART_BYTERANGES);
-        return STEP_ERROR;
-    }
-    response->coding = HTTP_CODING_IDENTITY;
-    reader->side->left = -1;
-    reader->side->state = http_response_until_close;
-    reef_transaction_progress(&reader->side->tx->base, REEF_TO_CLIENT, HTTP_BODY);
-    return begin_body(reader);
-}
-
-static http_step determine_body(http_reader *reader)
-{
-    http_tx *tx = reader->side->tx;
-    http_message *response = message_of(reader);
-    http_side *client = &reader->connection->side[REEF_TO_SERVER];
-    int status = tx->status_number;
-    if (tx->method_number == HTTP_METHOD_CONNECT) {
-        if (status >= 200 && status <= 299) {
-            response->coding = HTTP_CODING_NONE;
-            reader->side->state = http_response_finalize;
-            return STEP_ON;
-        }
-        if (client->status != HTTP_ERROR)
-            client->status = HTTP_OPEN;
-        reader->side->stop_at_end = status != 407;
-    }
-    const http_header *length = http_header_get(response, HTTP_FIELD_CONTENT_LENGTH);
-    const http_header *transfer = http_header_get(response, HTTP_FIELD_TRANSFER_ENCODING);
-    if (switches(reader, transfer, length) || continues(reader, transfer, length))
-        return STEP_ON;
-    check_expectation(reader);
-    bool bodiless = (status >= 100 && status <= 199) || status == 204 || status == 304;
-    if (tx->method_number == HTTP_METHOD_HEAD || (bodiless && transfer == NULL && length == NULL)) {
-        response->coding = HTTP_CODING_NONE;
-        reader->side->state = http_response_finalize;
-        return STEP_ON;
-    }
-    if (transfer != NULL && http_view_has(transfer->value, "chunked"))
-        return body_by_chunks(reader, transfer);
-    return length != NULL ? body_by_length(reader, length) : body_until_close(reader);
-}
-
-/* --- bodies ------------------------------------------------------------------------------------------------ */
-
-static bool give_body(http_reader *reader, uint32_t have)
-{
-    reef_view bytes = {reader->data != NULL ? reader->data + reader->read : NULL, have};
-    bool useful = http_body_bytes(reader->call, reader->side->tx, REEF_TO_CLIENT, bytes);
-    reader->read += have;
-    reader->taken = reader->read;
-    return useful;
-}
-
-static uint32_t available(const http_reader *reader)
-{
-    uint32_t have = reader->length - reader->read;
-    return have > (uint64_t)reader->side->left ? (uint32_t)reader->side->left : have;
-}
-
-http_step http_response_known(http_reader *reader)
-{
-    http_side *side = reader->side;
-    if (side->status == HTTP_CLOSED) {
-        side->state = http_response_finalize;
-        return STEP_ON;
-    }
-    uint32_t have = available(reader);
-    if (have == 0)
-        return STEP_DATA;
-    if (!give_body(reader, have))
-        return STEP_ERROR;
-    side->left -= have;
-    if (side->left > 0)
-        return STEP_DATA;
-    side->state = http_response_finalize;
-    http_body_end(reader->call, side->tx, REEF_TO_CLIENT);
-    return STEP_ON;
-}
-
-http_step http_response_until_close(http_reader *reader)
-{
-    uint32_t have = reader->length - reader->read;
-    if (have > 0 && !give_body(reader, have))
-        return STEP_ERROR;
-    if (reader->side->status != HTTP_CLOSED)
-        return STEP_DATA;
-    reader->side->state = http_response_finalize;
-    return STEP_ON;
-}
-
-static http_step chunk_data(http_reader *reader)
-{
-    uint32_t have = available(reader);
-    if (have == 0)
-        return STEP_DATA;
-    if (!give_body(reader, have))
-        return STEP_ERROR;
-    reader->side->left -= have;
-    if (reader->side->left > 0)
-        return STEP_DATA;
-    reader->side->state = chunk_end;
-    return STEP_ON;
-}
-
-static http_step chunk_end(http_reader *reader)
-{
-    bool line = http_read_line(reader);
-    reader->taken = reader->read;
-    if (!line)
-        return STEP_DATA;
-    reader->side->state = chunk_length;
-    return STEP_ON;
-}
-
-static bool is_hex(uint8_t c)
-{
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-}
-
-/* A chunk's length ends with its line, or where eight bytes tell that there is none. */
-static bool read_chunk_line(http_reader *reader)
-{
-    uint32_t from = reader->taken, first = from;
-    bool whole = http_read_line(reader);
-    while (first < reader->read && http_is_space(reader->data[first]))
-        first++;
-    if (first == reader->read || is_hex(reader->data[first]))
-        return whole;
-    for (uint32_t i = first > from + 7 ? first : from + 7; i < reader->read; i++)
-        if (!http_is_space(reader->data[i])) {
-            reader->read = i + 1;
-            return true;
-        }
-    return whole;
-}
-
-static http_step chunk_length(http_reader *reader)
-{
-    http_tx *tx = reader->side->tx;
-    reef_view line;
-    bool extension;
-    int64_t length;
-    uint32_t fresh;
-    for (;;) {
-        if (!read_chunk_line(reader))
-            return STEP_HOLD;
-        fresh = reader->read - reader->taken;
-        if (!http_gather(reader, &line))
-            return STEP_ERROR;
-        length = http_chunk_length(line.data, line.length, &extension);
-        if (length != HTTP_CHUNK_EMPTY)
-            break;
-        reader->taken = reader->read;
-        reader->side->held_length = 0;
-    }
-    if (extension)
-        http_tell(reader->call, tx, HTTP_EVENT_REQUEST_CHUNK_EXTENSION);
-    if (length < 0) { /* not chunked after all */
-        http_tell(reader->call, tx, HTTP_EVENT_INVALID_RESPONSE_CHUNK_LEN);
-        message_of(reader)->coding = HTTP_CODING_IDENTITY;
-        reader->side->state = http_response_until_close;
-        if (reader->side->held_length > fresh) {
-            reef_view held = {line.data, line.length - fresh};
-            if (!http_body_bytes(reader->call, tx, REEF_TO_CLIENT, held))
-                return STEP_ERROR;
-        }
-        reader->side->held_length = 0;
-        reader->read -= fresh;
-        reader->taken = reader->read;
-        return STEP_ON;
-    }
-    message_of(reader)->message_length += line.length;
-    http_used(reader);
-    reader->side->left = length;
-    if (length > 0) {
-        reader->side->state = chunk_data;
-        return STEP_ON;
-    }
-    message_of(reader)->lines_at = message_of(reader)->raw.length;
-    reader->side->state = response_headers;
-    reef_transaction_progress(&tx->base, REEF_TO_CLIENT, HTTP_TRAILER);
-    return STEP_ON;
 }
 
 /* --- the end ------------------------------------------------------------------------------------------------- */

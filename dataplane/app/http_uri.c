@@ -37,13 +37,13 @@ static uint8_t hex_pair(const uint8_t *p)
     return (uint8_t)(hex_value(p[0]) << 4 | hex_value(p[1]));
 }
 
-/* The byte that `%…` at `p` stands for, and how long it is; what is no encoding is a percent sign. */
-static uint8_t percent(const uint8_t *p, uint32_t length, uint32_t *used)
+/* The byte that `%…` at `p` stands for, and how long it is; what is no encoding is a percent sign. `wide`: %uHHHH is one. */
+static uint8_t percent(const uint8_t *p, uint32_t length, bool wide, uint32_t *used)
 {
     *used = 1;
     if (length < 3)
         return '%';
-    if ((p[1] | 0x20) == 'u') {
+    if (wide && (p[1] | 0x20) == 'u') {
         if (length < 6 || !is_hex(p[2]) || !is_hex(p[3]) || !is_hex(p[4]) || !is_hex(p[5]))
             return '%';
         *used = 6;
@@ -56,12 +56,12 @@ static uint8_t percent(const uint8_t *p, uint32_t length, uint32_t *used)
 }
 
 /* Into `out`, which may be the same memory. */
-static uint32_t decode(const uint8_t *in, uint32_t length, uint8_t *out)
+static uint32_t decode(const uint8_t *in, uint32_t length, bool wide, uint8_t *out)
 {
     uint32_t to = 0, used;
     for (uint32_t at = 0; at < length; at += used) {
         used = 1;
-        out[to++] = in[at] == '%' ? percent(in + at, length - at, &used) : in[at];
+        out[to++] = in[at] == '%' ? percent(in + at, length - at, wide, &used) : in[at];
     }
     return to;
 }
@@ -73,7 +73,7 @@ static uint32_t decode_path(const uint8_t *in, uint32_t length, uint8_t *out)
     bool separator = false;
     for (uint32_t at = 0; at < length; at += used) {
         used = 1;
-        uint8_t c = in[at] == '%' ? percent(in + at, length - at, &used) : in[at];
+        uint8_t c = in[at] == '%' ? percent(in + at, length - at, true, &used) : in[at];
         if (c == '\\')
             c = '/';
         if (c == '/' && separator)
@@ -90,6 +90,14 @@ static unsigned utf8_length(uint8_t c)
     return c < 0x80 ? 1 : c < 0xC0 ? 0 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : c < 0xF5 ? 4 : 0;
 }
 
+/* Neither surrogates nor what is behind the last codepoint. */
+static bool utf8_continues(uint8_t first, uint32_t taken, uint8_t c)
+{
+    if ((c & 0xC0) != 0x80)
+        return false;
+    return taken > 1 || !((first == 0xED && c >= 0xA0) || (first == 0xF4 && c >= 0x90));
+}
+
 static uint32_t utf8_to_bytes(uint8_t *data, uint32_t length)
 {
     uint32_t to = 0;
@@ -101,7 +109,7 @@ static uint32_t utf8_to_bytes(uint8_t *data, uint32_t length)
             continue;
         }
         uint32_t codepoint = data[at] & (0xFFu >> (size + 1)), taken = 1;
-        while (taken < size && at + taken < length && (data[at + taken] & 0xC0) == 0x80)
+        while (taken < size && at + taken < length && utf8_continues(data[at], taken, data[at + taken]))
             codepoint = codepoint << 6 | (data[at + taken++] & 0x3Fu);
         if (taken == size)
             data[to++] = http_bestfit(codepoint);
@@ -288,7 +296,7 @@ static bool normalise_host(http_tx *tx, reef_view *host)
     uint8_t *out = reef_arena_get(&tx->base.arena, host->length);
     if (out == NULL)
         return false;
-    uint32_t length = decode(host->data, host->length, out);
+    uint32_t length = decode(host->data, host->length, true, out);
     for (uint32_t i = 0; i < length; i++)
         out[i] = http_lower(out[i]);
     while (length > 0 && out[length - 1] == '.')
@@ -297,14 +305,18 @@ static bool normalise_host(http_tx *tx, reef_view *host)
     return true;
 }
 
-static bool normalise(http_tx *tx, reef_view *view, bool path)
+enum { PART_PATH, PART_QUERY, PART_FRAGMENT };
+
+static bool normalise(http_tx *tx, reef_view *view, int part)
 {
+    bool path = part == PART_PATH;
     if (view->data == NULL || (path ? path_is_plain(*view) : memchr(view->data, '%', view->length) == NULL))
         return true;
     uint8_t *out = reef_arena_get(&tx->base.arena, view->length);
     if (out == NULL)
         return false;
-    uint32_t length = path ? decode_path(view->data, view->length, out) : decode(view->data, view->length, out);
+    uint32_t length = path ? decode_path(view->data, view->length, out)
+                           : decode(view->data, view->length, part == PART_FRAGMENT, out);
     if (path)
         length = remove_dots(out, utf8_to_bytes(out, length));
     *view = (reef_view){out, length};
@@ -365,7 +377,8 @@ bool http_uri_parse(http_tx *tx)
             uri->host_invalid = true;
     }
     http_uri before = *uri;
-    if (!normalise(tx, &uri->path, true) || !normalise(tx, &uri->query, false) || !normalise(tx, &uri->fragment, false))
+    if (!normalise(tx, &uri->path, PART_PATH) || !normalise(tx, &uri->query, PART_QUERY) ||
+        !normalise(tx, &uri->fragment, PART_FRAGMENT))
         return false;
     if (uri->path.data == before.path.data && uri->query.data == before.query.data && uri->fragment.data == before.fragment.data) {
         if (uri->path.data != NULL) /* nothing was changed: from the path to the end */

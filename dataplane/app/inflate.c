@@ -302,7 +302,6 @@ static void decode(reef_inflate *layer, reef_view bytes, decoding *to)
         layer->over = result == OUTCOME_END;
         if (result != OUTCOME_BROKEN)
             return;
-        *to->failed = true;
         if (layer->given == 0)
             pass(layer, bytes, to);
         layer->over = true;
