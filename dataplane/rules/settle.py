@@ -84,11 +84,17 @@ def _direct(draft: Draft) -> None:
         wanted = codes.TO_SERVER if server else codes.TO_CLIENT
         said = draft.flags & _DIRECTIONS
         if said and said != wanted:
-            named = (_NAMES[block.buffer] for block, way in zip(draft.blocks, ways, strict=False) if way != EITHER)
-            raise Refused(
-                f"{next(named, 'a keyword')} is only sent to the {'server' if server else 'client'}; flow says the other direction"
-            )
+            only = "server" if server else "client"
+            raise Refused(f"{_first(draft, ways)} is only sent to the {only}; flow says the other direction")
         draft.flags |= wanted
+
+
+def _first(draft: Draft, ways: list[int]) -> str:
+    """The buffer that gives the rule its direction."""
+    for block, way in zip(draft.blocks, ways, strict=False):
+        if way != EITHER:
+            return _NAMES[block.buffer]
+    return "a keyword"
 
 
 def _transports(draft: Draft) -> None:
