@@ -341,6 +341,7 @@ static bool write(const reef_session *session, const reef_transaction *transacti
     if (dns->message.bytes.data == NULL || dns->message.count[REEF_DNS_QUESTIONS] == 0)
         return false;
     if (which == REEF_LOG_ALERT) {
+        reef_json_number(json, "version", 2);
         reef_json_open(json, query ? "query" : "answer", query ? '[' : '{');
         if (query)
             reef_json_open(json, NULL, '{');

@@ -38,14 +38,6 @@ uint8_t reef_packet_came(const reef_packet *packet)
     return packet->outer == NULL ? REEF_CAME_WIRE : came_in(packet, packet->outer);
 }
 
-/* Numbers of packets are those of the capture: what came out of another packet has none of its own. */
-static void came_of_packet(reef_event *event, const reef_packet *packet)
-{
-    event->came = reef_packet_came(packet);
-    if (packet->outer != NULL)
-        event->packet = 0;
-}
-
 /* --- state of the flow ------------------------------------------------------------------------------ */
 
 static bool begins_with(const reef_flow_name *name, const char *with, size_t length)
@@ -267,14 +259,13 @@ static void write_payload(reef_json *json, const reef_packet *packet, const reef
     reef_json_number(json, "stream", alert->stream);
 }
 
-void reef_alert_write(reef_event *event, const reef_matcher *matcher, const reef_rules *rules, const reef_scene *scene,
-                      const reef_alert *alert, unsigned with, reef_json *json)
+/* `whole`: with what the transaction says, and the packet. */
+static void write_alert(reef_event *event, const reef_matcher *matcher, const reef_rules *rules, const reef_scene *scene,
+                        const reef_alert *alert, unsigned with, bool whole, reef_json *json)
 {
     const reef_packet *packet = scene->packet;
     const reef_session *session = scene->session;
     const reef_transaction *transaction = session != NULL && session->protocol != NULL ? alert->transaction : NULL;
-    event->kind = REEF_EVENT_ALERT;
-    came_of_packet(event, packet);
     write_flow_state(event, matcher, scene->flow, json);
     if (transaction != NULL) {
         reef_json_number(json, "tx_id", transaction->number);
@@ -283,7 +274,7 @@ void reef_alert_write(reef_event *event, const reef_matcher *matcher, const reef
     }
     write_rule(json, rules, packet, alert, with);
     write_tunnel(json, packet);
-    if (transaction != NULL) {
+    if (transaction != NULL && whole) {
         write_object(session, transaction, REEF_LOG_ALERT, json);
         write_beside(session, transaction, REEF_LOG_ALERT, json);
         write_files(session, transaction, scene->direction, json);
@@ -293,8 +284,21 @@ void reef_alert_write(reef_event *event, const reef_matcher *matcher, const reef
         reef_json_text(json, "direction", scene->direction == REEF_TO_SERVER ? "to_server" : "to_client");
         write_flow(json, scene->flow);
     }
-    if (with & REEF_ALERT_WITH_PAYLOAD && packet->payload_length > 0)
+    if (with & REEF_ALERT_WITH_PAYLOAD && packet->payload_length > 0 && whole)
         write_payload(json, packet, alert);
+}
+
+void reef_alert_write(reef_event *event, const reef_matcher *matcher, const reef_rules *rules, const reef_scene *scene,
+                      const reef_alert *alert, unsigned with, reef_json *json)
+{
+    reef_json empty = *json;
+    event->kind = REEF_EVENT_ALERT;
+    write_alert(event, matcher, rules, scene, alert, with, true, json);
+    if (!json->full)
+        return;
+    *json = empty; /* an alert is told, if need be without what was said in the conversation */
+    event->prefix_length = 0;
+    write_alert(event, NULL, rules, scene, alert, 0, false, json);
 }
 
 /* --- the others -------------------------------------------------------------------------------------- */

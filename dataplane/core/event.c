@@ -125,6 +125,11 @@ reef_event *reef_events_begin(reef_events *events, uint64_t time_ns, reef_json *
 
 void reef_events_commit(reef_events *events, reef_event *event, const reef_json *text)
 {
+    if (text->full) { /* half a text is none */
+        events->unsaid++;
+        atomic_fetch_add_explicit(&events->lost, 1, memory_order_relaxed);
+        return;
+    }
     uint64_t at = text_start(events);
     event->text_length = (uint32_t)reef_json_length(text);
     event->text_at = (uint32_t)(at % events->text_size);

@@ -6,7 +6,8 @@
 
 static void endpoints_of_packet(reef_event *event, const reef_packet *packet)
 {
-    event->packet = packet->number;
+    event->packet = packet->outer == NULL ? packet->number : 0;
+    event->came = reef_packet_came(packet);
     event->interface = packet->interface;
     event->way = packet->way;
     event->version = packet->version;
@@ -124,7 +125,8 @@ static reef_event *begin(reef_worker *worker, const reef_scene *scene, reef_json
     reef_event *event = reef_events_begin(worker->events, scene->packet->time_ns, text);
     if (event != NULL) {
         endpoints_of_flow(event, scene->flow);
-        event->packet = scene->packet->number;
+        event->packet = scene->packet->outer == NULL ? scene->packet->number : 0;
+        event->came = reef_packet_came(scene->packet);
     }
     return event;
 }
@@ -155,9 +157,9 @@ static void report_files(reef_worker *worker, const reef_scene *scene, reef_tran
         reef_tx_file *list = session->protocol->files(session, transaction, direction);
         for (reef_tx_file *file; list != NULL && (file = reef_tx_file_to_log(list, scene->ends)) != NULL;) {
             reef_json text;
-            reef_event *event = begin(worker, scene, &text);
+            reef_event *event = worker->config->options.report_apps ? begin(worker, scene, &text) : NULL;
             if (event == NULL)
-                return;
+                continue;
             reef_fileinfo_write(event, session, transaction, file, &text);
             reef_events_commit(worker->events, event, &text);
         }
@@ -193,11 +195,11 @@ void reef_report_session(reef_worker *worker, const reef_scene *scene)
     for (reef_transaction *t = session->first; t != NULL; t = t->next) {
         if (options->report_anomalies)
             report_app_anomalies(worker, scene, t);
+        report_files(worker, scene, t);
         if (!options->report_apps)
             continue;
         report_transaction(worker, scene, t, REEF_LOG_TO_SERVER);
         report_transaction(worker, scene, t, REEF_LOG_TO_CLIENT);
         report_transaction(worker, scene, t, REEF_LOG_WHOLE);
-        report_files(worker, scene, t);
     }
 }

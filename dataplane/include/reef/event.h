@@ -82,7 +82,8 @@ int reef_events_new(uint32_t records, uint32_t text_bytes, reef_events **out);
 void reef_events_free(reef_events *events);
 
 /* The writer: a zeroed record and a place for at most REEF_EVENT_TEXT_MAX bytes of text, or NULL when the
- * ring is full. Nothing is seen by the reader before `reef_events_commit`; begin again to give up. */
+ * ring is full. Nothing is seen by the reader before `reef_events_commit`; begin again to give up. A text that did not fit
+ * makes the event a lost one. */
 reef_event *reef_events_begin(reef_events *events, uint64_t time_ns, reef_json *text);
 void reef_events_commit(reef_events *events, reef_event *event, const reef_json *text);
 
