@@ -17,6 +17,7 @@
     P(ntp) \
     P(mqtt) \
     P(ike) \
+    P(dcerpc) \
     /* further ones in front of this line */
 
 #define DECLARE(name) extern const reef_protocol reef_protocol_##name;

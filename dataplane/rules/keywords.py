@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ctypes_ext.ruleset import BUFFERS, TRANSFORMS, VALUES
-from dataplane.rules import about, byteops, contents, expressions, files, flows, packets, transactions
+from dataplane.rules import about, byteops, contents, dcerpc, expressions, files, flows, packets, transactions
 from dataplane.rules.draft import Draft
 from dataplane.rules.problem import Refused
 
@@ -183,7 +183,7 @@ ALIASES = {
 
 def _buffers() -> dict[str, Keyword]:
     group = "Buffers"
-    own = {"", "payload", "base64_data", "filemd5", "filesha1", "filesha256"}
+    own = {"", "payload", "base64_data", "filemd5", "filesha1", "filesha256", "dcerpc.iface"}
     found = {name: Keyword(transactions.sticky(name), NONE, group) for name in BUFFERS if name not in own}
     for alias, name in ALIASES.items():
         if name in BUFFERS:
@@ -212,6 +212,10 @@ def _transactions() -> dict[str, Keyword]:
         "app-layer-event": Keyword(transactions.app_layer_event, NEEDED, group),
         "app-layer-protocol": Keyword(transactions.app_layer_protocol, NEEDED, group),
         "tls.version": Keyword(transactions.tls_version, NEEDED, group),
+        "dcerpc.iface": Keyword(dcerpc.iface, NEEDED, group),
+        "dce_iface": Keyword(dcerpc.iface, NEEDED, group),
+        "dcerpc.opnum": Keyword(dcerpc.opnum, NEEDED, group, "one operation or one range"),
+        "dce_opnum": Keyword(dcerpc.opnum, NEEDED, group, "one operation or one range"),
         "tls.subject": Keyword(transactions.within("tls.cert_subject"), NEEDED, group),
         "tls.issuerdn": Keyword(transactions.within("tls.cert_issuer"), NEEDED, group),
         "tls.fingerprint": Keyword(transactions.within("tls.cert_fingerprint", nocase=True), NEEDED, group),

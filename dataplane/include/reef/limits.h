@@ -153,4 +153,12 @@
 #define REEF_DHCP_LIST_MAX 16         /* addresses of one option that are reported */
 #define REEF_DHCP_TEXT_MAX 255u
 
+/* DCERPC and SMB. */
+#define REEF_DCERPC_INTERFACES_MAX 256u /* bound in one connection */
+#define REEF_DCERPC_STUB_MAX (1u << 20) /* bytes of one call and direction */
+#define REEF_SMB_RECORD_MAX (1u << 17)  /* bytes of a message that is kept whole; of a longer one only file data is followed */
+#define REEF_SMB_HEAD 512u              /* bytes of a longer one that are looked at */
+#define REEF_SMB_OPEN_MAX 512u          /* trees and files open in one connection */
+#define REEF_SMB_NAME_MAX 1024u         /* bytes of a name */
+
 #endif
