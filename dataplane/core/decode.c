@@ -39,7 +39,7 @@ bool reef_decode_inner(reef_packet *outer, reef_packet *inner)
     const uint8_t *p = outer->inner.data;
     uint32_t n = outer->inner.length;
     bool read = false;
-    if (!decode_layer(outer))
+    if (outer->inner.kind == REEF_INNER_NONE || !decode_layer(outer))
         return false;
     begin_inner(outer, inner);
     inner->depth = outer->depth + 1;

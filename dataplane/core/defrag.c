@@ -44,8 +44,11 @@ struct reef_defrag {
     datagram *newest, *stalest, *freshest;
     uint32_t fragments; /* held */
     reef_defrag_counters counters;
-    uint8_t *whole; /* the last datagram that became whole */
-    size_t whole_size;
+    struct {
+        uint8_t *data;
+        size_t size;
+    } whole[2]; /* the last datagrams that became whole; a fragment may lie in one, and its own datagram in the other */
+    unsigned turn;
 };
 
 void reef_defrag_options_default(reef_defrag_options *options)
@@ -149,7 +152,8 @@ void reef_defrag_free(reef_defrag *defrag)
         return;
     while (defrag->newest != NULL)
         drop(defrag, defrag->newest);
-    reef_memory_give(defrag->memory, defrag->whole, defrag->whole_size);
+    for (unsigned i = 0; i < 2; i++)
+        reef_memory_give(defrag->memory, defrag->whole[i].data, defrag->whole[i].size);
     free(defrag);
 }
 
@@ -250,23 +254,24 @@ static bool keep_header(reef_defrag *defrag, datagram *d, const reef_packet *fra
     return true;
 }
 
-/* All of it into `whole`; 0: too large, or no memory. */
+/* All of it, where the last one was not put; 0: too large, or no memory. */
 static uint32_t put_together(reef_defrag *defrag, datagram *d)
 {
     uint32_t length = d->pieces.end, size = d->header_length + length;
     if (size > (d->key.version == 4 ? (uint32_t)IPV4_MAX : (uint32_t)DECODE_IPV6_HEADER + PAYLOAD_MAX))
         return 0;
-    if (size > defrag->whole_size) {
-        uint8_t *whole;
+    defrag->turn = !defrag->turn;
+    if (size > defrag->whole[defrag->turn].size) {
+        uint8_t *more;
         do
-            whole = reef_memory_resize(defrag->memory, defrag->whole, defrag->whole_size, size);
-        while (whole == NULL && push_out(defrag, d));
-        if (whole == NULL)
+            more = reef_memory_resize(defrag->memory, defrag->whole[defrag->turn].data, defrag->whole[defrag->turn].size, size);
+        while (more == NULL && push_out(defrag, d));
+        if (more == NULL)
             return 0;
-        defrag->whole = whole;
-        defrag->whole_size = size;
+        defrag->whole[defrag->turn].data = more;
+        defrag->whole[defrag->turn].size = size;
     }
-    uint8_t *p = defrag->whole;
+    uint8_t *p = defrag->whole[defrag->turn].data;
     memcpy(p, d->header, d->header_length);
     memset(p + d->header_length, 0, length); /* never bytes of another datagram, whatever the overlaps left */
     defrag_pieces_copy(&d->pieces, p + d->header_length);
@@ -349,7 +354,7 @@ bool reef_defrag_take(reef_defrag *defrag, reef_packet *fragment, reef_packet *w
         return false;
     uint32_t size = put_together(defrag, d);
     drop(defrag, d);
-    if (size == 0 || !reef_decode_datagram(defrag->whole, size, fragment, whole))
+    if (size == 0 || !reef_decode_datagram(defrag->whole[defrag->turn].data, size, fragment, whole))
         return false;
     fragment->flags |= REEF_PACKET_NO_PAYLOAD;
     defrag->counters.whole++;

@@ -283,6 +283,8 @@ static void take_packet(reef_worker *worker, reef_packet *packet, const reef_flo
         inspect(worker, flow, direction, packet);
 }
 
+static void unwrap(reef_worker *worker, reef_packet *packet, const reef_flow_key *key, uint32_t hash, bool source_is_high);
+
 /* A packet that came out of another one: the datagram of fragments, what a tunnel carries. */
 static void take_derived(reef_worker *worker, reef_packet *packet)
 {
@@ -297,23 +299,20 @@ static void take_derived(reef_worker *worker, reef_packet *packet)
         reef_flow_key_of(packet, options->by_interface, &key, &source_is_high);
         hash = reef_flow_key_hash(&key, options->seed);
     }
-    take_packet(worker, packet, &key, hash, source_is_high);
+    unwrap(worker, packet, &key, hash, source_is_high);
 }
 
-/* What is inside, as deep as decode goes. */
-static __attribute__((noinline)) void unwrap(reef_worker *worker, reef_packet *outer)
+/* A packet and what is inside, as deep as decode goes (REEF_LAYERS_MAX). What is inside is found first, as that says things
+ * about the packet itself: overlapping fragments, a payload that is looked at as a packet of its own. */
+static __attribute__((noinline)) void unwrap(reef_worker *worker, reef_packet *packet, const reef_flow_key *key, uint32_t hash,
+                                             bool source_is_high)
 {
-    reef_packet whole, inner[2];
-    if (outer->flags & REEF_PACKET_FRAGMENT) {
-        if (!reef_defrag_take(worker->defrag, outer, &whole))
-            return;
-        take_derived(worker, &whole);
-        outer = &whole;
-    }
-    for (unsigned depth = 0; reef_decode_inner(outer, &inner[depth % 2]); depth++) {
-        outer = &inner[depth % 2];
-        take_derived(worker, &inner[depth % 2]);
-    }
+    reef_packet inside;
+    bool any = packet->flags & REEF_PACKET_FRAGMENT ? reef_defrag_take(worker->defrag, packet, &inside)
+                                                    : reef_decode_inner(packet, &inside);
+    take_packet(worker, packet, key, hash, source_is_high);
+    if (any)
+        take_derived(worker, &inside);
 }
 
 /* Link, network and transport header seldom end in the first cache line. */
@@ -365,9 +364,10 @@ void reef_worker_frames(reef_worker *worker, const reef_frame *frames, size_t co
             pass_time(worker, packet->time_ns);
             if (checksums)
                 reef_packet_checksums(packet);
-            take_packet(worker, packet, &worker->key[i], worker->hash[i], worker->source_is_high[i]);
-            if (packet->flags & REEF_PACKET_FRAGMENT || packet->inner.kind != 0)
-                unwrap(worker, packet);
+            if (packet->flags & REEF_PACKET_FRAGMENT || packet->inner.kind != REEF_INNER_NONE)
+                unwrap(worker, packet, &worker->key[i], worker->hash[i], worker->source_is_high[i]);
+            else
+                take_packet(worker, packet, &worker->key[i], worker->hash[i], worker->source_is_high[i]);
         }
     }
 }

@@ -35,7 +35,7 @@ int reef_defrag_new(reef_memory *memory, const reef_defrag_options *options, ree
 void reef_defrag_free(reef_defrag *defrag);
 
 /* A fragment (REEF_PACKET_FRAGMENT). True: with it the datagram is whole, decoded into `whole` (REEF_PACKET_DEFRAGMENTED; outer is
- * the fragment, which got REEF_PACKET_NO_PAYLOAD), valid until the next call. Events (overlaps, too large) go to the fragment. */
+ * the fragment, which got REEF_PACKET_NO_PAYLOAD), valid until the call after the next. Events (overlaps, too large) go to the fragment. */
 bool reef_defrag_take(reef_defrag *defrag, reef_packet *fragment, reef_packet *whole);
 
 typedef struct reef_defrag_counters {
