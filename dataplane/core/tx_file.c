@@ -156,6 +156,7 @@ reef_tx_file *reef_tx_file_begin(reef_call *call, reef_transaction *transaction,
     else
         file->wants_data = false;
     *at = file;
+    transaction->files_begun[direction]++;
     transaction->updated[direction] = true;
     return file;
 }
@@ -308,6 +309,8 @@ static bool whole(const uint8_t *data, uint32_t length, reef_buffer *out)
 static bool buffer_of(const reef_tx_file *file, unsigned kind, reef_buffer *out)
 {
     bool closed = file->state == REEF_TX_FILE_CLOSED;
+    if (file->logged)
+        return false; /* it is over: what rules see now are the files after it */
     switch (kind) {
     case REEF_BUFFER_FILE_DATA:
         return reef_body_window(&file->body, &file->limits, out);
@@ -340,7 +343,7 @@ bool reef_tx_file_value(const reef_tx_file *list, unsigned kind, unsigned index,
     if (kind != REEF_VALUE_FILESIZE)
         return false;
     for (const reef_tx_file *file = list; file != NULL; file = file->next)
-        if (file->state == REEF_TX_FILE_CLOSED && index-- == 0) {
+        if (file->state == REEF_TX_FILE_CLOSED && !file->logged && index-- == 0) {
             *out = file->body.size;
             return true;
         }
@@ -410,10 +413,14 @@ void reef_tx_file_write(const reef_tx_file *file, reef_json *json)
 
 void reef_tx_file_write_list(const reef_tx_file *list, reef_json *json)
 {
+    while (list != NULL && list->logged)
+        list = list->next;
     if (list == NULL)
         return;
     reef_json_open(json, "files", '[');
     for (const reef_tx_file *file = list; file != NULL; file = file->next) {
+        if (file->logged)
+            continue;
         reef_json_open(json, NULL, '{');
         reef_tx_file_write(file, json);
         reef_json_close(json, '}');

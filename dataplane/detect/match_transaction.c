@@ -18,6 +18,7 @@ typedef struct transaction_state {
     uint32_t generation; /* of the rules the ranks belong to */
     uint8_t window;      /* of the transaction, when bodies were looked at */
     bool looked;         /* at a body at least once */
+    uint8_t files;       /* of the transaction, when rules were asked */
     uint64_t scanned[2]; /* by number in the protocol's buffers: those that come once and were looked at */
     pending *entry;
 } transaction_state;
@@ -72,6 +73,35 @@ static pending *add_pending(reef_matcher *matcher, transaction_state *state, uin
     pending *entry = &state->entry[state->count++];
     *entry = (pending){.rank = rank};
     return entry;
+}
+
+static bool is_of_files(const reef_rules *rules, const reef_block *block)
+{
+    if (block->buffer >= REEF_BUFFER_FILE_NAME && block->buffer <= REEF_BUFFER_FILE_SHA256)
+        return true;
+    for (uint32_t i = 0; block->buffer == REEF_BUFFER_NONE && i < block->conditions; i++) {
+        const reef_condition *condition = &rules->condition[block->condition + i];
+        if (condition->op == REEF_OP_VALUE && condition->base == REEF_VALUE_FILESIZE)
+            return true;
+    }
+    return false;
+}
+
+/* Another file began in the transaction: rules about files are asked once more, matched or not. */
+static void renew_files(reef_matcher *matcher, transaction_state *state)
+{
+    const reef_rules *rules = matcher->rules;
+    for (uint32_t i = 0; i < state->count; i++) {
+        const reef_rule *rule = rules->ranked[state->entry[i].rank].rule;
+        uint64_t renewed = 0;
+        for (uint32_t b = 0; b < rule->blocks && b < 64; b++)
+            if (is_of_files(rules, &rules->block[rule->block + b]))
+                renewed |= 1ull << b;
+        if (renewed == 0)
+            continue;
+        state->entry[i].held &= ~renewed;
+        state->entry[i].flags = 0;
+    }
 }
 
 /* --- one block --------------------------------------------------------------------------------------- */
@@ -325,6 +355,9 @@ static void inspect(reef_matcher *matcher, reef_transaction *transaction, int di
     matcher->transaction = transaction;
     transaction_state *state = state_of(matcher, transaction, direction);
     if (state != NULL) {
+        if (state->files != transaction->files_begun[direction])
+            renew_files(matcher, state);
+        state->files = transaction->files_begun[direction];
         if (matcher->options.plain) {
             add_all(&at, number);
         } else {

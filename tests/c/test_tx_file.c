@@ -101,7 +101,9 @@ static void digests_kind_and_store(void)
     reef_tx_file_end(&b.call, &b.transaction, file, REEF_TX_FILE_CLOSED);
     CHECK(b.transaction.files_ended && b.transaction.window[0] == 1);
     reef_tx_file_keep(b.list, 7), reef_tx_file_keep(b.list, 7);
+    CHECK(reef_tx_file_buffer(b.list, REEF_BUFFER_FILE_MD5, 0, &out) && out.bytes.length == 16);
     CHECK(reef_tx_file_to_log(b.list, false) == file && reef_tx_file_to_log(b.list, true) == NULL);
+    CHECK(!reef_tx_file_buffer(b.list, REEF_BUFFER_FILE_MD5, 0, &out)); /* rules look at what comes after */
     char json_text[2000] = "";
     reef_json json;
     reef_json_init(&json, json_text, sizeof json_text - 1);

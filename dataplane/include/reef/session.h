@@ -26,6 +26,7 @@ struct reef_transaction {
     uint8_t logged;               /* bits 1 << which (reef_log) that were written */
     bool told[2];                 /* detection of this direction is complete */
     bool updated[2];              /* something changed since detection looked */
+    uint8_t files_begun[2];       /* files so far, by direction */
     bool files_ended;             /* a file ended: its "fileinfo" is due (tx_file.h) */
     uint16_t event[REEF_TX_EVENTS_MAX]; /* numbers in the protocol's own list */
     void *detect[2];              /* of detection alone */
@@ -65,6 +66,8 @@ struct reef_session {
     uint8_t events;                /* events of the session itself, without a transaction */
     uint8_t first_side;            /* 1 + the direction that spoke first; 0: none did */
     bool fed;                      /* the parser was called */
+    bool settling;                 /* a change was asked for, and the new protocol sees its first bytes just now */
+    uint8_t boundary;              /* bits 1 << direction: a message ended; the engine clears them */
     uint16_t event[REEF_TX_EVENTS_MAX];
     uint64_t event_packet;         /* number of the packet that event[] belongs to: they are told with that one alone */
     const reef_protocol *wanted;   /* what a change should lead to, or NULL */
@@ -143,8 +146,13 @@ static inline void reef_transaction_window(reef_transaction *transaction, int di
 }
 /* The flow will speak another protocol: it is found out anew from the bytes that come; `wanted` (or NULL) is what it should
  * be. `left` bytes at the end of the chunk that is being parsed are the new protocol's already. Make the transactions complete
- * before. */
-void reef_session_change(reef_call *call, const reef_protocol *wanted, uint32_t left);
+ * before. False: one change is under way already, this one is not followed. */
+bool reef_session_change(reef_call *call, const reef_protocol *wanted, uint32_t left);
+/* A message ends here: stream rules look at what was gathered of this direction, too. */
+static inline void reef_session_boundary(reef_session *session, int direction)
+{
+    session->boundary |= (uint8_t)(1u << direction);
+}
 /* Encryption begins: neither payload nor stream of this flow is worth a look any more. */
 static inline void reef_session_stop_inspection(reef_session *session)
 {

@@ -45,14 +45,15 @@ void reef_tx_file_end(reef_call *call, reef_transaction *transaction, reef_tx_fi
 void reef_tx_file_range(reef_tx_file *file, uint64_t start, uint64_t end);
 void reef_tx_file_free_list(reef_memory *memory, reef_tx_file *list);
 
-/* What protocols answer for REEF_BUFFER_FILE_* and REEF_VALUE_FILESIZE. */
+/* What protocols answer for REEF_BUFFER_FILE_* and REEF_VALUE_FILESIZE. A file whose "fileinfo" was written is over: rules are
+ * asked again for the files after it, and alerts name those. */
 bool reef_tx_file_buffer(const reef_tx_file *list, unsigned kind, unsigned index, reef_buffer *out);
 bool reef_tx_file_value(const reef_tx_file *list, unsigned kind, unsigned index, uint64_t *out);
 void reef_tx_file_inspected(reef_memory *memory, reef_tx_file *list);
 /* A rule with filestore matched in the transaction: keep its files. `sid` is written in their "fileinfo". */
 void reef_tx_file_keep(reef_tx_file *list, uint32_t sid);
 
-/* "files": [...] of alerts (nothing without files); and the members of one "fileinfo". */
+/* "files": [...] of alerts (nothing where all are over); and the members of one "fileinfo". */
 void reef_tx_file_write_list(const reef_tx_file *list, reef_json *json);
 void reef_tx_file_write(const reef_tx_file *file, reef_json *json);
 /* The next file whose "fileinfo" is due: ended, or `all` at the end of the flow; each once. NULL: none. */
