@@ -384,7 +384,9 @@ bool packet_buffer(const reef_packet *packet, unsigned kind, reef_buffer *out)
     case REEF_BUFFER_ICMPV6_HDR:
         if (packet->protocol != (kind == REEF_BUFFER_ICMPV4_HDR ? REEF_PROTO_ICMP : REEF_PROTO_ICMPV6) || left < 8)
             return false;
-        size = kind == REEF_BUFFER_ICMPV4_HDR ? 8 : left;
+        size = left;
+        if (kind == REEF_BUFFER_ICMPV4_HDR && packet->flags & REEF_PACKET_TRANSPORT) /* with what its type adds */
+            size = (uint32_t)(packet->payload - packet->transport);
         break;
     default:
         return false;
