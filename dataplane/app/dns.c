@@ -149,6 +149,7 @@ static bool take_messages(reef_call *call, int direction, reef_view bytes, uint3
         if (size > 0 && !take_message(call, direction, (reef_view){p + 2, size}))
             return false;
         *used += 2 + size;
+        reef_session_boundary(call->session, direction);
     }
     return true;
 }

@@ -214,6 +214,7 @@ static taken take_record(reef_call *call, int direction, reef_view bytes, uint32
     uint32_t there = bytes.length - RECORD_HEADER;
     if (p[0] == APPLICATION) { /* nobody needs its bytes */
         take_application(call);
+        reef_session_boundary(call->session, direction);
         *used = RECORD_HEADER + (there < length ? there : length);
         side->skip = length - (*used - RECORD_HEADER);
         return TAKEN;
@@ -221,6 +222,7 @@ static taken take_record(reef_call *call, int direction, reef_view bytes, uint32
     if (there < length)
         return SHORT;
     *used = RECORD_HEADER + length;
+    reef_session_boundary(call->session, direction);
     return take_body(call, direction, p[0], (reef_view){p + RECORD_HEADER, length}) ? TAKEN : WRONG;
 }
 

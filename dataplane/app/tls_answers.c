@@ -169,7 +169,7 @@ bool tls_value(const reef_session *session, const reef_transaction *transaction,
         return side->version != 0;
     case REEF_VALUE_TLS_CERT_CHAIN_LEN:
         *out = side->chain;
-        return true;
+        return side->has_certificates;
     case REEF_VALUE_TLS_CERT_NOTBEFORE:
         *out = (uint64_t)side->certificate.not_before;
         return side->has_certificate && side->certificate.not_before >= 0;

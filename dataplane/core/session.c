@@ -243,11 +243,14 @@ void reef_session_feed(reef_call *call, int direction, const reef_chunk *chunk)
 
 /* --- change of protocol -------------------------------------------------------------------------------- */
 
-void reef_session_change(reef_call *call, const reef_protocol *wanted, uint32_t left)
+bool reef_session_change(reef_call *call, const reef_protocol *wanted, uint32_t left)
 {
+    if (call->session->settling || call->session->flags & REEF_SESSION_CHANGING)
+        return false;
     call->session->wanted = wanted;
     call->session->left = left;
     call->session->flags |= REEF_SESSION_CHANGING;
+    return true;
 }
 
 /* The old protocol goes with all it has; what the new one is comes out of the bytes that follow. */

@@ -196,6 +196,7 @@ static void recognised(reef_call *call, int direction, const reef_protocol *prot
     session->seen[direction] = protocol;
     session->side[direction].gone = true;
     if (first) {
+        session->settling = (session->flags & REEF_SESSION_CHANGED) != 0;
         compare_wanted(call, protocol);
         if (!reef_session_adopt(call, protocol))
             return;
@@ -205,6 +206,8 @@ static void recognised(reef_call *call, int direction, const reef_protocol *prot
     feed_all(call, direction, chunk);
     if (first && session->side[!direction].length > 0)
         settle_held(call, !direction);
+    if (first)
+        session->settling = false;
 }
 
 static void not_recognised(reef_call *call, int direction, const reef_chunk *chunk)
