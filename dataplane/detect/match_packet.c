@@ -256,7 +256,9 @@ void reef_match_packet(reef_matcher *matcher)
     const rank_list *list = &plan->packet[matcher->direction][transport_of(packet)];
     for (uint32_t i = 0; i < list->count; i++)
         try_rule(matcher, list->rank[i], NULL, false);
-    if (packet->payload_length > 0 && !(packet->flags & REEF_PACKET_NO_PAYLOAD) && inspects(matcher))
+    /* What GRE and IP in IP carry is looked at as a packet of its own; of UDP that is only known afterwards. */
+    bool carries = packet->inner.kind != REEF_INNER_NONE && packet->protocol != REEF_PROTO_UDP;
+    if (packet->payload_length > 0 && !carries && !(packet->flags & REEF_PACKET_NO_PAYLOAD) && inspects(matcher))
         match_payload(matcher);
     round_end(matcher);
 }
