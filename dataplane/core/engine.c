@@ -67,10 +67,14 @@ static void match_raw(reef_worker *worker, const reef_scene *scene, int directio
 }
 
 /* One side of a transaction is complete, and detection has not seen it so: stream rules look at it now, too. */
-static bool completes(const reef_session *session, int direction)
+static bool completes(reef_session *session, int direction)
 {
     if (session == NULL || session->protocol == NULL)
         return false;
+    if (session->boundary & 1u << direction) {
+        session->boundary &= (uint8_t)~(1u << direction);
+        return true;
+    }
     for (const reef_transaction *t = session->first; t != NULL; t = t->next)
         if (t->updated[direction] && !t->told[direction] && t->progress[direction] >= session->protocol->complete[direction])
             return true;
