@@ -196,7 +196,6 @@ void reef_report_session(reef_worker *worker, const reef_scene *scene)
         if (options->report_anomalies)
             report_app_anomalies(worker, scene, t);
         report_files(worker, scene, t);
-        report_files(worker, scene, t);
         if (!options->report_apps)
             continue;
         report_transaction(worker, scene, t, REEF_LOG_TO_SERVER);
