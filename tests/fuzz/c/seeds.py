@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
+import zlib
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
@@ -32,6 +34,30 @@ def client_hello() -> bytes:
     hello = b"\x03\x03" + bytes(32) + b"\0" + b"\0\x02\x13\x01" + b"\x01\0" + struct.pack("!H", len(extensions))
     body = b"\x01" + (len(hello) + len(extensions)).to_bytes(3, "big") + hello + extensions
     return b"\x16\x03\x01" + struct.pack("!H", len(body)) + body
+
+
+def http_conversations() -> dict[str, list[tuple[int, bytes]]]:
+    """Name -> what is said, and whether by the server."""
+    ok = b"HTTP/1.1 200 OK\r\n"
+    form = b'--b\r\nContent-Disposition: form-data; filename="f"\r\n\r\nfile\r\n--b--\r\n'
+    post = b"POST / HTTP/1.1\r\nHost: h\r\n"
+    zipped, raw = gzip.compress(b"text " * 40, mtime=0), zlib.compress(b"text " * 40)[2:-4]
+    return {
+        "plain": [(0, HTTP), (1, ok + b"Content-Length: 2\r\n\r\nhi")],
+        "chunked": [(0, HTTP), (1, ok + b"Transfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\nT: v\r\n\r\n")],
+        "pipeline": [(0, HTTP * 3), (1, b"HTTP/1.1 304 Not\r\n\r\n" * 3)],
+        "folded": [(0, b"GET / HTTP/1.1\r\nA: b\r\n c\r\nA: d\r\nE f\r\n\r\n"), (1, ok + b" x\n\rA:\0b\r\r\n\r\n")],
+        "form": [(0, post + b"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 71\r\n\r\n" + form)],
+        "gzip": [(0, HTTP), (1, ok + b"Content-Encoding: gzip\r\n\r\n" + zipped)],
+        "twice": [(0, HTTP), (1, ok + b"Content-Encoding: deflate, br\r\n\r\n" + raw)],
+        "continue": [
+            (0, post + b"Content-Length: 1\r\nExpect: 100-continue\r\n\r\n"),
+            (1, b"HTTP/1.1 100 C\r\n\r\n"),
+            (0, b"x"),
+        ],
+        "connect": [(0, b"CONNECT h:1 HTTP/1.1\r\n\r\n"), (1, b"HTTP/1.1 407 Auth\r\n\r\n"), (0, HTTP)],
+        "old": [(0, b"GET http://u:p@h:1/%u0041%2e/../\xc0\xaf?%41#f\r\n"), (1, b"body")],
+    }
 
 
 def packets() -> dict[str, tuple[int, Packet]]:
@@ -187,8 +213,8 @@ def main() -> None:
     write("dns", "question", b"\x02" + bytes(QUESTION))
     write("dns", "answer", b"\x03" + bytes(ANSWER))
     write("tls", "hello", b"\0" + client_hello())
-    write("http", "request", b"\0" + HTTP)
-    write("http", "answer", b"\x01HTTP/1.1 200 OK\r\n\r\n")
+    for name, pieces in http_conversations().items():
+        write("http", name, b"".join(struct.pack("<H", way << 15 | len(text)) + text for way, text in pieces))
     tcp, _, icmp = (packet for _, packet in list(packets().values())[:3])
     write("nflog", "records", logged(tcp.payload, 1) + logged(icmp, 5))
     write("conntrack", "ended", ended() * 2)
