@@ -4,6 +4,13 @@
 
 #include "match_internal.h"
 
+/* Where packets cannot be stopped, Suricata looks at a stream once it is acknowledged: what it finds there comes after what the
+ * packet itself told, and a rule that lets the flow pass comes too late to silence that. */
+static bool is_late(const reef_matcher *matcher)
+{
+    return !matcher->options.act && matcher->scene->packet->protocol == REEF_PROTO_TCP;
+}
+
 void alert_queue(reef_matcher *matcher, uint32_t rank, reef_transaction *transaction, bool state, bool stream)
 {
     if (matcher->queued == matcher->room) {
@@ -21,12 +28,15 @@ void alert_queue(reef_matcher *matcher, uint32_t rank, reef_transaction *transac
         .rank = rank,
         .order = matcher->queued,
         .direction = (uint8_t)matcher->direction,
+        .late = (state || stream) && is_late(matcher),
     };
 }
 
 static int compare_queued(const void *a, const void *b)
 {
     const queued *x = a, *y = b;
+    if (x->late != y->late)
+        return x->late ? 1 : -1;
     if (x->rank != y->rank)
         return x->rank < y->rank ? -1 : 1;
     return x->order < y->order ? -1 : 1;
@@ -35,9 +45,9 @@ static int compare_queued(const void *a, const void *b)
 /* Does what the rule says hold for the flow, or for this packet alone? */
 static bool acts_on_flow(const detect_rule *rule, const reef_alert *alert)
 {
-    if (rule->kind == RULE_IP_ONLY || rule->kind == RULE_TRANSACTION || rule->detection_only || alert->state || alert->stream)
+    if (rule->kind == RULE_IP_ONLY || rule->kind == RULE_TRANSACTION || rule->kind == RULE_PDU || rule->detection_only || alert->state || alert->stream)
         return true;
-    return rule->rule->apps != 0 && !rule->events;
+    return rule->protocol_alone;
 }
 
 static reef_verdict verdict_of(uint8_t action)
@@ -63,9 +73,11 @@ static void apply(reef_matcher *matcher, const detect_rule *rule, const reef_ale
         matcher->state->verdict = of_rule == REEF_VERDICT_PASS ? REEF_VERDICT_PASS : REEF_VERDICT_DROP;
 }
 
-static void settle(reef_matcher *matcher, reef_verdict *verdict, uint32_t *told)
+/* The alerts from `first` up to `end`. */
+static void settle(reef_matcher *matcher, uint32_t first, uint32_t end, reef_verdict *verdict, uint32_t *told)
 {
-    for (uint32_t i = 0; i < matcher->queued; i++) {
+    uint32_t most = *told + matcher->options.alerts_max;
+    for (uint32_t i = first; i < end; i++) {
         queued *entry = &matcher->queue[i];
         const detect_rule *rule = &matcher->rules->ranked[entry->rank];
         matcher->turned = entry->direction != matcher->scene->direction;
@@ -76,7 +88,7 @@ static void settle(reef_matcher *matcher, reef_verdict *verdict, uint32_t *told)
             rule_tags(matcher, rule);
         bool pass = rule->rule->action == REEF_PASS && answer != THRESHOLD_NO_MATCH;
         bool tell = answer == THRESHOLD_TELL && !(rule->rule->flags & REEF_RULE_NOALERT) && rule->rule->action != REEF_PASS;
-        if (tell && *told < matcher->options.alerts_max) {
+        if (tell && *told < most) {
             bool stopped = matcher->options.act && (*verdict == REEF_VERDICT_DROP || *verdict == REEF_VERDICT_REJECT);
             entry->alert.action = (uint8_t)(rule->rule->action != REEF_ALERT && stopped ? verdict_of(rule->rule->action) : REEF_VERDICT_ALLOW);
             matcher->alerts[(*told)++] = entry->alert;
@@ -97,14 +109,32 @@ void reef_match_refuse(reef_matcher *matcher)
         matcher->state->verdict = REEF_VERDICT_DROP;
 }
 
+/* What the next packet's rules take for known. */
+static void note_end(const reef_matcher *matcher)
+{
+    const reef_session *session = matcher->scene->session;
+    if (matcher->state == NULL || session == NULL)
+        return;
+    for (int d = 0; d < 2; d++) {
+        const reef_protocol *protocol = session->protocol != NULL ? session->protocol : session->seen[d];
+        matcher->state->app[d] = protocol != NULL ? (uint8_t)reef_protocol_number(protocol) : 0;
+    }
+}
+
 reef_verdict reef_match_finish(reef_matcher *matcher, const reef_alert **alerts, uint32_t *count)
 {
     reef_verdict verdict = matcher->state != NULL ? (reef_verdict)matcher->state->verdict : REEF_VERDICT_ALLOW;
     uint32_t told = 0;
     if (matcher->queued > 1)
         qsort(matcher->queue, matcher->queued, sizeof *matcher->queue, compare_queued);
-    if (matcher->queued > 0)
-        settle(matcher, &verdict, &told);
+    uint32_t late = 0;
+    while (late < matcher->queued && !matcher->queue[late].late)
+        late++;
+    settle(matcher, 0, late, &verdict, &told);
+    bool passed = matcher->state != NULL && matcher->state->verdict == REEF_VERDICT_PASS;
+    if (!passed || verdict != REEF_VERDICT_PASS)
+        settle(matcher, late, matcher->queued, &verdict, &told);
+    note_end(matcher);
     if (told > 0 && matcher->state != NULL)
         matcher->state->alerted = true;
     matcher->queued = 0;

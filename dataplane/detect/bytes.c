@@ -70,7 +70,7 @@ static bool place_of(const inspection *at, const reef_condition *condition, int6
     bool relative = condition->flags & REEF_C_RELATIVE;
     *place = (relative ? at->at : 0) + offset;
     int64_t left = (int64_t)at->bytes.length - *place;
-    if (relative && left <= 0)
+    if (relative && left <= 0 && count > 0)
         return false;
     return *place >= 0 && count >= 0 && count <= left;
 }
@@ -81,9 +81,12 @@ static bool number_at(const inspection *at, const reef_condition *condition, int
     const uint8_t *data = at->bytes.data + place;
     *value = 0;
     *read = 0;
-    if (count == 0)
+    bool open = count == 0 && condition->flags & REEF_C_STRING && condition->op == REEF_OP_BYTE_TEST; /* as many digits as there are */
+    if (count == 0 && !open)
         return condition->op == REEF_OP_BYTE_JUMP;
     if (condition->flags & REEF_C_STRING) {
+        if (open)
+            count = (int64_t)at->bytes.length - place;
         if (count > 23)
             count = 23;
         *read = read_digits(data, (uint32_t)count, base == 0 ? 10 : base, value);

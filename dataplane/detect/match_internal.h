@@ -71,6 +71,7 @@ typedef struct flow_state {
     bool told;            /* the protocol was known when last looked */
     bool told_now;        /* it became known with this packet */
     bool alerted;         /* an alert of it was told */
+    uint8_t app[2];       /* number of the protocol by direction, as the packet before left it */
     uint8_t verdict;      /* REEF_VERDICT_DROP or REEF_VERDICT_PASS hold for the rest of the flow */
     const struct port_group *group[2]; /* prefilter.h: of this flow's ports, by direction */
     uint32_t group_generation;
@@ -131,6 +132,7 @@ typedef struct queued {
     reef_alert alert;
     uint32_t rank, order;
     uint8_t direction;
+    bool late;
 } queued;
 
 /* candidates: ranks, each once */
@@ -183,6 +185,7 @@ struct reef_matcher {
     rank_set payload_held; /* rules of transactions whose payload blocks held in this packet */
     uint32_t fresh;        /* of the stretch of the stream at hand: how many of its last bytes are new */
     rank_set matched;      /* packet rules that matched in this packet */
+    rank_set stream_held;  /* rules whose payload blocks held in the stream of this packet; the rest is asked with the others */
     struct expression_scratch *expression;
     struct scanner_scratch *prefilter;
 
@@ -215,6 +218,8 @@ void alert_queue(reef_matcher *matcher, uint32_t rank, reef_transaction *transac
 /* match_packet.c: the blocks of a rule that look at packet and flow, not `after`; and what is done on a match. */
 bool rule_packet_blocks_hold(reef_matcher *matcher, const detect_rule *rule);
 void rule_after(reef_matcher *matcher, const detect_rule *rule);
+/* Rules whose payload held in the stream, where no packet came with it. */
+void match_streams(reef_matcher *matcher);
 
 /* matcher.c: the direction that is inspected from now on */
 void match_turn(reef_matcher *matcher, int direction);

@@ -9,7 +9,7 @@ bool rule_packet_blocks_hold(reef_matcher *matcher, const detect_rule *rule)
         const reef_block *block = &rules->block[rule->rule->block + b];
         reef_buffer buffer;
         if (block->after || block->buffer == REEF_BUFFER_PAYLOAD || block->buffer == REEF_BUFFER_BASE64_DATA ||
-            rules_is_transaction_buffer(block->buffer))
+            reef_buffer_flags(block->buffer) & REEF_BUFFER_PDU || rules_is_transaction_buffer(block->buffer))
             continue;
         if (block->buffer != REEF_BUFFER_NONE) {
             if (!packet_buffer(matcher->scene->packet, block->buffer, &buffer) ||
@@ -77,42 +77,67 @@ static bool stream_blocks_hold(reef_matcher *matcher, const detect_rule *rule, c
            (seen > 0 && payload_blocks_hold(matcher, rule, payload, false) && !payload_blocks_hold(matcher, rule, &tail, false));
 }
 
-static bool payload_holds(reef_matcher *matcher, const detect_rule *rule, const reef_buffer *payload, bool stream)
+static bool names(const reef_rule *rule, const reef_protocol *protocol)
 {
-    return stream ? stream_blocks_hold(matcher, rule, payload) : payload_blocks_hold(matcher, rule, payload, true);
+    return protocol != NULL && (rule->apps >> reef_protocol_number(protocol) & 1);
 }
 
-static bool app_holds(const reef_matcher *matcher, const detect_rule *rule)
+/* Is the flow of a protocol the rule is for? What a TCP packet itself tells is known from the next one on, unless packets can be
+ * stopped: see is_late in alerts.c. */
+static bool app_holds(const reef_matcher *matcher, const reef_rule *rule, bool stream)
 {
     const reef_session *session = matcher->scene->session;
-    if (rule->rule->apps == 0)
+    if (rule->apps == 0)
         return true;
     if (session == NULL)
         return false;
-    const reef_protocol *protocol = session->protocol != NULL ? session->protocol : session->seen[matcher->direction];
-    return protocol != NULL && (rule->rule->apps >> reef_protocol_number(protocol) & 1);
+    if (!stream && !matcher->options.act && matcher->scene->packet->protocol == REEF_PROTO_TCP)
+        return matcher->state != NULL && matcher->state->app[matcher->direction] != 0 && (rule->apps >> matcher->state->app[matcher->direction] & 1);
+    return names(rule, session->protocol != NULL ? session->protocol : session->seen[matcher->direction]);
 }
 
-/* One rule against packet or stream; `payload` NULL: it looks at none. */
-static void try_rule(reef_matcher *matcher, uint32_t rank, const reef_buffer *payload, bool stream)
+static void conclude(reef_matcher *matcher, const detect_rule *rule, uint32_t rank, bool stream)
 {
-    const detect_rule *rule = &matcher->rules->ranked[rank];
-    if (!(rule->directions >> matcher->direction & 1) && matcher->scene->flow != NULL)
-        return;
-    if (matcher->matched.bit[rank >> 6] >> (rank & 63) & 1)
-        return;
-    if (!app_holds(matcher, rule) || !header_holds(matcher, rule))
-        return;
-    if (rule->kind == RULE_TRANSACTION) { /* the rest is asked of the transaction */
-        if (payload_holds(matcher, rule, payload, stream))
-            rank_set_add(&matcher->payload_held, rank);
-        return;
-    }
-    if (!rule_packet_blocks_hold(matcher, rule) || (payload != NULL && !payload_holds(matcher, rule, payload, stream)))
-        return;
     rank_set_add(&matcher->matched, rank);
     rule_after(matcher, rule);
     alert_queue(matcher, rank, NULL, false, stream);
+}
+
+/* Whether payload blocks hold in the stream; the rest of the rule is asked when all rules of the packet are, in their order. */
+static void try_stream(reef_matcher *matcher, uint32_t rank, const reef_buffer *payload)
+{
+    const detect_rule *rule = &matcher->rules->ranked[rank];
+    bool state = rule->kind == RULE_TRANSACTION;
+    if (!(rule->directions >> matcher->direction & 1) || !app_holds(matcher, rule->rule, true) || !header_holds(matcher, rule) ||
+        !stream_blocks_hold(matcher, rule, payload))
+        return;
+    if (state)
+        rank_set_add(&matcher->payload_held, rank);
+    else if (!matcher->turned)
+        rank_set_add(&matcher->stream_held, rank);
+    else if (rule_packet_blocks_hold(matcher, rule))
+        conclude(matcher, rule, rank, true);
+}
+
+/* One rule against the packet; `payload` NULL: there is none to look at. */
+static void try_rule(reef_matcher *matcher, uint32_t rank, const reef_buffer *payload)
+{
+    const detect_rule *rule = &matcher->rules->ranked[rank];
+    bool stream = matcher->stream_held.bit[rank >> 6] >> (rank & 63) & 1;
+    if (!(rule->directions >> matcher->direction & 1) && matcher->scene->flow != NULL)
+        return;
+    if (!app_holds(matcher, rule->rule, stream) || !header_holds(matcher, rule))
+        return;
+    if (rule->kind == RULE_TRANSACTION) { /* the rest is asked of the transaction */
+        if (payload != NULL && payload_blocks_hold(matcher, rule, payload, true))
+            rank_set_add(&matcher->payload_held, rank);
+        return;
+    }
+    if (!rule_packet_blocks_hold(matcher, rule))
+        return;
+    if (rule->has_payload && !stream && (payload == NULL || !payload_blocks_hold(matcher, rule, payload, true)))
+        return;
+    conclude(matcher, rule, rank, stream);
 }
 
 static bool inspects(const reef_matcher *matcher)
@@ -131,12 +156,21 @@ static unsigned transport_of(const reef_packet *packet)
     return packet->protocol == REEF_PROTO_TCP ? TRANSPORT_TCP : packet->protocol == REEF_PROTO_UDP ? TRANSPORT_UDP : TRANSPORT_OTHER;
 }
 
-static void try_candidates(reef_matcher *matcher, const reef_buffer *payload, bool stream)
+static void try_candidates(reef_matcher *matcher, const reef_buffer *payload)
 {
     rank_set *set = &matcher->candidates;
     rank_set_sort(set);
     for (uint32_t i = 0; i < set->count; i++)
-        try_rule(matcher, set->rank[i], payload, stream);
+        try_rule(matcher, set->rank[i], payload);
+    rank_set_clear(set);
+}
+
+static void try_streams(reef_matcher *matcher, const reef_buffer *payload)
+{
+    rank_set *set = &matcher->candidates;
+    rank_set_sort(set);
+    for (uint32_t i = 0; i < set->count; i++)
+        try_stream(matcher, set->rank[i], payload);
     rank_set_clear(set);
 }
 
@@ -147,7 +181,7 @@ static void look_for(reef_matcher *matcher, const scanner *with, reef_view bytes
 }
 
 /* The twin of the prefilters: every rule that looks at payload this way. */
-static void try_all(reef_matcher *matcher, const reef_buffer *payload, unsigned ways, bool loose)
+static void add_all(reef_matcher *matcher, unsigned ways, bool loose)
 {
     const reef_rules *rules = matcher->rules;
     for (uint32_t rank = 0; rank < rules->header->rules; rank++) {
@@ -155,7 +189,6 @@ static void try_all(reef_matcher *matcher, const reef_buffer *payload, unsigned 
         if (rule->has_payload && (rule->payload & ways || (loose && rule->payload & PAYLOAD_STREAM)))
             rank_set_add(&matcher->candidates, rank);
     }
-    try_candidates(matcher, payload, ways == PAYLOAD_STREAM);
 }
 
 void reef_match_raw(reef_matcher *matcher, int direction, const reef_raw *raw)
@@ -167,39 +200,39 @@ void reef_match_raw(reef_matcher *matcher, int direction, const reef_raw *raw)
     matcher->fresh = raw->fresh;
     match_turn(matcher, direction);
     if (matcher->options.plain) {
-        try_all(matcher, &payload, PAYLOAD_STREAM, false);
+        add_all(matcher, PAYLOAD_STREAM, false);
     } else {
         add_list(&matcher->candidates, &plan->stream_always);
         look_for(matcher, plan->stream, raw->bytes, raw->offset);
-        try_candidates(matcher, &payload, true);
     }
+    try_streams(matcher, &payload);
     match_turn(matcher, matcher->scene->direction);
     round_end(matcher);
 }
 
-static void match_payload(reef_matcher *matcher)
+/* Candidates of the packet's own payload. */
+static void look_at_payload(reef_matcher *matcher)
 {
     const reef_packet *packet = matcher->scene->packet;
     const payload_plan *plan = &matcher->rules->plan->payload[matcher->direction][transport_of(packet)];
-    reef_buffer payload = {.bytes = {packet->payload, packet->payload_length}, .end = true};
+    reef_view payload = {packet->payload, packet->payload_length};
     reef_view near = {packet->payload, packet->payload_length < NEAR_BYTES ? packet->payload_length : NEAR_BYTES};
     bool loose = !matcher->scene->streamed;
     if (matcher->options.plain) {
-        try_all(matcher, &payload, PAYLOAD_PACKET, loose);
+        add_all(matcher, PAYLOAD_PACKET, loose);
         return;
     }
     add_list(&matcher->candidates, &plan->packet_always);
     look_for(matcher, plan->near, near, 0);
-    look_for(matcher, plan->far, payload.bytes, 0);
+    look_for(matcher, plan->far, payload, 0);
     if (loose) {
         add_list(&matcher->candidates, &plan->loose_always);
         look_for(matcher, plan->near_loose, near, 0);
-        look_for(matcher, plan->far_loose, payload.bytes, 0);
+        look_for(matcher, plan->far_loose, payload, 0);
     }
-    try_candidates(matcher, &payload, false);
 }
 
-static void match_events(reef_matcher *matcher)
+static void look_at_events(reef_matcher *matcher)
 {
     const struct detect_plan *plan = matcher->rules->plan;
     const reef_packet *packet = matcher->scene->packet;
@@ -216,17 +249,19 @@ static void match_events(reef_matcher *matcher)
         for (; low < plan->event_rules && plan->event[low].event == packet->event[n]; low++)
             rank_set_add(&matcher->candidates, plan->event[low].rank);
     }
-    try_candidates(matcher, NULL, false);
 }
 
-static void match_addresses(reef_matcher *matcher)
+/* Rules of nothing but addresses: once per flow and direction. */
+static void look_at_addresses(reef_matcher *matcher)
 {
     const struct detect_plan *plan = matcher->rules->plan;
     flow_state *state = matcher->state;
     if (matcher->scene->packet->version == 0 || (state != NULL && state->ip_only_done[matcher->direction]))
         return;
-    for (uint32_t i = 0; i < plan->ip_only.count; i++)
-        try_rule(matcher, plan->ip_only.rank[i], NULL, false);
+    if (matcher->options.plain)
+        add_list(&matcher->candidates, &plan->ip_only);
+    else
+        addresses_find(&plan->addresses, matcher->scene->packet, &matcher->candidates);
     if (state != NULL)
         state->ip_only_done[matcher->direction] = true;
 }
@@ -243,23 +278,36 @@ static void note_detection(reef_matcher *matcher)
     state->told = told;
 }
 
+void match_streams(reef_matcher *matcher)
+{
+    for (uint32_t i = 0; i < matcher->stream_held.count; i++)
+        rank_set_add(&matcher->candidates, matcher->stream_held.rank[i]);
+    try_candidates(matcher, NULL);
+    rank_set_clear(&matcher->stream_held);
+}
+
 void reef_match_packet(reef_matcher *matcher)
 {
     const struct detect_plan *plan = matcher->rules->plan;
     const reef_packet *packet = matcher->scene->packet;
+    reef_buffer payload = {.bytes = {packet->payload, packet->payload_length}, .end = true};
     if (matcher->over)
         return;
+    match_turn(matcher, matcher->scene->direction);
     note_detection(matcher);
-    match_addresses(matcher);
+    look_at_addresses(matcher);
+    add_list(&matcher->candidates, &plan->packet[matcher->direction][transport_of(packet)]);
+    for (uint32_t i = 0; i < matcher->stream_held.count; i++)
+        rank_set_add(&matcher->candidates, matcher->stream_held.rank[i]);
     if (packet->events > 0)
-        match_events(matcher);
-    const rank_list *list = &plan->packet[matcher->direction][transport_of(packet)];
-    for (uint32_t i = 0; i < list->count; i++)
-        try_rule(matcher, list->rank[i], NULL, false);
+        look_at_events(matcher);
     /* What GRE and IP in IP carry is looked at as a packet of its own; of UDP that is only known afterwards. */
     bool carries = packet->inner.kind != REEF_INNER_NONE && packet->protocol != REEF_PROTO_UDP;
-    if (packet->payload_length > 0 && !carries && !(packet->flags & REEF_PACKET_NO_PAYLOAD) && inspects(matcher))
-        match_payload(matcher);
+    bool looks = packet->payload_length > 0 && !carries && !(packet->flags & REEF_PACKET_NO_PAYLOAD) && inspects(matcher);
+    if (looks)
+        look_at_payload(matcher);
+    try_candidates(matcher, looks ? &payload : NULL);
+    rank_set_clear(&matcher->stream_held);
     round_end(matcher);
 }
 

@@ -384,6 +384,8 @@ static void inspect(reef_matcher *matcher, reef_transaction *transaction, int di
 void reef_match_transactions(reef_matcher *matcher)
 {
     reef_session *session = matcher->scene->session;
+    if (matcher->stream_held.count > 0)
+        match_streams(matcher);
     if (session == NULL || session->protocol == NULL)
         return;
     for (reef_transaction *transaction = session->first; transaction != NULL; transaction = transaction->next)

@@ -47,6 +47,7 @@ static void leave_rules(reef_matcher *matcher)
     set_free(&matcher->transaction_candidates);
     set_free(&matcher->payload_held);
     set_free(&matcher->matched);
+    set_free(&matcher->stream_held);
     scanner_scratch_free(matcher->prefilter);
     matcher->prefilter = NULL;
     free(matcher->slot);
@@ -70,14 +71,14 @@ static int take_rules(reef_matcher *matcher, const reef_rules *rules)
         if (slot[i] == UINT32_MAX)
             status = REEF_NOMEM;
     }
-    rank_set fresh[4] = {{0}};
-    for (unsigned i = 0; i < 4 && status == REEF_OK; i++)
+    rank_set fresh[5] = {{0}};
+    for (unsigned i = 0; i < 5 && status == REEF_OK; i++)
         status = set_new(&fresh[i], count);
     scanner_scratch *scratch = NULL;
     if (status == REEF_OK)
         status = plan_scratch(rules->plan, &scratch);
     if (status != REEF_OK) {
-        for (unsigned i = 0; i < 4; i++)
+        for (unsigned i = 0; i < 5; i++)
             set_free(&fresh[i]);
         scanner_scratch_free(scratch);
         datasets_free(sets);
@@ -94,6 +95,7 @@ static int take_rules(reef_matcher *matcher, const reef_rules *rules)
     matcher->transaction_candidates = fresh[1];
     matcher->payload_held = fresh[2];
     matcher->matched = fresh[3];
+    matcher->stream_held = fresh[4];
     matcher->prefilter = scratch;
     matcher->rules = rules;
     matcher->generation++;
@@ -112,7 +114,7 @@ int reef_matcher_new(reef_memory *memory, const reef_rules *rules, const reef_ma
     if (matcher->options.alerts_max == 0)
         matcher->options.alerts_max = REEF_ALERTS_MAX;
     matcher->decoded = malloc(REEF_DECODED_MAX);
-    matcher->alerts = calloc(matcher->options.alerts_max, sizeof *matcher->alerts);
+    matcher->alerts = calloc(2 * (size_t)matcher->options.alerts_max, sizeof *matcher->alerts);
     int status = matcher->decoded == NULL || matcher->alerts == NULL ? REEF_NOMEM : REEF_OK;
     if (status == REEF_OK)
         status = slots_new(&matcher->slots);
@@ -206,6 +208,7 @@ void reef_match_begin(reef_matcher *matcher, const reef_scene *scene)
     matcher->queued = 0;
     matcher->transaction = NULL;
     rank_set_clear(&matcher->matched);
+    rank_set_clear(&matcher->stream_held);
     rank_set_clear(&matcher->payload_held);
     match_turn(matcher, scene->direction);
 }

@@ -246,6 +246,10 @@ static void place_rule(builder *make, const detect_rule *rule, uint32_t rank)
         list_add(make, &plan->ip_only, rank);
         return;
     }
+    if (rule->kind == RULE_PDU) {
+        list_add(make, &plan->pdus, rank);
+        return;
+    }
     if (rule->kind == RULE_PACKET && rule->events) {
         place_event(make, rule, rank);
         return;
@@ -324,6 +328,8 @@ int plan_new(const reef_rules *rules, struct detect_plan **out)
             place_rule(make, &rules->ranked[rank], rank);
         status = make->failed ? REEF_NOMEM : build_scanners(make);
         index_buffers(plan);
+        if (status == REEF_OK)
+            status = addresses_build(rules, &plan->ip_only, &plan->addresses);
         if (plan->event_rules > 0)
             qsort(plan->event, plan->event_rules, sizeof *plan->event, compare_events);
         for (int d = 0; d < 2; d++)
@@ -396,7 +402,9 @@ void plan_free(struct detect_plan *plan)
         for (unsigned n = 0; n < PROTOCOLS_MAX; n++)
             free(plan->transaction_always[n][d].rank);
     }
+    addresses_free(&plan->addresses);
     free(plan->ip_only.rank);
+    free(plan->pdus.rank);
     free(plan->events.rank);
     free(plan->event);
     free(plan->buffer);

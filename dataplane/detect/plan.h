@@ -2,6 +2,7 @@
 #ifndef REEF_PLAN_H
 #define REEF_PLAN_H
 
+#include "addresses.h"
 #include "scanner.h"
 
 enum { TRANSPORT_TCP, TRANSPORT_UDP, TRANSPORT_OTHER, TRANSPORTS };
@@ -31,6 +32,7 @@ typedef struct event_rule {
 
 struct detect_plan {
     rank_list ip_only;
+    address_plan addresses;                           /* of those */
     rank_list events;                                 /* rules that ask for decode or stream events in no simple way */
     event_rule *event;                                /* the others, by event */
     uint32_t event_rules;
@@ -40,6 +42,7 @@ struct detect_plan {
     uint32_t buffers;
     uint32_t buffer_first[REEF_BUFFER_COUNT + 1][2];  /* of a kind and direction: where in `buffer` */
     uint32_t buffer_count[REEF_BUFFER_COUNT + 1][2];
+    rank_list pdus;                                   /* rules with `frame` */
     rank_list transaction_always[PROTOCOLS_MAX][2];   /* by protocol number and direction */
     uint32_t with_pattern;                            /* rules found by a pattern */
     size_t memory;

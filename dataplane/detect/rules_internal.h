@@ -19,6 +19,7 @@ enum { PAYLOAD_NONE = 0, PAYLOAD_PACKET = 1, PAYLOAD_STREAM = 2 };
 typedef enum rule_kind {
     RULE_PACKET,      /* packet, payload or stream */
     RULE_IP_ONLY,     /* addresses alone: once per flow and direction */
+    RULE_PDU,         /* has a block of a stretch (pdu.h) */
     RULE_TRANSACTION, /* has a block, value or event of a transaction */
 } rule_kind;
 
@@ -32,6 +33,7 @@ typedef struct detect_rule {
     uint8_t transactions; /* bits of the directions of its transaction blocks */
     bool has_payload;     /* a block of REEF_BUFFER_PAYLOAD */
     bool detection_only;  /* asks nothing but the protocol: on the packet that told it */
+    bool protocol_alone;  /* asks nothing but the protocol its header names */
     bool events;          /* asks for a decode or stream event */
     uint16_t after;       /* index in its blocks of the one done on a match, or UINT16_MAX */
 } detect_rule;

@@ -1,5 +1,5 @@
 /* rules_rank: what kind each rule is, and the order in which rules are evaluated: by action (pass, drop, reject, alert), those that
- * set a flowbit before those that ask for it, then by priority, then as written (Suricata's detect-engine-sigorder). */
+ * set a flowbit before those that ask for it, then by priority and sid (Suricata's detect-engine-sigorder). */
 #include <stdlib.h>
 
 #include "reef/status.h"
@@ -7,7 +7,7 @@
 
 bool rules_is_transaction_buffer(unsigned kind)
 {
-    return kind != REEF_BUFFER_BASE64_DATA && !(reef_buffer_flags(kind) & REEF_BUFFER_PACKET);
+    return kind != REEF_BUFFER_BASE64_DATA && !(reef_buffer_flags(kind) & (REEF_BUFFER_PACKET | REEF_BUFFER_PDU));
 }
 
 bool rules_is_transaction_condition(const reef_condition *condition)
@@ -19,6 +19,8 @@ static void look_at_block(detect_rule *rule, const reef_rules *rules, const reef
 {
     if (block->buffer == REEF_BUFFER_PAYLOAD)
         rule->has_payload = true;
+    if (reef_buffer_flags(block->buffer) & REEF_BUFFER_PDU)
+        rule->kind = RULE_PDU;
     if (rules_is_transaction_buffer(block->buffer)) {
         rule->kind = RULE_TRANSACTION;
         rule->transactions &= (uint8_t)reef_buffer_way(block->buffer);
@@ -51,6 +53,7 @@ static void classify(detect_rule *rule, const reef_rules *rules)
         else
             look_at_block(rule, rules, block);
     }
+    rule->protocol_alone = of->apps != 0 && of->blocks == (rule->after != UINT16_MAX);
     if (rule->has_payload && rule->payload == PAYLOAD_NONE)
         rule->payload = PAYLOAD_PACKET;
     rule->transactions &= rule->directions;
@@ -63,7 +66,7 @@ enum { BITS_NONE = 1, BITS_READ = 2, BITS_SET_READ = 3, BITS_SET = 4 };
 typedef struct sort_key {
     uint8_t action, flowbits, flowint, hostbits, xbits;
     uint8_t priority;
-    uint32_t index;
+    uint32_t sid, index;
 } sort_key;
 
 static uint8_t use_of(const reef_rules *rules, const reef_rule *rule, unsigned op)
@@ -100,6 +103,8 @@ static int compare_keys(const void *a, const void *b)
         return x->xbits > y->xbits ? -1 : 1;
     if (x->priority != y->priority)
         return x->priority < y->priority ? -1 : 1;
+    if (x->sid != y->sid)
+        return x->sid < y->sid ? -1 : 1;
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
@@ -131,6 +136,7 @@ int rules_rank(reef_rules *rules)
                             .hostbits = use_of(rules, rule, REEF_OP_HOSTBITS),
                             .xbits = use_of(rules, rule, REEF_OP_XBITS),
                             .priority = rule->priority,
+                            .sid = rule->sid,
                             .index = i};
     }
     qsort(key, count, sizeof *key, compare_keys);

@@ -1,0 +1,62 @@
+/* match_pdus: rules with `frame` against the stretches that protocols told of, each once, when no more of it comes. There are few
+ * such rules: all are tried. */
+#include "match_internal.h"
+#include "plan.h"
+#include "reef/pdu.h"
+
+bool reef_match_wants_pdus(const reef_matcher *matcher)
+{
+    return matcher->rules->plan->pdus.count > 0;
+}
+
+static bool blocks_hold(reef_matcher *matcher, const detect_rule *rule, const reef_pdu *pdu)
+{
+    const reef_rules *rules = matcher->rules;
+    for (uint32_t b = 0; b < rule->rule->blocks; b++) {
+        const reef_block *block = &rules->block[rule->rule->block + b];
+        if (!(reef_buffer_flags(block->buffer) & REEF_BUFFER_PDU))
+            continue;
+        reef_buffer buffer = {.bytes = {pdu->data, pdu->held}, .end = pdu->held == pdu->length};
+        if (block->buffer != pdu->kind || !transform_apply(matcher, &rules->transform[block->transform], block->transforms, &buffer) ||
+            !inspect_block(matcher, rule, block, &buffer, false))
+            return false;
+    }
+    return true;
+}
+
+static void inspect_pdu(reef_matcher *matcher, reef_pdu *pdu)
+{
+    const reef_session *session = matcher->scene->session;
+    const rank_list *list = &matcher->rules->plan->pdus;
+    unsigned number = session->protocol != NULL ? reef_protocol_number(session->protocol) : 0;
+    match_turn(matcher, pdu->direction);
+    for (uint32_t i = 0; i < list->count; i++) {
+        const detect_rule *rule = &matcher->rules->ranked[list->rank[i]];
+        if (!(rule->directions >> pdu->direction & 1) || (rule->rule->apps != 0 && !(rule->rule->apps >> number & 1)))
+            continue;
+        if (!header_holds(matcher, rule) || !rule_packet_blocks_hold(matcher, rule) || !blocks_hold(matcher, rule, pdu))
+            continue;
+        rule_after(matcher, rule);
+        alert_queue(matcher, list->rank[i], NULL, true, false);
+        if (matcher->queued > 0)
+            matcher->queue[matcher->queued - 1].alert.pdu = pdu;
+    }
+    pdu->told = true;
+    round_end(matcher);
+}
+
+void reef_match_pdus(reef_matcher *matcher)
+{
+    reef_session *session = matcher->scene->session;
+    if (session == NULL || session->pdus == NULL)
+        return;
+    for (reef_pdu *pdu = session->pdus; pdu != NULL; pdu = pdu->next) {
+        if (pdu->told || !(pdu->ready || matcher->scene->ends))
+            continue;
+        if (matcher->over)
+            pdu->told = true;
+        else
+            inspect_pdu(matcher, pdu);
+    }
+    match_turn(matcher, matcher->scene->direction);
+}
