@@ -17,7 +17,10 @@
     P(ntp) \
     P(mqtt) \
     P(ike) \
+    P(smb) \
     P(dcerpc) \
+    P(snmp) \
+    P(krb5) \
     /* further ones in front of this line */
 
 #define DECLARE(name) extern const reef_protocol reef_protocol_##name;
