@@ -45,6 +45,8 @@
 #define REEF_SESSION_HELD_MAX 16384u     /* first bytes of a direction held until its protocol is known */
 #define REEF_TRANSACTIONS_OPEN_MAX 1024u /* of one session at a time */
 #define REEF_EXPECT_COOKIE_MAX 160u
+#define REEF_PDUS_MAX 64                 /* stretches for `frame` of one session at a time */
+#define REEF_PDU_BYTES_MAX 65536u        /* of one that are kept */
 #define REEF_EXPECTATIONS_DEFAULT 4096u
 #define REEF_EXPECT_SECONDS 30u          /* an expected flow begins within */
 
@@ -59,6 +61,12 @@
 #define REEF_IKE_ATTRIBUTES_MAX 12    /* of one transform */
 #define REEF_IKE_VENDOR_MAX 256       /* bytes of a vendor id */
 #define REEF_IKE_HEX_MAX 1024         /* bytes of a key exchange or nonce that are reported */
+
+#define REEF_SNMP_VARIABLES_MAX 32    /* of one message that are reported */
+#define REEF_SNMP_OID_TEXT_MAX 512
+#define REEF_SNMP_TEXT_MAX 256        /* bytes of a community or user that are reported */
+#define REEF_KRB5_RECORD_MAX 16384u   /* bytes of one message on TCP */
+#define REEF_KRB5_NAME_MAX 512        /* bytes of one name that are reported */
 
 /* Events. */
 #define REEF_EVENTS_DEFAULT 32768u
@@ -112,6 +120,8 @@
 #define REEF_FILE_NAME_MAX 2048u      /* bytes of a name that are kept */
 #define REEF_FILE_MAGIC_BYTES 1024u   /* first bytes by which a file's kind is told */
 #define REEF_FILE_MAGIC_TEXT_MAX 512u
+#define REEF_EVIDENCE_FLOWS_MAX 64     /* conversations whose packets are written at once */
+#define REEF_EVIDENCE_RING_MIN (1u << 16) /* bytes of frames that are remembered */
 #define REEF_FILESTORE_OPEN_MAX 256   /* files that come at once into the store of one worker */
 
 /* HTTP: Suricata's and libhtp's defaults. */
