@@ -5,6 +5,7 @@
 
 #include "lines.h"
 #include "reef/limits.h"
+#include "reef/pdu.h"
 #include "reef/protocol.h"
 
 enum { INCOMPLETE_DATA, INVALID_DATA, EVENTS_COUNT };
@@ -193,7 +194,20 @@ static reef_view first_line(reef_view text, uint32_t *end)
 
 static void take_datagram(reef_call *call, int direction, reef_view text)
 {
+    reef_pdu_note(call, direction, response ? REEF_BUFFER_PDU_SIP_RESPONSE_LINE : REEF_BUFFER_PDU_SIP_REQUEST_LINE, offset, line);
+    uint32_t fields = header - line;
+    fields -= fields >= 2 ? 2 : fields; /* without the empty line */
+    reef_pdu_note(call, direction, response ? REEF_BUFFER_PDU_SIP_RESPONSE_HEADERS : REEF_BUFFER_PDU_SIP_REQUEST_HEADERS, offset + line, fields);
+    if (all > header)
+        reef_pdu_note(call, direction, response ? REEF_BUFFER_PDU_SIP_RESPONSE_BODY : REEF_BUFFER_PDU_SIP_REQUEST_BODY, offset + header,
+                      all - header);
+}
+
+static void take_datagram(reef_call *call, int direction, const reef_chunk *chunk)
+{
+    reef_view text = chunk->bytes;
     sip_message message;
+    reef_pdu_note(call, direction, REEF_BUFFER_PDU_SIP_PDU, chunk->offset, text.length);
     uint32_t line_end;
     reef_view line = first_line(text, &line_end);
     if (line_end == 0) {

@@ -7,6 +7,7 @@
 
 #include "engine_internal.h"
 #include "reef/decode.h"
+#include "reef/pdu.h"
 
 static reef_call call_of(const reef_worker *worker, reef_flow *flow, const reef_packet *packet)
 {
@@ -19,6 +20,7 @@ static reef_call call_of(const reef_worker *worker, reef_flow *flow, const reef_
                        .time_ns = packet->time_ns,
                        .logs = worker->config->options.report_apps,
                        .detects = worker->matcher != NULL,
+                       .pdus = worker->matcher != NULL && reef_match_wants_pdus(worker->matcher),
                        .matcher = worker->matcher,
                        .forget = worker->matcher != NULL ? reef_match_free_transaction : NULL};
 }
@@ -136,9 +138,12 @@ static void conclude(reef_worker *worker, reef_scene *scene)
         const reef_alert *alerts;
         uint32_t count;
         reef_match_transactions(worker->matcher);
+        reef_match_pdus(worker->matcher);
         worker->counters.verdicts[reef_match_finish(worker->matcher, &alerts, &count)]++;
         if (count > 0)
             reef_report_alerts(worker, scene, alerts, count);
+        if (flow != NULL && flow->session != NULL && flow->session->pdus != NULL)
+            reef_pdus_reap(worker->memory, flow->session);
     }
     if (flow == NULL || flow->session == NULL || (flow->session->first == NULL && flow->session->events == 0))
         return;
@@ -376,6 +381,10 @@ void reef_worker_frames(reef_worker *worker, const reef_frame *frames, size_t co
     }
 }
 
+            if (worker->evidence != NULL) {
+                reef_evidence_frame(worker->evidence, worker->evidence_flow, &frames[at + i]);
+                worker->evidence_flow = 0;
+            }
 void reef_worker_time(reef_worker *worker, uint64_t now_ns)
 {
     pass_time(worker, now_ns);

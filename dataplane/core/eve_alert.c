@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "eve_internal.h"
+#include "reef/pdu.h"
 #include "reef/protocol.h"
 
 enum {
@@ -259,6 +260,19 @@ static void write_payload(reef_json *json, const reef_packet *packet, const reef
     reef_json_number(json, "stream", alert->stream);
 }
 
+static void write_pdu(reef_json *json, const reef_pdu *pdu)
+{
+    reef_json_open(json, "frame", '{');
+    reef_json_text(json, "type", reef_pdu_type(pdu->kind));
+    reef_json_number(json, "id", pdu->number);
+    reef_json_text(json, "direction", pdu->direction == REEF_TO_SERVER ? "toserver" : "toclient");
+    reef_json_number(json, "stream_offset", pdu->offset);
+    if (pdu->length != REEF_PDU_OPEN_END)
+        reef_json_number(json, "length", pdu->length);
+    reef_json_bool(json, "complete", pdu->held == pdu->length);
+    reef_json_close(json, '}');
+}
+
 /* `whole`: with what the transaction says, and the packet. */
 static void write_alert(reef_event *event, const reef_matcher *matcher, const reef_rules *rules, const reef_scene *scene,
                         const reef_alert *alert, unsigned with, bool whole, reef_json *json)
@@ -279,6 +293,8 @@ static void write_alert(reef_event *event, const reef_matcher *matcher, const re
         write_beside(session, transaction, REEF_LOG_ALERT, json);
         write_files(session, transaction, scene->direction, json);
     }
+    if (alert->pdu != NULL)
+        write_pdu(json, alert->pdu);
     if (scene->flow != NULL) {
         write_protocols(session, json);
         reef_json_text(json, "direction", scene->direction == REEF_TO_SERVER ? "to_server" : "to_client");

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "reef/pdu.h"
 #include "session_internal.h"
 
 static const char *const event_names[REEF_SESSION_EVENT_COUNT] = {
@@ -225,6 +226,7 @@ void reef_session_free(reef_memory *memory, reef_session *session)
     free_state(memory, session);
     free_side(memory, session, 0);
     free_side(memory, session, 1);
+    reef_pdus_free(memory, session);
     reef_memory_give(memory, session, sizeof *session);
 }
 
@@ -237,6 +239,8 @@ void reef_session_feed(reef_call *call, int direction, const reef_chunk *chunk)
     session->fed = true;
     if (goes_on && !session->protocol->bytes(call, direction, chunk))
         goes_on = false;
+    if (session->pdus != NULL)
+        reef_pdus_gather(call, direction, chunk);
     if (!goes_on)
         session->flags |= REEF_SESSION_NO_PARSE;
 }

@@ -184,7 +184,11 @@ ALIASES = {
 def _buffers() -> dict[str, Keyword]:
     group = "Buffers"
     own = {"", "payload", "base64_data", "filemd5", "filesha1", "filesha256", "dcerpc.iface"}
-    found = {name: Keyword(transactions.sticky(name), NONE, group) for name in BUFFERS if name not in own}
+    found = {
+        name: Keyword(transactions.sticky(name), NONE, group)
+        for name in BUFFERS
+        if name not in own and name[:6] != "frame:"
+    }
     for alias, name in ALIASES.items():
         if name in BUFFERS:
             found[alias] = Keyword(transactions.sticky(name), NONE, group)
@@ -264,7 +268,12 @@ def _never() -> dict[str, Keyword]:
     script = _refused("scripts in rules are not run: what a script decides cannot be bounded")
     return {
         "lua": Keyword(script, NEEDED, group, "scripts are not run", supported=False),
-        "frame": Keyword(_refused("frames of parsers are not built"), NEEDED, group, "not built", supported=False),
+        "frame": Keyword(
+            transactions.frame,
+            NEEDED,
+            group,
+            "looked at once, when whole, up to 64 KiB: SIP, TLS, HTTP/1",
+        ),
         "iprep": Keyword(
             _refused("reputations of addresses are not built: use datarep or address groups"),
             NEEDED,

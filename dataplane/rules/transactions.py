@@ -53,6 +53,21 @@ def sticky(name: str) -> Keyword:
     return keyword
 
 
+def frame(draft: Draft, value: str) -> None:
+    """A stretch of the conversation: TYPE of the rule's protocol, or PROTOCOL.TYPE."""
+    text = unquoted(value).strip()
+    first, _, rest = text.partition(".")
+    named = {"http1": "http"}.get(first, first)
+    spoken = [member for member, word in PROTOCOLS.items() if draft.apps >> word.number & 1]
+    for protocol, kind in [(member, text) for member in spoken] + [(named, rest)]:
+        word = BUFFERS.get(f"frame:{protocol}/{kind}")
+        if word is not None:
+            draft.require(protocol)
+            draft.enter(word)
+            return
+    raise Refused(f"the frame {text!r} is not told by any parser of this engine", unsupported=True)
+
+
 def modifier(name: str) -> Keyword:
     """The old form: the content before belongs to this buffer."""
     word = BUFFERS[_SAME.get(name, name)]

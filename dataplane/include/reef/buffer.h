@@ -19,6 +19,7 @@ enum {
     REEF_BUFFER_MULTI = 0x01,  /* several instances, each matched on its own */
     REEF_BUFFER_BODY = 0x02,   /* comes in windows */
     REEF_BUFFER_PACKET = 0x04, /* of the packet, not of a transaction */
+    REEF_BUFFER_PDU = 0x08,    /* a stretch of the conversation (pdu.h), named frame:PROTOCOL/TYPE */
 };
 
 /* Ways of buffers.def. */

@@ -30,6 +30,7 @@ typedef struct reef_scene {
 typedef struct reef_alert {
     const reef_rule *rule;
     reef_transaction *transaction; /* NULL: none; valid until reef_session_reap */
+    const struct reef_pdu *pdu;    /* NULL: none; valid until reef_pdus_reap */
     uint8_t action;                /* reef_verdict that came of it: what EVE's "action" says */
     bool state;                    /* matched in a transaction rather than the packet */
     bool stream;                   /* matched in the reassembled stream */
@@ -49,6 +50,9 @@ void reef_match_begin(reef_matcher *matcher, const reef_scene *scene);
 void reef_match_raw(reef_matcher *matcher, int direction, const reef_raw *raw);
 void reef_match_packet(reef_matcher *matcher);                    /* header and payload rules */
 void reef_match_transactions(reef_matcher *matcher);              /* both directions' transactions that changed */
+void reef_match_pdus(reef_matcher *matcher);              /* what protocols told of for rules with `frame` (pdu.h) */
+/* Are there any? */
+bool reef_match_wants_pdus(const reef_matcher *matcher);
 /* Actions ordered and applied (pass before drop before alert), thresholds asked; the alerts, borrowed until the next begin. */
 reef_verdict reef_match_finish(reef_matcher *matcher, const reef_alert **alerts, uint32_t *count);
 /* Before finish: was a packet like this one asked for by an alert before it (the keyword tag)? Counts it. */

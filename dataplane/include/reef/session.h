@@ -81,6 +81,8 @@ struct reef_session {
         bool ended;
     } side[2];
     void *detect;                  /* of detection alone */
+    struct reef_pdu *pdus;         /* pdu.h: for rules with `frame` */
+    uint64_t pdus_seen;
 };
 
 /* What a parser is called with. */
@@ -92,6 +94,7 @@ typedef struct reef_call {
     struct reef_expectations *expectations;
     struct reef_files *files;  /* of the worker: what is wanted of files (tx_file.h) */
     uint64_t time_ns;
+    bool pdus;                 /* rules with `frame` are there (pdu.h) */
     bool logs, detects;        /* transactions are written down; rules look at them: both must be done before one goes */
     struct reef_matcher *matcher; /* for `forget` alone */
     void (*forget)(struct reef_matcher *matcher, reef_transaction *transaction); /* before one goes; may be NULL */
