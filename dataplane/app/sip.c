@@ -192,7 +192,7 @@ static reef_view first_line(reef_view text, uint32_t *end)
     return (reef_view){text.data, length > 0 && text.data[length - 1] == '\r' ? length - 1 : length};
 }
 
-static void take_datagram(reef_call *call, int direction, reef_view text)
+static void note_parts(reef_call *call, int direction, bool response, uint64_t offset, uint32_t line, uint32_t header, uint32_t all)
 {
     reef_pdu_note(call, direction, response ? REEF_BUFFER_PDU_SIP_RESPONSE_LINE : REEF_BUFFER_PDU_SIP_REQUEST_LINE, offset, line);
     uint32_t fields = header - line;
@@ -223,6 +223,7 @@ static void take_datagram(reef_call *call, int direction, const reef_chunk *chun
         tell(call, INCOMPLETE_DATA);
         return;
     }
+    note_parts(call, direction, message.response, chunk->offset, line_end, end, text.length);
     (void)take_message(call, direction, (reef_view){text.data, end}, &message, line_end);
 }
 
@@ -324,7 +325,7 @@ static bool bytes(reef_call *call, int direction, const reef_chunk *chunk)
         return true;
     if (call->flow->key.protocol == REEF_PROTO_TCP)
         return take_stream(call, direction, &state->side[direction], chunk->bytes);
-    take_datagram(call, direction, chunk->bytes);
+    take_datagram(call, direction, chunk);
     return true;
 }
 
