@@ -406,6 +406,11 @@ def _inspect_verb(tree: _Tree) -> None:
         "--files", dest="files_to", metavar="FOLDER", help="keep every file that was carried, named by its SHA-256"
     )
     inspect.add_argument(
+        "--evidence",
+        metavar="FOLDER",
+        help="keep the packets of conversations with alerts, as captures named by SHA-256",
+    )
+    inspect.add_argument(
         "--payload", action="store_true", help="put the bytes of their packet into alerts (with --eve)"
     )
     inspect.add_argument("--all", action="store_true", help="print all rows, not only the first 10 of each table")

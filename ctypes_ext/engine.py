@@ -190,10 +190,29 @@ class FileStore:
         return int(c.kept)
 
 
+class Evidence:
+    """Keeps the packets of conversations in which a rule alerts, as pcap files in `store` (`reef/evidence.h`).
+
+    `ring` bytes of frames are remembered for what came before an alert; `most` bytes of one conversation are written.
+    """
+
+    def __init__(self, store: FileStore, *, ring: int = 8 << 20, most: int = 4 << 20) -> None:
+        out = ffi.new("reef_evidence **")
+        _check(lib.reef_evidence_new(store._c, ring, most, out), "evidence")
+        self._c = ffi.gc(out[0], lib.reef_evidence_free)
+        self._store = store  # it outlives the evidence
+
+
 class Worker:
     """Scratch of one thread: flow table, buffers and event ring (`reef/engine.h`)."""
 
-    def __init__(self, options: Options, rules: Rules | None = None, store: FileStore | None = None) -> None:
+    def __init__(
+        self,
+        options: Options,
+        rules: Rules | None = None,
+        store: FileStore | None = None,
+        evidence: Evidence | None = None,
+    ) -> None:
         c = ffi.new("reef_options *")
         lib.reef_options_default(c)
         c.flows = options.flows
@@ -210,11 +229,12 @@ class Worker:
         c.alerts_with = (lib.REEF_ALERT_WITH_PAYLOAD if options.payload else 0) | (
             lib.REEF_ALERT_WITH_RULE if options.rule_text else 0
         )
+        c.evidence = ffi.NULL if evidence is None else evidence._c
         c.store = ffi.NULL if store is None else store._c
         c.files.store_all = store is not None
         c.files.sha256 = store is not None or options.file_digests
         c.files.md5 = c.files.sha1 = c.files.magic = options.file_digests
-        self._rules, self._store = rules, store  # they outlive the worker
+        self._rules, self._store, self._evidence = rules, store, evidence  # they outlive the worker
         out = ffi.new("reef_config **")
         _check(lib.reef_config_new(c, out), "engine options")
         self._config = ffi.gc(out[0], lib.reef_config_free)

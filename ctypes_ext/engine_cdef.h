@@ -47,6 +47,10 @@ typedef struct reef_filestore_counters {
     ...;
 } reef_filestore_counters;
 
+typedef struct reef_evidence reef_evidence;
+int reef_evidence_new(reef_filestore *store, uint32_t ring, uint32_t most, reef_evidence **out);
+void reef_evidence_free(reef_evidence *evidence);
+
 int reef_filestore_new(int directory, unsigned number, uint64_t limit, reef_filestore **out);
 void reef_filestore_free(reef_filestore *store);
 void reef_filestore_count(const reef_filestore *store, reef_filestore_counters *counters);
@@ -75,6 +79,7 @@ typedef struct reef_options {
     reef_match_options match;
     unsigned alerts_with;
     reef_filestore *store;
+    struct reef_evidence *evidence;
     reef_file_wants files;
     const reef_rules *rules;
     ...;

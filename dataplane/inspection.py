@@ -85,6 +85,7 @@ class Outputs(msgspec.Struct, frozen=True):
 
     eve: BinaryIO | None = None
     store: engine.FileStore | None = None
+    evidence: engine.Evidence | None = None
     paths: tuple[Path, ...] = ()
 
 
@@ -145,7 +146,7 @@ def _be_the_reader(
     status = 1
     try:
         open_files = [engine.CaptureFile(file) for file in files]
-        worker = engine.Worker(options, rules, outputs.store)
+        worker = engine.Worker(options, rules, outputs.store, outputs.evidence)
         confine("captures", outputs.paths)
         tell(_read(open_files, files, worker, outputs.eve, tell if progress else None, tally=tally))
         if outputs.eve is not None:

@@ -21,7 +21,7 @@ SHOWN = 10  # rows of a table; `--all` and `--json` have the rest
 
 
 def inspect(options: argparse.Namespace, terminal: Terminal) -> int:
-    from ctypes_ext.engine import EngineError, Options
+    from ctypes_ext.engine import EngineError, Evidence, Options
     from dataplane.inspection import InspectionError, Outputs, captures, open_eve, open_store
     from dataplane.inspection import inspect as run
 
@@ -30,6 +30,8 @@ def inspect(options: argparse.Namespace, terminal: Terminal) -> int:
         files = captures([Path(name) for name in options.files])
         rules = _rules(options, terminal)
         store = open_store(Path(options.files_to)) if options.files_to else None
+        kept = open_store(Path(options.evidence)) if options.evidence else None
+        evidence = Evidence(kept) if kept is not None else None
         eve = open_eve(Path(options.eve)) if options.eve else None
         engine = Options(
             checksums=options.checksums == "all",
@@ -38,8 +40,8 @@ def inspect(options: argparse.Namespace, terminal: Terminal) -> int:
             payload=options.payload,
         )
         told = shown.told if shown.wanted else None
-        paths = tuple(Path(name) for name in (options.files_to, options.eve) if name)
-        summary = run(files, engine, rules, Outputs(eve, store, paths), told, tally=not options.quiet)
+        paths = tuple(Path(name) for name in (options.files_to, options.evidence, options.eve) if name)
+        summary = run(files, engine, rules, Outputs(eve, store, evidence, paths), told, tally=not options.quiet)
     except (InspectionError, EngineError) as error:
         raise Failure(str(error), "reef inspect --help says what is read", name="capture") from error
     shown.over()

@@ -219,6 +219,8 @@ static void end_flow(reef_worker *worker, reef_flow *flow, reef_flow_end end)
 {
     if (flow->session != NULL || flow->tcp != NULL)
         look_last(worker, flow);
+    if (worker->evidence != NULL)
+        reef_report_evidence(worker, flow);
     reef_report_flow(worker, flow, end);
     reef_worker_forget(worker, flow);
     reef_flows_release(worker->flows, flow, end == REEF_FLOW_END_FORCED);
@@ -288,6 +290,8 @@ static void take_packet(reef_worker *worker, reef_packet *packet, const reef_flo
     if (flow == NULL)
         return;
     int direction = reef_flows_update(worker->flows, flow, packet, source_is_high);
+    if (worker->evidence != NULL && worker->evidence_flow == 0)
+        worker->evidence_flow = flow->id;
     if (reef_is_reported(worker, flow->way) && (worker->config->options.report_apps || worker->matcher != NULL))
         inspect(worker, flow, direction, packet);
 }
@@ -377,14 +381,14 @@ void reef_worker_frames(reef_worker *worker, const reef_frame *frames, size_t co
                 unwrap(worker, packet, &worker->key[i], worker->hash[i], worker->source_is_high[i]);
             else
                 take_packet(worker, packet, &worker->key[i], worker->hash[i], worker->source_is_high[i]);
-        }
-    }
-}
-
             if (worker->evidence != NULL) {
                 reef_evidence_frame(worker->evidence, worker->evidence_flow, &frames[at + i]);
                 worker->evidence_flow = 0;
             }
+        }
+    }
+}
+
 void reef_worker_time(reef_worker *worker, uint64_t now_ns)
 {
     pass_time(worker, now_ns);

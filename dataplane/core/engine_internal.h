@@ -4,6 +4,7 @@
 
 #include "reef/defrag.h"
 #include "reef/engine.h"
+#include "reef/evidence.h"
 #include "reef/match.h"
 #include "reef/protocol.h"
 #include "reef/tx_file.h"
@@ -25,6 +26,8 @@ struct reef_worker {
     reef_files *files;
     reef_matcher *matcher; /* NULL while there are no rules */
     const reef_rules *rules;
+    reef_evidence *evidence;  /* NULL while none is kept */
+    uint64_t evidence_flow;   /* of the frame at hand, the innermost; only while evidence is kept */
     reef_events *events;
     reef_counters counters;
     reef_packet packet[GROUP];
@@ -43,6 +46,8 @@ static inline bool reef_is_reported(const reef_worker *worker, uint8_t way)
 void reef_worker_forget(reef_worker *worker, reef_flow *flow);
 
 void reef_report_anomalies(reef_worker *worker, const reef_packet *packet, unsigned first);
+/* The flow ends: where its packets lie, if they were kept. */
+void reef_report_evidence(reef_worker *worker, const reef_flow *flow);
 void reef_report_flow(reef_worker *worker, const reef_flow *flow, reef_flow_end end);
 void reef_report_alerts(reef_worker *worker, const reef_scene *scene, const reef_alert *alerts, uint32_t count);
 /* What is due of the session's transactions, their files and events; scene->ends: all of it. */

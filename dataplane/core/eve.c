@@ -169,6 +169,9 @@ int reef_eve_line(const reef_event *event, const char *text, const reef_names *n
     case REEF_EVENT_FILE:
         said_line(&json, event, text, names, "fileinfo");
         break;
+    case REEF_EVENT_EVIDENCE:
+        said_line(&json, event, text, names, "engine");
+        break;
     case REEF_EVENT_APP_ANOMALY:
         said_line(&json, event, text, names, "anomaly");
         break;

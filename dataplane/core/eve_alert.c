@@ -376,6 +376,22 @@ void reef_app_anomaly_write(reef_event *event, const reef_session *session, cons
     reef_json_close(json, '}');
 }
 
+void reef_evidence_write(reef_event *event, const uint8_t sha256[32], reef_json *json)
+{
+    static const char digits[] = "0123456789abcdef";
+    char message[] = "packets kept: 0123456789012345678901234567890123456789012345678901234567890123";
+    char *at = message + sizeof message - 1 - 64;
+    for (int i = 0; i < 32; i++) {
+        *at++ = digits[sha256[i] >> 4];
+        *at++ = digits[sha256[i] & 15];
+    }
+    event->kind = REEF_EVENT_EVIDENCE;
+    reef_json_open(json, "engine", '{');
+    reef_json_text(json, "module", "evidence");
+    reef_json_text(json, "message", message);
+    reef_json_close(json, '}');
+}
+
 void reef_flow_text_write(reef_event *event, const reef_matcher *matcher, const reef_flow *flow, reef_json *json)
 {
     write_flow_state(event, matcher, flow, json);

@@ -58,6 +58,20 @@ void reef_report_anomalies(reef_worker *worker, const reef_packet *packet, unsig
     }
 }
 
+void reef_report_evidence(reef_worker *worker, const reef_flow *flow)
+{
+    reef_json text;
+    uint8_t digest[32];
+    if (!reef_evidence_end(worker->evidence, flow->id, digest))
+        return;
+    reef_event *event = reef_events_begin(worker->events, flow->last_ns, &text);
+    if (event == NULL)
+        return;
+    endpoints_of_flow(event, flow);
+    reef_evidence_write(event, digest, &text);
+    reef_events_commit(worker->events, event, &text);
+}
+
 void reef_report_flow(reef_worker *worker, const reef_flow *flow, reef_flow_end end)
 {
     reef_json text;
@@ -104,6 +118,8 @@ void reef_report_alerts(reef_worker *worker, const reef_scene *scene, const reef
         if (!alerts[i].log)
             continue;
         worker->counters.alerts++;
+        if (worker->evidence != NULL && scene->flow != NULL)
+            reef_evidence_alert(worker->evidence, scene->flow->id);
         reef_event *event = reef_events_begin(worker->events, scene->packet->time_ns, &text);
         if (event == NULL)
             return;

@@ -49,6 +49,7 @@ int reef_worker_new(const reef_config *config, reef_worker **out)
     if (worker == NULL)
         return REEF_NOMEM;
     worker->config = config;
+    worker->evidence = options->evidence;
     int status = reef_flows_new(options->flows, &options->timeouts, options->seed, options->by_interface, &worker->flows);
     if (status == REEF_OK)
         status = reef_memory_new(options->memory, &worker->memory);

@@ -36,6 +36,7 @@ typedef struct reef_options {
     reef_match_options match;
     unsigned alerts_with;  /* REEF_ALERT_WITH_... (eve_alert.h) */
     reef_filestore *store; /* where files go that are kept; NULL: nowhere. Borrowed */
+    struct reef_evidence *evidence; /* records the packets of flows with alerts; NULL: nobody does. Borrowed */
     reef_file_wants files; /* what is wanted of files, whatever the rules say */
     const reef_rules *rules; /* NULL: none; must outlive the worker, or its next rules */
 } reef_options;

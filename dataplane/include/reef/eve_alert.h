@@ -33,6 +33,9 @@ void reef_fileinfo_write(reef_event *event, const reef_session *session, const r
 void reef_app_anomaly_write(reef_event *event, const reef_session *session, const reef_transaction *transaction,
                             unsigned number, reef_json *json);
 
+/* The packets of a flow are kept under this name: "engine". */
+void reef_evidence_write(reef_event *event, const uint8_t sha256[32], reef_json *json);
+
 /* What a flow that ends spoke: app_proto and its kin, flowbits. May write nothing. */
 void reef_flow_text_write(reef_event *event, const reef_matcher *matcher, const reef_flow *flow, reef_json *json);
 
