@@ -6,8 +6,9 @@ import ipaddress
 import struct
 from typing import NamedTuple
 
-from ctypes_ext.ruleset import BUFFERS, NUMBERS, OPS, PROTOCOLS, TRANSFORMS, VALUES
+from ctypes_ext.ruleset import BUFFERS, EVENTS, NUMBERS, OPS, PROTOCOLS, TRANSFORMS, VALUES
 from dataplane.rules import image as layout
+from dataplane.rules.header import FAMILIES, apps_of
 
 TABLES = (
     layout.RULE, layout.BLOCK, layout.CONDITION, layout.TRANSFORM, layout.ADDRESS_SET, layout.RANGE4, layout.RANGE6,
@@ -19,6 +20,7 @@ _TRANSFORM = {number: name for name, number in TRANSFORMS.items()}
 _VALUE = {word.number: name for name, word in VALUES.items()}
 _APP = {protocol.number: name for name, protocol in PROTOCOLS.items()}
 _COMPARE = ("=", "!=", "<", "<=", ">", ">=", "<>", "<=>", "&", "^", "!&", "any", "outside")
+_EVENT = {number: name for name, number in EVENTS.items()}
 _ACTION = ("alert", "pass", "drop", "reject", "rejectdst", "rejectboth")
 _ALL = (1 << 256) - 1
 
@@ -71,7 +73,7 @@ def _rule(tables: Tables, row: tuple[int, ...]) -> str:
     out = [f"{_ACTION[action]} {gid}:{sid}:{rev} priority {priority}"]
     out.append("  " + " ".join(names("REEF_RULE_", flags)) if flags else "  no flags")
     ip = "any" if protocols == _ALL else ",".join(str(number) for number in range(256) if protocols >> number & 1)
-    app = ",".join(_APP[number] for number in range(64) if apps >> number & 1) or "any"
+    app = _apps(apps)
     out.append(f"  ip {ip if len(ip) < 100 else ip[:97] + '...'} app {app}")
     sides = (
         (_addresses(tables, source), _ports(tables, source_port)),
@@ -89,6 +91,14 @@ def _rule(tables: Tables, row: tuple[int, ...]) -> str:
     for number in range(first, first + blocks):
         out += _block(tables, tables.rows[1][number])
     return "\n".join(out) + "\n"
+
+
+def _apps(apps: int) -> str:
+    """As a header says it: a family has more members as parsers are built."""
+    for family in FAMILIES:
+        if apps == apps_of(family):
+            return family
+    return ",".join(_APP[number] for number in range(64) if apps >> number & 1) or "any"
 
 
 def _addresses(tables: Tables, number: int) -> str:
@@ -127,6 +137,8 @@ def _condition(tables: Tables, row: tuple[int, ...]) -> str:
     text = tables.text(*row[9:])
     name = _OP[op]
     parts = [name]
+    if name == "DECODE_EVENT":
+        parts.append(_EVENT[operands.pop(0)])
     if name == "VALUE":
         parts.append(_VALUE[base])
     elif name == "APP_EVENT":

@@ -169,9 +169,11 @@ class Header:
             raise Refused(f"groups within groups go deeper than {_DEPTH_MAX}: {text}")
         yes: list[Range] = []
         no: list[Range] = []
+        positive = False
         for element in split(text):
             negated = element[:1] == "!"
             word = element[1:].strip() if negated else element
+            positive = positive or not negated
             if word.lower() == "any":
                 if negated:
                     raise Refused("!any is no port at all")
@@ -181,7 +183,7 @@ class Header:
                 (no if negated else yes).extend(self._port_group(inner, depth + 1))
             else:
                 (no if negated else yes).append(_port(word))
-        if not yes and no:
+        if not positive:  # only negations: everything else
             yes = [(0, PORT_MAX)]
         return without(joined(yes), joined(no))
 

@@ -35,7 +35,7 @@ TRANSPORTS: dict[str, tuple[int, int]] = {  # bitmap of IP protocols, flags
 }
 
 # A name that stands for several protocols of the registry.
-_FAMILIES = {"http": ("http", "http2"), "dcerpc": ("dcerpc", "smb")}
+FAMILIES = {"http": ("http", "http2"), "dcerpc": ("dcerpc", "smb")}
 
 
 class Protocol(NamedTuple):
@@ -50,7 +50,7 @@ class Protocol(NamedTuple):
 @lru_cache(maxsize=256)
 def apps_of(name: str) -> int:
     """The bitmap of application protocols that a name stands for; 0: not known."""
-    names = _FAMILIES.get(name, (name,))
+    names = FAMILIES.get(name, (name,))
     bits = 0
     for member in names:
         number = protocol_number(member)
