@@ -6,6 +6,7 @@
 
 #define PROTOCOLS(P) \
     P(http) \
+    P(http2) \
     P(dns) \
     P(tls) \
     P(ssh) \

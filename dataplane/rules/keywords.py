@@ -242,6 +242,7 @@ def _values() -> dict[str, Keyword]:
             transactions.yes_or_no("mqtt.connack.session_present"), NEEDED, group
         ),
         "ike.chosen_sa_attribute": Keyword(transactions.chosen_attribute, NEEDED, group),
+        "http2.settings": Keyword(transactions.http2_settings, NEEDED, group),
     }
 
 
@@ -288,6 +289,25 @@ def _never() -> dict[str, Keyword]:
 # Names of numbers.
 WORDS: dict[str, dict[str, int]] = {
     "ftpdata_command": {"retr": 1, "stor": 2},
+    "http2.frametype": {
+        name: number
+        for number, name in enumerate(
+            (
+                "data", "headers", "priority", "rststream", "settings", "pushpromise", "ping", "goaway",
+                "windowupdate", "continuation",
+            )
+        )
+    },
+    "http2.errorcode": {
+        name: number
+        for number, name in enumerate(
+            (
+                "no_error", "protocol_error", "internal_error", "flow_control_error", "settings_timeout",
+                "stream_closed", "frame_size_error", "refused_stream", "cancel", "compression_error", "connect_error",
+                "enhance_your_calm", "inadequate_security", "http_1_1_required",
+            )
+        )
+    },
     "mqtt.type": {
         name: number
         for number, name in enumerate(

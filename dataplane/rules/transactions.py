@@ -145,6 +145,23 @@ def number(name: str, bits: int, words: dict[str, int] | None = None) -> Keyword
     return keyword
 
 
+_HTTP2_SETTINGS = (
+    "SETTINGS_HEADER_TABLE_SIZE", "SETTINGS_ENABLE_PUSH", "SETTINGS_MAX_CONCURRENT_STREAMS",
+    "SETTINGS_INITIAL_WINDOW_SIZE", "SETTINGS_MAX_FRAME_SIZE", "SETTINGS_MAX_HEADER_LIST_SIZE",
+)  # fmt: skip
+
+
+def http2_settings(draft: Draft, value: str) -> None:
+    """A setting of HTTP/2 that was sent: `SETTINGS_ENABLE_PUSH`; perhaps its value: `SETTINGS_MAX_FRAME_SIZE>99`."""
+    text = unquoted(value)
+    name = re.split(r"\W", text, maxsplit=1)[0].upper()
+    if name not in _HTTP2_SETTINGS:
+        raise Refused(f"{name or value} is no setting of HTTP/2; there are {', '.join(_HTTP2_SETTINGS)}")
+    number = f"http2.setting.{_HTTP2_SETTINGS.index(name) + 1}"
+    rest = text[len(name) :].strip()
+    condition(draft, number, *(number_test(rest, 32, number) if rest else (codes.GE, 0, 0)))
+
+
 def filesize(draft: Draft, value: str) -> None:
     condition(draft, "filesize", *files.sized(unquoted(value)))
 

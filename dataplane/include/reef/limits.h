@@ -137,6 +137,9 @@
 #define REEF_HTTP_BOMB_RATIO 2048u
 #define REEF_HTTP_FILE_NAME_MAX 4096u
 #define REEF_HTTP_BOUNDARY_MAX 200u
+#define REEF_HTTP2_FRAME_MAX (1u << 17)  /* bytes of a frame that is not data */
+#define REEF_HTTP2_FIELDS_MAX 1024    /* of one message */
+#define REEF_HTTP2_SETTINGS_MAX 6     /* numbers of RFC 9113 6.5.2 */
 #define REEF_HTTP_PART_HEAD_MAX 4096u /* header bytes of one part of a form */
 
 /* Mail. */
