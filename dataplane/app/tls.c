@@ -199,8 +199,11 @@ static taken take_record(reef_call *call, int direction, reef_view bytes, uint32
     uint16_t version = fixed ? side->version : reef_be16(p + 1);
     if (p[0] < CHANGE_CIPHER_SPEC || p[0] > HEARTBEAT) {
         tls_raise(call, TLS_EV_INVALID_RECORD_TYPE);
-        *used = bytes.length;
-        return before == 0x0301 || before == 0x0302 ? TAKEN : WRONG; /* where later versions could still add types */
+        if (before != 0x0301 && before != 0x0302) /* there types could still be added: such a record is passed over */
+            return WRONG;
+        *used = RECORD_HEADER;
+        side->skip = length;
+        return TAKEN;
     }
     side->version = version;
     if (length == 0 || length > RECORD_MAX) {
@@ -405,6 +408,8 @@ static bool bytes(reef_call *call, int direction, const reef_chunk *chunk)
     tls_side *side = &state->side[direction];
     if (state->transaction == NULL && (call->session->transactions > 0 || !begin(call, state)))
         return false; /* both sides have ended, or there is no memory */
+    if (call->pdus)
+        tls_note_records(call, direction, chunk);
     if (side->skip >= chunk->bytes.length && !chunk->end) { /* the most frequent case by far */
         side->skip -= chunk->bytes.length;
         return true;

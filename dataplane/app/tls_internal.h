@@ -49,7 +49,16 @@ enum {
     TLS_EV_INVALID_SSL_RECORD, TLS_EV_COUNT
 };
 
+/* Where the next record begins, and what came of its header: for rules with `frame`. */
+typedef struct tls_walk {
+    uint64_t next;
+    uint8_t header[5];
+    uint8_t held;
+    bool begun;
+} tls_walk;
+
 typedef struct tls_side {
+    tls_walk walk;
     uint16_t version;
     bool has_random, has_certificate, has_certificates;
     uint8_t hellos;         /* read; further ones are not */
@@ -88,5 +97,8 @@ bool tls_buffer(const reef_session *session, const reef_transaction *transaction
 bool tls_value(const reef_session *session, const reef_transaction *transaction, int direction, unsigned kind, unsigned index,
                uint64_t *out);
 bool tls_write(const reef_session *session, const reef_transaction *transaction, reef_log which, reef_json *json);
+
+/* Tell of the records of a chunk (tls_records.c). */
+void tls_note_records(reef_call *call, int direction, const reef_chunk *chunk);
 
 #endif

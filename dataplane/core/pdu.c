@@ -10,31 +10,6 @@ static void give(reef_memory *memory, reef_pdu *pdu)
     reef_memory_give(memory, pdu, sizeof *pdu);
 }
 
-void reef_pdu_note(reef_call *call, int direction, unsigned kind, uint64_t offset, uint64_t length)
-{
-    if (!call->pdus)
-        return;
-    unsigned count = 0;
-    reef_pdu **at = &call->session->pdus;
-    for (; *at != NULL; at = &(*at)->next)
-        count++;
-    reef_pdu *pdu = count < REEF_PDUS_MAX ? reef_memory_get(call->memory, sizeof *pdu) : NULL;
-    if (pdu == NULL)
-        return;
-    *pdu = (reef_pdu){.number = call->session->pdus_seen++, .offset = offset, .length = length, .kind = (uint16_t)kind, .direction = (uint8_t)direction};
-    *at = pdu;
-}
-
-void reef_pdu_close(reef_call *call, int direction, unsigned kind, uint64_t end)
-{
-    reef_pdu *newest = NULL;
-    for (reef_pdu *pdu = call->session->pdus; pdu != NULL; pdu = pdu->next)
-        if (pdu->kind == kind && pdu->direction == direction && pdu->length == REEF_PDU_OPEN_END)
-            newest = pdu;
-    if (newest != NULL && end >= newest->offset)
-        newest->length = end - newest->offset;
-}
-
 /* `from` NULL: zeros, for bytes that are missing. */
 static bool keep(reef_memory *memory, reef_pdu *pdu, const uint8_t *from, uint64_t length)
 {
@@ -56,6 +31,43 @@ static bool keep(reef_memory *memory, reef_pdu *pdu, const uint8_t *from, uint64
         memset(pdu->data + pdu->held, 0, take);
     pdu->held = wanted;
     return wanted < REEF_PDU_BYTES_MAX;
+}
+
+void reef_pdu_note(reef_call *call, int direction, unsigned kind, uint64_t offset, uint64_t length)
+{
+    if (!call->pdus)
+        return;
+    unsigned count = 0;
+    reef_pdu **at = &call->session->pdus;
+    for (; *at != NULL; at = &(*at)->next)
+        count++;
+    reef_pdu *pdu = count < REEF_PDUS_MAX ? reef_memory_get(call->memory, sizeof *pdu) : NULL;
+    if (pdu == NULL)
+        return;
+    *pdu = (reef_pdu){.number = call->session->pdus_seen++, .offset = offset, .length = length, .kind = (uint16_t)kind, .direction = (uint8_t)direction};
+    *at = pdu;
+}
+
+void reef_pdu_note_late(reef_call *call, int direction, unsigned kind, uint64_t offset, uint64_t length, reef_view before)
+{
+    uint64_t seen = call->session->pdus_seen;
+    reef_pdu_note(call, direction, kind, offset, length);
+    if (!call->pdus || call->session->pdus_seen == seen)
+        return;
+    reef_pdu *pdu = call->session->pdus;
+    while (pdu->next != NULL)
+        pdu = pdu->next;
+    (void)keep(call->memory, pdu, before.data, before.length);
+}
+
+void reef_pdu_close(reef_call *call, int direction, unsigned kind, uint64_t end)
+{
+    reef_pdu *newest = NULL;
+    for (reef_pdu *pdu = call->session->pdus; pdu != NULL; pdu = pdu->next)
+        if (pdu->kind == kind && pdu->direction == direction && pdu->length == REEF_PDU_OPEN_END)
+            newest = pdu;
+    if (newest != NULL && end >= newest->offset)
+        newest->length = end - newest->offset;
 }
 
 /* The part of [begin, end) that comes next in the pdu. */

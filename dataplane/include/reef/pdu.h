@@ -23,6 +23,8 @@ typedef struct reef_pdu {
 
 /* A stretch begins at `offset` of its direction, not before the chunk at hand. Nothing unless rules ask (call->pdus). */
 void reef_pdu_note(reef_call *call, int direction, unsigned kind, uint64_t offset, uint64_t length);
+/* The same where its first bytes, `before`, came with earlier chunks: the rest begins with the chunk at hand. */
+void reef_pdu_note_late(reef_call *call, int direction, unsigned kind, uint64_t offset, uint64_t length, reef_view before);
 /* The newest stretch of this kind whose end was open ends in front of `end`. */
 void reef_pdu_close(reef_call *call, int direction, unsigned kind, uint64_t end);
 /* The bytes of the chunk that was read go to the stretches they belong to. */
