@@ -27,6 +27,7 @@ static inline void fuzz_run(conversation *c, const char *name, uint8_t transport
                             size_t step)
 {
     converse(c, name, transport, port);
+    c->call.pdus = true;
     while (size >= 2) {
         size_t length = (size_t)(data[0] | (data[1] & 0x7f) << 8);
         int direction = data[1] >> 7;
