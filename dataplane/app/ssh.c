@@ -100,12 +100,15 @@ static taken take_banner(reef_call *call, int direction, reef_view bytes, uint32
         }
         if (bytes.length < BANNER_MAX)
             return SHORT;
-        line = *used = bytes.length;
+        line = *used = BANNER_MAX;
         side->waits_for_line = true;
     } else if (side->waits_for_line) {
         side->waits_for_line = false;
         side->banner = true;
         return TAKEN;
+    } else if (line >= BANNER_MAX) { /* read as far as it would be if it came in pieces */
+        line = *used = BANNER_MAX;
+        side->waits_for_line = true;
     }
     if (!read_banner(state, side, (reef_view){bytes.data, line})) {
         reef_transaction_event(call, state->transaction, EV_INVALID_BANNER);
@@ -201,11 +204,11 @@ static taken take_record(reef_call *call, int direction, reef_view bytes, uint32
         return WRONG;
     }
     uint32_t body = length - 2, there = bytes.length - RECORD_HEADER;
-    if (p[5] == MESSAGE_KEXINIT && there < body && !side->keys) {
-        if (body < KEX_MAX)
-            return SHORT;
+    if (p[5] == MESSAGE_KEXINIT && body >= KEX_MAX && !side->keys) {
         reef_transaction_event(call, state->transaction, EV_LONG_KEX_RECORD);
     } else if (p[5] == MESSAGE_KEXINIT && !side->keys) {
+        if (there < body)
+            return SHORT;
         make_hassh(state, direction, (reef_view){p + RECORD_HEADER, body});
         reef_transaction_progress(state->transaction, direction, SSH_KEX);
     }

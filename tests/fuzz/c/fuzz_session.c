@@ -16,7 +16,8 @@ static void ask(reef_session *session)
         for (uint32_t i = 0; i < protocol->buffers_count; i++)
             (void)protocol->buffer(session, t, protocol->buffers[i].direction, protocol->buffers[i].kind, 0, &out);
         reef_json_init(&json, text, sizeof text);
-        (void)protocol->write(session, t, REEF_LOG_ALERT, &json);
+        if (protocol->write != NULL)
+            (void)protocol->write(session, t, REEF_LOG_ALERT, &json);
         t->told[0] = t->told[1] = true;
         t->logged = 0xff;
     }
