@@ -39,16 +39,37 @@ bool http2_field_get(const http2_message *message, const char *name, reef_view *
     return false;
 }
 
-static bool field(const http2_message *message, const char *name, reef_buffer *out)
-{
-    reef_view value;
-    return http2_field_get(message, name, &value) && give(value, out);
-}
-
 static uint8_t *put(uint8_t *at, const void *data, size_t length)
 {
     memcpy(at, data, length);
     return at + length;
+}
+
+/* Fields of one name are one list (a cookie comes in pieces). */
+static bool field(http2_tx *tx, const http2_message *message, const char *name, reef_buffer *out)
+{
+    reef_view value;
+    size_t length = strlen(name), size = 0;
+    unsigned count = 0;
+    if (!http2_field_get(message, name, &value))
+        return false;
+    for (uint32_t i = 0; i < message->count; i++)
+        if (message->list[i].name.length == length && memcmp(message->list[i].name.data, name, length) == 0) {
+            size += message->list[i].value.length + 2;
+            count++;
+        }
+    if (count == 1)
+        return give(value, out);
+    uint8_t *begin = reef_arena_get(&tx->base.arena, size), *at = begin;
+    if (begin == NULL)
+        return false;
+    for (uint32_t i = 0; i < message->count; i++)
+        if (message->list[i].name.length == length && memcmp(message->list[i].name.data, name, length) == 0) {
+            if (at > begin)
+                at = put(at, ", ", 2);
+            at = put(at, message->list[i].value.data, message->list[i].value.length);
+        }
+    return give((reef_view){begin, (uint32_t)(at - begin)}, out);
 }
 
 /* "name: value" lines, or names between line ends. */
@@ -153,25 +174,25 @@ static bool line(http2_tx *tx, http2_message *message, int direction, reef_buffe
     return give(message->line_buffer, out);
 }
 
-static bool of_field(const http2_message *message, int direction, unsigned kind, reef_buffer *out)
+static bool of_field(http2_tx *tx, const http2_message *message, int direction, unsigned kind, reef_buffer *out)
 {
     switch (kind) {
     case REEF_BUFFER_HTTP_URI:
-    case REEF_BUFFER_HTTP_URI_RAW: return field(message, ":path", out);
-    case REEF_BUFFER_HTTP_METHOD: return field(message, ":method", out);
-    case REEF_BUFFER_HTTP_HOST_RAW: return field(message, ":authority", out) || field(message, "host", out);
-    case REEF_BUFFER_HTTP_STAT_CODE: return field(message, ":status", out);
-    case REEF_BUFFER_HTTP_USER_AGENT: return field(message, "user-agent", out);
-    case REEF_BUFFER_HTTP_COOKIE: return field(message, direction == REEF_TO_SERVER ? "cookie" : "set-cookie", out);
-    case REEF_BUFFER_HTTP_CONTENT_TYPE: return field(message, "content-type", out);
-    case REEF_BUFFER_HTTP_CONTENT_LEN: return field(message, "content-length", out);
-    case REEF_BUFFER_HTTP_CONNECTION: return field(message, "connection", out);
-    case REEF_BUFFER_HTTP_ACCEPT: return field(message, "accept", out);
-    case REEF_BUFFER_HTTP_ACCEPT_ENC: return field(message, "accept-encoding", out);
-    case REEF_BUFFER_HTTP_ACCEPT_LANG: return field(message, "accept-language", out);
-    case REEF_BUFFER_HTTP_REFERER: return field(message, "referer", out);
-    case REEF_BUFFER_HTTP_LOCATION: return field(message, "location", out);
-    case REEF_BUFFER_HTTP_SERVER: return field(message, "server", out);
+    case REEF_BUFFER_HTTP_URI_RAW: return field(tx, message, ":path", out);
+    case REEF_BUFFER_HTTP_METHOD: return field(tx, message, ":method", out);
+    case REEF_BUFFER_HTTP_HOST_RAW: return field(tx, message, ":authority", out) || field(tx, message, "host", out);
+    case REEF_BUFFER_HTTP_STAT_CODE: return field(tx, message, ":status", out);
+    case REEF_BUFFER_HTTP_USER_AGENT: return field(tx, message, "user-agent", out);
+    case REEF_BUFFER_HTTP_COOKIE: return field(tx, message, direction == REEF_TO_SERVER ? "cookie" : "set-cookie", out);
+    case REEF_BUFFER_HTTP_CONTENT_TYPE: return field(tx, message, "content-type", out);
+    case REEF_BUFFER_HTTP_CONTENT_LEN: return field(tx, message, "content-length", out);
+    case REEF_BUFFER_HTTP_CONNECTION: return field(tx, message, "connection", out);
+    case REEF_BUFFER_HTTP_ACCEPT: return field(tx, message, "accept", out);
+    case REEF_BUFFER_HTTP_ACCEPT_ENC: return field(tx, message, "accept-encoding", out);
+    case REEF_BUFFER_HTTP_ACCEPT_LANG: return field(tx, message, "accept-language", out);
+    case REEF_BUFFER_HTTP_REFERER: return field(tx, message, "referer", out);
+    case REEF_BUFFER_HTTP_LOCATION: return field(tx, message, "location", out);
+    case REEF_BUFFER_HTTP_SERVER: return field(tx, message, "server", out);
     default: return false;
     }
 }
@@ -203,7 +224,7 @@ bool http2_buffer(const reef_session *session, const reef_transaction *transacti
     case REEF_BUFFER_FILE_MD5:
     case REEF_BUFFER_FILE_SHA1:
     case REEF_BUFFER_FILE_SHA256: return reef_tx_file_buffer(message->files, kind, index, out);
-    default: return of_field(message, direction, kind, out);
+    default: return of_field(tx, message, direction, kind, out);
     }
 }
 

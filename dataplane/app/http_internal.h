@@ -226,6 +226,8 @@ uint8_t http_bestfit(uint32_t codepoint);
 bool http_header_add(reef_call *call, http_tx *tx, int direction, reef_view line);
 const http_header *http_header_get(const http_message *message, http_field field);
 
+extern const reef_protocol reef_protocol_http2;
+
 /* --- messages ---------------------------------------------------------------------------------------------- */
 
 extern const reef_body_limits http_request_limits, http_response_limits;

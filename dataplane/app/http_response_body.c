@@ -37,10 +37,16 @@ static bool switches(http_reader *reader, const http_header *transfer, const htt
     if (reader->side->tx->status_number != 101 || transfer != NULL || length != NULL)
         return false;
     http_side *client = &reader->connection->side[REEF_TO_SERVER];
-    reader->side->state = http_response_finalize;
+    http_tx *tx = reader->side->tx;
+    const http_header *upgrade = http_header_get(message_of(reader), HTTP_FIELD_UPGRADE);
+    message_of(reader)->coding = HTTP_CODING_NONE;
+    reef_transaction_progress(&tx->base, REEF_TO_SERVER, HTTP_COMPLETE);
+    (void)http_response_complete(reader);
     if (client->status != HTTP_ERROR)
         client->status = HTTP_TUNNEL;
     reader->side->status = HTTP_TUNNEL;
+    if (upgrade != NULL && http_view_is(upgrade->value, "h2c"))
+        reef_session_change(reader->call, &reef_protocol_http2, reader->length - reader->read);
     return true;
 }
 
