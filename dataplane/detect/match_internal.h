@@ -183,6 +183,9 @@ struct reef_matcher {
     uint64_t variable[VARIABLES_MAX];
     rank_set candidates, transaction_candidates;
     rank_set payload_held; /* rules of transactions whose payload blocks held in this packet */
+    uint8_t *kept[2];      /* the stretch of the stream that came with this packet, by direction, for rules of transactions */
+    uint32_t kept_length[2];
+    uint64_t kept_offset[2];
     uint32_t fresh;        /* of the stretch of the stream at hand: how many of its last bytes are new */
     rank_set matched;      /* packet rules that matched in this packet */
     rank_set stream_held;  /* rules whose payload blocks held in the stream of this packet; the rest is asked with the others */
@@ -218,6 +221,8 @@ void alert_queue(reef_matcher *matcher, uint32_t rank, reef_transaction *transac
 /* match_packet.c: the blocks of a rule that look at packet and flow, not `after`; and what is done on a match. */
 bool rule_packet_blocks_hold(reef_matcher *matcher, const detect_rule *rule);
 void rule_after(reef_matcher *matcher, const detect_rule *rule);
+/* A rule found by its transaction: do its payload blocks hold in what came with this packet? */
+bool kept_stream_holds(reef_matcher *matcher, const detect_rule *rule);
 /* Rules whose payload held in the stream, where no packet came with it. */
 void match_streams(reef_matcher *matcher);
 

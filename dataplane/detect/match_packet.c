@@ -1,4 +1,7 @@
 /* match_packet: rules against the packet at hand and against new bytes of its stream. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "match_internal.h"
 #include "plan.h"
 
@@ -75,6 +78,26 @@ static bool stream_blocks_hold(reef_matcher *matcher, const detect_rule *rule, c
     tail.bytes.length = seen;
     return payload_blocks_hold(matcher, rule, &fresh, false) ||
            (seen > 0 && payload_blocks_hold(matcher, rule, payload, false) && !payload_blocks_hold(matcher, rule, &tail, false));
+}
+
+static void keep_stream(reef_matcher *matcher, int direction, const reef_raw *raw)
+{
+    uint32_t length = raw->bytes.length < REEF_KEPT_STREAM_MAX ? raw->bytes.length : REEF_KEPT_STREAM_MAX;
+    if (matcher->kept[direction] == NULL && (matcher->kept[direction] = malloc(REEF_KEPT_STREAM_MAX)) == NULL)
+        return;
+    memcpy(matcher->kept[direction], raw->bytes.data, length);
+    matcher->kept_length[direction] = length;
+    matcher->kept_offset[direction] = raw->offset;
+}
+
+bool kept_stream_holds(reef_matcher *matcher, const detect_rule *rule)
+{
+    const reef_packet *packet = matcher->scene->packet;
+    int direction = matcher->direction;
+    reef_buffer payload = {.bytes = {matcher->kept[direction], matcher->kept_length[direction]}, .offset = matcher->kept_offset[direction]};
+    if (payload.bytes.length == 0 && !matcher->turned)
+        payload = (reef_buffer){.bytes = {packet->payload, packet->payload_length}, .end = true};
+    return payload.bytes.length > 0 && payload_blocks_hold(matcher, rule, &payload, false);
 }
 
 static bool names(const reef_rule *rule, const reef_protocol *protocol)
@@ -186,7 +209,7 @@ static void add_all(reef_matcher *matcher, unsigned ways, bool loose)
     const reef_rules *rules = matcher->rules;
     for (uint32_t rank = 0; rank < rules->header->rules; rank++) {
         const detect_rule *rule = &rules->ranked[rank];
-        if (rule->has_payload && (rule->payload & ways || (loose && rule->payload & PAYLOAD_STREAM)))
+        if (rule->has_payload && !rule->by_buffer && (rule->payload & ways || (loose && rule->payload & PAYLOAD_STREAM)))
             rank_set_add(&matcher->candidates, rank);
     }
 }
@@ -199,6 +222,8 @@ void reef_match_raw(reef_matcher *matcher, int direction, const reef_raw *raw)
         return;
     matcher->fresh = raw->fresh;
     match_turn(matcher, direction);
+    if (matcher->rules->plan->keeps_stream[direction] && matcher->scene->session != NULL && matcher->scene->session->protocol != NULL)
+        keep_stream(matcher, direction, raw);
     if (matcher->options.plain) {
         add_all(matcher, PAYLOAD_STREAM, false);
     } else {

@@ -209,9 +209,10 @@ static block_answer ask_conditions(const round_at *at, const detect_rule *rule, 
 
 static bool may_begin(reef_matcher *matcher, const detect_rule *rule, uint32_t rank)
 {
-    if (rule->has_payload && !(matcher->payload_held.bit[rank >> 6] >> (rank & 63) & 1))
+    if (rule->has_payload && !rule->by_buffer && !(matcher->payload_held.bit[rank >> 6] >> (rank & 63) & 1))
         return false;
-    return header_holds(matcher, rule) && rule_packet_blocks_hold(matcher, rule);
+    return header_holds(matcher, rule) && rule_packet_blocks_hold(matcher, rule) &&
+           (!rule->by_buffer || kept_stream_holds(matcher, rule));
 }
 
 /* Asks the blocks that do not hold yet; true: all do. */

@@ -116,6 +116,8 @@ int reef_matcher_new(reef_memory *memory, const reef_rules *rules, const reef_ma
     matcher->decoded = malloc(REEF_DECODED_MAX);
     matcher->alerts = calloc(2 * (size_t)matcher->options.alerts_max, sizeof *matcher->alerts);
     int status = matcher->decoded == NULL || matcher->alerts == NULL ? REEF_NOMEM : REEF_OK;
+    if (status == REEF_OK && options->places != NULL)
+        status = places_new(options->places, &matcher->places);
     if (status == REEF_OK)
         status = slots_new(&matcher->slots);
     if (status == REEF_OK)
@@ -149,6 +151,8 @@ void reef_matcher_free(reef_matcher *matcher)
     places_free(matcher->places);
     expression_scratch_free(matcher->expression);
     slots_free(matcher->slots);
+    free(matcher->kept[0]);
+    free(matcher->kept[1]);
     free(matcher->decoded);
     free(matcher->alerts);
     free(matcher->queue);
@@ -206,6 +210,7 @@ void reef_match_begin(reef_matcher *matcher, const reef_scene *scene)
     matcher->state = scene->flow != NULL ? flow_state_of(matcher, scene->flow) : NULL;
     matcher->over = matcher->state != NULL && matcher->state->verdict != REEF_VERDICT_ALLOW;
     matcher->queued = 0;
+    matcher->kept_length[0] = matcher->kept_length[1] = 0;
     matcher->transaction = NULL;
     rank_set_clear(&matcher->matched);
     rank_set_clear(&matcher->stream_held);

@@ -73,11 +73,9 @@ static uint32_t buffer_worth(unsigned kind)
     }
 }
 
-/* `payload`: a rule with blocks of both is found by its payload, which is gone when its transaction is looked at. */
-static choice choose(const reef_rules *rules, const detect_rule *rule)
+static choice choose(const reef_rules *rules, const detect_rule *rule, bool payload)
 {
     choice best = {0};
-    bool payload = rule->has_payload;
     for (uint32_t b = 0; b < rule->rule->blocks; b++) {
         const reef_block *block = &rules->block[rule->rule->block + b];
         bool fits = payload ? block->buffer == REEF_BUFFER_PAYLOAD : rules_is_transaction_buffer(block->buffer);
@@ -239,7 +237,7 @@ static int compare_events(const void *a, const void *b)
     return x->rank < y->rank ? -1 : x->rank > y->rank;
 }
 
-static void place_rule(builder *make, const detect_rule *rule, uint32_t rank)
+static void place_rule(builder *make, detect_rule *rule, uint32_t rank)
 {
     struct detect_plan *plan = make->plan;
     if (rule->kind == RULE_IP_ONLY) {
@@ -254,7 +252,13 @@ static void place_rule(builder *make, const detect_rule *rule, uint32_t rank)
         place_event(make, rule, rank);
         return;
     }
-    choice found = choose(make->rules, rule);
+    /* A rule of both is found by its payload, which is gone when its transaction is looked at; where that has no pattern that
+     * serves, by its transaction, and the stream of that packet is kept until then. */
+    choice found = choose(make->rules, rule, rule->has_payload);
+    if (found.block == NULL && rule->has_payload && rule->kind == RULE_TRANSACTION) {
+        found = choose(make->rules, rule, false);
+        rule->by_buffer = found.block != NULL;
+    }
     plan->with_pattern += found.block != NULL;
     for (int direction = 0; direction < 2; direction++) {
         if (!(rule->directions >> direction & 1))
@@ -262,13 +266,14 @@ static void place_rule(builder *make, const detect_rule *rule, uint32_t rank)
         for (unsigned transport = 0; transport < TRANSPORTS; transport++) {
             if (!speaks(rule->rule, transport))
                 continue;
-            if (rule->has_payload)
+            if (rule->has_payload && !rule->by_buffer)
                 place_payload(make, rule, rank, &found, direction, transport);
             else if (rule->kind == RULE_PACKET)
                 list_add(make, &plan->packet[direction][transport], rank);
         }
-        if (rule->kind != RULE_TRANSACTION || rule->has_payload || !(rule->transactions >> direction & 1))
+        if (rule->kind != RULE_TRANSACTION || (rule->has_payload && !rule->by_buffer) || !(rule->transactions >> direction & 1))
             continue;
+        plan->keeps_stream[direction] |= rule->by_buffer;
         if (found.block != NULL) {
             place_buffer(make, rank, &found, direction);
             continue;

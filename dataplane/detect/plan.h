@@ -44,6 +44,7 @@ struct detect_plan {
     uint32_t buffer_count[REEF_BUFFER_COUNT + 1][2];
     rank_list pdus;                                   /* rules with `frame` */
     rank_list transaction_always[PROTOCOLS_MAX][2];   /* by protocol number and direction */
+    bool keeps_stream[2];                             /* a rule found by a transaction asks for its stream then */
     uint32_t with_pattern;                            /* rules found by a pattern */
     size_t memory;
 };

@@ -33,6 +33,7 @@ typedef struct detect_rule {
     uint8_t transactions; /* bits of the directions of its transaction blocks */
     bool has_payload;     /* a block of REEF_BUFFER_PAYLOAD */
     bool detection_only;  /* asks nothing but the protocol: on the packet that told it */
+    bool by_buffer;       /* of payload and transaction, and found by the transaction's pattern */
     bool protocol_alone;  /* asks nothing but the protocol its header names */
     bool events;          /* asks for a decode or stream event */
     uint16_t after;       /* index in its blocks of the one done on a match, or UINT16_MAX */

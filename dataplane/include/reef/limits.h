@@ -46,7 +46,7 @@
 #define REEF_TRANSACTIONS_OPEN_MAX 1024u /* of one session at a time */
 #define REEF_EXPECT_COOKIE_MAX 160u
 #define REEF_PDUS_MAX 64                 /* stretches for `frame` of one session at a time */
-#define REEF_PDU_BYTES_MAX 65536u        /* of one that are kept */
+#define REEF_PDU_BYTES_MAX (1u << 17)    /* of one that are kept: a write of SMB is 64 KiB and its header */
 #define REEF_EXPECTATIONS_DEFAULT 4096u
 #define REEF_EXPECT_SECONDS 30u          /* an expected flow begins within */
 
@@ -102,6 +102,7 @@
 #define REEF_INSPECT_STEPS_MAX 3000u    /* conditions tried of one block over one buffer */
 #define REEF_ALERTS_MAX 15u             /* of one packet */
 #define REEF_HOST_ENTRIES_MAX 65536u    /* of xbits, hostbits, thresholds and tags each, in one worker */
+#define REEF_KEPT_STREAM_MAX 65536u     /* bytes of the stream that rules of transactions look at once more */
 #define REEF_DECODED_MAX 65536u         /* bytes of a transformed or base64-decoded buffer */
 
 /* Box algebra. */
@@ -139,6 +140,7 @@
 #define REEF_HTTP_BOUNDARY_MAX 200u
 #define REEF_HTTP2_FRAME_MAX (1u << 17)  /* bytes of a frame that is not data */
 #define REEF_HTTP2_FIELDS_MAX 1024    /* of one message */
+#define REEF_HTTP2_TABLE_MAX (1u << 20) /* bytes of the table that fields are compressed with */
 #define REEF_HTTP2_SETTINGS_MAX 6     /* numbers of RFC 9113 6.5.2 */
 #define REEF_HTTP_PART_HEAD_MAX 4096u /* header bytes of one part of a form */
 
