@@ -100,6 +100,8 @@ static smtp_transaction *begin_transaction(reef_call *call)
 
 static void complete(smtp_transaction *transaction)
 {
+    if (transaction == NULL)
+        return; /* it left already */
     transaction->done = true;
     reef_transaction_progress(&transaction->common, REEF_TO_SERVER, 1);
     reef_transaction_progress(&transaction->common, REEF_TO_CLIENT, 1);
@@ -347,8 +349,7 @@ static unsigned code_of(reef_view line)
 
 static void start_tls(reef_call *call, smtp_state *state, uint32_t left)
 {
-    if (state->current != NULL)
-        complete(state->current);
+    complete(state->current);
     reef_session_change(call, reef_protocol_by_name("tls"), left);
 }
 
