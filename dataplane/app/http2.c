@@ -27,10 +27,26 @@ void http2_tell(reef_call *call, http2_tx *tx, http2_event event)
 
 /* --- probe ------------------------------------------------------------------------------------------------- */
 
+/* A server begins with its settings. */
+static reef_guess probe_server(reef_view bytes)
+{
+    static const uint8_t rest[] = {0, 0, 0, 0}; /* the connection itself */
+    uint32_t length = bytes.length < FRAME_HEAD ? bytes.length : FRAME_HEAD;
+    for (uint32_t i = 0; i < length; i++)
+        if ((i == 0 && bytes.data[i] != 0) || (i == 1 && bytes.data[i] > 0x40) || (i == 3 && bytes.data[i] != HTTP2_SETTINGS) ||
+            (i == 4 && bytes.data[i] > 1) || (i > 4 && bytes.data[i] != rest[i - 5]))
+            return REEF_GUESS_NO;
+    if (length < FRAME_HEAD)
+        return REEF_GUESS_MORE;
+    return reef_be24(bytes.data) % 6 == 0 ? REEF_GUESS_YES : REEF_GUESS_NO;
+}
+
 static reef_guess probe(const reef_probe *probe)
 {
-    if (probe->direction != REEF_TO_SERVER || probe->bytes.length == 0)
-        return REEF_GUESS_NO;
+    if (probe->bytes.length == 0)
+        return REEF_GUESS_MORE;
+    if (probe->direction != REEF_TO_SERVER)
+        return probe_server(probe->bytes);
     uint32_t length = probe->bytes.length < MAGIC ? probe->bytes.length : MAGIC;
     if (memcmp(probe->bytes.data, magic, length) != 0)
         return REEF_GUESS_NO;
@@ -149,7 +165,10 @@ static void check_host(reef_call *call, http2_tx *tx)
 
 static bool open_fields(http2_connection *connection, http2_side *side)
 {
-    return side->fields != NULL || nghttp2_hd_inflate_new2(&side->fields, &connection->memory) == 0;
+    if (side->fields != NULL)
+        return true;
+    side->table = NGHTTP2_DEFAULT_HEADER_TABLE_SIZE;
+    return nghttp2_hd_inflate_new2(&side->fields, &connection->memory) == 0;
 }
 
 /* A piece of a header block. False: the rest of the connection cannot be read. */
@@ -230,6 +249,18 @@ static bool fields_frame(reef_call *call, http2_tx *tx, int direction, frame *f)
 
 /* --- other frames ------------------------------------------------------------------------------------------------- */
 
+/* How large a table the other side may use for its fields; never made smaller, as its blocks may be on their way. */
+static void resize_table(reef_call *call, int direction, uint32_t size)
+{
+    http2_connection *connection = call->session->state;
+    http2_side *other = &connection->side[1 - direction];
+    if (size > REEF_HTTP2_TABLE_MAX)
+        size = REEF_HTTP2_TABLE_MAX;
+    if (size > other->table && open_fields(connection, other) &&
+        nghttp2_hd_inflate_change_table_size(other->fields, size) == 0)
+        other->table = size;
+}
+
 static void settings_frame(reef_call *call, http2_tx *tx, int direction, const frame *f)
 {
     http2_message *message = &tx->message[direction];
@@ -241,6 +272,8 @@ static void settings_frame(reef_call *call, http2_tx *tx, int direction, const f
             continue;
         message->setting[id] = reef_be32(f->data + at + 2);
         message->settings |= (uint8_t)(1u << id);
+        if (id == 1)
+            resize_table(call, direction, message->setting[id]);
     }
 }
 

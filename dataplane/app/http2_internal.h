@@ -63,6 +63,7 @@ typedef struct http2_side {
     uint8_t data_flags;
     bool begun;             /* the client's magic was seen */
     nghttp2_hd_inflater *fields;
+    uint32_t table;         /* bytes that its table may have */
     uint32_t block_stream;  /* of a header block whose end has not come; 0: none */
     uint8_t block_flags;
 } http2_side;
