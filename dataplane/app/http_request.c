@@ -432,6 +432,10 @@ static bool begins_with_method(reef_view line, bool *word)
 http_step http_request_complete(http_connection *connection, reef_call *call, http_tx *tx)
 {
     http_side *side = &connection->side[REEF_TO_SERVER];
+    if (tx == NULL) { /* made for a response that nobody asked for, and gone with it */
+        side->state = http_request_idle;
+        return STEP_ON;
+    }
     http_message *request = &tx->message[REEF_TO_SERVER];
     if (tx->base.progress[REEF_TO_SERVER] != HTTP_COMPLETE) {
         if (request->coding == HTTP_CODING_IDENTITY || request->coding == HTTP_CODING_CHUNKED)
