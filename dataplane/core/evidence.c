@@ -104,16 +104,20 @@ static bool write_bytes(record *one, const void *data, uint32_t length)
     return true;
 }
 
-/* As pcap with times in nanoseconds has it; numbers in the order of this machine, as its magic says. */
+static void put32(uint8_t *at, uint32_t value)
+{
+    for (int i = 0; i < 4; i++)
+        at[i] = (uint8_t)(value >> 8 * i);
+}
+
+/* As pcap with times in nanoseconds has it, in little-endian order on every machine: the same packets, the same digest. */
 static void write_head(record *one, uint16_t link)
 {
-    const struct {
-        uint32_t magic;
-        uint16_t major, minor;
-        uint32_t zone, accuracy, longest, link;
-    } head = {0xa1b23c4du, 2, 4, 0, 0, REEF_FRAME_MAX, link};
+    uint8_t head[24] = {0x4d, 0x3c, 0xb2, 0xa1, 2, 0, 4, 0};
+    put32(head + 16, REEF_FRAME_MAX);
+    put32(head + 20, link);
     one->link = link;
-    write_bytes(one, &head, sizeof head);
+    write_bytes(one, head, sizeof head);
 }
 
 /* The tag that the kernel took off goes back to its place behind the addresses. */
@@ -128,8 +132,11 @@ static void write_frame(reef_evidence *evidence, record *one, const reef_frame *
         finish(evidence, one);
         return;
     }
-    const uint32_t head[4] = {(uint32_t)(frame->time_ns / 1000000000u), (uint32_t)(frame->time_ns % 1000000000u),
-                              frame->captured + more, frame->length + more};
+    uint8_t head[16];
+    put32(head, (uint32_t)(frame->time_ns / 1000000000u));
+    put32(head + 4, (uint32_t)(frame->time_ns % 1000000000u));
+    put32(head + 8, frame->captured + more);
+    put32(head + 12, frame->length + more);
     evidence->counters.packets += write_bytes(one, head, sizeof head);
     if (tagged) {
         const uint8_t tag[TAG] = {0x81, 0x00, (uint8_t)(frame->vlan >> 8 & 0x0f), (uint8_t)frame->vlan};
