@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import struct
 import zlib
 from ipaddress import IPv4Address, IPv6Address
@@ -24,6 +25,11 @@ ANSWER = DNS(
     id=1, qr=1, qd=DNSQR(qname="www.example.org"), an=DNSRR(rrname="www.example.org", ttl=30, rdata="192.0.2.1")
 )
 ETHERNET, RAW = 1, 101
+LISTS = b"".join(struct.pack("!I", len(name)) + name for name in (b"curve25519-sha256", *[b"none"] * 7, b"", b""))
+KEXINIT = b"\x14" + bytes(16) + LISTS + bytes(5)
+SSH_RECORD = struct.pack("!IB", len(KEXINIT) + 5, 4) + KEXINIT + bytes(4)
+SSH = [(1, b"SSH-2.0-OpenSSH_9.6 seed\r\n" + SSH_RECORD), (0, b"SSH-2.0-seed\r\n" + SSH_RECORD)]
+SSH += [(way, struct.pack("!IBB", 12, 10, 21) + bytes(10)) for way in (0, 1)]
 
 
 def client_hello() -> bytes:
@@ -34,6 +40,21 @@ def client_hello() -> bytes:
     hello = b"\x03\x03" + bytes(32) + b"\0" + b"\0\x02\x13\x01" + b"\x01\0" + struct.pack("!H", len(extensions))
     body = b"\x01" + (len(hello) + len(extensions)).to_bytes(3, "big") + hello + extensions
     return b"\x16\x03\x01" + struct.pack("!H", len(body)) + body
+
+
+def pieces_of(said: list[tuple[int, bytes]]) -> bytes:
+    """What is said, and whether by the server, as the targets of parsers read it."""
+    return b"".join(struct.pack("<H", way << 15 | len(text)) + text for way, text in said)
+
+
+def handshakes() -> dict[str, list[tuple[int, bytes]]]:
+    """The flights of the connections that the tests of TLS know."""
+    text = (Path(__file__).resolve().parents[2] / "c" / "handshakes.h").read_text()
+    found: dict[str, list[tuple[int, bytes]]] = {}
+    for name, way, body in re.findall(r"(tls1\d)_\d_(client|server)\[\] = \{(.*?)\};", text, re.DOTALL):
+        data = bytes(int(number, 16) for number in re.findall(r"0x[0-9a-f]{2}", body))
+        found.setdefault(name, []).append((int(way == "server"), data))
+    return found
 
 
 def http_conversations() -> dict[str, list[tuple[int, bytes]]]:
@@ -102,6 +123,74 @@ def fragments() -> bytes:
         ):
             out += bytes([len(packet)]) + bytes(packet)
     return out
+
+
+def said(*pieces: tuple[int, bytes]) -> bytes:
+    """A dialogue for fuzz_dialogue.h: 0 the client, 1 the server."""
+    return b"".join(struct.pack("<H", who << 15 | len(piece)) + piece for who, piece in pieces)
+
+
+def mqtt() -> bytes:
+    """A connection of version 5 with a subscription and a message of quality 1."""
+    connect = b"\0\4MQTT\5\xc2\0\x3c\0\0\2id\0\4user\0\4pass"
+    publish = b"\0\5topic\0\1\3\x01\1\x26payload"
+    return said(
+        (0, bytes([0x10, len(connect)]) + connect),
+        (1, b"\x20\3\0\0\0"),
+        (0, b"\x82\x0b\0\2\0\0\5topic\1"),
+        (1, b"\x90\4\0\2\0\1"),
+        (0, bytes([0x32, len(publish)]) + publish),
+        (1, b"\x40\2\0\1"),
+        (0, b"\xe0\0"),
+    )
+
+
+def ike() -> bytes:
+    """Both versions: an SA with one proposal of one transform."""
+    attributes = b"\x80\1\0\7\x80\2\0\2\x80\x0e\0\x80\0\x0c\0\4\0\1\x51\x80"
+    transform = b"\0\0" + struct.pack("!H", 8 + len(attributes)) + b"\1\1\0\0" + attributes
+    proposal = b"\0\0" + struct.pack("!H", 8 + len(transform)) + b"\1\1\0\1" + transform
+    sa = b"\x0d\0" + struct.pack("!H", 12 + len(proposal)) + b"\0\0\0\1\0\0\0\1" + proposal + b"\0\0\0\x08\1\2\3\4"
+    first = bytes(range(8)) + bytes(8) + b"\1\x10\2\0" + bytes(4) + struct.pack("!I", 28 + len(sa)) + sa
+    choice = b"\3\0\0\x08\1\0\0\x0c\3\0\0\x08\2\0\0\2\0\0\0\x08\4\0\0\2"
+    second = b"\x29\0" + struct.pack("!H", 12 + len(choice)) + b"\0\0" + struct.pack("!H", 8 + len(choice))
+    second += b"\1\1\0\3" + choice + b"\0\0\0\x08\0\0\x40\4"
+    newer = bytes(range(8)) + bytes(8) + b"\x21\x20\x22\x08" + bytes(4) + struct.pack("!I", 28 + len(second)) + second
+    return said((0, first), (1, first), (0, newer), (1, newer))
+
+
+def der(tag: int, *parts: bytes) -> bytes:
+    """One element."""
+    content = b"".join(parts)
+    return bytes([tag, len(content)]) + content if len(content) < 128 else bytes([tag, 0x81, len(content)]) + content
+
+
+def snmp() -> bytes:
+    """A request of version 2, a trap of version 1 and a request of version 3."""
+    variables = der(0x30, der(0x30, der(6, b"\x2b\6\1\2\1\1\5\0"), der(5)))
+    request = der(0xA0, der(2, b"\1"), der(2, b"\0"), der(2, b"\0"), variables)
+    trap = der(0xA4, der(6, b"\x2b\6"), der(0x40, b"\1\2\3\4"), der(2, b"\6"), der(2, b"\1"), der(0x43, b"\1"), variables)
+    user = der(4, der(0x30, der(4, b"engine"), der(2, b"\1"), der(2, b"\1"), der(4, b"admin"), der(4), der(4)))
+    third = der(0x30, der(2, b"\1"), der(2, b"\5"), der(4, b"\3"), der(2, b"\3"))
+    return said(
+        (0, der(0x30, der(2, b"\1"), der(4, b"public"), request)),
+        (1, der(0x30, der(2, b"\0"), der(4, b"public"), trap)),
+        (0, der(0x30, der(2, b"\3"), third, user, der(0x30, der(4), der(4), request))),
+    )
+
+
+def krb5() -> bytes:
+    """A request and an error, behind their lengths."""
+
+    def principal(*names: bytes) -> bytes:
+        return der(0x30, der(0xA0, der(2, b"\1")), der(0xA1, der(0x30, *(der(0x1B, name) for name in names))))
+
+    body = der(0x30, der(0xA1, principal(b"ann")), der(0xA2, der(0x1B, b"R")), der(0xA3, principal(b"krbtgt", b"R")))
+    request = der(0x6A, der(0x30, der(0xA1, der(2, b"\5")), der(0xA2, der(2, b"\x0a")), der(0xA4, body)))
+    error = der(
+        0x7E, der(0x30, der(0xA0, der(2, b"\5")), der(0xA1, der(2, b"\x1e")), der(0xA6, der(2, b"\x19")), der(0xAA, principal(b"x")))
+    )
+    return said(*((who, struct.pack("!I", len(m)) + m) for who, m in ((0, request), (1, error))))
 
 
 def conversation() -> list[Packet]:
@@ -210,9 +299,20 @@ def main() -> None:
     for name, (link, packet) in packets().items():
         write("decode", name, struct.pack("!H", link) + bytes(packet))
     write("defrag", "overlap", fragments())
-    write("dns", "question", b"\x02" + bytes(QUESTION))
-    write("dns", "answer", b"\x03" + bytes(ANSWER))
-    write("tls", "hello", b"\0" + client_hello())
+    for name, dialogue in (("mqtt", mqtt()), ("ike", ike()), ("snmp", snmp()), ("krb5", krb5())):
+        write(name, "dialogue", dialogue)
+    question, answer = bytes(QUESTION), bytes(ANSWER)
+    behind = [(way, struct.pack("!H", len(text)) + text) for way, text in ((0, question), (1, answer))]
+    write("dns", "datagrams", b"\0" + pieces_of([(0, question), (1, answer)]))
+    write("dns", "stream", b"\x01" + pieces_of(behind))
+    write("tls", "hello", pieces_of([(0, client_hello())]))
+    for name, flights in handshakes().items():
+        write("tls", name, pieces_of(flights))
+        write("session", name, b"\x02" + pieces_of(flights))
+    write("ssh", "banners", pieces_of(SSH))
+    write("session", "ssh", b"\x06" + pieces_of(SSH))
+    write("session", "dns", b"\x01" + pieces_of([(0, question), (1, answer)]))
+    write("session", "http", b"\x04" + pieces_of([(0, HTTP), (1, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")]))
     for name, pieces in http_conversations().items():
         write("http", name, b"".join(struct.pack("<H", way << 15 | len(text)) + text for way, text in pieces))
     tcp, _, icmp = (packet for _, packet in list(packets().values())[:3])
