@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "reef/pdu.h"
 #include "smb_internal.h"
 
 enum { FRAME = 4 };
@@ -63,8 +64,24 @@ static uint32_t pass_over(reef_call *call, smb_side *side, reef_view bytes)
     return n;
 }
 
-/* Whole frames, and beginnings of long ones; how many bytes were taken. */
-static uint32_t take_frames(reef_call *call, int direction, reef_view bytes)
+/* For rules with `frame`: a message that begins at `offset` of its direction. */
+static void note(reef_call *call, int direction, reef_view message, uint64_t offset, uint32_t length)
+{
+    enum { HEADER2 = 64 };
+    if (!call->pdus || message.length < 4)
+        return;
+    if (message.data[0] == 0xff) {
+        reef_pdu_note(call, direction, REEF_BUFFER_PDU_SMB_SMB1_PDU, offset, length);
+        return;
+    }
+    reef_pdu_note(call, direction, REEF_BUFFER_PDU_SMB_SMB2_PDU, offset, length);
+    reef_pdu_note(call, direction, REEF_BUFFER_PDU_SMB_SMB2_HDR, offset, length < HEADER2 ? length : HEADER2);
+    if (length > HEADER2)
+        reef_pdu_note(call, direction, REEF_BUFFER_PDU_SMB_SMB2_DATA, offset + HEADER2, length - HEADER2);
+}
+
+/* Whole frames, and beginnings of long ones; how many bytes were taken. `offset` is that of the first byte. */
+static uint32_t take_frames(reef_call *call, int direction, reef_view bytes, uint64_t offset)
 {
     smb_state *state = call->session->state;
     smb_side *side = &state->side[direction];
@@ -84,10 +101,15 @@ static uint32_t take_frames(reef_call *call, int direction, reef_view bytes)
             continue;
         }
         uint32_t wanted = length <= REEF_SMB_RECORD_MAX ? length : REEF_SMB_HEAD;
+        if (!side->noted && here >= 4) {
+            note(call, direction, (reef_view){rest.data + FRAME, here}, offset + at + FRAME, length);
+            side->noted = true;
+        }
         if (here < wanted)
             break;
-        if (here > length)
-            here = length;
+        side->noted = false;
+        if (here > wanted)
+            here = wanted; /* of a long one always the same, however the bytes came */
         take_message(call, direction, (reef_view){rest.data + FRAME, here}, length);
         at += FRAME + here;
         side->skip = length - here;
@@ -109,13 +131,14 @@ static bool bytes(reef_call *call, int direction, const reef_chunk *chunk)
         side->skip -= chunk->missing;
     }
     if (side->held.length == 0) {
-        uint32_t taken = take_frames(call, direction, fresh);
+        uint32_t taken = take_frames(call, direction, fresh, chunk->offset);
         reef_view rest = {fresh.data + taken, fresh.length - taken};
         return rest.length == 0 || reef_piece_add(call->memory, &side->held, rest);
     }
+    uint64_t offset = chunk->offset - side->held.length;
     if (!reef_piece_add(call->memory, &side->held, fresh))
         return false;
-    uint32_t taken = take_frames(call, direction, (reef_view){side->held.data, side->held.length});
+    uint32_t taken = take_frames(call, direction, (reef_view){side->held.data, side->held.length}, offset);
     reef_piece_drop(&side->held, taken);
     return true;
 }

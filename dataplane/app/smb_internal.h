@@ -63,6 +63,7 @@ typedef struct smb_side {
     reef_piece held;
     uint32_t skip;            /* bytes of a message that nobody looks at */
     uint32_t body;            /* bytes of a file that come still within this message */
+    bool noted;               /* rules were told of the message that is not whole yet */
     smb_transaction *file;    /* theirs */
     reef_piece rpc;           /* a fragment that is not whole, within a pipe */
 } smb_side;

@@ -46,6 +46,8 @@
 #define REEF_TRANSACTIONS_OPEN_MAX 1024u /* of one session at a time */
 #define REEF_EXPECT_COOKIE_MAX 160u
 #define REEF_PDUS_MAX 64                 /* stretches for `frame` of one session at a time */
+#define REEF_PDU_LOOKS_MAX 16            /* of rules at one that grows, before the last one when it is whole */
+#define REEF_PDU_MATCHES_MAX 8           /* rules that match one */
 #define REEF_PDU_BYTES_MAX (1u << 17)    /* of one that are kept: a write of SMB is 64 KiB and its header */
 #define REEF_EXPECTATIONS_DEFAULT 4096u
 #define REEF_EXPECT_SECONDS 30u          /* an expected flow begins within */
