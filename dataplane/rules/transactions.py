@@ -208,8 +208,8 @@ def yes_or_no(name: str) -> Keyword:
 
 
 _ATTRIBUTES = {
-    "alg_enc": 1, "alg_hash": 2, "alg_auth": 3, "alg_dh": 4, "sa_group_type": 5, "sa_life_type": 11, "sa_life_duration": 12,
-    "alg_prf": 13, "sa_key_length": 14, "sa_field_size": 15,
+    "alg_enc": 1, "alg_hash": 2, "alg_auth": 3, "alg_dh": 4, "sa_group_type": 5, "sa_life_type": 11,
+    "sa_life_duration": 12, "alg_prf": 13, "sa_key_length": 14, "sa_field_size": 15,
 }  # fmt: skip
 
 

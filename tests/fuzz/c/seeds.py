@@ -169,7 +169,8 @@ def snmp() -> bytes:
     """A request of version 2, a trap of version 1 and a request of version 3."""
     variables = der(0x30, der(0x30, der(6, b"\x2b\6\1\2\1\1\5\0"), der(5)))
     request = der(0xA0, der(2, b"\1"), der(2, b"\0"), der(2, b"\0"), variables)
-    trap = der(0xA4, der(6, b"\x2b\6"), der(0x40, b"\1\2\3\4"), der(2, b"\6"), der(2, b"\1"), der(0x43, b"\1"), variables)
+    address = der(0x40, b"\1\2\3\4")
+    trap = der(0xA4, der(6, b"\x2b\6"), address, der(2, b"\6"), der(2, b"\1"), der(0x43, b"\1"), variables)
     user = der(4, der(0x30, der(4, b"engine"), der(2, b"\1"), der(2, b"\1"), der(4, b"admin"), der(4), der(4)))
     third = der(0x30, der(2, b"\1"), der(2, b"\5"), der(4, b"\3"), der(2, b"\3"))
     return said(
@@ -188,7 +189,14 @@ def krb5() -> bytes:
     body = der(0x30, der(0xA1, principal(b"ann")), der(0xA2, der(0x1B, b"R")), der(0xA3, principal(b"krbtgt", b"R")))
     request = der(0x6A, der(0x30, der(0xA1, der(2, b"\5")), der(0xA2, der(2, b"\x0a")), der(0xA4, body)))
     error = der(
-        0x7E, der(0x30, der(0xA0, der(2, b"\5")), der(0xA1, der(2, b"\x1e")), der(0xA6, der(2, b"\x19")), der(0xAA, principal(b"x")))
+        0x7E,
+        der(
+            0x30,
+            der(0xA0, der(2, b"\5")),
+            der(0xA1, der(2, b"\x1e")),
+            der(0xA6, der(2, b"\x19")),
+            der(0xAA, principal(b"x")),
+        ),
     )
     return said(*((who, struct.pack("!I", len(m)) + m) for who, m in ((0, request), (1, error))))
 
