@@ -243,7 +243,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     generation.start()
     keys = FlowKeys(instance.socket("keyd"), log)
     keys.start()
-    rules = RuleWatch(instance.rules, instance.state_of(NAME) / "rules")
+    rules = RuleWatch(
+        instance.rules, instance.state_of(NAME) / "rules", instance.events_of(NAME) / record.RULES_STATE
+    )
     rules.start()
     try:
         inspectd = Inspectd(sources, spool, generation, instance.shared_of(NAME), keys.key, rules)

@@ -12,7 +12,10 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from appliance.control.messages import NameBook
+from appliance.events import record
 from ctypes_ext.engine import EngineError
 from dataplane.rulefiles import SUFFIX, Loaded, RulesError, load
 
@@ -29,10 +32,11 @@ def home_networks(book: NameBook | None) -> dict[str, str]:
 class RuleWatch(threading.Thread):
     """Looks into the folder once a second; `take` gives what is new, `words` what a person should read of it."""
 
-    def __init__(self, folder: Path, cache: Path) -> None:
+    def __init__(self, folder: Path, cache: Path, state: Path) -> None:
         super().__init__(name="rules", daemon=True)
         self._folder = folder
         self._cache = cache
+        self._state = state
         self._loaded: queue.SimpleQueue[Loaded] = queue.SimpleQueue()
         self._words: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -72,11 +76,22 @@ class RuleWatch(threading.Thread):
             loaded = load(paths, variables, self._cache)
         except (RulesError, EngineError) as error:
             self._words.put(f"rules not loaded, the old ones stay: {error}")
+            self._tell(record.RulesState(0, 0, str(error)))
             return
         self._loaded.put(loaded)
+        self._tell(record.RulesState(loaded.loaded, len(loaded.refused)))
         self._words.put(f"rules loaded: {loaded.loaded}; refused: {len(loaded.refused)}")
         for problem in loaded.refused[:_SAID]:
             self._words.put(f"rule refused: {problem}")
+
+    def _tell(self, state: record.RulesState) -> None:
+        """For `reef doctor`, which cannot ask this process."""
+        partial = self._state.with_suffix(".new")
+        try:
+            partial.write_bytes(msgspec.json.encode(state))
+            partial.rename(self._state)
+        except OSError as error:
+            self._words.put(f"{self._state}: {error.strerror}")
 
 
 def _signature(folder: Path) -> tuple[tuple[str, int, int], ...]:

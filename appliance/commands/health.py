@@ -19,6 +19,7 @@ from appliance.commands.words import count, duration, local_time, size
 from appliance.control import messages
 from appliance.control.messages_readback import Runs
 from appliance.control.processes import PROCESSES, Instance
+from appliance.events.record import RULES_STATE, RulesState
 
 # Below this much space a spool or a history may not be written whole; `policyd` refuses applies at less.
 LOW_DISK = 64 * 1000 * 1000
@@ -65,6 +66,7 @@ def doctor(options: argparse.Namespace, terminal: Terminal) -> int:
         *(Finding("wrong", words) for words in report.findings),
         *from_status(with_silent(status, instance), time.time()),
         *from_runs(report.runs),
+        *from_rules(instance.events, instance.rules),
         *_disk(Path(instance.state)),
         *_capabilities(report.capabilities),
     )
@@ -185,6 +187,20 @@ def _dead(status: messages.StatusReport) -> list[Finding]:
         for process in status.processes
         if not process.alive
     ]
+
+
+def from_rules(events: Path, rules: Path) -> list[Finding]:
+    """What became of the rules of the taps, as inspectd wrote it down."""
+    try:
+        state = msgspec.json.decode((events / "inspectd" / RULES_STATE).read_bytes(), type=RulesState)
+    except (OSError, msgspec.DecodeError):
+        return []  # no rules yet, or not ours to read
+    if state.error:
+        return [Finding("wrong", f"the rules of the taps are not loaded: {state.error}", f"mend them in {rules}")]
+    if state.refused:
+        words = f"{state.refused} of {state.loaded + state.refused} rules of the taps are refused"
+        return [Finding("note", words, f"reef ips check {rules} names them")]
+    return []
 
 
 def _disk(state: Path) -> list[Finding]:

@@ -110,6 +110,18 @@ def notice(module: str, message: str, *, seconds: float, host: str = "", error: 
     return Event(timestamp=format_time(seconds), event_type="engine", host=host, engine=engine)
 
 
+# What became of the rules of the taps, beside the spool of inspectd.
+RULES_STATE = "rules.json"
+
+
+class RulesState(msgspec.Struct, frozen=True):
+    """How many rules the taps are inspected with, how many were refused; `error`: why none of the newest are."""
+
+    loaded: int
+    refused: int
+    error: str = ""
+
+
 # Alerts of the gateway itself, beside those of inspection: EVE's generator id of ours, and a number for each.
 ALERTS = 87
 UNREGISTERED_LINE = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from appliance.commands.health import from_rules
 from appliance.events.record import Event
 from appliance.events.view import Selection, past
 from appliance.lab.site import Lab
@@ -51,6 +52,9 @@ def test_rules_change_while_flows_go_on(lab: Lab) -> None:
     )
     until(lambda: loaded(lab) > before, "the new rules are loaded", lab=lab)
     assert any("no_such_keyword" in words for words in notices(lab)), "a refused rule is said"
+
+    said = from_rules(lab.gateway.instance.events, lab.gateway.instance.rules)
+    assert [finding.what.split(" of ")[0] for finding in said] == ["1"], "reef doctor tells of the refused one"
 
     def pinged() -> list[Event]:
         lab.run("lan1", "ping", "-4", "-c", "1", "-W", "1", "10.20.0.1")
