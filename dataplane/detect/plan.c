@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "choose.h"
 #include "reef/status.h"
 
 bool rank_list_add(rank_list *list, uint32_t rank)
@@ -19,83 +20,6 @@ bool rank_list_add(rank_list *list, uint32_t rank)
     }
     list->rank[list->count++] = rank;
     return true;
-}
-
-/* --- the pattern of a rule ---------------------------------------------------------------------------- */
-
-typedef struct choice {
-    const reef_block *block; /* NULL: none of its patterns serves */
-    scanner_pattern pattern;
-    uint32_t worth;
-} choice;
-
-/* Bytes of a content that stand there whatever else holds: those it is looked for by. */
-static bool pattern_of(const reef_rules *rules, const reef_condition *content, scanner_pattern *out)
-{
-    reef_view bytes = rules_text(rules, content->text);
-    if (content->op != REEF_OP_CONTENT || content->flags & REEF_C_NEGATED)
-        return false;
-    *out = (scanner_pattern){.bytes = bytes, .nocase = content->flags & REEF_C_NOCASE, .to = UINT32_MAX};
-    bool relative = content->flags & (REEF_C_DISTANCE | REEF_C_WITHIN);
-    bool variable = content->flags & (REEF_C_A_VARIABLE | REEF_C_B_VARIABLE);
-    if (!relative && !variable) {
-        if (content->flags & REEF_C_OFFSET && content->a > 0)
-            out->from = content->a < UINT32_MAX ? (uint32_t)content->a : UINT32_MAX - 1;
-        if (content->flags & REEF_C_DEPTH && content->b > 0 && content->b < UINT32_MAX)
-            out->to = (uint32_t)content->b;
-        if (content->flags & REEF_C_STARTSWITH) {
-            out->from = 0;
-            out->to = bytes.length;
-        }
-    }
-    if (content->flags & REEF_C_FAST_PATTERN_CHOP) {
-        uint32_t at = (uint32_t)content->d;
-        out->bytes.data += at;
-        out->bytes.length = (uint32_t)((uint64_t)content->d >> 32);
-        out->from += at;
-        if (out->to != UINT32_MAX)
-            out->to -= bytes.length - at - out->bytes.length;
-    }
-    return true;
-}
-
-/* How much a buffer is to be preferred: short ones, that few conversations have, before long ones. */
-static uint32_t buffer_worth(unsigned kind)
-{
-    switch (kind) {
-    case REEF_BUFFER_PAYLOAD: return 0;
-    case REEF_BUFFER_FILE_DATA:
-    case REEF_BUFFER_HTTP_RESPONSE_BODY:
-    case REEF_BUFFER_HTTP_REQUEST_BODY: return 40;
-    case REEF_BUFFER_HTTP_HEADER:
-    case REEF_BUFFER_HTTP_HEADER_RAW: return 180;
-    default: return 220;
-    }
-}
-
-static choice choose(const reef_rules *rules, const detect_rule *rule, bool payload)
-{
-    choice best = {0};
-    for (uint32_t b = 0; b < rule->rule->blocks; b++) {
-        const reef_block *block = &rules->block[rule->rule->block + b];
-        bool fits = payload ? block->buffer == REEF_BUFFER_PAYLOAD : rules_is_transaction_buffer(block->buffer);
-        if (block->after || !fits || (payload && block->transforms > 0))
-            continue;
-        for (uint32_t i = 0; i < block->conditions; i++) {
-            const reef_condition *condition = &rules->condition[block->condition + i];
-            scanner_pattern pattern;
-            if (!pattern_of(rules, condition, &pattern))
-                continue;
-            uint32_t worth = scanner_worth(pattern.bytes, pattern.nocase) + buffer_worth(block->buffer);
-            if (condition->flags & REEF_C_FAST_PATTERN)
-                worth += 60;
-            if (pattern.to != UINT32_MAX && pattern.to - pattern.from == pattern.bytes.length)
-                worth += 200;
-            if (worth > best.worth)
-                best = (choice){.block = block, .pattern = pattern, .worth = worth};
-        }
-    }
-    return best;
 }
 
 /* --- building ------------------------------------------------------------------------------------------ */
@@ -113,6 +37,7 @@ typedef struct builder {
     heap payload[2][TRANSPORTS][PAYLOAD_HEAPS];
     heap *buffer; /* beside plan->buffer */
     uint32_t room;
+    popularity *popular;
     bool failed;
 } builder;
 
@@ -254,9 +179,9 @@ static void place_rule(builder *make, detect_rule *rule, uint32_t rank)
     }
     /* A rule of both is found by its payload, which is gone when its transaction is looked at; where that has no pattern that
      * serves, by its transaction, and the stream of that packet is kept until then. */
-    choice found = choose(make->rules, rule, rule->has_payload);
+    choice found = choose(make->rules, make->popular, rule, rule->has_payload);
     if (found.block == NULL && rule->has_payload && rule->kind == RULE_TRANSACTION) {
-        found = choose(make->rules, rule, false);
+        found = choose(make->rules, make->popular, rule, false);
         rule->by_buffer = found.block != NULL;
     }
     plan->with_pattern += found.block != NULL;
@@ -326,6 +251,8 @@ int plan_new(const reef_rules *rules, struct detect_plan **out)
     builder *make = calloc(1, sizeof *make);
     *out = plan;
     int status = plan == NULL || make == NULL ? REEF_NOMEM : REEF_OK;
+    if (status == REEF_OK)
+        status = popularity_new(rules, &make->popular);
     if (status == REEF_OK) {
         make->rules = rules;
         make->plan = plan;
@@ -344,6 +271,7 @@ int plan_new(const reef_rules *rules, struct detect_plan **out)
         for (uint32_t n = 0; n < make->room && make->buffer != NULL; n++)
             free(make->buffer[n].pattern);
         free(make->buffer);
+        popularity_free(make->popular);
     }
     free(make);
     return status;
