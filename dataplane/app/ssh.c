@@ -98,7 +98,7 @@ static taken take_banner(reef_call *call, int direction, reef_view bytes, uint32
             *used = bytes.length;
             return TAKEN;
         }
-        if (bytes.length < BANNER_MAX)
+        if (bytes.length <= BANNER_MAX) /* one more: the end of a line may be told by what follows it */
             return SHORT;
         line = *used = BANNER_MAX;
         side->waits_for_line = true;

@@ -127,12 +127,13 @@ static void read_certificates(reef_call *call, int direction, reef_view m)
     if (m.length < 3 || reef_be24(m.data) > m.length - 3 || side->has_certificates)
         return;
     uint32_t length = reef_be24(m.data);
-    side->certificates = (reef_view){reef_arena_copy(&state->arena, m.data + 3, length), 0};
-    if (side->certificates.data == NULL)
+    const uint8_t *list = reef_arena_copy(&state->arena, m.data + 3, length);
+    if (list == NULL)
         return;
+    side->certificates = (reef_view){list, 0};
     side->has_certificates = true;
     for (uint32_t at = 0; at < length;) {
-        const uint8_t *p = side->certificates.data + at;
+        const uint8_t *p = list + at;
         if (length - at < 3 || reef_be24(p) > length - at - 3) {
             tls_raise(call, TLS_EV_INVALID_CERTIFICATE);
             break;
