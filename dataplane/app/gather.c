@@ -39,7 +39,8 @@ bool app_gather_keep(app_gather *gather, reef_memory *memory, reef_view rest)
         app_gather_free(gather, memory);
         return false;
     }
-    memmove(gather->data, rest.data, rest.length);
+    if (gather->data != NULL)
+        memmove(gather->data, rest.data, rest.length);
     gather->length = rest.length;
     return true;
 }

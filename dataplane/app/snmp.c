@@ -94,7 +94,7 @@ static bool read_user(snmp_transaction *t, reef_view parameters)
 
 static bool read_version_3(reef_call *call, snmp_transaction *t, reef_view v)
 {
-    reef_view global, flags, parameters, data, ignored;
+    reef_view global, flags, parameters, data, engine, name;
     int32_t number, model;
     uint8_t tag;
     if (reef_der_expect(&v, REEF_DER_SEQUENCE, &global) != REEF_DER_OK || !take_number(&global, &number) ||
@@ -107,8 +107,8 @@ static bool read_version_3(reef_call *call, snmp_transaction *t, reef_view v)
     else if (!read_user(t, parameters))
         return false;
     t->encrypted = tag != REEF_DER_SEQUENCE;
-    return t->encrypted || (reef_der_expect(&data, REEF_DER_OCTET_STRING, &ignored) == REEF_DER_OK &&
-                            reef_der_expect(&data, REEF_DER_OCTET_STRING, &ignored) == REEF_DER_OK && read_pdu(t, data));
+    return t->encrypted || (reef_der_expect(&data, REEF_DER_OCTET_STRING, &engine) == REEF_DER_OK &&
+                            reef_der_expect(&data, REEF_DER_OCTET_STRING, &name) == REEF_DER_OK && read_pdu(t, data));
 }
 
 static bool read_message(reef_call *call, snmp_transaction *t, reef_view inside)
