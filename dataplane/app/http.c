@@ -24,6 +24,12 @@ void http_tell(reef_call *call, http_tx *tx, http_event event)
     reef_transaction_event(call, tx != NULL ? &tx->base : NULL, event);
 }
 
+void http_change(http_reader *reader, http_tx *tx, const reef_protocol *protocol)
+{
+    if (!reef_session_change(reader->call, protocol, reader->length - reader->read))
+        http_tell(reader->call, tx, HTTP_EVENT_FAILED_PROTOCOL_CHANGE);
+}
+
 http_tx *http_tx_new(http_reader *reader)
 {
     if (reader->call->session->open > REEF_HTTP_TRANSACTIONS_MAX)
@@ -143,11 +149,11 @@ static bool run(http_reader *reader)
     }
 }
 
-static bool feed(reef_call *call, int direction, const uint8_t *data, uint32_t length)
+static bool feed(reef_call *call, int direction, uint64_t pdu_offset, const uint8_t *data, uint32_t length)
 {
     http_connection *connection = call->session->state;
     http_reader reader = {.call = call, .connection = connection, .side = &connection->side[direction], .direction = direction,
-                          .data = data, .length = length};
+                          .pdu_offset = pdu_offset, .data = data, .length = length};
     return run(&reader);
 }
 
@@ -159,7 +165,7 @@ static bool close_side(reef_call *call, int direction)
         return true;
     side->closed = true;
     side->status = HTTP_CLOSED;
-    return feed(call, direction, (const uint8_t *)"", 0);
+    return feed(call, direction, call->session->side[direction].bytes, (const uint8_t *)"", 0);
 }
 
 /* Nothing more comes of a direction, or it cannot be followed further: what is open ends with what there is. */
@@ -181,9 +187,13 @@ static bool bytes(reef_call *call, int direction, const reef_chunk *chunk)
         connection->side[REEF_TO_SERVER].state = http_request_idle;
         connection->side[REEF_TO_CLIENT].state = http_response_idle;
     }
-    bool useful = chunk->missing == 0 || feed(call, direction, NULL, chunk->missing);
+    if (call->pdus && !connection->side[direction].pdu_noted) {
+        connection->side[direction].pdu_noted = true;
+        reef_pdu_note(call, direction, REEF_BUFFER_PDU_HTTP_STREAM, chunk->offset - chunk->missing, REEF_PDU_OPEN_END);
+    }
+    bool useful = chunk->missing == 0 || feed(call, direction, chunk->offset - chunk->missing, NULL, chunk->missing);
     if (useful && chunk->bytes.length > 0)
-        useful = feed(call, direction, chunk->bytes.data, chunk->bytes.length);
+        useful = feed(call, direction, chunk->offset, chunk->bytes.data, chunk->bytes.length);
     if (useful && chunk->end) {
         useful = close_side(call, REEF_TO_SERVER);
         if (useful && direction == REEF_TO_CLIENT)
@@ -215,9 +225,14 @@ static void free_transaction(reef_memory *memory, reef_session *session, reef_tr
         reef_inflate_free(memory, tx->message[d].inflate);
         reef_body_free(&tx->message[d].body, memory);
         reef_tx_file_free_list(memory, tx->message[d].files);
-        if (connection != NULL && connection->side[d].tx == tx)
+        if (connection != NULL && connection->side[d].tx == tx) {
             connection->side[d].tx = NULL;
+            connection->side[d].state = d == REEF_TO_SERVER ? http_request_idle : http_response_idle;
+            connection->side[d].held_length = 0;
+        }
     }
+    if (connection != NULL && connection->waiting == tx)
+        connection->waiting = (http_tx *)tx->base.next;
     http_multipart_free(memory, tx->multipart);
 }
 

@@ -8,6 +8,7 @@
 #include "inflate.h"
 #include "reef/body.h"
 #include "reef/limits.h"
+#include "reef/pdu.h"
 #include "reef/protocol.h"
 #include "reef/tx_file.h"
 
@@ -141,6 +142,7 @@ typedef struct http_side {
     int64_t left;           /* of the body or the chunk */
     uint8_t status;
     bool closed;            /* the end was told */
+    bool pdu_noted;         /* the stream as a whole was told of, for rules with `frame` */
     bool stop_at_end;       /* a refused CONNECT: wait for the client when this response is over */
 } http_side;
 
@@ -155,6 +157,7 @@ struct http_reader {
     reef_call *call;
     http_connection *connection;
     http_side *side;
+    uint64_t pdu_offset;    /* of the first byte of this call in its direction */
     int direction;
     const uint8_t *data;    /* NULL with a length: a gap */
     uint32_t length, read, taken; /* taken: begin of what is not used up */
@@ -233,6 +236,8 @@ extern const reef_protocol reef_protocol_http2;
 extern const reef_body_limits http_request_limits, http_response_limits;
 
 http_tx *http_tx_new(http_reader *reader);
+/* From the next byte on it is another protocol; NULL: found out anew. */
+void http_change(http_reader *reader, http_tx *tx, const reef_protocol *protocol);
 void http_tell(reef_call *call, http_tx *tx, http_event event);
 
 /* Body as sent; decoded where it is coded. `bytes.data` NULL with a length: a gap. False: the connection is of no more use. */
@@ -306,5 +311,15 @@ bool http_buffer(const reef_session *session, const reef_transaction *transactio
 bool http_value(const reef_session *session, const reef_transaction *transaction, int direction, unsigned kind, unsigned index,
                 uint64_t *out);
 bool http_write(const reef_session *session, const reef_transaction *transaction, reef_log which, reef_json *json);
+
+/* A message begins here, and the one before it ends: for rules with `frame`. */
+static inline void http_note_pdu(const http_reader *reader, unsigned kind)
+{
+    uint64_t offset = reader->pdu_offset + reader->read;
+    if (!reader->call->pdus)
+        return;
+    reef_pdu_close(reader->call, reader->direction, kind, offset);
+    reef_pdu_note(reader->call, reader->direction, kind, offset, REEF_PDU_OPEN_END);
+}
 
 #endif

@@ -37,6 +37,7 @@ http_step http_response_idle(http_reader *reader)
     if (tx == NULL)
         return STEP_ERROR;
     connection->waiting = (http_tx *)tx->base.next;
+    http_note_pdu(reader, REEF_BUFFER_PDU_HTTP_RESPONSE);
     reader->side->tx = tx;
     reader->side->left = -1;
     if (tx->short_form) {
@@ -321,7 +322,7 @@ static void change_after_connect(http_reader *reader, http_tx *tx)
         reader->connection->responses != 1)
         return;
     reef_transaction_progress(&tx->base, REEF_TO_SERVER, HTTP_COMPLETE);
-    reef_session_change(reader->call, NULL, reader->length - reader->read);
+    http_change(reader, tx, NULL);
 }
 
 http_step http_response_complete(http_reader *reader)

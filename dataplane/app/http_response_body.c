@@ -40,13 +40,14 @@ static bool switches(http_reader *reader, const http_header *transfer, const htt
     http_tx *tx = reader->side->tx;
     const http_header *upgrade = http_header_get(message_of(reader), HTTP_FIELD_UPGRADE);
     message_of(reader)->coding = HTTP_CODING_NONE;
-    reef_transaction_progress(&tx->base, REEF_TO_SERVER, HTTP_COMPLETE);
+    if (client->tx == tx)
+        (void)http_request_complete(reader->connection, reader->call, tx);
     (void)http_response_complete(reader);
     if (client->status != HTTP_ERROR)
         client->status = HTTP_TUNNEL;
     reader->side->status = HTTP_TUNNEL;
     if (upgrade != NULL && http_view_is(upgrade->value, "h2c"))
-        reef_session_change(reader->call, &reef_protocol_http2, reader->length - reader->read);
+        http_change(reader, tx, &reef_protocol_http2);
     return true;
 }
 

@@ -338,6 +338,29 @@ static void a_tunnel_is_another_protocol(void)
     part(&c);
 }
 
+/* What is complete may leave at any time. */
+static void transactions_leave_while_the_connection_goes_on(void)
+{
+    static const char *const said[][2] = {
+        {NULL, "HTTP/1.1 101 S\r\nUpgrade: websocket\r\n\r\nx"}, {NULL, OK}, {"CONNECT h:1 HTTP/1.1\r\n\r\n", "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"},
+        {"GET /old\r\n", "x"}, {"GET / HTTP/1.1\r\nHost: h\r\n\r\n", OK},
+    };
+    for (size_t first = 0; first < sizeof said / sizeof said[0]; first++) {
+        conversation c;
+        converse(&c, "http", REEF_PROTO_TCP, 80);
+        for (int round = 0; round < 3; round++)
+            for (int d = 0; d < 2; d++) {
+                if (said[first][d] != NULL)
+                    say(&c, d, said[first][d]);
+                reef_session_reap(&c.call, false);
+            }
+        say_bytes(&c, REEF_TO_CLIENT, "", 0, true);
+        reef_session_reap(&c.call, false);
+        say_bytes(&c, REEF_TO_SERVER, "", 0, true);
+        part(&c);
+    }
+}
+
 static void a_flood_of_fields_is_bounded(void)
 {
     conversation c;
@@ -406,6 +429,7 @@ int main(void)
     pipelined_requests_meet_their_responses();
     an_interim_response_is_followed_by_the_real_one();
     a_tunnel_is_another_protocol();
+    transactions_leave_while_the_connection_goes_on();
     a_flood_of_fields_is_bounded();
     segments_change_nothing();
     return 0;
