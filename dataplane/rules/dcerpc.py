@@ -20,8 +20,8 @@ _RANGE = re.compile(r"(\d+)\s*-\s*(\d+)")
 def iface(draft: Draft, value: str) -> None:
     """UUID, perhaps a version (`=1`, `<5`), perhaps any_frag.
 
-    The parser shows each interface as its UUID, two bytes of version, and one that says whether it was bound in a first
-    fragment: contents and byte tests say the rest.
+    The parser shows each interface as its UUID, two bytes of version, and one that says whether it was bound in a
+    first fragment: contents and byte tests say the rest.
     """
     words = pieces(unquoted(value))
     if not _TEXT.fullmatch(words[0]):

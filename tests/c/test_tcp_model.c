@@ -84,7 +84,7 @@ static void round_of(reef_tcp_policy policy)
         s.to = s.from + 2 + (int)random_below(widest); /* one byte in front of the next is a keep-alive */
         if (s.to > SPAN)
             s.to = SPAN;
-        char data[SPAN];
+        char data[SPAN] = {0};
         for (int i = 0; i < s.to - s.from; i++)
             data[i] = (char)('!' + n);
         twin_take(&w, policy, s, data);

@@ -23,7 +23,8 @@ BIND = fragment(
     11, struct.pack("<HHIB3xHBx", 4280, 4280, 0, 1, 0, 1) + SPOOLSS.bytes_le + struct.pack("<HH", 1, 0) + bytes(20)
 )
 BIND_ANSWER = fragment(12, struct.pack("<HHIH4s2xB3xHH20x", 4280, 4280, 1, 4, b"135\0", 1, 0, 0))
-REQUEST = fragment(0, struct.pack("<IHH", 8, 0, 10) + b"stubdata", 1) + fragment(0, struct.pack("<IHH", 4, 0, 10) + b"more", 2)
+CALL = struct.pack("<IHH", 8, 0, 10)
+REQUEST = fragment(0, CALL + b"stubdata", 1) + fragment(0, CALL + b"more", 2)
 RESPONSE = fragment(2, struct.pack("<IHBx", 4, 0, 0) + b"done")
 
 
@@ -96,13 +97,19 @@ def smb1() -> bytes:
     connect = first(0x75, struct.pack("<BBHHH", 0xFF, 0, 0, 0, 1), b"\0" + text("\\\\host\\share\0") + b"?????\0")
     connected = first(0x75, struct.pack("<BBHH", 0xFF, 0, 0, 0), b"A:\0", answer=True)
     name = text("a.exe\0")
-    create = first(0xA2, struct.pack("<BBHBHIIIQIIIIIB", 0xFF, 0, 0, 0, len(name), 0, 0, 0, 0, 0, 0, 1, 0, 2, 0), b"\0" + name)
+    words = struct.pack("<BBHBHIIIQIIIIIB", 0xFF, 0, 0, 0, len(name), 0, 0, 0, 0, 0, 0, 1, 0, 2, 0)
+    create = first(0xA2, words, b"\0" + name)
     created = first(0xA2, struct.pack("<BBHBH", 0xFF, 0, 0, 0, 9) + bytes(61), b"", answer=True)
     write = first(0x2F, struct.pack("<BBHHIIHHHHHI", 0xFF, 0, 0, 9, 0, 0, 0, 0, 0, 8, 64, 0), b"\0MZ\x90\0data")
     close = first(0x04, struct.pack("<HI", 9, 0), b"")
     return said(
-        (0, frame(connect)), (1, frame(connected)), (0, frame(create)), (1, frame(created)), (0, frame(write)), (0, frame(close))
-    )  # fmt: skip
+        (0, frame(connect)),
+        (1, frame(connected)),
+        (0, frame(create)),
+        (1, frame(created)),
+        (0, frame(write)),
+        (0, frame(close)),
+    )
 
 
 def main() -> None:
