@@ -54,6 +54,7 @@ void rule_after(reef_matcher *matcher, const detect_rule *rule)
 static bool payload_blocks_hold(reef_matcher *matcher, const detect_rule *rule, const reef_buffer *payload, bool packet)
 {
     const reef_rules *rules = matcher->rules;
+    memset(matcher->variable, 0, rule->rule->variables * sizeof *matcher->variable);
     for (uint32_t b = 0; b < rule->rule->blocks; b++) {
         const reef_block *block = &rules->block[rule->rule->block + b];
         reef_buffer buffer = *payload;

@@ -220,6 +220,7 @@ static bool ask_rule(const round_at *at, const detect_rule *rule, uint64_t *held
 {
     const reef_rules *rules = at->matcher->rules;
     bool all = true;
+    memset(at->matcher->variable, 0, rule->rule->variables * sizeof *at->matcher->variable);
     for (uint32_t b = 0; b < rule->rule->blocks && !*dead; b++) {
         const reef_block *block = &rules->block[rule->rule->block + b];
         block_answer answer = BLOCK_HOLDS;
