@@ -81,6 +81,26 @@ def http_conversations() -> dict[str, list[tuple[int, bytes]]]:
     }
 
 
+def http2_conversations() -> dict[str, list[tuple[int, bytes]]]:
+    """Frames: settings, a request in static and literal fields, its response with a body; a reset and a goodbye."""
+
+    def frame(kind: int, flags: int, stream: int, body: bytes) -> bytes:
+        return struct.pack("!I", len(body))[1:] + bytes([kind, flags]) + struct.pack("!I", stream) + body
+
+    settings = frame(4, 0, 0, struct.pack("!HI", 1, 65536))
+    asked = frame(1, 5, 1, b"\x82\x86\x84\x41\x01h\x60\x01c\x60\x01d")
+    said = frame(1, 4, 1, b"\x88\x5c\x012") + frame(0, 9, 1, b"\x01hi\0")
+    magic = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    return {
+        "whole": [(0, magic + settings + asked), (1, settings + said)],
+        "cut": [(0, magic + asked), (1, frame(1, 0, 1, b"\x88") + frame(9, 4, 1, b"\x5c\x012"))],
+        "ended": [
+            (0, magic + asked + frame(3, 0, 1, bytes(4))),
+            (1, frame(7, 0, 0, bytes(8)) + frame(8, 0, 1, b"\0\0\0\x09")),
+        ],
+    }
+
+
 def packets() -> dict[str, tuple[int, Packet]]:
     """Name -> (link type, packet)."""
     ether, ip, ip6 = (
@@ -321,8 +341,9 @@ def main() -> None:
     write("session", "ssh", b"\x06" + pieces_of(SSH))
     write("session", "dns", b"\x01" + pieces_of([(0, question), (1, answer)]))
     write("session", "http", b"\x04" + pieces_of([(0, HTTP), (1, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")]))
-    for name, pieces in http_conversations().items():
-        write("http", name, b"".join(struct.pack("<H", way << 15 | len(text)) + text for way, text in pieces))
+    for target, conversations in (("http", http_conversations()), ("http2", http2_conversations())):
+        for name, pieces in conversations.items():
+            write(target, name, b"".join(struct.pack("<H", way << 15 | len(text)) + text for way, text in pieces))
     tcp, _, icmp = (packet for _, packet in list(packets().values())[:3])
     write("nflog", "records", logged(tcp.payload, 1) + logged(icmp, 5))
     write("conntrack", "ended", ended() * 2)
