@@ -1,0 +1,79 @@
+/* grams: which four bytes are seldom seen in traffic, so that looking for them costs little. */
+#include "scanner_internal.h"
+
+/* How rare a folded byte is in traffic, in eighths of a bit or so. */
+static uint32_t byte_worth(uint8_t byte)
+{
+    static const uint8_t letters[26] = {25, 33, 29, 29, 22, 32, 32, 30, 25, 44, 36, 29, 30, 25, 26, 30, 48, 26, 25, 24, 31, 36, 35, 38, 36, 44};
+    byte |= 0x20;
+    if (byte >= 'a' && byte <= 'z')
+        return letters[byte - 'a'];
+    if (byte >= '0' && byte <= '9')
+        return 32;
+    switch (byte) {
+    case ' ': return 20; /* NUL too */
+    case '/': case '.': case '-': case '*': case '=': case ':': return 29; /* CR and LF are among them */
+    default: return 42;
+    }
+}
+
+static bool is_common(uint32_t gram)
+{
+    static const char common[][5] = {
+#define REEF_GRAM(text) text,
+#include "grams.def"
+#undef REEF_GRAM
+    };
+    unsigned low = 0, high = sizeof common / sizeof *common;
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        uint32_t value = gram_at((const uint8_t *)common[middle]);
+        if (value == gram)
+            return true;
+        if (value < gram)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
+static uint32_t gram_worth(const uint8_t *data)
+{
+    uint32_t worth = 1, gram = gram_at(data) | FOLD;
+    for (unsigned i = 0; i < GRAM; i++)
+        worth += byte_worth(data[i]);
+    uint32_t same = (uint32_t)(data[0] == data[1]) + (data[1] == data[2]) + (data[2] == data[3]);
+    worth -= worth * same / 4;
+    return is_common(gram) ? worth / 4 : worth;
+}
+
+/* The place whose two grams are rarest. */
+uint32_t scanner_best_place(reef_view bytes, uint32_t *worth)
+{
+    uint32_t best = 0;
+    *worth = 0;
+    for (uint32_t at = 0; at + GRAM + 1 <= bytes.length && at < 250; at++) {
+        uint32_t a = gram_worth(bytes.data + at), b = gram_worth(bytes.data + at + 1), least = a < b ? a : b;
+        if (least * 4 + a + b > *worth) {
+            *worth = least * 4 + a + b;
+            best = at;
+        }
+    }
+    return best;
+}
+
+uint32_t scanner_worth(reef_view bytes, bool nocase)
+{
+    uint32_t worth = 0;
+    (void)nocase;
+    if (bytes.length >= LONG_MIN) {
+        scanner_best_place(bytes, &worth);
+        uint32_t extra = bytes.length < 32 ? bytes.length : 32;
+        return worth + 8 * extra;
+    }
+    for (uint32_t i = 0; i < bytes.length; i++)
+        worth += byte_worth(bytes.data[i]);
+    return worth;
+}
+
