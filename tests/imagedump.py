@@ -139,6 +139,9 @@ def _condition(tables: Tables, row: tuple[int, ...]) -> str:
     parts = [name]
     if name == "DECODE_EVENT":
         parts.append(_EVENT[operands.pop(0)])
+    if name == "APP_PROTOCOL":
+        number = operands.pop(0)
+        parts.append("failed" if number == 1 else _apps(number))
     if name == "VALUE":
         parts.append(_VALUE[base])
     elif name == "APP_EVENT":

@@ -272,7 +272,7 @@ def _never() -> dict[str, Keyword]:
         "frame": Keyword(
             transactions.frame,
             NEEDED,
-            group,
+            "Application layer",
             "looked at once, when whole, up to 64 KiB: SIP, TLS, HTTP/1",
         ),
         "iprep": Keyword(
