@@ -24,6 +24,7 @@ http_step http_request_idle(http_reader *reader)
     if (tx == NULL)
         return STEP_ERROR;
     reader->side->tx = tx;
+    http_note_pdu(reader, REEF_BUFFER_PDU_HTTP_REQUEST);
     reader->side->state = http_request_line;
     reef_transaction_progress(&tx->base, REEF_TO_SERVER, HTTP_LINE);
     return STEP_ON;
