@@ -94,9 +94,9 @@ static taken take_banner(reef_call *call, int direction, reef_view bytes, uint32
     ssh_side *side = &state->side[direction];
     uint32_t line = 0;
     if (find_line(bytes, &line, used) == SHORT) {
-        if (side->waits_for_line) {
-            *used = bytes.length;
-            return TAKEN;
+        if (side->waits_for_line) { /* a last \r stays: what follows tells whether the line ends there */
+            *used = bytes.length - (bytes.data[bytes.length - 1] == '\r' ? 1u : 0u);
+            return *used > 0 ? TAKEN : SHORT;
         }
         if (bytes.length <= BANNER_MAX) /* one more: the end of a line may be told by what follows it */
             return SHORT;
