@@ -30,6 +30,7 @@ static bool keep(reef_memory *memory, reef_pdu *pdu, const uint8_t *from, uint64
     else
         memset(pdu->data + pdu->held, 0, take);
     pdu->held = wanted;
+    pdu->fresh = true;
     return wanted < REEF_PDU_BYTES_MAX;
 }
 

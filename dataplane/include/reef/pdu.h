@@ -17,8 +17,12 @@ typedef struct reef_pdu {
     uint32_t held, capacity;
     uint16_t kind;         /* REEF_BUFFER_PDU_... */
     uint8_t direction;
-    bool ready;            /* no more of it will be kept: rules may look */
-    bool told;             /* they did */
+    uint8_t looks;         /* of detection, while it grows */
+    uint8_t matches;       /* rules that matched it, each once */
+    bool fresh;            /* it grew since detection looked */
+    bool ready;            /* no more of it will be kept */
+    bool told;             /* detection has seen all of it */
+    uint32_t match[REEF_PDU_MATCHES_MAX]; /* of detection: their ranks */
 } reef_pdu;
 
 /* A stretch begins at `offset` of its direction, not before the chunk at hand. Nothing unless rules ask (call->pdus). */
