@@ -4,6 +4,7 @@
 #define REEF_PDU_H
 
 #include "reef/buffer.h"
+#include "reef/limits.h"
 #include "reef/session.h"
 
 #define REEF_PDU_OPEN_END UINT64_MAX /* how long it is shows later */
