@@ -22,6 +22,8 @@
     P(dcerpc) \
     P(snmp) \
     P(krb5) \
+    P(telnet) \
+    P(quic) \
     /* further ones in front of this line */
 
 #define DECLARE(name) extern const reef_protocol reef_protocol_##name;

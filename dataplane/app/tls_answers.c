@@ -47,7 +47,7 @@ static bool ja3_string(tls_state *state, int direction, reef_view *out)
     if (!side->hello.whole)
         return false;
     if (side->ja3_string.data == NULL &&
-        !reef_ja3_string(&side->hello, direction == REEF_TO_CLIENT, &state->arena, &side->ja3_string))
+        !reef_ja3_string(&side->hello, direction == REEF_TO_CLIENT, false, &state->arena, &side->ja3_string))
         return false;
     *out = side->ja3_string;
     return true;

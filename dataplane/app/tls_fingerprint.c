@@ -32,12 +32,12 @@ static char *put_number(char *at, uint32_t value)
 }
 
 /* Numbers of two bytes (or one), joined. */
-static char *put_list(char *at, reef_view list, uint32_t item)
+static char *put_list(char *at, reef_view list, uint32_t item, bool grease)
 {
     char *start = at;
     for (uint32_t i = 0; i + item <= list.length; i += item) {
         uint32_t value = item == 2 ? reef_be16(list.data + i) : list.data[i];
-        if (item == 2 && is_grease(value))
+        if (item == 2 && !grease && is_grease(value))
             continue;
         if (at != start)
             *at++ = '-';
@@ -46,12 +46,12 @@ static char *put_list(char *at, reef_view list, uint32_t item)
     return at;
 }
 
-static char *put_extensions(char *at, reef_view list)
+static char *put_extensions(char *at, reef_view list, bool grease)
 {
     char *start = at;
     while (list.length >= 4) {
         uint32_t type = reef_be16(list.data), step = 4u + reef_be16(list.data + 2);
-        if (!is_grease(type)) {
+        if (grease || !is_grease(type)) {
             if (at != start)
                 *at++ = '-';
             at = put_number(at, type);
@@ -62,7 +62,7 @@ static char *put_extensions(char *at, reef_view list)
     return at;
 }
 
-bool reef_ja3_string(const reef_tls_hello *hello, bool server, reef_arena *arena, reef_view *out)
+bool reef_ja3_string(const reef_tls_hello *hello, bool server, bool grease, reef_arena *arena, reef_view *out)
 {
     /* Six bytes are enough for each number of two bytes, four for each of one, six for each extension of at least four. */
     size_t room = 16 + 3 * (size_t)(hello->ciphers.length + hello->groups.length) + 4 * (size_t)hello->formats.length +
@@ -72,14 +72,14 @@ bool reef_ja3_string(const reef_tls_hello *hello, bool server, reef_arena *arena
         return false;
     at = put_number(at, hello->legacy_version);
     *at++ = ',';
-    at = put_list(at, hello->ciphers, 2);
+    at = put_list(at, hello->ciphers, 2, grease);
     *at++ = ',';
-    at = put_extensions(at, hello->extensions);
+    at = put_extensions(at, hello->extensions, grease);
     if (!server) {
         *at++ = ',';
-        at = put_list(at, hello->groups, 2);
+        at = put_list(at, hello->groups, 2, grease);
         *at++ = ',';
-        at = put_list(at, hello->formats, 1);
+        at = put_list(at, hello->formats, 1, grease);
     }
     *out = (reef_view){(const uint8_t *)text, (uint32_t)(at - text)};
     return true;

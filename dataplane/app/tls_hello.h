@@ -30,8 +30,8 @@ typedef struct reef_tls_hello {
 /* `message` is the body of the handshake message. `has_sni`: an earlier one had a server name. */
 void reef_tls_hello_read(reef_view message, bool server, bool has_sni, reef_tls_hello *hello);
 
-/* Text in the arena; false: no memory. */
-bool reef_ja3_string(const reef_tls_hello *hello, bool server, reef_arena *arena, reef_view *out);
+/* Text in the arena; false: no memory. `grease`: values of RFC 8701 count too, as Suricata has it for QUIC. */
+bool reef_ja3_string(const reef_tls_hello *hello, bool server, bool grease, reef_arena *arena, reef_view *out);
 /* 32 hexadecimal figures. */
 bool reef_md5_text(reef_view data, reef_arena *arena, reef_view *out);
 bool reef_ja4(const reef_tls_hello *hello, char transport, reef_arena *arena, reef_view *out);
