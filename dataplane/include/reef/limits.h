@@ -70,6 +70,8 @@
 #define REEF_KRB5_RECORD_MAX 16384u   /* bytes of one message on TCP */
 #define REEF_KRB5_NAME_MAX 512        /* bytes of one name that are reported */
 
+#define REEF_TELNET_LINE_MAX 4096     /* bytes of a line that is waited for */
+
 /* Events. */
 #define REEF_EVENTS_DEFAULT 32768u
 #define REEF_EVENTS_MAX 4194304u

@@ -327,6 +327,7 @@ def main() -> None:
     for name, (link, packet) in packets().items():
         write("decode", name, struct.pack("!H", link) + bytes(packet))
     write("defrag", "overlap", fragments())
+    write("telnet", "dialogue", said((0, b"\xff\xfb\x18\xff\xfa\x22\1\xff\xf0ann\r\nls"), (1, b"\r\nlogin: ")))
     for name, dialogue in (("mqtt", mqtt()), ("ike", ike()), ("snmp", snmp()), ("krb5", krb5())):
         write(name, "dialogue", dialogue)
     question, answer = bytes(QUESTION), bytes(ANSWER)
