@@ -131,6 +131,10 @@ def _relative(draft: Draft, flag: int) -> Condition:
         raise Refused("cannot stand on a negated content that is the fast_pattern")
     if condition.flags & codes.FAST_PATTERN_ONLY:
         raise Refused("cannot stand on a content with fast_pattern:only")
+    block = draft.previous[0] if draft.previous is not None else None
+    before = block.conditions[-2] if block is not None and len(block.conditions) > 1 else None
+    if before is not None and before.op == codes.CONTENT and before.flags & codes.FAST_PATTERN_ONLY:
+        raise Refused("counts from a content with fast_pattern:only, whose place is not looked for")
     condition.flags |= flag
     return condition
 

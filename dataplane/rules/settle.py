@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from ctypes_ext.ruleset import BUFFERS, EITHER, TO_CLIENT, TO_SERVER
 from dataplane.rules import codes, contents, header
-from dataplane.rules.draft import Block, Draft
+from dataplane.rules.draft import Block, Condition, Draft
 from dataplane.rules.problem import Refused
 
 _IP_ONLY_OPS = frozenset({codes.XBITS, codes.HOSTBITS, codes.TAG, codes.THRESHOLD})
@@ -18,6 +18,7 @@ _PACKET_HEADERS = frozenset(
     if name in BUFFERS
 )
 _FILES = frozenset(word.number for name, word in BUFFERS.items() if name.startswith("file"))
+_LOWER = frozenset({"ja3.hash", "ja3s.hash", "ssh.hassh", "ssh.hassh.server", "tls.cert_fingerprint"})
 _DIRECTIONS = codes.TO_SERVER | codes.TO_CLIENT
 
 
@@ -45,20 +46,51 @@ def _check(block: Block) -> None:
     for condition in block.conditions:
         if condition.op == codes.CONTENT:
             contents.settle_ends(condition)
+            _spelled(block, condition)
         elif condition.op == codes.BSIZE:
-            if condition.compare == codes.EQ:
-                high = condition.a
-            elif condition.compare == codes.LT:
-                high = condition.a - 1
-            elif condition.compare == codes.LE:
-                high = condition.a
-            elif condition.compare == codes.BETWEEN:
-                high = condition.b - 1
+            high = _most(condition)
     if high is None:
         return
     for condition in block.conditions:
         if condition.op == codes.CONTENT and not condition.flags & codes.NEGATED and len(condition.text) > high:
             raise Refused(f"at most {high} bytes, but a content has {len(condition.text)}: it never matches", "bsize")
+
+
+def _spelled(block: Block, condition: Condition) -> None:
+    """Buffers that are written in one way only: contents are brought to it, or could never be found."""
+    name = _NAMES[block.buffer]
+    if name in _LOWER:
+        condition.text = condition.text.lower()
+    elif name == "tls.cert_serial":
+        condition.text = condition.text.upper()
+    elif name == "http.host" and not condition.flags & codes.NOCASE and condition.text != condition.text.lower():
+        raise Refused("the host is looked at in lower case: write the content so, it never matches otherwise", name)
+    elif name == "http.method" and condition.text.endswith(b" "):
+        raise Refused("a method has no space behind it: the content never matches", name)
+
+
+def _most(condition: Condition) -> int | None:
+    """The largest size that a comparison lets through; None: any."""
+    if condition.compare in (codes.EQ, codes.LE):
+        return condition.a
+    if condition.compare == codes.LT:
+        return condition.a - 1
+    if condition.compare == codes.BETWEEN:
+        return condition.b - 1
+    return None
+
+
+def _fits(draft: Draft, payload: Block) -> None:
+    """Contents within the size that dsize asks for."""
+    sizes = [condition for condition in draft.conditions if condition.op == codes.DSIZE]
+    high = _most(sizes[0]) if sizes else None
+    if high is None:
+        return
+    for condition in payload.conditions:
+        if condition.op == codes.CONTENT:
+            offset = 0 if condition.flags & codes.A_VARIABLE else condition.a
+            if offset + len(condition.text) > high:
+                raise Refused(f"at most {high} bytes, but a content reaches beyond them: it never matches", "dsize")
 
 
 @lru_cache(maxsize=1024)
@@ -119,6 +151,7 @@ def _payload(draft: Draft) -> None:
         raise Refused("mixes keywords of single packets (dsize, flags, ttl …) with buffers of the application layer")
     payload = draft.payload
     if payload is not None:
+        _fits(draft, payload)
         if packet:
             flags |= codes.PAYLOAD_PACKET
         elif flags & codes.ONLY_STREAM:
