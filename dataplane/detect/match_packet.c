@@ -175,6 +175,20 @@ static void add_list(rank_set *set, const rank_list *list)
         rank_set_add(set, list->rank[i]);
 }
 
+/* Those of a list whose ports are the packet's. */
+static void add_by_ports(reef_matcher *matcher, const rank_list *list)
+{
+    const reef_rules *rules = matcher->rules;
+    const reef_packet *packet = matcher->scene->packet;
+    uint16_t from = matcher->turned ? packet->destination_port : packet->source_port;
+    uint16_t to = matcher->turned ? packet->source_port : packet->destination_port;
+    for (uint32_t i = 0; i < list->count; i++) {
+        const reef_rule *rule = rules->ranked[list->rank[i]].rule;
+        if (port_in_set(rules, rule->destination_port, to) && port_in_set(rules, rule->source_port, from))
+            rank_set_add(&matcher->candidates, list->rank[i]);
+    }
+}
+
 static unsigned transport_of(const reef_packet *packet)
 {
     return packet->protocol == REEF_PROTO_TCP ? TRANSPORT_TCP : packet->protocol == REEF_PROTO_UDP ? TRANSPORT_UDP : TRANSPORT_OTHER;
@@ -229,6 +243,7 @@ void reef_match_raw(reef_matcher *matcher, int direction, const reef_raw *raw)
         add_all(matcher, PAYLOAD_STREAM, false);
     } else {
         add_list(&matcher->candidates, &plan->stream_always);
+        add_by_ports(matcher, &plan->stream_ports);
         look_for(matcher, plan->stream, raw->bytes, raw->offset);
     }
     try_streams(matcher, &payload);
@@ -249,10 +264,12 @@ static void look_at_payload(reef_matcher *matcher)
         return;
     }
     add_list(&matcher->candidates, &plan->packet_always);
+    add_by_ports(matcher, &plan->packet_ports);
     look_for(matcher, plan->near, near, 0);
     look_for(matcher, plan->far, payload, 0);
     if (loose) {
         add_list(&matcher->candidates, &plan->loose_always);
+        add_by_ports(matcher, &plan->loose_ports);
         look_for(matcher, plan->near_loose, near, 0);
         look_for(matcher, plan->far_loose, payload, 0);
     }

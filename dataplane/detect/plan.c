@@ -72,6 +72,27 @@ static bool speaks(const reef_rule *rule, unsigned transport)
     }
 }
 
+enum { BRIEF = 5, PORTS_FEW = 256 };
+
+static bool few_ports(const reef_rules *rules, uint32_t set)
+{
+    uint32_t ports = 0;
+    for (uint32_t k = 0; set != 0 && k < rules->port_set[set].ranges; k++) {
+        const reef_port_range *range = &rules->port_range[rules->port_set[set].range + k];
+        ports += (uint32_t)range->last - range->first + 1;
+    }
+    return set != 0 && ports <= PORTS_FEW;
+}
+
+/* Short patterns stand everywhere and are dear to look for: a rule for a few ports is rather asked for its ports. */
+static bool is_by_ports(const reef_rules *rules, const detect_rule *rule, const choice *found)
+{
+    const scanner_pattern *pattern = &found->pattern;
+    bool fixed = pattern->to != UINT32_MAX && pattern->to - pattern->from == pattern->bytes.length && !pattern->nocase;
+    return found->block != NULL && pattern->bytes.length < BRIEF && !fixed && !(rule->rule->flags & REEF_RULE_BIDIRECTIONAL) &&
+           (few_ports(rules, rule->rule->destination_port) || few_ports(rules, rule->rule->source_port));
+}
+
 static void place_payload(builder *make, const detect_rule *rule, uint32_t rank, const choice *found, int direction, unsigned transport)
 {
     payload_plan *plan = &make->plan->payload[direction][transport];
@@ -79,6 +100,12 @@ static void place_payload(builder *make, const detect_rule *rule, uint32_t rank,
     bool stream = rule->payload & PAYLOAD_STREAM && transport == TRANSPORT_TCP;
     bool packet = rule->payload & PAYLOAD_PACKET || transport != TRANSPORT_TCP;
     bool near = found->block != NULL && found->pattern.to <= NEAR_BYTES;
+    if (is_by_ports(make->rules, rule, found)) {
+        if (stream)
+            list_add(make, &plan->stream_ports, rank);
+        list_add(make, packet ? &plan->packet_ports : &plan->loose_ports, rank);
+        return;
+    }
     if (found->block == NULL) {
         if (stream)
             list_add(make, &plan->stream_always, rank);
@@ -331,6 +358,9 @@ void plan_free(struct detect_plan *plan)
             free(plan->payload[d][t].stream_always.rank);
             free(plan->payload[d][t].packet_always.rank);
             free(plan->payload[d][t].loose_always.rank);
+            free(plan->payload[d][t].stream_ports.rank);
+            free(plan->payload[d][t].packet_ports.rank);
+            free(plan->payload[d][t].loose_ports.rank);
         }
         for (unsigned n = 0; n < PROTOCOLS_MAX; n++)
             free(plan->transaction_always[n][d].rank);

@@ -16,6 +16,7 @@ typedef struct payload_plan {
     scanner *near, *far;  /* rules of packets */
     scanner *near_loose, *far_loose; /* rules of the stream alone, for packets that did not go into it */
     rank_list stream_always, packet_always, loose_always; /* without a pattern to look for */
+    rank_list stream_ports, packet_ports, loose_ports;    /* with a short one, but for few ports: by those */
 } payload_plan;
 
 /* A buffer of transactions as rules look at it: by direction, with one chain of transforms. */
