@@ -17,6 +17,7 @@ from scapy.packet import Packet, Raw
 from scapy.utils import PcapNgWriter, PcapWriter
 
 from ctypes_ext.flowtable import FlowTable, Seen
+from tests.fuzz.c.seeds_mail import seeds
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
 HTTP = b"GET /index.html?a=b HTTP/1.1\r\nHost: www.example.org:8080\r\nUser-Agent: seed\r\n\r\n"
@@ -330,6 +331,8 @@ def main() -> None:
     write("telnet", "dialogue", said((0, b"\xff\xfb\x18\xff\xfa\x22\1\xff\xf0ann\r\nls"), (1, b"\r\nlogin: ")))
     for name, dialogue in (("mqtt", mqtt()), ("ike", ike()), ("snmp", snmp()), ("krb5", krb5())):
         write(name, "dialogue", dialogue)
+    for (target, name), text in seeds().items():
+        write(target, name, text)
     question, answer = bytes(QUESTION), bytes(ANSWER)
     behind = [(way, struct.pack("!H", len(text)) + text) for way, text in ((0, question), (1, answer))]
     write("dns", "datagrams", b"\0" + pieces_of([(0, question), (1, answer)]))
