@@ -68,12 +68,11 @@ static uint16_t hash_of(reef_view name)
     return (uint16_t)(hash ^ hash >> 16);
 }
 
-static bool is_token(uint8_t c)
-{
-    /* RFC 2616 2.2: characters 33-126 without the separators. */
-    static const uint32_t tokens[8] = {0, 0x03ff6cfau, 0xc7fffffeu, 0x57ffffffu};
-    return tokens[c >> 5] >> (c & 31) & 1;
-}
+/* RFC 2616 2.2: characters 33-126 without the separators. */
+static const bool is_token[256] = {
+    ['!'] = true, ['#' ... '\''] = true, ['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true, ['0' ... '9'] = true,
+    ['A' ... 'Z'] = true, ['^' ... 'z'] = true, ['|'] = true, ['~'] = true,
+};
 
 static void say_invalid(reef_call *call, http_tx *tx, int direction)
 {
@@ -118,7 +117,7 @@ static void split(reef_call *call, http_tx *tx, int direction, reef_view line, h
     while (end > value && http_is_blank(line.data[end - 1]))
         end--;
     for (uint32_t i = 0; valid && i < name; i++)
-        valid = is_token(line.data[i]);
+        valid = is_token[line.data[i]];
     if (!valid)
         say_invalid(call, tx, direction);
     header->name = (reef_view){line.data, name};
@@ -127,6 +126,8 @@ static void split(reef_call *call, http_tx *tx, int direction, reef_view line, h
 
 static http_header *find(http_headers *headers, reef_view name, uint16_t hash)
 {
+    if (!(headers->seen >> (hash & 63) & 1))
+        return NULL;
     for (uint32_t i = 0; i < headers->count; i++) {
         http_header *header = &headers->list[i];
         if (header->hash == hash && header->name.length == name.length &&
@@ -199,6 +200,7 @@ bool http_header_add(reef_call *call, http_tx *tx, int direction, reef_view line
         value_end != line.data + line.length)
         headers->plain = false;
     headers->list[headers->count++] = header;
+    headers->seen |= 1ull << (header.hash & 63);
     if (header.field != HTTP_FIELD_OTHER && headers->at[header.field] == 0 && headers->count <= UINT8_MAX)
         headers->at[header.field] = (uint8_t)headers->count;
     return true;

@@ -59,6 +59,7 @@ typedef struct http_headers {
     http_header *list; /* in the transaction's arena, in the order of the first of each name */
     uint16_t count, capacity;
     uint16_t repetitions;
+    uint64_t seen;     /* bits of the names' hashes */
     bool plain; /* the raw block is every "name: value\r\n" in this order, and an empty line: buffers are views of it */
     uint8_t at[HTTP_FIELDS]; /* index + 1 of the first such field among the first 255 */
 } http_headers;
