@@ -273,7 +273,7 @@ def _never() -> dict[str, Keyword]:
             transactions.frame,
             NEEDED,
             "Application layer",
-            "looked at once, when whole, up to 64 KiB: SIP, TLS, HTTP/1",
+            "up to 128 KiB of each are kept: HTTP/1, SIP, SMB, Telnet, TLS",
         ),
         "iprep": Keyword(
             _refused("reputations of addresses are not built: use datarep or address groups"),
