@@ -15,6 +15,8 @@ static bool keep(reef_memory *memory, reef_pdu *pdu, const uint8_t *from, uint64
 {
     uint32_t room = REEF_PDU_BYTES_MAX - pdu->held, take = length < room ? (uint32_t)length : room;
     uint32_t wanted = pdu->held + take;
+    if (take == 0)
+        return wanted < REEF_PDU_BYTES_MAX;
     if (wanted > pdu->capacity) {
         uint32_t capacity = pdu->capacity != 0 ? pdu->capacity : 256;
         while (capacity < wanted)
