@@ -1,13 +1,12 @@
 """Captures for the inspection bench: web pages, TLS, DNS, and real captures again and again with other addresses.
 
-The same bytes on every machine but for the TLS keys. Checksums of the transport layer are not filled in: engines are told
-to ignore them, as they are for captures from machines that leave them to the network card.
+The same bytes on every machine but for the TLS keys. Checksums of the transport layer are not filled in: engines are
+told to ignore them, as they are for captures from machines that leave them to the network card.
 """
 
 from __future__ import annotations
 
 import gzip
-import os
 import random
 import ssl
 import struct
@@ -91,19 +90,23 @@ class Connection:
 
 # --- web ---------------------------------------------------------------------------------------------------
 
-WORDS = (
-    "the of and to in is you that it he was for on are as with his they at be this have from or one had by word but not "
-    "what all were we when your can said there use an each which she do how their if will up other about out many then "
-    "them these so some her would make like him into time has look two more write go see number no way could people my "
-    "than first water been call who oil its now find long down day did get come made may part ministry health permit form"
-).split()
+TEXT = (
+    "the of and to in is you that it he was for on are as with his they at be this have from or one "
+    "had by word but not what all were we when your can said there use an each which she do how "
+    "their if will up other about out many then them these so some her would make like him into time "
+    "has look two more write go see number no way could people my than first water been call who oil "
+    "its now find long down day did get come made may part ministry health permit form"
+)
+WORDS = tuple(TEXT.split())
 
 
 def page(random_: random.Random, size: int) -> bytes:
     parts, length = ["<!DOCTYPE html><html><head><title>"], 0
     while length < size:
         words = " ".join(random_.choices(WORDS, k=12))
-        part = f'<div class="c{random_.randrange(400)}" id="n{random_.randrange(10**6)}"><a href="/{random_.choice(WORDS)}/{random_.randrange(10**5)}.html">{words}</a></div>\n'
+        link = f"/{random_.choice(WORDS)}/{random_.randrange(10**5)}.html"
+        marks = f'class="c{random_.randrange(400)}" id="n{random_.randrange(10**6)}"'
+        part = f'<div {marks}><a href="{link}">{words}</a></div>\n'
         parts.append(part)
         length += len(part)
     return "".join(parts).encode()
@@ -113,7 +116,10 @@ def script(random_: random.Random, size: int) -> bytes:
     parts, length = [], 0
     while length < size:
         name = f"{random_.choice(WORDS)}{random_.randrange(1000)}"
-        part = f"function {name}(a,b){{var c=document.getElementById('{random_.choice(WORDS)}');if(a>b){{return c.{random_.choice(WORDS)}(a-{random_.randrange(999)});}}}}\n"
+        part = (
+            f"function {name}(a,b){{var c=document.getElementById('{random_.choice(WORDS)}');"
+            f"if(a>b){{return c.{random_.choice(WORDS)}(a-{random_.randrange(999)});}}}}\n"
+        )
         parts.append(part)
         length += len(part)
     return "".join(parts).encode()
@@ -145,7 +151,8 @@ def objects(random_: random.Random) -> list[tuple[str, str, bytes]]:
 AGENTS = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
     "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/17.5 Mobile/15E148 Safari/604.1",
 )
 
 
@@ -189,8 +196,8 @@ def handshakes(count: int) -> list[list[tuple[int, bytes]]]:
     with tempfile.TemporaryDirectory() as folder:
         key, certificate = Path(folder) / "key.pem", Path(folder) / "certificate.pem"
         subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "365", "-keyout", key, "-out", certificate,
-             "-subj", "/C=BZ/O=Ministry of Health/CN=www.health.example"],
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "365",
+             "-keyout", key, "-out", certificate, "-subj", "/C=BZ/O=Ministry of Health/CN=www.health.example"],
             check=True, capture_output=True,
         )  # fmt: skip
         made = []
@@ -212,7 +219,10 @@ def _handshake(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> lis
     forward = [ssl.MemoryBIO(), ssl.MemoryBIO()]  # what each side reads
     said: list[tuple[int, bytes]] = []
     done = [False, False]
-    ends = [client.wrap_bio(forward[0], wires[0], server_hostname=name), server.wrap_bio(forward[1], wires[1], server_side=True)]
+    ends = [
+        client.wrap_bio(forward[0], wires[0], server_hostname=name),
+        server.wrap_bio(forward[1], wires[1], server_side=True),
+    ]
     while not all(done):
         for side in (0, 1):
             try:
@@ -263,13 +273,18 @@ def write_dns(path: Path, megabytes: int) -> None:
     while capture.size < megabytes * 1_000_000:
         query += 1
         client, port, server = 0x0A160000 + query % 500, 1024 + query // 12 % 60000, 0x0A160A0A
-        labels = (random_.choice(("www", "mail", "cdn", "api", "img")), f"{random_.choice(WORDS)}{query % 5000}", "example")
+        labels = (
+            random_.choice(("www", "mail", "cdn", "api", "img")),
+            f"{random_.choice(WORDS)}{query % 5000}",
+            "example",
+        )
         name = b"".join(bytes([len(label)]) + label.encode() for label in labels) + b"\0"
         question = name + struct.pack(">HH", random_.choice((1, 1, 1, 28)), 1)
         identifier = query & 0xFFFF
         asked = struct.pack(">HHHHHH", identifier, 0x0100, 1, 0, 0, 0) + question
         answers = b"".join(
-            b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 300, 4) + random_.randbytes(4) for _ in range(random_.randrange(1, 4))
+            b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 300, 4) + random_.randbytes(4)
+            for _ in range(random_.randrange(1, 4))
         )
         answered = struct.pack(">HHHHHH", identifier, 0x8180, 1, len(answers) // 16, 0, 0) + question + answers
         for source, destination, ports, message in (
@@ -337,6 +352,6 @@ def captures(folder: Path, peers: Path, *, scale: float) -> dict[str, Path]:
                 write_real(growing, size, sources)
             else:
                 {"web": write_web, "tls": write_tls, "dns": write_dns}[part](growing, size)
-            os.replace(growing, path)
+            growing.replace(path)
         made[part] = path
     return made

@@ -112,10 +112,11 @@ def run(release: str, capture: Path, rules: Path | None, *, full: bool = False, 
         (place / "suricata.yaml").write_text(settings(release, full=full), encoding="utf-8")
         (place / "none.rules").write_text("")
         inside = Path("/tmp") / place.name
-        command = [
-            "chroot", root_of(release), "suricata", "-c", inside / "suricata.yaml", "-S", inside / (rules.name if rules else "none.rules"),
+        named = inside / (rules.name if rules else "none.rules")
+        command = [str(word) for word in (
+            "chroot", root_of(release), "suricata", "-c", inside / "suricata.yaml", "-S", named,
             "-r", inside / capture.name, "-l", inside, "-k", "none", "--runmode", "single", *words,
-        ]  # fmt: skip
+        )]  # fmt: skip
         started, load, spent, memory = time.monotonic(), 0.0, 0, 0
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while process.poll() is None:
@@ -129,7 +130,7 @@ def run(release: str, capture: Path, rules: Path | None, *, full: bool = False, 
                 pass
             time.sleep(0.005)
         if process.returncode != 0:
-            raise subprocess.CalledProcessError(process.returncode, [str(word) for word in command])
+            raise subprocess.CalledProcessError(process.returncode, command)
         lines = (place / "eve.json").read_bytes().splitlines() if (place / "eve.json").exists() else []
         return Run(spent / 1e9, load, memory, [line for line in lines if b'"event_type":"alert"' in line])
 
