@@ -525,6 +525,36 @@ static void test_memory_cap(void)
     talk_end(&t);
 }
 
+/* Half-open connections by the thousand: what they take stays below the limit, those that come too late go without, and a
+ * connection that was there before goes on. */
+static void test_flood(void)
+{
+    enum { FLOWS = 20000 };
+    static talk t;
+    static reef_flow flood[FLOWS];
+    talk_begin(&t);
+    reef_memory_free(t.memory);
+    CHECK_EQUAL(reef_memory_new(1u << 20, &t.memory), REEF_OK);
+    talk_open(&t);
+    unsigned followed = 0;
+    for (unsigned i = 0; i < FLOWS; i++) {
+        reef_packet packet = {.transport = t.header, .payload = t.header, .flags = REEF_PACKET_TRANSPORT, .tcp_flags = SYN,
+                              .tcp_sequence = i, .tcp_window = 1024};
+        flood[i].key.version = 4;
+        reef_tcp_segment(t.memory, &t.options, &flood[i], TO_SERVER, &packet);
+        followed += flood[i].tcp != NULL;
+    }
+    CHECK(followed > 0 && followed < FLOWS);
+    reef_memory_counters counters;
+    reef_memory_count(t.memory, &counters);
+    CHECK(counters.peak <= counters.limit);
+    CHECK(talk_say(&t, TO_SERVER, ACK, 1001, 5001, "still here"));
+    CHECK_TEXT(t.got[TO_SERVER], "still here");
+    for (unsigned i = 0; i < FLOWS; i++)
+        reef_tcp_free(t.memory, &flood[i]);
+    talk_end(&t);
+}
+
 int main(void)
 {
     test_plain();
@@ -548,5 +578,6 @@ int main(void)
     test_changed_retransmission();
     test_wrap();
     test_memory_cap();
+    test_flood();
     return 0;
 }
