@@ -138,8 +138,8 @@ def _detail(event: Event) -> str:
 
 
 def _dns(dns: dict[str, Any]) -> str:
-    asked = ", ".join(f"{one.get('rrname', '')} {one.get('rrtype', '')}" for one in dns.get("queries", []))
-    if dns.get("type") != "response":
+    asked = ", ".join(f"{one.get('rrname', '')} {one.get('rrtype', '')}" for one in dns.get("queries", [dns]))
+    if dns.get("type") not in ("answer", "response"):
         return f"asks {asked}"
     answers = dns.get("answers", [])
     given = ", ".join(str(one.get("rdata", one.get("rrtype", ""))) for one in answers[:_ANSWERS])

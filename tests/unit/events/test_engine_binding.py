@@ -57,7 +57,7 @@ def test_a_question_becomes_a_dns_event_and_a_flow(tmp_path: Path) -> None:
     lines, counters = eve(capture(tmp_path / "c.pcap", ETHER / Dot1Q(vlan=12) / THERE / QUESTION), site="health")
     dns, flow = lines
     assert dns["event_type"] == "dns"
-    assert dns["dns"]["queries"] == [{"rrname": "www.example.org", "rrtype": "A"}]
+    assert (dns["dns"]["type"], dns["dns"]["rrname"], dns["dns"]["rrtype"]) == ("query", "www.example.org", "A")
     assert dns["vlan"] == [12]
     assert dns["host"] == "health"
     assert dns["timestamp"] == "2023-11-14T22:13:20.250000+0000"
@@ -108,7 +108,8 @@ def test_a_handshake_and_its_end(writer: type, tmp_path: Path) -> None:
             packet.time = TIME + number
             out.write(packet)
     http, flow = eve(tmp_path / "c")[0]
-    assert http["http"] == {"hostname": "a.example", "url": "/x", "http_method": "GET", "protocol": "HTTP/1.1"}
+    said = {"hostname": "a.example", "url": "/x", "http_method": "GET", "protocol": "HTTP/1.1", "length": 0}
+    assert http["http"] == said
     assert flow["flow"]["state"] == "closed"
     assert (flow["flow"]["pkts_toserver"], flow["flow"]["pkts_toclient"]) == (6, 2)
     assert flow["tcp"]["state"] == "closed"
