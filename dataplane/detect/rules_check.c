@@ -188,6 +188,9 @@ int rules_check(const reef_rules *rules)
 {
     if (!addresses_fit(rules) || !lists_fit(rules))
         return REEF_FORMAT;
+    for (uint32_t i = 0; i < rules->header->blocks; i++) /* also those that no rule has */
+        if (!block_fits(rules, &rules->block[i], 64))
+            return REEF_FORMAT;
     for (uint32_t i = 0; i < rules->header->rules; i++)
         if (!rule_fits(rules, &rules->rule[i]))
             return REEF_FORMAT;
