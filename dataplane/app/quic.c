@@ -172,7 +172,7 @@ static void take_tags(quic_transaction *quic, reef_view data)
         return;
     quic->sni = keep(quic, sni);
     quic->agent = keep(quic, agent);
-    if (quic->version == QUIC_Q043 || quic->version == QUIC_Q044 || quic->version == QUIC_Q046) {
+    if (quic_is_google(quic->version) && quic->version != QUIC_Q045) {
         memmove(text + 3, text, used);
         memcpy(text, quic->version == QUIC_Q046 ? "46," : quic->version == QUIC_Q044 ? "44," : "43,", 3);
         add_cyu(quic, text, used + 3);
