@@ -193,8 +193,8 @@ static bool skip(reef_view *from, uint64_t n, reef_view *out)
 
 static bool skip_ack(reef_view *rest, bool ecn)
 {
-    uint64_t ranges, number;
-    if (!quic_take_number(rest, &number) || !quic_take_number(rest, &number) || !quic_take_number(rest, &ranges) ||
+    uint64_t largest, delay, ranges, number;
+    if (!quic_take_number(rest, &largest) || !quic_take_number(rest, &delay) || !quic_take_number(rest, &ranges) ||
         !quic_take_number(rest, &number))
         return false;
     for (uint64_t i = 0; i < 2 * (ranges < 65536 ? ranges : 65536) + (ecn ? 3 : 0); i++)
