@@ -131,6 +131,7 @@ static bool take_message(reef_call *call, int direction, reef_view bytes)
     reef_transaction_progress(&dns->head, direction, 1);
     dns->head.progress[!direction] = 1; /* the other way there is nothing to see */
     dns->head.told[!direction] = true;
+    dns->head.logged = (uint8_t)(1u << (direction == REEF_TO_SERVER ? REEF_LOG_TO_CLIENT : REEF_LOG_TO_SERVER));
     raise_oddities(call, &dns->head, &message, odd);
     return true;
 }
