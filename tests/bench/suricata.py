@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.bench.engine_run import own_memory
+
 ROOT = Path(__file__).resolve().parents[2]
 MIRROR = "http://deb.debian.org/debian"
 RELEASES = ("trixie", "sid")  # Suricata 7 and 8
@@ -36,7 +38,7 @@ ALERTS_ONLY = """outputs:
 class Run(NamedTuple):
     seconds: float  # of the packet thread's CPU
     load: float  # wall seconds until that thread was there
-    memory: int  # bytes resident at most
+    memory: int  # bytes at most, those of mapped files not counted
     alerts: list[bytes]  # lines of EVE JSON that are alerts
 
 
@@ -99,13 +101,6 @@ def _thread_times(process: int) -> Iterator[tuple[str, int]]:
             continue
 
 
-def _peak(process: int) -> int:
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
 def run(release: str, capture: Path, rules: Path | None, *, full: bool = False, words: tuple[str, ...] = ()) -> Run:
     """One capture through Suricata with one packet thread; its time is read every few milliseconds until it ends."""
     with _workplace(release, [capture] + ([rules] if rules else [])) as place:
@@ -125,7 +120,7 @@ def run(release: str, capture: Path, rules: Path | None, *, full: bool = False, 
                     if name == PACKET_THREAD:
                         load = load or time.monotonic() - started
                         spent = max(spent, nanoseconds)
-                memory = max(memory, _peak(process.pid))
+                memory = max(memory, own_memory(process.pid))
             except OSError:  # gone between two looks
                 pass
             time.sleep(0.005)
