@@ -72,6 +72,14 @@ enum {
     TCP_CLOSED_BY_RST = 0x4000,
 };
 
+enum { TCP_SCALE_MAX = 14 }; /* RFC 7323 */
+
+/* What the options of a SYN, or of an answer to one, say. */
+typedef struct tcp_offered {
+    bool sack, scales, fast_open;
+    uint8_t scale;
+} tcp_offered;
+
 /* A SYN or an answer to one, as it might be the one that counts. */
 typedef struct tcp_offer {
     struct tcp_offer *next;
@@ -171,9 +179,17 @@ tcp_verdict tcp_close_wait(tcp_step *s);
 tcp_verdict tcp_last_ack(tcp_step *s);
 tcp_verdict tcp_time_wait(tcp_step *s);
 tcp_verdict tcp_dispatch(tcp_step *s, unsigned state);
-void tcp_offers_free(reef_memory *memory, reef_tcp *tcp);
 /* The tracker of a flow that has none. */
 bool tcp_begin(tcp_step *s);
+
+/* tcp_offer.c: SYNs and answers, of which one counts. The two that add return false when there are too many. */
+tcp_offered tcp_offered_read(const tcp_step *s);
+tcp_offer tcp_offer_of(const tcp_step *s);
+bool tcp_offer_add(tcp_step *s, const tcp_offer *offer, reef_decode_event full);
+bool tcp_answer_add(tcp_step *s);
+const tcp_offer *tcp_answer_find(const tcp_step *s);
+const tcp_offer *tcp_syn_find(const tcp_step *s, bool stamped, uint32_t stamp);
+void tcp_offers_free(reef_memory *memory, reef_tcp *tcp);
 
 /* tcp_hold.c: the payload of an accepted packet. */
 void tcp_take(tcp_step *s);

@@ -2,103 +2,6 @@
  * Fast Open), and the picking up of those whose beginning was not seen. */
 #include "tcp_internal.h"
 
-enum { SCALE_MAX = 14 };
-
-typedef struct offered {
-    bool sack, scales, fast_open;
-    uint8_t scale;
-} offered;
-
-/* What the options of a SYN offer (RFC 9293, 7323, 2018, 7413). */
-static offered read_offer(const tcp_step *s)
-{
-    uint32_t length;
-    offered o = {0};
-    if (reef_packet_tcp_header(s->packet) <= 20)
-        return o;
-    o.sack = reef_packet_tcp_option(s->packet, 4, &length) != NULL;
-    const uint8_t *value = reef_packet_tcp_option(s->packet, 3, &length);
-    if (value != NULL && length == 1) {
-        o.scales = true;
-        o.scale = value[0] > SCALE_MAX ? SCALE_MAX : value[0];
-    }
-    value = reef_packet_tcp_option(s->packet, 34, &length);
-    if (value != NULL) {
-        o.fast_open = true;
-    } else {
-        value = reef_packet_tcp_option(s->packet, 254, &length); /* RFC 6994: experimental, with this magic number */
-        o.fast_open = value != NULL && length >= 2 && reef_be16(value) == 0xf989;
-    }
-    return o;
-}
-
-/* --- offers that might be the one that counts ------------------------------------------------------------ */
-
-void tcp_offers_free(reef_memory *memory, reef_tcp *tcp)
-{
-    while (tcp->offers != NULL) {
-        tcp_offer *offer = tcp->offers;
-        tcp->offers = offer->next;
-        reef_memory_give(memory, offer, sizeof *offer);
-    }
-    tcp->offers_count = 0;
-}
-
-static tcp_offer offer_of(const tcp_step *s)
-{
-    offered o = read_offer(s);
-    return (tcp_offer){.sequence = s->sequence, .acknowledgement = s->acknowledgement, .stamp = s->has_stamp ? s->stamp : 0,
-                       .second = tcp_second(s), .window = (uint16_t)s->window, .scale = o.scale, .scales = o.scales,
-                       .stamped = s->has_stamp, .sack = o.sack};
-}
-
-static bool same_answer(const tcp_offer *a, const tcp_offer *b)
-{
-    return a->scales == b->scales && a->stamped == b->stamped && a->sack == b->sack && a->scale == b->scale &&
-           a->window == b->window && a->sequence == b->sequence && a->acknowledgement == b->acknowledgement && a->stamp == b->stamp;
-}
-
-static bool offer_add(tcp_step *s, const tcp_offer *offer, reef_decode_event full)
-{
-    if (s->tcp->offers_count == REEF_TCP_OFFERS_MAX) {
-        reef_packet_event(s->packet, full);
-        return false;
-    }
-    tcp_offer *kept = reef_memory_get_raw(s->memory, sizeof *kept);
-    if (kept == NULL)
-        return false;
-    *kept = *offer;
-    kept->next = s->tcp->offers;
-    s->tcp->offers = kept;
-    s->tcp->offers_count++;
-    return true;
-}
-
-static bool answer_add(tcp_step *s)
-{
-    tcp_offer offer = offer_of(s);
-    for (const tcp_offer *o = s->tcp->offers; o != NULL; o = o->next)
-        if (same_answer(o, &offer))
-            return true;
-    return offer_add(s, &offer, REEF_EV_STREAM_3WHS_SYNACK_FLOOD);
-}
-
-static const tcp_offer *answer_find(const tcp_step *s)
-{
-    for (const tcp_offer *o = s->tcp->offers; o != NULL; o = o->next)
-        if (o->sequence == s->acknowledgement - 1 && o->acknowledgement == s->sequence)
-            return o;
-    return NULL;
-}
-
-static const tcp_offer *syn_find(const tcp_step *s, bool stamped, uint32_t stamp)
-{
-    for (const tcp_offer *o = s->tcp->offers; o != NULL; o = o->next)
-        if (o->stamped == stamped && o->stamp == stamp)
-            return o;
-    return NULL;
-}
-
 /* --- nothing known yet ----------------------------------------------------------------------------------- */
 
 bool tcp_begin(tcp_step *s)
@@ -140,10 +43,10 @@ static tcp_verdict pick_up(tcp_step *s, reef_tcp_state state)
         return TCP_WRONG;
     tcp_set_state(s, state);
     s->tcp->flags |= TCP_MIDSTREAM | TCP_MIDSTREAM_ESTABLISHED;
-    s->from->scale = s->to->scale = SCALE_MAX;
+    s->from->scale = s->to->scale = TCP_SCALE_MAX;
     tcp_base(s->from, s->sequence - 1);
     s->from->next = s->sequence + s->length + (state == REEF_TCP_FIN_WAIT1);
-    s->from->window = s->window << SCALE_MAX;
+    s->from->window = s->window << TCP_SCALE_MAX;
     s->from->acked = s->sequence;
     s->from->limit = s->from->acked + s->from->window;
     tcp_base(s->to, s->acknowledgement - 1);
@@ -170,10 +73,10 @@ static tcp_verdict pick_up_answer(tcp_step *s)
     server->limit = server->acked + server->window;
     tcp_base(client, s->acknowledgement - 1);
     client->next = client->acked = s->acknowledgement;
-    offered o = read_offer(s);
+    tcp_offered o = tcp_offered_read(s);
     if (o.scales) {
         client->scale = o.scale;
-        server->scale = SCALE_MAX;
+        server->scale = TCP_SCALE_MAX;
     }
     begin_stamps(s);
     return TCP_FINE;
@@ -181,7 +84,7 @@ static tcp_verdict pick_up_answer(tcp_step *s)
 
 static void take_syn(tcp_step *s, tcp_side *from, tcp_side *to)
 {
-    offered o = read_offer(s);
+    tcp_offered o = tcp_offered_read(s);
     if (s->has_stamp) {
         from->stamp = s->stamp;
         from->stamp_second = tcp_second(s);
@@ -203,7 +106,7 @@ static tcp_verdict first_syn(tcp_step *s)
     tcp_base(s->from, s->sequence);
     s->from->next = s->sequence + 1;
     take_syn(s, s->from, s->to);
-    if (read_offer(s).fast_open) {
+    if (tcp_offered_read(s).fast_open) {
         s->tcp->flags |= TCP_FAST_OPEN;
         if (s->length > 0) {
             tcp_expect(s, s->from, s->from->next + s->length);
@@ -296,7 +199,7 @@ static tcp_verdict answer_to_client(tcp_step *s)
     reef_tcp *tcp = s->tcp;
     tcp_side *client = s->to;
     uint32_t ack = s->acknowledgement;
-    bool fast_open = tcp->flags & TCP_FAST_OPEN || read_offer(s).fast_open;
+    bool fast_open = tcp->flags & TCP_FAST_OPEN || tcp_offered_read(s).fast_open;
     if (!fast_open && ack != client->initial + 1)
         return tcp_wrong(s, REEF_EV_STREAM_3WHS_SYNACK_WITH_WRONG_ACK);
     if (fast_open) {
@@ -311,13 +214,13 @@ static tcp_verdict answer_to_client(tcp_step *s)
         tcp_set_state(s, REEF_TCP_ESTABLISHED);
     }
     if (!echo_valid(s)) {
-        const tcp_offer *syn = syn_find(s, s->has_stamp, s->stamp_echo);
+        const tcp_offer *syn = tcp_syn_find(s, s->has_stamp, s->stamp_echo);
         if (syn == NULL)
             return tcp_wrong(s, REEF_EV_STREAM_PKT_INVALID_TIMESTAMP);
         apply_syn(s, syn);
     }
     tcp_offers_free(s->memory, tcp);
-    tcp_offer answer = offer_of(s);
+    tcp_offer answer = tcp_offer_of(s);
     take_answer(s, &answer);
     return TCP_FINE;
 }
@@ -349,7 +252,7 @@ static tcp_verdict answer_to_server(tcp_step *s)
     }
     server->acked = s->acknowledgement;
     client->acked = client->initial + 1;
-    offered o = read_offer(s);
+    tcp_offered o = tcp_offered_read(s);
     server->scale = tcp->flags & TCP_SCALES && o.scales ? o.scale : 0;
     client->limit = client->acked + client->window;
     server->limit = server->acked + server->window;
@@ -382,15 +285,15 @@ static tcp_verdict syn_again(tcp_step *s)
         return TCP_FINE;
     }
     const tcp_side *client = s->from, *server = s->to;
-    tcp_offer syn = offer_of(s);
+    tcp_offer syn = tcp_offer_of(s);
     tcp_offer before = {.window = (uint16_t)server->window, .second = client->stamp_second, .scale = server->scale,
                         .scales = tcp->flags & TCP_SCALES, .sack = tcp->flags & TCP_SACK_OFFERED,
                         .stamped = client->flags & TCP_SIDE_STAMPED,
                         .stamp = client->flags & TCP_SIDE_STAMPED ? client->stamp : 0};
     bool same = syn.window == before.window && syn.scales == before.scales && syn.scale == before.scale &&
                 syn.sack == before.sack && syn.stamped == before.stamped && syn.stamp == before.stamp;
-    if (!same && syn_find(s, before.stamped, before.stamp) == NULL)
-        (void)offer_add(s, &before, REEF_EV_STREAM_3WHS_SYN_FLOOD);
+    if (!same && tcp_syn_find(s, before.stamped, before.stamp) == NULL)
+        (void)tcp_offer_add(s, &before, REEF_EV_STREAM_3WHS_SYN_FLOOD);
     apply_syn(s, &syn);
     return TCP_FINE;
 }
@@ -413,7 +316,7 @@ static tcp_verdict go_on_alone(tcp_step *s)
     tcp_base(server, s->acknowledgement - 1);
     server->next = server->acked = server->limit = s->acknowledgement;
     if (tcp->flags & TCP_SCALES)
-        client->scale = SCALE_MAX;
+        client->scale = TCP_SCALE_MAX;
     if (s->has_stamp && client->flags & TCP_SIDE_STAMPED) {
         tcp->flags |= TCP_STAMPS;
         client->flags &= (uint16_t)~TCP_SIDE_STAMPED;
@@ -449,7 +352,7 @@ static tcp_verdict answer_again(tcp_step *s)
         return tcp_wrong(s, REEF_EV_STREAM_3WHS_SYNACK_TOSERVER_ON_SYN_RECV);
     if (s->acknowledgement != s->to->acked)
         return tcp_wrong(s, REEF_EV_STREAM_3WHS_SYNACK_RESEND_WITH_DIFF_ACK);
-    if (s->sequence != s->from->initial && !answer_add(s))
+    if (s->sequence != s->from->initial && !tcp_answer_add(s))
         return TCP_WRONG;
     return TCP_FINE;
 }
@@ -489,7 +392,7 @@ static tcp_verdict ack_four_way(tcp_step *s)
 /* The scales of a connection that was picked up can only be guessed. */
 static void guess_scales(tcp_step *s)
 {
-    s->tcp->side[0].scale = s->tcp->side[1].scale = SCALE_MAX;
+    s->tcp->side[0].scale = s->tcp->side[1].scale = TCP_SCALE_MAX;
 }
 
 static void complete_normal(tcp_step *s)
@@ -581,7 +484,7 @@ static tcp_verdict ack_in_syn_received(tcp_step *s)
 {
     reef_tcp *tcp = s->tcp;
     tcp_side *client = &tcp->side[REEF_TO_SERVER], *server = &tcp->side[REEF_TO_CLIENT];
-    const tcp_offer *answer = answer_find(s);
+    const tcp_offer *answer = tcp_answer_find(s);
     if (answer != NULL)
         take_answer(s, answer);
     if (!tcp_stamp_valid(s))
