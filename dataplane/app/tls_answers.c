@@ -198,9 +198,9 @@ static const char *version_text(uint16_t version, char number[24])
     default: break;
     }
     if (version >= 0x7f10 && version <= 0x7f1c)
-        snprintf(number, 24, "TLS 1.3 draft-%u", version & 0xff);
+        snprintf(number, 24, "TLS 1.3 draft-%u", version & 0xffu);
     else if (tls_is_version(version))
-        snprintf(number, 24, "TLS 1.3 draft-%u-fb", version & 0xff);
+        snprintf(number, 24, "TLS 1.3 draft-%u-fb", version & 0xffu);
     else
         snprintf(number, 24, "0x%04x", version);
     return number;

@@ -23,10 +23,11 @@ void alert_queue(reef_matcher *matcher, uint32_t rank, reef_transaction *transac
         matcher->queue = grown;
         matcher->room = room;
     }
-    matcher->queue[matcher->queued++] = (queued){
+    uint32_t order = matcher->queued++;
+    matcher->queue[order] = (queued){
         .alert = {.rule = matcher->rules->ranked[rank].rule, .transaction = transaction, .state = state, .stream = stream, .log = true},
         .rank = rank,
-        .order = matcher->queued,
+        .order = order,
         .direction = (uint8_t)matcher->direction,
         .late = (state || stream) && is_late(matcher),
     };
