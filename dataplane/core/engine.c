@@ -142,6 +142,7 @@ static void conclude(reef_worker *worker, reef_scene *scene)
         worker->counters.verdicts[reef_match_finish(worker->matcher, &alerts, &count)]++;
         if (count > 0)
             reef_report_alerts(worker, scene, alerts, count);
+        reef_report_slow_rules(worker, scene->packet);
         if (flow != NULL && flow->session != NULL && flow->session->pdus != NULL)
             reef_pdus_reap(worker->memory, flow->session);
     }

@@ -50,6 +50,8 @@ void reef_report_anomalies(reef_worker *worker, const reef_packet *packet, unsig
 void reef_report_evidence(reef_worker *worker, const reef_flow *flow);
 void reef_report_flow(reef_worker *worker, const reef_flow *flow, reef_flow_end end);
 void reef_report_alerts(reef_worker *worker, const reef_scene *scene, const reef_alert *alerts, uint32_t count);
+/* Rules that cost too much, once each time they begin to rest. */
+void reef_report_slow_rules(reef_worker *worker, const reef_packet *packet);
 /* What is due of the session's transactions, their files and events; scene->ends: all of it. */
 void reef_report_session(reef_worker *worker, const reef_scene *scene);
 

@@ -170,6 +170,7 @@ int reef_eve_line(const reef_event *event, const char *text, const reef_names *n
         said_line(&json, event, text, names, "fileinfo");
         break;
     case REEF_EVENT_EVIDENCE:
+    case REEF_EVENT_SLOW_RULE:
         said_line(&json, event, text, names, "engine");
         break;
     case REEF_EVENT_APP_ANOMALY:

@@ -1,5 +1,6 @@
 #include "reef/eve_alert.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "eve_internal.h"
@@ -388,6 +389,19 @@ void reef_evidence_write(reef_event *event, const uint8_t sha256[32], reef_json 
     event->kind = REEF_EVENT_EVIDENCE;
     reef_json_open(json, "engine", '{');
     reef_json_text(json, "module", "evidence");
+    reef_json_text(json, "message", message);
+    reef_json_close(json, '}');
+}
+
+void reef_slow_rule_write(reef_event *event, const reef_rule *rule, reef_json *json)
+{
+    char message[160];
+    (void)snprintf(message, sizeof message, "rule %u:%u is disabled for %u s: it ran into the limits of inspection %u times within %u s",
+                   rule->gid, rule->sid, (unsigned)(REEF_RULE_REST_NS / 1000000000u), REEF_RULE_DEBT_MAX,
+                   (unsigned)(REEF_RULE_DEBT_NS / 1000000000u));
+    event->kind = REEF_EVENT_SLOW_RULE;
+    reef_json_open(json, "engine", '{');
+    reef_json_text(json, "module", "detect");
     reef_json_text(json, "message", message);
     reef_json_close(json, '}');
 }

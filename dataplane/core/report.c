@@ -134,6 +134,18 @@ void reef_report_alerts(reef_worker *worker, const reef_scene *scene, const reef
     }
 }
 
+void reef_report_slow_rules(reef_worker *worker, const reef_packet *packet)
+{
+    for (const reef_rule *rule; (rule = reef_match_slow_rule(worker->matcher)) != NULL;) {
+        reef_json text;
+        reef_event *event = reef_events_begin(worker->events, packet->time_ns, &text);
+        if (event == NULL)
+            continue;
+        reef_slow_rule_write(event, rule, &text);
+        reef_events_commit(worker->events, event, &text);
+    }
+}
+
 /* --- sessions ------------------------------------------------------------------------------------------ */
 
 static reef_event *begin(reef_worker *worker, const reef_scene *scene, reef_json *text)

@@ -101,8 +101,10 @@ static inspect_result inspect_content(inspection *at, uint32_t index, const reef
         if (from > to || to == 0)
             return negated ? go_on(at, index) : INSPECT_NO;
         const uint8_t *found = NULL;
-        if (!(content->flags & REEF_C_ENDSWITH && to < at->bytes.length) && pattern.length <= to - from)
+        if (!(content->flags & REEF_C_ENDSWITH && to < at->bytes.length) && pattern.length <= to - from) {
             found = content_find(at->bytes.data + from, to - from, pattern, content->flags & REEF_C_NOCASE);
+            at->searched += found != NULL ? (uint32_t)(found - at->bytes.data) - from : to - from;
+        }
         if (negated)
             return content_negated(at, index, content, found, to - from);
         if (found == NULL)
@@ -137,6 +139,8 @@ static inspect_result inspect_expression(inspection *at, uint32_t index, const r
         reef_view rest = {at->bytes.data + skip, at->bytes.length - skip};
         uint32_t start = at->search > skip ? at->search - skip : 0;
         int found = start > rest.length ? 0 : expression_search(expression, at->matcher->expression, rest, start, span);
+        at->searched += rest.length;
+        at->exceeds |= found < 0;
         if (condition->flags & REEF_C_NEGATED)
             return found == 0 ? go_on(at, index) : INSPECT_NO;
         if (found <= 0)
@@ -207,7 +211,10 @@ static inspect_result inspect_base64(inspection *at, uint32_t index, const reef_
         if (data->conditions == 0)
             return INSPECT_YES;
         inspection inner = {.matcher = at->matcher, .rule = at->rule, .bytes = {at->matcher->decoded, decoded}, .end = true, .steps = at->steps};
-        return inspect_from(&inner, data->condition) == INSPECT_YES ? INSPECT_YES : INSPECT_NO;
+        inspect_result result = inspect_from(&inner, data->condition);
+        at->searched += inner.searched;
+        at->exceeds |= inner.exceeds || inner.steps >= REEF_INSPECT_STEPS_MAX;
+        return result == INSPECT_YES ? INSPECT_YES : INSPECT_NO;
     }
     return INSPECT_NO;
 }
@@ -305,5 +312,10 @@ bool inspect_block(reef_matcher *matcher, const detect_rule *rule, const reef_bl
     inspection at = {.matcher = matcher, .rule = rule, .bytes = buffer->bytes, .start = buffer->offset, .end = buffer->end, .packet_payload = packet_payload};
     if (at.bytes.data == NULL)
         at.bytes = (reef_view){nothing, 0};
-    return inspect_from(&at, block->condition) == INSPECT_YES;
+    if (matcher->debts.resting > 0 && debts_rests(matcher, rule))
+        return false;
+    bool holds = inspect_from(&at, block->condition) == INSPECT_YES;
+    if (at.exceeds || at.steps >= REEF_INSPECT_STEPS_MAX || at.searched > REEF_INSPECT_BYTES_MAX)
+        debts_owe(matcher, rule, at.searched);
+    return holds;
 }

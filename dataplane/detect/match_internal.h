@@ -19,6 +19,8 @@ typedef struct inspection {
     uint32_t at;         /* where the last match ended */
     uint32_t search;     /* where the next search of an expression begins, 0: not yet */
     uint32_t steps;
+    bool exceeds;        /* an expression ran into its limit */
+    uint64_t searched;   /* bytes that contents and expressions were looked for in */
 } inspection;
 
 typedef enum inspect_result { INSPECT_GIVE_UP = -1, INSPECT_NO = 0, INSPECT_YES = 1 } inspect_result;
@@ -127,6 +129,19 @@ bool dataset_condition(datasets *sets, const reef_rules *rules, const reef_condi
 
 bool geoip_condition(const reef_matcher *matcher, const reef_condition *condition);
 
+/* debt.c: rules that cost too much */
+struct debts {
+    struct debt *rule; /* by rank */
+    uint32_t resting;
+    uint32_t untold;   /* rank + 1 of the last one that began to rest and is not told yet; 0: none */
+};
+int debts_new(uint32_t rules, struct debts *out);
+void debts_free(struct debts *debts);
+/* Does it rest still? Asked only while any does. */
+bool debts_rests(reef_matcher *matcher, const detect_rule *rule);
+/* A block of the rule ran into a limit, after it searched so many bytes. */
+void debts_owe(reef_matcher *matcher, const detect_rule *rule, uint64_t searched);
+
 /* alerts.c */
 typedef struct queued {
     reef_alert alert;
@@ -205,9 +220,7 @@ struct reef_matcher {
     datasets *sets;
     host_table *bits, *counts, *tags;
     place_file *places;
-    uint64_t *cost; /* nanoseconds by rank; NULL: not measured */
-    uint8_t *disabled; /* by rank */
-    uint64_t *scanned; /* bytes by prefilter, for the counters */
+    struct debts debts;
 };
 
 static inline uint64_t matcher_now(const reef_matcher *matcher)

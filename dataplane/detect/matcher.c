@@ -51,9 +51,8 @@ static void leave_rules(reef_matcher *matcher)
     scanner_scratch_free(matcher->prefilter);
     matcher->prefilter = NULL;
     free(matcher->slot);
-    free(matcher->disabled);
     matcher->slot = NULL;
-    matcher->disabled = NULL;
+    debts_free(&matcher->debts);
 }
 
 static int take_rules(reef_matcher *matcher, const reef_rules *rules)
@@ -64,8 +63,10 @@ static int take_rules(reef_matcher *matcher, const reef_rules *rules)
     if (status != REEF_OK)
         return status;
     uint32_t *slot = calloc(names + 1u, sizeof *slot);
-    uint8_t *disabled = calloc(count + 1u, 1);
-    status = slot == NULL || disabled == NULL ? REEF_NOMEM : REEF_OK;
+    struct debts debts;
+    status = debts_new(count, &debts);
+    if (slot == NULL)
+        status = REEF_NOMEM;
     for (uint32_t i = 0; i < names && status == REEF_OK; i++) {
         slot[i] = slots_of(matcher->slots, rules->name[i].kind, rules_text(rules, rules->name[i].name));
         if (slot[i] == UINT32_MAX)
@@ -83,14 +84,14 @@ static int take_rules(reef_matcher *matcher, const reef_rules *rules)
         scanner_scratch_free(scratch);
         datasets_free(sets);
         free(slot);
-        free(disabled);
+        debts_free(&debts);
         return status;
     }
     leave_rules(matcher);
     datasets_free(matcher->sets);
     matcher->sets = sets;
     matcher->slot = slot;
-    matcher->disabled = disabled;
+    matcher->debts = debts;
     matcher->candidates = fresh[0];
     matcher->transaction_candidates = fresh[1];
     matcher->payload_held = fresh[2];

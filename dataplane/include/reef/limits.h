@@ -104,6 +104,10 @@
 #define REEF_EXPRESSION_STEPS_MAX 3500u /* pcre: as Suricata's match-limit */
 #define REEF_EXPRESSION_DEPTH_MAX 1500u /* and match-limit-recursion */
 #define REEF_INSPECT_STEPS_MAX 3000u    /* conditions tried of one block over one buffer */
+#define REEF_INSPECT_BYTES_MAX (1u << 20) /* bytes that one block may search before its rule owes for it */
+#define REEF_RULE_DEBT_MAX 1000u        /* limits that a rule may run into */
+#define REEF_RULE_DEBT_NS 10000000000u  /* within this time of packets; then it rests */
+#define REEF_RULE_REST_NS 60000000000u  /* this long */
 #define REEF_ALERTS_MAX 15u             /* of one packet */
 #define REEF_HOST_ENTRIES_MAX 65536u    /* of xbits, hostbits, thresholds and tags each, in one worker */
 #define REEF_KEPT_STREAM_MAX 65536u     /* bytes of the stream that rules of transactions look at once more */

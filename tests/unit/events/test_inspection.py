@@ -231,6 +231,26 @@ def test_a_capture_that_breaks_off_gives_what_came_before(
     assert "not read to its end" in said.err
 
 
+def test_a_rule_that_is_built_to_be_slow_is_named_and_rests(tmp_path: Path, peer_data: Path) -> None:
+    rules = tmp_path / "slow.rules"
+    rules.write_text(
+        'alert udp any any -> any any (msg:"slow"; content:"a"; content:"a"; distance:0; pcre:"/(a+)+[0-9]/R"; sid:1;)\n'
+        'alert udp any any -> any any (msg:"quick"; content:"aab"; sid:2;)\n'
+    )
+    packet = ETHER / IP(src=CLIENT, dst=SERVER) / UDP(sport=1000, dport=2000) / Raw(b"a" * 1000 + b"b")
+    packets = [packet.copy() for _ in range(1200)]
+    for number, each in enumerate(packets):
+        each.time = TIME + number / 1000
+    wrpcap(str(tmp_path / "slow.pcap"), packets)
+    lines = events(tmp_path, str(tmp_path / "slow.pcap"), "--rules", str(rules))
+    told = [line for line in lines if line["event_type"] == "engine"]
+    assert [line["engine"]["module"] for line in told] == ["detect"]
+    assert told[0]["engine"]["message"].startswith("rule 1:1 is disabled for 60 s: ")
+    assert len(alerts(lines, 2)) == 1200
+    schema = json.loads((peer_data / "eve-schema" / "schema.json").read_text(encoding="utf-8"))
+    validator_for(schema)(schema).validate(told[0])
+
+
 def test_a_refused_rule_is_said_and_the_others_run(
     tmp_path: Path, found: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
