@@ -18,6 +18,7 @@ struct reef_flows {
     uint32_t youngest;
     bool by_interface;
     bool started;
+    uint32_t behind;      /* times in a row that packet time lay far behind */
     uint64_t now_second;  /* the wheel stands here; slots before it were emptied */
     uint32_t due;         /* flows taken from the wheel that are still to be judged, linked by wheel_next */
     uint64_t seed[2];
@@ -189,10 +190,14 @@ static void wheel_take(reef_flows *flows, uint32_t slot)
     }
 }
 
-/* Packet time fell far behind (a capture with a wrong stamp, a clock that was set): what is known of "last
- * seen" lies in a future that will not come. Every flow counts as seen now. */
+/* Packet time fell far behind and stays there (another capture, a clock that was set): what is known of "last seen" lies in
+ * a future that will not come. Every flow counts as seen now. A few packets with a wrong stamp do not do that: when the
+ * right ones came again, every flow would be too old. */
 static void wheel_set_back(reef_flows *flows, uint64_t now_ns)
 {
+    if (++flows->behind < REEF_CLOCK_BACK_PACKETS)
+        return;
+    flows->behind = 0;
     flows->counters.clock_set_back++;
     flows->now_second = now_ns / NS_PER_SECOND;
     for (uint32_t slot = 0; slot < REEF_WHEEL_SLOTS; slot++)
@@ -213,6 +218,7 @@ reef_flow *reef_flows_timed_out(reef_flows *flows, uint64_t now_ns)
             flows->started = true;
             flows->now_second = second;
         } else if (second > flows->now_second) {
+            flows->behind = 0;
             uint64_t steps = second - flows->now_second;
             if (steps > REEF_WHEEL_SLOTS)
                 steps = REEF_WHEEL_SLOTS;
@@ -222,6 +228,8 @@ reef_flow *reef_flows_timed_out(reef_flows *flows, uint64_t now_ns)
         } else if (flows->now_second - second > REEF_CLOCK_BACK_MAX) {
             wheel_set_back(flows, now_ns);
         }
+    } else {
+        flows->behind = 0;
     }
     while (flows->due != REEF_NO_FLOW) {
         reef_flow *flow = &flows->flow[flows->due];

@@ -266,13 +266,34 @@ static void test_clock_set_back(void)
     reef_packet future = packet_of(REEF_PROTO_UDP, 1, 1, 2, 53, 0, 4000000000ull * SECOND);
     take(flows, &future, &direction);
     reef_packet present = packet_of(REEF_PROTO_UDP, 3, 3, 2, 53, 0, 1700000000ull * SECOND);
-    take(flows, &present, &direction);
+    for (unsigned i = 0; i < REEF_CLOCK_BACK_PACKETS; i++)
+        take(flows, &present, &direction);
     reef_packet later = packet_of(REEF_PROTO_UDP, 5, 5, 2, 53, 0, 1700000030ull * SECOND);
     take(flows, &later, &direction);
     reef_flows_counters counters;
     reef_flows_count(flows, &counters);
     CHECK_EQUAL(counters.clock_set_back, 1);
     CHECK_EQUAL(counters.active, 1);
+    reef_flows_free(flows);
+}
+
+/* Nor does one from the far past make what comes after it too old. */
+static void test_one_stamp_from_the_past(void)
+{
+    reef_flows *flows;
+    int direction;
+    CHECK_EQUAL(reef_flows_new(16, &timeouts, seed, false, &flows), REEF_OK);
+    reef_packet asked = packet_of(REEF_PROTO_UDP, 1, 1, 2, 53, 0, 1700000000ull * SECOND);
+    reef_packet answered = packet_of(REEF_PROTO_UDP, 2, 53, 1, 1, 0, 700000000ull * SECOND);
+    for (unsigned i = 0; i < 3 * REEF_CLOCK_BACK_PACKETS; i++) {
+        take(flows, &asked, &direction);
+        take(flows, &answered, &direction);
+    }
+    reef_flows_counters counters;
+    reef_flows_count(flows, &counters);
+    CHECK_EQUAL(counters.clock_set_back, 0);
+    CHECK_EQUAL(counters.created, 1);
+    CHECK_EQUAL(counters.ended, 0);
     reef_flows_free(flows);
 }
 
@@ -307,5 +328,6 @@ int main(void)
     test_victim_is_the_newest_young_flow();
     test_refusal();
     test_clock_set_back();
+    test_one_stamp_from_the_past();
     return 0;
 }

@@ -16,7 +16,8 @@
 #define REEF_FLOWS_DEFAULT 131072u
 #define REEF_FLOWS_MAX 16777216u
 #define REEF_WHEEL_SLOTS 1024u        /* seconds the timer wheel spans; longer timeouts go round again */
-#define REEF_CLOCK_BACK_MAX 60u       /* seconds packet time may run behind before the wheel is set anew */
+#define REEF_CLOCK_BACK_MAX 60u       /* seconds packet time may run behind before the wheel is set anew ... */
+#define REEF_CLOCK_BACK_PACKETS 8u    /* ... once it has done so this often in a row */
 
 /* Streams. */
 #define REEF_TCP_DEPTH_DEFAULT (1u << 20)  /* bytes of one direction that are put in order */
