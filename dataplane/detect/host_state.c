@@ -136,6 +136,8 @@ static void spread(host_table *table)
 
 host_entry *host_table_make(host_table *table, const host_key *key, uint64_t now_ns)
 {
+    if (table->limit == 0)
+        return NULL;
     host_entry *known = host_table_find(table, key, now_ns);
     if (known != NULL) {
         uint32_t index = (uint32_t)(known - table->entry);

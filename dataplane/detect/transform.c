@@ -105,8 +105,10 @@ static bool url_decode(reef_matcher *matcher, reef_view in, reef_buffer *out)
         return false;
     for (uint32_t i = 0; i < in.length; i++) {
         uint8_t byte = in.data[i];
-        if (byte == '%' && i + 2 < in.length && hex_of(in.data[i + 1]) >= 0 && hex_of(in.data[i + 2]) >= 0) {
-            byte = (uint8_t)(hex_of(in.data[i + 1]) << 4 | hex_of(in.data[i + 2]));
+        bool escape = byte == '%' && i + 2 < in.length;
+        int high = escape ? hex_of(in.data[i + 1]) : -1, low = escape ? hex_of(in.data[i + 2]) : -1;
+        if (high >= 0 && low >= 0) {
+            byte = (uint8_t)(high << 4 | low);
             i += 2;
         } else if (byte == '+') {
             byte = ' ';

@@ -103,7 +103,7 @@ def test_the_wheel_holds_every_native_module_built_for_this_python(wheel: Path) 
 
 @pytest.mark.timeout(300)
 def test_the_wheel_leaves_c_sources_and_tests_at_home(wheel: Path) -> None:
-    assert sorted(path.name for path in wheel.rglob("*.c")) == []
+    assert sorted(path.name for path in wheel.rglob("*") if path.suffix in {".c", ".h", ".def"}) == []
     assert sorted(path.name for path in wheel.iterdir() if not path.name.endswith(".dist-info")) == sorted(PACKAGES)
 
 
