@@ -88,7 +88,8 @@ static void settle(reef_matcher *matcher, uint32_t first, uint32_t end, reef_ver
         if (answer == THRESHOLD_TELL)
             rule_tags(matcher, rule);
         bool pass = rule->rule->action == REEF_PASS && answer != THRESHOLD_NO_MATCH;
-        bool tell = answer == THRESHOLD_TELL && !(rule->rule->flags & REEF_RULE_NOALERT) && rule->rule->action != REEF_PASS;
+        bool quiet = rule->rule->flags & REEF_RULE_NOALERT || (rule->rule->action == REEF_PASS && !(rule->rule->flags & REEF_RULE_TELL));
+        bool tell = answer == THRESHOLD_TELL && !quiet;
         if (tell && *told < most) {
             bool stopped = matcher->options.act && (*verdict == REEF_VERDICT_DROP || *verdict == REEF_VERDICT_REJECT);
             entry->alert.action = (uint8_t)(rule->rule->action != REEF_ALERT && stopped ? verdict_of(rule->rule->action) : REEF_VERDICT_ALLOW);

@@ -37,7 +37,7 @@ def settle(draft: Draft) -> None:
     _payload(draft)
     _kind(draft)
     if draft.alerts:
-        draft.flags &= ~codes.NOALERT
+        draft.flags = draft.flags & ~codes.NOALERT | codes.TELL
 
 
 def _check(block: Block) -> None:

@@ -334,6 +334,24 @@ static void test_actions(void)
     world_close(&w);
 }
 
+/* The keyword alert in a rule that lets pass. */
+static void test_what_passes_can_be_told(void)
+{
+    world w;
+    image *made = payload_image();
+    image_content(made, "evil", 4, 0);
+    made->rule[0].action = REEF_DROP;
+    image_rule(made, REEF_RULE_PAYLOAD_PACKET | REEF_RULE_TELL)->action = REEF_PASS;
+    image_block(made, REEF_BUFFER_PAYLOAD);
+    image_content(made, "known", 5, 0);
+    world_open(&w, made, true);
+    CHECK_EQUAL(send_text(&w, "known evil"), 1);
+    CHECK_EQUAL(w.alert[0].rule->sid, 2);
+    CHECK_EQUAL(w.alert[0].action, REEF_VERDICT_ALLOW);
+    CHECK_EQUAL(w.verdict, REEF_VERDICT_PASS);
+    world_close(&w);
+}
+
 static void test_no_more_than_fifteen_alerts_and_the_gravest_first(void)
 {
     world w;
@@ -401,6 +419,7 @@ int main(void)
     test_flowbits_hold_for_the_flow_and_order_rules();
     test_thresholds();
     test_actions();
+    test_what_passes_can_be_told();
     test_no_more_than_fifteen_alerts_and_the_gravest_first();
     test_headers();
     test_a_hostile_image_is_refused();

@@ -62,6 +62,7 @@ enum {
     REEF_RULE_PACKET = 1 << 23,        /* has a condition that only a real packet can answer (dsize, flags, ttl, tcp.hdr ...) */
     REEF_RULE_ONLY_V4 = 1 << 25,       /* protocol ipv4: of IPv4 packets alone */
     REEF_RULE_ONLY_V6 = 1 << 26,
+    REEF_RULE_TELL = 1 << 27,          /* the keyword alert: told though its action is pass */
     REEF_RULE_PROTOCOL_ONLY = 1 << 24, /* app-layer-protocol and nothing that needs payload: once the protocol of a direction is known */
 };
 
