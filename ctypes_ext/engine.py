@@ -189,6 +189,16 @@ class FileStore:
         lib.reef_filestore_count(self._c, c)
         return int(c.kept)
 
+    def refused(self) -> int:
+        """Files that there was no room for, or that the system did not take."""
+        c = ffi.new("reef_filestore_counters *")
+        lib.reef_filestore_count(self._c, c)
+        return int(c.refused + c.failed)
+
+    def freed(self, size: int) -> None:
+        """So many bytes of it were deleted: there is room for as many."""
+        lib.reef_filestore_freed(self._c, size)
+
 
 class Evidence:
     """Keeps the packets of conversations in which a rule alerts, as pcap files in `store` (`reef/evidence.h`).
@@ -235,6 +245,7 @@ class Worker:
         c.files.sha256 = store is not None or options.file_digests
         c.files.md5 = c.files.sha1 = c.files.magic = options.file_digests
         self._rules, self._store, self._evidence = rules, store, evidence  # they outlive the worker
+        self._stores = [store]
         out = ffi.new("reef_config **")
         _check(lib.reef_config_new(c, out), "engine options")
         self._config = ffi.gc(out[0], lib.reef_config_free)
@@ -274,6 +285,24 @@ class Worker:
         """Other rules from the next packet on; the state of flows stays. Raises `EngineError`."""
         _check(lib.reef_worker_rules(self._c, rules._c), "rules")
         self._rules = rules
+
+    def keep(self, store: FileStore | None, evidence: Evidence | None, *, every: bool) -> None:
+        """From the next packet on files go to `store` (`every` one, or those a rule asks for), packets to `evidence`.
+
+        Raises `EngineError`.
+        """
+        _check(
+            lib.reef_worker_keep(
+                self._c,
+                ffi.NULL if store is None else store._c,
+                every,
+                ffi.NULL if evidence is None else evidence._c,
+            ),
+            "what is kept",
+        )
+        if store is not None and store is not self._store:
+            self._stores.append(store)  # files that come lie in it until they end
+        self._store, self._evidence = store, evidence
 
     def pass_time(self, now_ns: int) -> None:
         """No packets came for a while: flows time out all the same."""

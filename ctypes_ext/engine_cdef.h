@@ -53,6 +53,7 @@ void reef_evidence_free(reef_evidence *evidence);
 
 int reef_filestore_new(int directory, unsigned number, uint64_t limit, reef_filestore **out);
 void reef_filestore_free(reef_filestore *store);
+void reef_filestore_freed(reef_filestore *store, uint64_t bytes);
 void reef_filestore_count(const reef_filestore *store, reef_filestore_counters *counters);
 
 typedef struct reef_tcp_options {
@@ -115,6 +116,7 @@ void reef_rules_prepared_free(uint8_t *data);
 uint32_t reef_rules_count(const reef_rules *rules);
 void reef_rules_engine_digest(uint8_t out[32]);
 int reef_worker_rules(reef_worker *worker, const reef_rules *rules);
+int reef_worker_keep(reef_worker *worker, reef_filestore *store, bool all, struct reef_evidence *evidence);
 
 typedef struct reef_rule_name {
     const char *rule, *action;

@@ -27,6 +27,7 @@ from appliance.events.spool import Spool, SpoolError
 from appliance.policy.logprefix import NFLOG_GROUP
 from ctypes_ext import engine
 from dataplane.flowlog import FlowLog
+from dataplane.keeping import Keeping
 from dataplane.links import Links
 from dataplane.naming import names_of, rule_of_prefix, zone_of_interface
 from dataplane.rulewatch import RuleWatch
@@ -151,10 +152,12 @@ class Inspectd:
         flows: Path,
         key: Callable[[int], bytes | None],
         rules: RuleWatch,
+        keeping: Keeping,
     ) -> None:
         self._sources = sources
         self._spool = spool
         self._rules = rules
+        self._keeping = keeping
         self._flows = FlowLog(flows, key)
         self._generation = generation
         self._worker = engine.Worker(OPTIONS)
@@ -218,12 +221,14 @@ class Inspectd:
     def _each_second(self) -> None:
         if (loaded := self._rules.take()) is not None:
             self._worker.change_rules(loaded.rules)
+        self._keeping.follow(self._worker, self._book)
+        self._keeping.tidy(time.time())
         self._sources.nflog.pull(self._worker)  # ready or not: it may have to tell what a flood left out
         self._worker.pass_time(time.time_ns())
         self._drain()
         self._flows.tick(time.time())
         host = self._book.site if self._book else ""
-        for words in (*self._losses.grown(), *self._flows.words(), *self._rules.words()):
+        for words in (*self._losses.grown(), *self._flows.words(), *self._rules.words(), *self._keeping.words()):
             self._spool.append(record.encode(record.notice(NAME, words, seconds=time.time(), host=host)), 1)
 
 
@@ -248,7 +253,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     rules.start()
     try:
-        inspectd = Inspectd(sources, spool, generation, instance.shared_of(NAME), keys.key, rules)
+        keeping = Keeping(instance.state_of(NAME))
+        inspectd = Inspectd(sources, spool, generation, instance.shared_of(NAME), keys.key, rules, keeping)
     except OSError as error:
         sys.exit(f"{NAME}: {instance.shared_of(NAME)}: {error.strerror}; the flow log must be writable")
     notify.ready()

@@ -452,6 +452,9 @@ class Applyd:
                     networks=bundle.networks,
                     addresses=bundle.addresses,
                     flow_log_days=bundle.flow_log_days,
+                    keep_files=bundle.keep_files,
+                    keep_evidence=bundle.keep_evidence,
+                    keep_days=bundle.keep_days,
                 )
             case RuleCounters():
                 found = rule_counters(self._netfilter, bundle)

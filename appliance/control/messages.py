@@ -329,6 +329,9 @@ class NameBook(msgspec.Struct, frozen=True, tag=True):
     networks: dict[str, tuple[str, ...]] = {}
     addresses: tuple[InterfaceAddress, ...] = ()
     flow_log_days: int = 30  # how long the flow log is kept; 0: none is
+    keep_files: Literal["none", "rules", "all"] = "none"  # files of inspected traffic
+    keep_evidence: bool = False  # packets of connections with alerts
+    keep_days: int = 30
 
 
 class Flows(msgspec.Struct, frozen=True, tag=True):

@@ -489,6 +489,20 @@ class SettingsText(Record, frozen=True, kw_only=True):
             default="30",
         ),
     ] = None
+    keep_files: Annotated[
+        Word | None,
+        Key(
+            Choice(("none", "rules", "all")),
+            "files of inspected traffic that are kept: none, those a rule asks for, all",
+            default="none",
+        ),
+    ] = None
+    keep_evidence: Annotated[
+        Word | None, Key(Flag(), "keep the packets of connections in which an inspection rule alerts", default="no")
+    ] = None
+    keep_days: Annotated[
+        Word | None, Key(Number(1, limits.MAX_FLOW_LOG_DAYS, "days"), "how long those two are kept", default="30")
+    ] = None
     nameservers: Annotated[
         Words,
         Key(

@@ -336,6 +336,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timezone: str = "UTC"
     history: int = 500  # generations kept besides the running and the confirmed one
     flow_log_days: int = 30  # how long the flow log is kept (R30, R31); 0: none is
+    keep_files: Literal["none", "rules", "all"] = "none"  # files of inspected traffic; they say what people say (R30)
+    keep_evidence: bool = False  # packets of connections with alerts
+    keep_days: int = 30
     nameservers: tuple[str, ...] = ()
 
 

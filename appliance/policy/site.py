@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from appliance.policy import addresses, limits
 from appliance.policy.addresses import AddressError
@@ -254,6 +255,9 @@ def nameservers(text: SettingsText | None, report: Report) -> None:
             report.error(word.at, str(error), error.remedy)
 
 
+_KEEP_FILES: dict[str, Literal["none", "rules", "all"]] = {"none": "none", "rules": "rules", "all": "all"}
+
+
 def settings(texts: list[SettingsText], timezone: str) -> Settings:
     """The settings of a site: its own words before those of its baselines (`texts` is in falling priority)."""
 
@@ -269,6 +273,9 @@ def settings(texts: list[SettingsText], timezone: str) -> Settings:
     confirm_within = first("confirm_within")
     history = first("history")
     flow_log_days = first("flow_log_days")
+    keep_files = first("keep_files")
+    keep_evidence = first("keep_evidence")
+    keep_days = first("keep_days")
     resolvers = next((text.nameservers for text in texts if text.nameservers), ())
     return Settings(
         drift="report" if drift is not None and drift.value == "report" else "repair",
@@ -277,6 +284,9 @@ def settings(texts: list[SettingsText], timezone: str) -> Settings:
         timezone=timezone,
         history=500 if history is None else int(history.value),
         flow_log_days=30 if flow_log_days is None else int(flow_log_days.value),
+        keep_files="none" if keep_files is None else _KEEP_FILES.get(keep_files.value, "none"),
+        keep_evidence=keep_evidence is not None and keep_evidence.value == "yes",
+        keep_days=30 if keep_days is None else int(keep_days.value),
         nameservers=tuple(word.value for word in resolvers),
     )
 

@@ -28,6 +28,7 @@ struct reef_worker {
     const reef_rules *rules;
     reef_evidence *evidence;  /* NULL while none is kept */
     uint64_t evidence_flow;   /* of the frame at hand, the innermost; only while evidence is kept */
+    bool keeps_all;           /* every file, whatever the rules want */
     reef_events *events;
     reef_counters counters;
     reef_packet packet[GROUP];

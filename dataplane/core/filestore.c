@@ -162,6 +162,11 @@ bool reef_filestore_keep(reef_stored *file, const uint8_t sha256[32])
     return true;
 }
 
+void reef_filestore_freed(reef_filestore *store, uint64_t bytes)
+{
+    store->limit += bytes;
+}
+
 void reef_filestore_count(const reef_filestore *store, reef_filestore_counters *counters)
 {
     *counters = store->counters;

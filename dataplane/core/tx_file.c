@@ -86,6 +86,11 @@ const reef_file_wants *reef_files_wants(const reef_files *files)
     return &files->wants;
 }
 
+void reef_files_keep(reef_files *files, reef_filestore *store)
+{
+    files->store = store;
+}
+
 int reef_files_change(reef_files *files, const reef_file_wants *wants)
 {
     files->wants = *wants;

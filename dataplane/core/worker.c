@@ -96,6 +96,16 @@ reef_events *reef_worker_events(reef_worker *worker)
     return worker->events;
 }
 
+/* What the options and the rules want of files. */
+static int want_files(reef_worker *worker)
+{
+    reef_file_wants wants = worker->config->options.files;
+    wants.store_all |= worker->keeps_all;
+    if (worker->rules != NULL)
+        reef_rules_wants(worker->rules, &wants);
+    return reef_files_change(worker->files, &wants);
+}
+
 int reef_worker_rules(reef_worker *worker, const reef_rules *rules)
 {
     const reef_options *options = &worker->config->options;
@@ -107,9 +117,16 @@ int reef_worker_rules(reef_worker *worker, const reef_rules *rules)
     if (status != REEF_OK)
         return status;
     worker->rules = rules;
-    reef_file_wants wants = options->files;
-    reef_rules_wants(rules, &wants);
-    return reef_files_change(worker->files, &wants);
+    return want_files(worker);
+}
+
+int reef_worker_keep(reef_worker *worker, reef_filestore *store, bool all, reef_evidence *evidence)
+{
+    worker->evidence = evidence;
+    worker->evidence_flow = 0;
+    worker->keeps_all = all;
+    reef_files_keep(worker->files, store);
+    return want_files(worker);
 }
 
 void reef_worker_count(const reef_worker *worker, reef_counters *counters)

@@ -124,6 +124,20 @@ static void test_tag(reef_filestore *store)
     reef_evidence_free(evidence);
 }
 
+/* A store that is full takes no more, until some of it went. */
+static void test_room(int directory)
+{
+    reef_filestore *store;
+    static const uint8_t data[64] = {1};
+    CHECK_EQUAL(reef_filestore_new(directory, 1, 63, &store), REEF_OK);
+    CHECK(!reef_filestore_add(reef_filestore_begin(store), (reef_view){data, 64}));
+    reef_filestore_freed(store, 1);
+    reef_stored *file = reef_filestore_begin(store);
+    CHECK(reef_filestore_add(file, (reef_view){data, 64}));
+    reef_filestore_drop(file);
+    reef_filestore_free(store);
+}
+
 int main(void)
 {
     CHECK(mkdtemp(folder) != NULL);
@@ -133,6 +147,7 @@ int main(void)
     test_ring(store);
     test_bounds(store);
     test_tag(store);
+    test_room(directory);
     reef_filestore_free(store);
     close(directory);
     char command[64];

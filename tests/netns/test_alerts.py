@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from hashlib import sha256
+from pathlib import Path
+
 from appliance.commands.health import from_rules
 from appliance.events.record import Event
 from appliance.events.view import Selection, past
-from appliance.lab.site import Lab
+from appliance.lab.site import POLICIES, Lab
 from tests.netns.conftest import until
 
 
@@ -65,3 +70,54 @@ def test_rules_change_while_flows_go_on(lab: Lab) -> None:
     (lab.gateway.instance.rules / "more.rules").unlink()
     until(lambda: loaded(lab) > before + 1, "the rule is gone again", lab=lab)
     assert lab.gateway.pid("inspectd") == first
+
+
+def keep(lab: Lab, settings: str) -> None:
+    text = POLICIES["gw"].read_text(encoding="utf-8")
+    assert "\nsettings:\n" in text
+    lab.gateway.apply(text.replace("\nsettings:\n", f"\nsettings:\n{settings}"), "what the taps keep")
+
+
+def kept(lab: Lab, store: str) -> list[Path]:
+    folder = lab.gateway.instance.state_of("inspectd") / store
+    return sorted(path for path in folder.glob("[0-9a-f][0-9a-f]/*") if path.is_file())
+
+
+def test_files_and_packets_are_kept_only_as_the_policy_says(lab: Lab) -> None:
+    """The rules are regular expressions, too, where no memory may become executable."""
+    (lab.gateway.instance.rules / "kept.rules").write_text(
+        'alert http any any -> any any (msg:"a setup"; flow:to_server; '
+        'pcre:"/\\/kept-[a-z]+\\.(exe|msi)$/U"; sid:9872001;)\n'
+    )
+    before = loaded(lab)
+    until(lambda: loaded(lab) > before, "the rules are loaded", lab=lab)
+
+    def fetched(name: str) -> list[Event]:
+        page = lab.run("lan1", "curl", "-4", "-sS", f"http://www.example.org/{name}")
+        assert page.returncode == 0, page.stderr
+        return [one for one in alerts(lab, 9872001) if one.http and one.http["url"] == f"/{name}"]
+
+    until(lambda: fetched("kept-nothing.exe"), "the expression matches", lab=lab)
+    assert not kept(lab, "files")
+    assert not kept(lab, "evidence")
+
+    keep(lab, "  keep_files: all\n  keep_evidence: yes\n")
+    until(lambda: any("files: all" in words for words in notices(lab)), "the taps follow", lab=lab)
+    until(lambda: fetched("kept-all.exe") and kept(lab, "files"), "a file is kept", lab=lab)
+    for path in kept(lab, "files"):
+        assert sha256(path.read_bytes()).hexdigest() == path.name
+        assert path.stat().st_mode & 0o077 == 0
+
+    folder = lab.gateway.instance.state_of("inspectd") / "evidence"
+    until(lambda: list((folder / "tmp").iterdir()), "the packets of the connection are written down", lab=lab)
+    os.kill(lab.gateway.pid("inspectd"), signal.SIGTERM)  # every connection ends for it
+    until(lambda: kept(lab, "evidence"), "and kept", lab=lab)
+    assert b"/kept-all.exe" in kept(lab, "evidence")[0].read_bytes()
+    until(
+        lambda: notices(lab).count("kept of traffic: files: all; packets: of connections with alerts") > 1,
+        "it is back",
+        lab=lab,
+    )
+
+    keep(lab, "  keep_files: none\n")
+    until(lambda: "files: none" in notices(lab)[-1], "the taps follow again", lab=lab)

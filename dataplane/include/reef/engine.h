@@ -57,6 +57,10 @@ void reef_worker_frames(reef_worker *worker, const reef_frame *frames, size_t co
 /* Other rules from the next packet on; flow state stays. They must outlive the worker, or its next rules. */
 int reef_worker_rules(reef_worker *worker, const reef_rules *rules);
 
+/* From the next packet on files go to `store` (`all`, or those that a rule asks for) and packets of conversations with alerts
+ * to `evidence`; NULL: none do. The evidence given before may then be freed; every store must outlive the worker. */
+int reef_worker_keep(reef_worker *worker, reef_filestore *store, bool all, struct reef_evidence *evidence);
+
 /* No packets came for a while: time goes on all the same. */
 void reef_worker_time(reef_worker *worker, uint64_t now_ns);
 

@@ -31,6 +31,8 @@ bool reef_filestore_add(reef_stored *file, reef_view bytes);
 bool reef_filestore_keep(reef_stored *file, const uint8_t sha256[32]);
 void reef_filestore_drop(reef_stored *file);
 
+/* So many bytes of it were deleted from outside: there is room for as many. */
+void reef_filestore_freed(reef_filestore *store, uint64_t bytes);
 void reef_filestore_count(const reef_filestore *store, reef_filestore_counters *counters);
 
 #endif

@@ -28,6 +28,8 @@ typedef struct reef_files reef_files;
 int reef_files_new(const reef_file_wants *wants, reef_filestore *store, reef_files **out);
 void reef_files_free(reef_files *files);
 const reef_file_wants *reef_files_wants(const reef_files *files);
+/* Files that begin from now on go there, or with NULL nowhere. */
+void reef_files_keep(reef_files *files, reef_filestore *store);
 /* Other rules want other things of the files that begin from now on. */
 int reef_files_change(reef_files *files, const reef_file_wants *wants);
 

@@ -1,0 +1,126 @@
+"""What the taps keep of traffic beside their events, when the policy says so: files, and packets of alerts.
+
+Nothing is kept unless `settings.keep_files` or `settings.keep_evidence` ask for it (R30): both hold what people say.
+It lies where only inspectd and root can read it, is bounded in bytes, and goes after `settings.keep_days`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from appliance.control.messages import NameBook
+from ctypes_ext.engine import EngineError, Evidence, FileStore, Worker
+
+FILES_MAX = 4 << 30  # bytes in all
+EVIDENCE_MAX = 1 << 30
+_DAY = 86_400.0
+_PARTS = 256  # folders of a store, by the first byte of the digest
+
+
+class _Wanted(NamedTuple):
+    files: str = "none"
+    evidence: bool = False
+
+
+class Store:
+    """A folder of the engine's file store; what was in it before counts. Raises OSError and `EngineError`."""
+
+    def __init__(self, folder: Path, most: int) -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self._folder = folder
+        self._directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        held = sum(size for part in range(_PARTS) for _, size, _ in self._files(part))
+        self.store = FileStore(self._directory, max(0, most - held))
+        self._refused = 0
+
+    def tidy(self, part: int, before: float) -> None:
+        """Delete what one of its folders holds from before that moment."""
+        freed = 0
+        for path, size, changed in self._files(part):
+            if changed < before:
+                path.unlink(missing_ok=True)
+                freed += size
+        if freed:
+            self.store.freed(freed)
+
+    def refused(self) -> int:
+        """Files that were not kept since this was asked last."""
+        refused = self.store.refused()
+        more, self._refused = refused - self._refused, refused
+        return more
+
+    def _files(self, part: int) -> list[tuple[Path, int, float]]:
+        try:
+            found = [(path, path.stat()) for path in (self._folder / f"{part:02x}").iterdir()]
+        except FileNotFoundError:
+            return []
+        return [(path, stat.st_size, stat.st_mtime) for path, stat in found]
+
+
+class Keeping:
+    """Follows what the running generation wants kept. `state` is the process's own directory."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._stores: dict[str, Store] = {}  # those opened so far; files may still come into them
+        self._applied = _Wanted()
+        self._days = 0  # 0: no generation is known yet
+        self._part = 0
+        self._words: list[str] = []
+
+    def follow(self, worker: Worker, book: NameBook | None) -> None:
+        """Hand the worker what the policy wants, when that is something else than before."""
+        if book is None:
+            return
+        if self._days == 0:
+            self._open_old()
+        self._days = book.keep_days
+        wanted = _Wanted(book.keep_files, book.keep_evidence)
+        if wanted == self._applied:
+            return
+        self._applied = wanted
+        try:
+            store = self._store("files", FILES_MAX).store if wanted.files != "none" else None
+            evidence = Evidence(self._store("evidence", EVIDENCE_MAX).store) if wanted.evidence else None
+            worker.keep(store, evidence, every=wanted.files == "all")
+        except (OSError, EngineError) as error:
+            self._words.append(f"nothing is kept of traffic: {error}")
+            return
+        packets = "of connections with alerts" if wanted.evidence else "none"
+        self._words.append(f"kept of traffic: files: {wanted.files}; packets: {packets}")
+
+    def tidy(self, now: float) -> None:
+        """A small part of what is kept is looked at, each time another: what is too old goes."""
+        if not self._days:
+            return
+        for name, store in self._stores.items():
+            try:
+                store.tidy(self._part, now - self._days * _DAY)
+            except OSError as error:
+                self._words.append(f"{self._state / name}: {error}")
+        self._part = (self._part + 1) % _PARTS
+
+    def words(self) -> list[str]:
+        """What a person should read of it."""
+        for name, store in self._stores.items():
+            if refused := store.refused():
+                self._words.append(f"{self._state / name}: no room, or too many at once; not kept: {refused}")
+        said, self._words = self._words, []
+        return said
+
+    def _open_old(self) -> None:
+        """What an earlier policy had kept grows old, too."""
+        for name, most in (("files", FILES_MAX), ("evidence", EVIDENCE_MAX)):
+            if (self._state / name).is_dir():
+                try:
+                    self._store(name, most)
+                except (OSError, EngineError) as error:
+                    self._words.append(f"{self._state / name}: {error}")
+
+    def _store(self, name: str, most: int) -> Store:
+        found = self._stores.get(name)
+        if found is None:
+            found = self._stores[name] = Store(self._state / name, most)
+        return found
