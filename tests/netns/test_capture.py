@@ -123,15 +123,15 @@ def test_a_ring_sees_what_crosses_the_selected_interface(wire: Wire) -> None:
     ring.select(number for number, name in links.items() if name == "lan0")
     watch = Watch(ring, Options(by_interface=True, only_entering=True, report_flows=False, checksums=False), names)
     with wire.socket("gateway") as local:  # an interface that was not selected
-        local.sendto(QUESTION, ("127.0.0.1", 53))
-    wire.send(53, payload=QUESTION)
+        local.sendto(QUESTION, ("127.0.0.1", 5300))
+    wire.send(5300, payload=QUESTION)  # known by what it says, not by its port
     [event] = of_type(watch.until(lambda events: of_type(events, "dns"), "the question is reported"), "dns")
     assert (event["dns"]["rrname"], event["dns"]["rrtype"]) == ("www.example.org", "A")
     assert event["in_iface"] == "lan0"
     assert event["src_ip"] == CLIENT
     assert event["metadata"]["flowvars"] == [{"gid": "reef", "from": "lan"}]
     with wire.socket("gateway") as outward:  # leaves through the selected one: not a conversation that entered
-        outward.sendto(QUESTION, (CLIENT, 53))
+        outward.sendto(QUESTION, (CLIENT, 5300))
     wire.send(53, payload=QUESTION)
     both = of_type(watch.until(lambda events: len(of_type(events, "dns")) > 1, "the next"), "dns")
     assert [event["dest_ip"] for event in both] == [GATEWAY] * 2
