@@ -234,7 +234,7 @@ def test_a_capture_that_breaks_off_gives_what_came_before(
 def test_a_rule_that_is_built_to_be_slow_is_named_and_rests(tmp_path: Path, peer_data: Path) -> None:
     rules = tmp_path / "slow.rules"
     rules.write_text(
-        'alert udp any any -> any any '
+        "alert udp any any -> any any "
         '(msg:"slow"; content:"a"; content:"a"; distance:0; pcre:"/(a+)+[0-9]/R"; sid:1;)\n'
         'alert udp any any -> any any (msg:"quick"; content:"aab"; sid:2;)\n'
     )
