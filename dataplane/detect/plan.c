@@ -72,7 +72,7 @@ static bool speaks(const reef_rule *rule, unsigned transport)
     }
 }
 
-enum { BRIEF = 5, PORTS_FEW = 256 };
+enum { BRIEF = 3, PORTS_FEW = 256 };
 
 static bool few_ports(const reef_rules *rules, uint32_t set)
 {

@@ -2,35 +2,15 @@
  *
  * Those that can stand in one place only are held against that place. Those of five bytes and more are found by two of their
  * four-byte stretches, one at an even and one at an odd place, so that looking at every second place of a buffer finds them all;
- * a bitmap of hashes that fits into the nearest cache says where none of them can stand. Shorter ones, of which there are few, go
- * to Vectorscan. Letters are folded for the bitmap; the pattern itself is compared where it may stand. */
+ * a bitmap of hashes that fits into the nearest cache says where none of them can stand. Shorter ones, of which there are few, are
+ * found by tables of their nibbles (brief.c) or, where these let too much through or the processor lacks what they need, by
+ * Vectorscan. Letters are folded for the bitmap; the pattern itself is compared where it may stand. */
 #ifdef __x86_64__
 #include <immintrin.h>
 #endif
 
 #include "content.h"
 #include "scanner_internal.h"
-
-typedef struct scan {
-    const scanner *of;
-    scanner_scratch *scratch;
-    reef_view bytes;
-    uint64_t offset;
-    rank_set *found;
-} scan;
-
-static void take(const scan *at, const kept_pattern *pattern)
-{
-    for (uint32_t i = 0; i < pattern->ranks; i++)
-        rank_set_add(at->found, at->of->rank[pattern->rank + i]);
-}
-
-/* May the pattern stand at `start`? */
-static bool is_placed(const scan *at, const kept_pattern *pattern, uint64_t start)
-{
-    uint64_t whole = at->offset + start;
-    return whole >= pattern->from && (pattern->to == UINT32_MAX || whole + pattern->length <= pattern->to);
-}
 
 static __attribute__((noinline)) void verify(const scan *at, uint32_t place, uint32_t gram)
 {
@@ -42,11 +22,11 @@ static __attribute__((noinline)) void verify(const scan *at, uint32_t place, uin
             continue;
         const kept_pattern *pattern = &of->pattern[entry->pattern];
         uint32_t start = place - entry->at;
-        if (pattern->length > at->bytes.length - start || !is_placed(at, pattern, start) ||
+        if (pattern->length > at->bytes.length - start || !scan_is_placed(at, pattern, start) ||
             !content_equal(at->bytes.data + start, of->text + pattern->text, pattern->length, pattern->nocase))
             continue;
         at->scratch->seen[entry->pattern] = at->scratch->scan;
-        take(at, pattern);
+        scan_take(at, pattern);
     }
 }
 
@@ -130,7 +110,7 @@ static void scan_fixed(const scan *at)
         for (uint32_t i = fixed->first[*data]; i < fixed->first[*data + 1]; i++) {
             const kept_pattern *pattern = &of->pattern[of->fixed_list[i]];
             if (pattern->length <= left && memcmp(data, of->text + pattern->text, pattern->length) == 0)
-                take(at, pattern);
+                scan_take(at, pattern);
         }
     }
 }
@@ -142,10 +122,10 @@ static int brief_found(unsigned id, unsigned long long from, unsigned long long 
     const kept_pattern *pattern = &at->of->pattern[number];
     (void)from;
     (void)flags;
-    if (at->scratch->seen[number] == at->scratch->scan || !is_placed(at, pattern, to - pattern->length))
+    if (at->scratch->seen[number] == at->scratch->scan || !scan_is_placed(at, pattern, to - pattern->length))
         return 0;
     at->scratch->seen[number] = at->scratch->scan;
-    take(at, pattern);
+    scan_take(at, pattern);
     return 0;
 }
 
@@ -162,6 +142,8 @@ void scanner_scan(const scanner *of, scanner_scratch *scratch, reef_view bytes, 
         scan_fixed(&at);
     if (of->bitmap != NULL && bytes.length >= LONG_MIN)
         scan_long(&at);
-    if (of->brief != NULL)
+    if (of->brief_table != NULL)
+        brief_scan(&at);
+    else if (of->brief != NULL)
         hs_scan(of->brief, (const char *)bytes.data, bytes.length, 0, scratch->brief, brief_found, &at);
 }

@@ -79,7 +79,7 @@ static int build_long(scanner *made)
     if (count == 0)
         return REEF_OK;
     unsigned bits = BITS_MIN, bucket_bits;
-    while (bits < BITS_MAX && 1u << bits < 32 * count)
+    while (bits < BITS_MAX && 1u << bits < SPARSE * count)
         bits++;
     for (bucket_bits = 4; 1u << bucket_bits < count && bucket_bits < bits; bucket_bits++)
         ;
@@ -142,6 +142,17 @@ static int build_fixed(scanner *made)
     return REEF_OK;
 }
 
+static int build_brief_wide(scanner *made, uint32_t count)
+{
+    made->brief_pattern = calloc(count, sizeof *made->brief_pattern);
+    if (made->brief_pattern == NULL)
+        return REEF_NOMEM;
+    for (uint32_t i = 0; i < made->patterns; i++)
+        if (!is_fixed(&made->pattern[i]) && !is_long(&made->pattern[i]))
+            made->brief_pattern[made->brief_count++] = i;
+    return brief_build(made);
+}
+
 static int build_brief(scanner *made)
 {
     uint32_t count = 0;
@@ -149,6 +160,13 @@ static int build_brief(scanner *made)
         count += !is_fixed(&made->pattern[i]) && !is_long(&made->pattern[i]);
     if (count == 0)
         return REEF_OK;
+    if (scanner_is_wide()) {
+        int status = build_brief_wide(made, count);
+        if (status != REEF_OK || made->brief_table != NULL)
+            return status;
+        free(made->brief_pattern);
+        made->brief_count = 0;
+    }
     enum { WRITTEN = 4 * LONG_MIN };
     const char **text = calloc(count, sizeof *text);
     char *written = calloc(count, WRITTEN);
@@ -215,6 +233,7 @@ void scanner_free(scanner *gone)
     free(gone->fixed);
     free(gone->fixed_list);
     free(gone->brief_pattern);
+    free(gone->brief_table);
     hs_free_database(gone->brief);
     free(gone);
 }

@@ -7,7 +7,7 @@
 
 #include "scanner.h"
 
-enum { GRAM = 4, LONG_MIN = 5, BITS_MIN = 12, BITS_MAX = 20, FIXED_FIRST = 64 };
+enum { GRAM = 4, LONG_MIN = 5, BITS_MIN = 12, BITS_MAX = 18, SPARSE = 256, FIXED_FIRST = 64 };
 #define FOLD 0x20202020u
 #define SPREAD 0x9e3779b1u
 
@@ -30,6 +30,18 @@ typedef struct fixed_place {
     uint32_t first[257];
 } fixed_place;
 
+/* Short patterns in eight buckets: which of them a byte may begin, go on or end, by its nibbles (brief.c). */
+enum { BRIEF_BUCKETS = 8, BRIEF_PLACES = 4 };
+typedef struct brief_entry {
+    uint32_t value, mask, fold; /* it stands where (bytes | fold) & mask is its value */
+    uint32_t pattern;
+} brief_entry;
+typedef struct brief_table {
+    uint8_t low[BRIEF_PLACES][16], high[BRIEF_PLACES][16];
+    uint32_t first[BRIEF_BUCKETS + 1]; /* of a bucket: where in `entry` */
+    brief_entry entry[];
+} brief_table;
+
 struct scanner {
     kept_pattern *pattern;
     uint32_t patterns;
@@ -50,9 +62,10 @@ struct scanner {
 
     bool wide; /* the processor looks at sixteen places at once */
 
-    hs_database_t *brief; /* NULL: no short patterns */
+    hs_database_t *brief; /* NULL: no short patterns, or they are looked for the wide way */
     uint32_t brief_count;
     uint32_t *brief_pattern;
+    brief_table *brief_table;
 };
 
 struct scanner_scratch {
@@ -70,6 +83,32 @@ static inline uint32_t gram_at(const uint8_t *data)
 
 /* grams.c: the place in a pattern whose two grams are rarest, and how rare. */
 uint32_t scanner_best_place(reef_view bytes, uint32_t *worth);
+
+typedef struct scan {
+    const scanner *of;
+    scanner_scratch *scratch;
+    reef_view bytes;
+    uint64_t offset;
+    rank_set *found;
+} scan;
+
+static inline void scan_take(const scan *at, const kept_pattern *pattern)
+{
+    for (uint32_t i = 0; i < pattern->ranks; i++)
+        rank_set_add(at->found, at->of->rank[pattern->rank + i]);
+}
+
+/* May the pattern stand at `start`? */
+static inline bool scan_is_placed(const scan *at, const kept_pattern *pattern, uint64_t start)
+{
+    uint64_t whole = at->offset + start;
+    return whole >= pattern->from && (pattern->to == UINT32_MAX || whole + pattern->length <= pattern->to);
+}
+
+/* brief.c: the wide way for short patterns, whose numbers are in `brief_pattern`. No table is made when there are too many or
+ * too common ones. */
+int brief_build(scanner *made);
+void brief_scan(const scan *at);
 
 /* scanner.c: has the processor what the wide way needs? */
 bool scanner_is_wide(void);

@@ -1,0 +1,197 @@
+/* brief: patterns of one to four bytes, found at sixty-four places at once. Each is in one of eight buckets, a bit each; two
+ * tables per place say which buckets have a pattern with such a nibble there. Where a bit is left of all of them, the
+ * bucket's patterns are compared. */
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+#include <stdlib.h>
+
+#include "content.h"
+#include "reef/status.h"
+#include "scanner_internal.h"
+
+/* --- building ------------------------------------------------------------------------------------------ */
+
+enum { NARROW = 500 };
+
+typedef struct bucket_shape {
+    uint16_t low[BRIEF_PLACES], high[BRIEF_PLACES]; /* nibbles, a bit each */
+} bucket_shape;
+
+static void shape_add(bucket_shape *shape, const scanner *made, const kept_pattern *pattern)
+{
+    for (uint32_t k = 0; k < BRIEF_PLACES; k++) {
+        if (k >= pattern->length) {
+            shape->low[k] = shape->high[k] = UINT16_MAX;
+            continue;
+        }
+        uint8_t byte = made->text[pattern->text + k];
+        uint8_t other = !pattern->nocase ? byte : ascii_lower(byte) != byte ? ascii_lower(byte) : ascii_upper(byte);
+        shape->low[k] |= (uint16_t)(1u << (byte & 15) | 1u << (other & 15));
+        shape->high[k] |= (uint16_t)(1u << (byte >> 4) | 1u << (other >> 4));
+    }
+}
+
+/* How many of all possible beginnings it lets through. */
+static double shape_width(const bucket_shape *shape)
+{
+    double width = 1;
+    for (uint32_t k = 0; k < BRIEF_PLACES; k++)
+        width *= __builtin_popcount(shape->low[k]) * __builtin_popcount(shape->high[k]);
+    return width;
+}
+
+/* Each pattern goes where it lets the least more through. */
+static void choose_buckets(const scanner *made, bucket_shape *shape, uint8_t *bucket)
+{
+    for (uint32_t i = 0; i < made->brief_count; i++) {
+        const kept_pattern *pattern = &made->pattern[made->brief_pattern[i]];
+        double least = 0;
+        for (unsigned b = 0; b < BRIEF_BUCKETS; b++) {
+            bucket_shape with = shape[b];
+            shape_add(&with, made, pattern);
+            double more = shape_width(&with) - shape_width(&shape[b]);
+            if (b == 0 || more < least) {
+                least = more;
+                bucket[i] = (uint8_t)b;
+            }
+        }
+        shape_add(&shape[bucket[i]], made, pattern);
+    }
+}
+
+static brief_entry entry_of(const scanner *made, uint32_t number)
+{
+    const kept_pattern *pattern = &made->pattern[number];
+    uint8_t value[BRIEF_PLACES] = {0}, mask[BRIEF_PLACES] = {0}, fold[BRIEF_PLACES] = {0};
+    for (uint32_t k = 0; k < pattern->length; k++) {
+        uint8_t byte = made->text[pattern->text + k];
+        bool either = pattern->nocase && ascii_lower(byte) != ascii_upper(byte);
+        mask[k] = UINT8_MAX;
+        fold[k] = either ? 0x20 : 0;
+        value[k] = either ? ascii_lower(byte) : byte;
+    }
+    return (brief_entry){.value = gram_at(value), .mask = gram_at(mask), .fold = gram_at(fold), .pattern = number};
+}
+
+/* Do they let so little through that comparing costs next to nothing? */
+static bool are_narrow(const bucket_shape *shape)
+{
+    double width = 0;
+    for (unsigned b = 0; b < BRIEF_BUCKETS; b++)
+        width += shape_width(&shape[b]);
+    return width * NARROW < 4294967296.0; /* all there is: sixteen to the power of two nibbles for each place */
+}
+
+int brief_build(scanner *made)
+{
+    bucket_shape shape[BRIEF_BUCKETS] = {0};
+    uint8_t *bucket = calloc(made->brief_count, 1);
+    if (bucket == NULL)
+        return REEF_NOMEM;
+    choose_buckets(made, shape, bucket);
+    if (!are_narrow(shape)) {
+        free(bucket);
+        return REEF_OK;
+    }
+    brief_table *table = made->brief_table = calloc(1, sizeof *table + made->brief_count * sizeof *table->entry);
+    if (table == NULL) {
+        free(bucket);
+        return REEF_NOMEM;
+    }
+    uint32_t listed = 0;
+    for (unsigned b = 0; b < BRIEF_BUCKETS; b++) {
+        table->first[b] = listed;
+        for (uint32_t i = 0; i < made->brief_count; i++)
+            if (bucket[i] == b)
+                table->entry[listed++] = entry_of(made, made->brief_pattern[i]);
+        for (uint32_t k = 0; k < BRIEF_PLACES; k++)
+            for (unsigned nibble = 0; nibble < 16; nibble++) {
+                table->low[k][nibble] |= (uint8_t)((shape[b].low[k] >> nibble & 1) << b);
+                table->high[k][nibble] |= (uint8_t)((shape[b].high[k] >> nibble & 1) << b);
+            }
+    }
+    table->first[BRIEF_BUCKETS] = listed;
+    free(bucket);
+    return REEF_OK;
+}
+
+/* --- scanning ------------------------------------------------------------------------------------------ */
+
+#ifdef __x86_64__
+/* The patterns of one bucket at one place. False: each of them was found already. */
+static bool compare_bucket(const scan *at, unsigned bucket, uint32_t place)
+{
+    const scanner *of = at->of;
+    bool left = false;
+    uint32_t bytes = 0, rest = at->bytes.length - place;
+    memcpy(&bytes, at->bytes.data + place, rest < sizeof bytes ? rest : sizeof bytes);
+    for (uint32_t i = of->brief_table->first[bucket]; i < of->brief_table->first[bucket + 1]; i++) {
+        const brief_entry *entry = &of->brief_table->entry[i];
+        uint32_t number = entry->pattern;
+        const kept_pattern *pattern = &of->pattern[number];
+        if (at->scratch->seen[number] == at->scratch->scan)
+            continue;
+        if (pattern->length > rest || !scan_is_placed(at, pattern, place) ||
+            ((bytes | entry->fold) & entry->mask) != entry->value) {
+            left = true;
+            continue;
+        }
+        at->scratch->seen[number] = at->scratch->scan;
+        scan_take(at, pattern);
+    }
+    return left;
+}
+
+/* The same where the buffer ends: zeros behind it. */
+static inline __attribute__((target("avx512f,avx512bw"))) __m512i load_last(const uint8_t *data, uint32_t length, uint32_t place)
+{
+    uint32_t rest = length > place ? length - place : 0;
+    return _mm512_maskz_loadu_epi8(rest >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << rest) - 1, data + place);
+}
+
+__attribute__((target("avx512f,avx512bw"))) void brief_scan(const scan *at)
+{
+    const brief_table *table = at->of->brief_table;
+    const uint8_t *data = at->bytes.data;
+    const __m512i nibble = _mm512_set1_epi8(15);
+    uint32_t length = at->bytes.length;
+    __m512i low[BRIEF_PLACES], high[BRIEF_PLACES];
+    uint8_t live = UINT8_MAX; /* buckets with patterns that were not found yet */
+    for (unsigned k = 0; k < BRIEF_PLACES; k++) {
+        low[k] = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)table->low[k]));
+        high[k] = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)table->high[k]));
+    }
+    for (uint32_t i = 0; i < length; i += 64) {
+        __m512i left = _mm512_set1_epi8((char)live);
+        for (unsigned k = 0; k < BRIEF_PLACES; k++) {
+            __m512i bytes = length - i >= 64 + BRIEF_PLACES ? _mm512_loadu_si512(data + i + k) : load_last(data + i, length - i, k);
+            __m512i by_low = _mm512_shuffle_epi8(low[k], _mm512_and_si512(bytes, nibble));
+            __m512i by_high = _mm512_shuffle_epi8(high[k], _mm512_and_si512(_mm512_srli_epi16(bytes, 4), nibble));
+            left = _mm512_and_si512(left, _mm512_and_si512(by_low, by_high));
+        }
+        __mmask64 hits = _mm512_test_epi8_mask(left, left);
+        if (hits == 0)
+            continue;
+        uint8_t buckets[64];
+        _mm512_storeu_si512(buckets, left);
+        for (; hits != 0; hits &= hits - 1) {
+            uint32_t place = i + (uint32_t)__builtin_ctzll(hits);
+            if (place >= length)
+                break;
+            for (unsigned some = buckets[place - i] & live; some != 0; some &= some - 1) {
+                unsigned bucket = (unsigned)__builtin_ctz(some);
+                if (!compare_bucket(at, bucket, place))
+                    live &= (uint8_t)~(1u << bucket);
+            }
+        }
+        if (live == 0)
+            return;
+    }
+}
+#else
+void brief_scan(const scan *at)
+{
+    (void)at; /* scanner_is_wide says no */
+}
+#endif
