@@ -31,11 +31,13 @@ from dataplane.keeping import Keeping
 from dataplane.links import Links
 from dataplane.naming import names_of, rule_of_prefix, zone_of_interface
 from dataplane.rulewatch import RuleWatch
+from dataplane.stats import stats
 
 NAME = "inspectd"
 _WAIT_MS = 100
 _SECOND = 1.0
 _SOON = 0.1
+_STATS_EVERY = 60.0  # seconds
 _AGAIN = 1.0  # seconds until a key that could not be had is asked for again
 _HELD_BACK = 0.06  # seconds; the ring's blocks are due after 0.02
 
@@ -130,6 +132,11 @@ class Losses:
         self._ring = 0
         self._overruns = 0
 
+    @property
+    def packets(self) -> int:
+        """Packets that the ring had no room for, as of the last `grown`."""
+        return self._ring
+
     def grown(self) -> list[str]:
         words = []
         lost, overruns = self._sources.ring.lost(), self._sources.conntrack.overruns()
@@ -164,7 +171,9 @@ class Inspectd:
         self._losses = Losses(sources)
         self._book: NameBook | None = None
         self._rename()
-        self._next_second = time.monotonic() + _SECOND
+        self._started = time.monotonic()
+        self._next_second = self._started + _SECOND
+        self._next_stats = self._started + _STATS_EVERY
         self._poll = select.poll()
         self._fed: dict[int, engine.Source] = {
             source.fileno(): source for source in (sources.ring, sources.nflog, sources.conntrack)
@@ -198,6 +207,7 @@ class Inspectd:
         while not self._worker.finish():
             self._drain()
         self._drain()
+        self._say_counters(self._book.site if self._book else "")
         self._flows.finish(time.time())
         self._spool.close()
 
@@ -230,6 +240,20 @@ class Inspectd:
         host = self._book.site if self._book else ""
         for words in (*self._losses.grown(), *self._flows.words(), *self._rules.words(), *self._keeping.words()):
             self._spool.append(record.encode(record.notice(NAME, words, seconds=time.time(), host=host)), 1)
+        if time.monotonic() >= self._next_stats:
+            self._next_stats += _STATS_EVERY
+            self._say_counters(host)
+
+    def _say_counters(self, host: str) -> None:
+        counted = stats(
+            self._worker.counters(),
+            OPTIONS.memory,
+            seconds=time.time(),
+            uptime=time.monotonic() - self._started,
+            drops=self._losses.packets,
+            host=host,
+        )
+        self._spool.append(record.encode(counted), 1)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -15,7 +15,9 @@ from typing import BinaryIO, NoReturn
 import msgspec
 
 from appliance.control.sandbox import SandboxError, confine
+from appliance.events import record
 from ctypes_ext import engine
+from dataplane.stats import stats
 from dataplane.tally import Summary, Tally
 
 _STORE_MAX = 64 << 30  # bytes of files in all
@@ -148,7 +150,7 @@ def _be_the_reader(
         open_files = [engine.CaptureFile(file) for file in files]
         worker = engine.Worker(options, rules, outputs.store, outputs.evidence)
         confine("captures", outputs.paths)
-        tell(_read(open_files, files, worker, outputs.eve, tell if progress else None, tally=tally))
+        tell(_read(open_files, files, worker, options, outputs.eve, tell if progress else None, tally=tally))
         if outputs.eve is not None:
             outputs.eve.flush()
         status = 0
@@ -164,6 +166,7 @@ def _read(
     captures_open: Sequence[engine.CaptureFile],
     files: Sequence[Path],
     worker: engine.Worker,
+    options: engine.Options,
     eve: BinaryIO | None,
     told: Callable[[Progress], None] | None,
     *,
@@ -203,6 +206,9 @@ def _read(
         drain()
     drain()
     counters = worker.counters()
+    if eve is not None:
+        seconds = time.monotonic() - started
+        eve.write(record.encode(stats(counters, options.memory, seconds=time.time(), uptime=seconds)))
     return Summary(
         captures=[str(file) for file in files],
         broken=broken,

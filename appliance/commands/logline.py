@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
@@ -131,10 +131,21 @@ def _detail(event: Event) -> str:
         return f"{method} {url if url.startswith('http:') else host + url}"
     if event.anomaly is not None:
         return str(event.anomaly.get("event", ""))
+    if event.stats is not None:
+        return ", ".join(f"{name} {value}" for name, value in _flat(event.stats))
     if event.engine is not None:
         words = f"{event.engine.get('module', '')}: {event.engine.get('message', '')}"
         return f"{words}: {event.engine['error']}" if event.engine.get("error") else words
     return ""
+
+
+def _flat(counters: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every counter by its whole name, `flow.active`; those that stand at nothing are left out."""
+    for name, value in counters.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{path}{name}.")
+        elif value:
+            yield path + name, value
 
 
 def _dns(dns: dict[str, Any]) -> str:

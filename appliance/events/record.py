@@ -58,6 +58,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     verdict: dict[str, Any] | None = None
     alert: dict[str, Any] | None = None
     engine: dict[str, Any] | None = None
+    stats: dict[str, Any] | None = None
     metadata: Metadata | None = None
 
     @property

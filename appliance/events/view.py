@@ -30,7 +30,10 @@ class Lost(msgspec.Struct, frozen=True):
 
 
 class Selection(msgspec.Struct, frozen=True):
-    """Which events to show. An empty tuple chooses all; times are seconds since the epoch."""
+    """Which events to show. An empty tuple chooses all; times are seconds since the epoch.
+
+    Counters that come every minute (`stats`) are shown only to who asks for them.
+    """
 
     since: float | None = None
     until: float | None = None
@@ -44,7 +47,7 @@ class Selection(msgspec.Struct, frozen=True):
     def chooses(self, event: Event) -> bool:
         decision = event.decision
         return (
-            (not self.types or event.event_type in self.types)
+            (event.event_type in self.types if self.types else event.event_type != "stats")
             and (not self.rules or decision.rule in self.rules)
             and (not self.actions or decision.action in self.actions)
             and (not self.zones or decision.source in self.zones or decision.destination in self.zones)

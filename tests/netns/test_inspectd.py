@@ -153,6 +153,9 @@ def test_a_clean_stop_writes_down_what_was_seen(lab: Lab) -> None:
         lambda: [one for one in events(lab, types=("http",)) if one.http and one.http["url"] == "/last"],
         "the last request",
     )
+    [counted, *_] = eventually(lab, lambda: events(lab, types=("stats",)), "its counters")
+    assert counted.stats is not None
+    assert counted.stats["decoder"]["pkts"] > 0
 
 
 @pytest.mark.parametrize("name", ["inspectd", "applyd"])

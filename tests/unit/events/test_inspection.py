@@ -159,9 +159,18 @@ def test_every_line_is_valid_eve(tmp_path: Path, found: tuple[Path, Path], peer_
     schema = json.loads((peer_data / "eve-schema" / "schema.json").read_text(encoding="utf-8"))
     validator = validator_for(schema)(schema)
     lines = events(tmp_path, str(found[0]), "--rules", str(found[1]), "--payload")
-    assert {"alert", "anomaly", "dns", "fileinfo", "flow", "http"} <= {line["event_type"] for line in lines}
+    assert {"alert", "anomaly", "dns", "fileinfo", "flow", "http", "stats"} <= {line["event_type"] for line in lines}
     for line in lines:
         assert [error.message for error in validator.iter_errors(line)] == [], line
+
+
+def test_the_last_line_says_what_was_counted(tmp_path: Path, found: tuple[Path, Path]) -> None:
+    *lines, last = events(tmp_path, str(found[0]), "--rules", str(found[1]))
+    assert last["event_type"] == "stats"
+    assert last["stats"]["decoder"]["pkts"] == 17
+    assert last["stats"]["capture"] == {"kernel_packets": 17, "kernel_drops": 0}
+    assert last["stats"]["detect"]["alert"] == sum(line["event_type"] == "alert" for line in lines) > 0
+    assert last["stats"]["flow"]["total"] >= sum(line["event_type"] == "flow" for line in lines) > 0
 
 
 def test_files_are_kept_by_their_digest(tmp_path: Path, found: tuple[Path, Path]) -> None:

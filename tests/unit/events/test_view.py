@@ -54,6 +54,12 @@ def test_the_last_ones(events: Path) -> None:
     assert seconds(past(events, Selection(types=("drop",)), limit=3)) == [14, 16, 18]
 
 
+def test_counters_are_for_who_asks(events: Path) -> None:
+    write(events, "counting", event(30, kind="stats"))
+    assert seconds(past(events, Selection(), limit=1)) == [19]
+    assert seconds(past(events, Selection(types=("stats",)))) == [30]
+
+
 def test_times_bound_the_selection(events: Path) -> None:
     assert seconds(past(events, Selection(since=START + 5, until=START + 9))) == [5, 6, 7, 8]
 
