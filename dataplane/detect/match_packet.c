@@ -340,6 +340,8 @@ void reef_match_packet(reef_matcher *matcher)
     note_detection(matcher);
     look_at_addresses(matcher);
     add_list(&matcher->candidates, &plan->packet[matcher->direction][transport_of(packet)]);
+    if (packet->protocol == REEF_PROTO_TCP && packet->tcp_flags & 2) /* SYN */
+        add_list(&matcher->candidates, &plan->opening[matcher->direction]);
     for (uint32_t i = 0; i < matcher->stream_held.count; i++)
         rank_set_add(&matcher->candidates, matcher->stream_held.rank[i]);
     if (packet->events > 0)

@@ -181,6 +181,22 @@ static void place_event(builder *make, const detect_rule *rule, uint32_t rank)
     list_add(make, &plan->events, rank);
 }
 
+/* Can it hold only for TCP packets with SYN? */
+static bool asks_syn(const reef_rules *rules, const reef_rule *rule)
+{
+    enum { SYN = 2 };
+    for (uint32_t b = 0; b < rule->blocks; b++) {
+        const reef_block *block = &rules->block[rule->block + b];
+        for (uint32_t i = 0; i < block->conditions && !block->after && block->buffer == REEF_BUFFER_NONE; i++) {
+            const reef_condition *condition = &rules->condition[block->condition + i];
+            if (condition->op == REEF_OP_TCP_FLAGS && (condition->base == 0 || condition->base == '+') && condition->a & SYN &&
+                !(condition->b & SYN) && !(condition->flags & REEF_C_NEGATED))
+                return true;
+        }
+    }
+    return false;
+}
+
 static int compare_events(const void *a, const void *b)
 {
     const event_rule *x = a, *y = b;
@@ -221,7 +237,8 @@ static void place_rule(builder *make, detect_rule *rule, uint32_t rank)
             if (rule->has_payload && !rule->by_buffer)
                 place_payload(make, rule, rank, &found, direction, transport);
             else if (rule->kind == RULE_PACKET)
-                list_add(make, &plan->packet[direction][transport], rank);
+                list_add(make, transport == TRANSPORT_TCP && asks_syn(make->rules, rule->rule) ? &plan->opening[direction]
+                                                                                              : &plan->packet[direction][transport], rank);
         }
         if (rule->kind != RULE_TRANSACTION || (rule->has_payload && !rule->by_buffer) || !(rule->transactions >> direction & 1))
             continue;
@@ -353,6 +370,7 @@ void plan_free(struct detect_plan *plan)
         return;
     each_scanner(plan, give_back, NULL);
     for (int d = 0; d < 2; d++) {
+        free(plan->opening[d].rank);
         for (unsigned t = 0; t < TRANSPORTS; t++) {
             free(plan->packet[d][t].rank);
             free(plan->payload[d][t].stream_always.rank);

@@ -38,6 +38,7 @@ struct detect_plan {
     event_rule *event;                                /* the others, by event */
     uint32_t event_rules;
     rank_list packet[2][TRANSPORTS];                  /* rules that look at no payload: tried for every packet */
+    rank_list opening[2];                             /* those of TCP that ask for SYN: tried where it is set */
     payload_plan payload[2][TRANSPORTS];
     buffer_plan *buffer;                              /* sorted by kind and direction */
     uint32_t buffers;

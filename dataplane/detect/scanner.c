@@ -15,10 +15,15 @@
 static __attribute__((noinline)) void verify(const scan *at, uint32_t place, uint32_t gram)
 {
     const scanner *of = at->of;
-    uint32_t bucket = gram * SPREAD >> of->bucket_shift;
+    uint32_t bucket = gram * SPREAD >> of->bucket_shift, last = at->bytes.length - GRAM;
     for (uint32_t i = of->bucket[bucket]; i < of->bucket[bucket + 1]; i++) {
         const gram_entry *entry = &of->gram[i];
-        if (entry->gram != gram || at->scratch->seen[entry->pattern] == at->scratch->scan || entry->at > place)
+        if (entry->gram != gram)
+            continue;
+        uint32_t aside = place + (uint32_t)entry->aside; /* a great number in front of the buffer */
+        if (aside <= last && ((gram_at(at->bytes.data + aside) | FOLD) & entry->mask) != entry->beside)
+            continue;
+        if (at->scratch->seen[entry->pattern] == at->scratch->scan || entry->at > place)
             continue;
         const kept_pattern *pattern = &of->pattern[entry->pattern];
         uint32_t start = place - entry->at;

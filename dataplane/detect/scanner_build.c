@@ -71,6 +71,23 @@ static int compare_grams(const void *a, const void *b)
     return x->pattern < y->pattern ? -1 : x->pattern > y->pattern;
 }
 
+/* Four more bytes that tell most places apart before the pattern itself is fetched. */
+static void look_beside(const scanner *made, const kept_pattern *pattern, gram_entry *entry)
+{
+    const uint8_t *text = made->text + pattern->text;
+    uint32_t at = entry->at, behind = pattern->length - at - GRAM;
+    uint8_t beside[GRAM] = {0}, mask[GRAM] = {0};
+    entry->aside = behind > 0 ? GRAM : -GRAM;
+    for (uint32_t k = 0; k < GRAM; k++) {
+        if (behind > 0 ? k >= behind : k + at < GRAM)
+            continue;
+        beside[k] = (uint8_t)(text[behind > 0 ? at + GRAM + k : at + k - GRAM] | (FOLD & 0xff));
+        mask[k] = UINT8_MAX;
+    }
+    entry->beside = gram_at(beside);
+    entry->mask = gram_at(mask);
+}
+
 static int build_long(scanner *made)
 {
     uint32_t count = 0, worth;
@@ -99,7 +116,8 @@ static int build_long(scanner *made)
         pattern->at = (uint8_t)scanner_best_place((reef_view){made->text + pattern->text, pattern->length}, &worth);
         for (uint32_t odd = 0; odd < 2; odd++) {
             uint32_t gram = gram_at(made->text + pattern->text + pattern->at + odd) | FOLD, hash = gram * SPREAD;
-            made->gram[made->grams++] = (gram_entry){.gram = gram, .pattern = i & 0xffffff, .at = (pattern->at + odd) & 0xff};
+            made->gram[made->grams] = (gram_entry){.gram = gram, .pattern = i & 0xffffff, .at = (pattern->at + odd) & 0xff};
+            look_beside(made, pattern, &made->gram[made->grams++]);
             made->bitmap[hash >> made->shift >> 6] |= 1ull << (hash >> made->shift & 63);
         }
     }

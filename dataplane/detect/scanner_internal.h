@@ -21,6 +21,8 @@ typedef struct kept_pattern {
 
 typedef struct gram_entry {
     uint32_t gram;
+    uint32_t beside, mask; /* what stands of the pattern behind the gram or, where it ends with that, in front of it: folded */
+    int32_t aside;         /* where, from the gram */
     uint32_t pattern : 24, at : 8;
 } gram_entry;
 
