@@ -170,6 +170,8 @@ void tcp_take(tcp_step *s)
     }
     if (s->length == 0 || side->flags & (TCP_SIDE_DEPTH | TCP_SIDE_ENDED))
         return;
+    if (s->tcp_flags & REEF_TCP_RST) /* says why it ends (RFC 9293 3.5.2): nobody's program reads it */
+        return;
     if (seq_lt(sequence, side->base)) {
         uint32_t before = side->base - sequence;
         if (tcp_raw_differs(side, sequence, s->packet->payload, before < s->length ? before : s->length))

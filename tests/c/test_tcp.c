@@ -139,6 +139,15 @@ static void test_resets(void)
     CHECK_TEXT(t.got[TO_CLIENT], "|");
     talk_end(&t);
 
+    talk_begin(&t); /* what a RST carries is no data of the stream */
+    talk_open(&t);
+    talk_say(&t, TO_SERVER, ACK, 1001, 5001, "abc");
+    talk_say(&t, TO_CLIENT, RST | ACK, 5001, 1004, "denied");
+    CHECK_EQUAL(t.flow.tcp_state, REEF_TCP_CLOSED);
+    CHECK_TEXT(t.got[TO_SERVER], "abc|");
+    CHECK_TEXT(t.got[TO_CLIENT], "|");
+    talk_end(&t);
+
     talk_begin(&t); /* a Linux takes one that lies within the window */
     t.options.policy = REEF_POLICY_LINUX;
     talk_open(&t);
