@@ -174,6 +174,8 @@ static void inspect(reef_worker *worker, reef_flow *flow, int direction, reef_pa
         reef_match_packet(worker->matcher);
     }
     conclude(worker, &scene);
+    if (worker->matcher != NULL && reef_match_tagged(worker->matcher))
+        reef_report_tagged(worker, &scene);
 }
 
 /* --- flow ---------------------------------------------------------------------------------------------- */
@@ -376,6 +378,7 @@ void reef_worker_frames(reef_worker *worker, const reef_frame *frames, size_t co
         for (size_t i = 0; i < group; i++) {
             reef_packet *packet = &worker->packet[i];
             pass_time(worker, packet->time_ns);
+            worker->frame = &frames[at + i];
             if (checksums)
                 reef_packet_checksums(packet);
             if (packet->flags & REEF_PACKET_FRAGMENT || packet->inner.kind != REEF_INNER_NONE)

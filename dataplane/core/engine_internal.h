@@ -29,6 +29,7 @@ struct reef_worker {
     reef_evidence *evidence;  /* NULL while none is kept */
     uint64_t evidence_flow;   /* of the frame at hand, the innermost; only while evidence is kept */
     bool keeps_all;           /* every file, whatever the rules want */
+    const reef_frame *frame;  /* at hand */
     reef_events *events;
     reef_counters counters;
     reef_packet packet[GROUP];
@@ -53,6 +54,8 @@ void reef_report_flow(reef_worker *worker, const reef_flow *flow, reef_flow_end 
 void reef_report_alerts(reef_worker *worker, const reef_scene *scene, const reef_alert *alerts, uint32_t count);
 /* Rules that cost too much, once each time they begin to rest. */
 void reef_report_slow_rules(reef_worker *worker, const reef_packet *packet);
+/* A packet that an alert before it asked for. */
+void reef_report_tagged(reef_worker *worker, const reef_scene *scene);
 /* What is due of the session's transactions, their files and events; scene->ends: all of it. */
 void reef_report_session(reef_worker *worker, const reef_scene *scene);
 

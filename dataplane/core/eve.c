@@ -173,6 +173,9 @@ int reef_eve_line(const reef_event *event, const char *text, const reef_names *n
     case REEF_EVENT_SLOW_RULE:
         said_line(&json, event, text, names, "engine");
         break;
+    case REEF_EVENT_TAGGED:
+        said_line(&json, event, text, names, "packet");
+        break;
     case REEF_EVENT_APP_ANOMALY:
         said_line(&json, event, text, names, "anomaly");
         break;

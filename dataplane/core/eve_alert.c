@@ -11,6 +11,7 @@ enum {
     NAMES_MAX = 64,      /* flowbits or flowints of a flow that are told */
     SIGNATURE_MAX = 1024, /* bytes of a rule's texts */
     PAYLOAD_MAX = 3000,   /* bytes of a packet that are told */
+    PACKET_MAX = 9216,    /* of a whole frame */
 };
 
 /* --- how a packet came ------------------------------------------------------------------------------ */
@@ -403,6 +404,16 @@ void reef_slow_rule_write(reef_event *event, const reef_rule *rule, reef_json *j
     reef_json_open(json, "engine", '{');
     reef_json_text(json, "module", "detect");
     reef_json_text(json, "message", message);
+    reef_json_close(json, '}');
+}
+
+void reef_tagged_write(reef_event *event, const reef_frame *frame, unsigned with, reef_json *json)
+{
+    event->kind = REEF_EVENT_TAGGED;
+    if (with & REEF_ALERT_WITH_PAYLOAD)
+        reef_json_base64(json, "packet", frame->data, frame->captured < PACKET_MAX ? frame->captured : PACKET_MAX);
+    reef_json_open(json, "packet_info", '{');
+    reef_json_number(json, "linktype", frame->link);
     reef_json_close(json, '}');
 }
 

@@ -134,6 +134,21 @@ void reef_report_alerts(reef_worker *worker, const reef_scene *scene, const reef
     }
 }
 
+void reef_report_tagged(reef_worker *worker, const reef_scene *scene)
+{
+    reef_json text;
+    reef_event *event = reef_events_begin(worker->events, scene->packet->time_ns, &text);
+    if (event == NULL)
+        return;
+    endpoints_of_packet(event, scene->packet);
+    if (scene->flow != NULL) {
+        event->flow_id = scene->flow->id;
+        event->interface = scene->flow->interface;
+    }
+    reef_tagged_write(event, worker->frame, worker->config->options.alerts_with, &text);
+    reef_events_commit(worker->events, event, &text);
+}
+
 void reef_report_slow_rules(reef_worker *worker, const reef_packet *packet)
 {
     for (const reef_rule *rule; (rule = reef_match_slow_rule(worker->matcher)) != NULL;) {

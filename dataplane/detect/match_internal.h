@@ -99,6 +99,8 @@ typedef struct host_entry {
     uint64_t count;
     uint32_t next, newer, older;
     uint32_t hash;
+    uint32_t renewed; /* tags: by alerts behind the one that made it */
+    bool fresh;       /* tags: made by the packet at hand */
 } host_entry;
 int host_table_new(uint32_t limit, const uint64_t seed[2], host_table **out);
 void host_table_free(host_table *table);

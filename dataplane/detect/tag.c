@@ -5,6 +5,8 @@
 
 enum { SESSION, HOST };
 enum { PACKETS, SECONDS, BYTES };
+enum { RENEWED_MAX = 10 }; /* a flow that alerts all the time is not kept whole */
+#define SECOND_NS 1000000000u
 
 static void tag_begin(reef_matcher *matcher, const reef_condition *condition)
 {
@@ -18,13 +20,18 @@ static void tag_begin(reef_matcher *matcher, const reef_condition *condition)
     } else {
         memcpy(key.a, condition->c == 0 ? packet->source : packet->destination, 16);
     }
-    host_entry *entry = host_table_make(matcher->tags, &key, now);
+    host_entry *entry = host_table_find(matcher->tags, &key, now);
+    if (entry != NULL && ++entry->renewed >= RENEWED_MAX)
+        return;
+    if (entry == NULL && (entry = host_table_make(matcher->tags, &key, now)) != NULL)
+        entry->fresh = true;
     if (entry == NULL)
         return;
     entry->hold_ns = (uint64_t)condition->a;
     entry->count = 0;
     entry->since_ns = now;
-    entry->expires_ns = condition->b == SECONDS ? now + (uint64_t)condition->a * 1000000000u + 1 : 0;
+    /* whole seconds, as the packets' are told apart by */
+    entry->expires_ns = condition->b == SECONDS ? (now / SECOND_NS + (uint64_t)condition->a + 1) * SECOND_NS : 0;
 }
 
 void rule_tags(reef_matcher *matcher, const detect_rule *rule)
@@ -43,12 +50,15 @@ static bool counts(reef_matcher *matcher, const host_key *key)
     host_entry *entry = host_table_find(matcher->tags, key, matcher_now(matcher));
     if (entry == NULL)
         return false;
-    if (key->d == SECONDS)
-        return true;
     entry->count += key->d == PACKETS ? 1 : matcher->scene->packet->wire_length;
-    if (entry->count >= entry->hold_ns)
-        host_table_drop(matcher->tags, entry);
-    return true;
+    if (entry->fresh) { /* the alert tells of this packet */
+        entry->fresh = false;
+        return false;
+    }
+    if (key->d == SECONDS || entry->count <= entry->hold_ns)
+        return true;
+    host_table_drop(matcher->tags, entry);
+    return false;
 }
 
 bool reef_match_tagged(reef_matcher *matcher)

@@ -234,6 +234,7 @@ def detection_filter(draft: Draft, value: str) -> None:
 
 
 _METRICS = {"packets": 0, "seconds": 1, "bytes": 2}
+_TAGGED_MAX = 256  # packets
 
 
 def tag(draft: Draft, value: str) -> None:
@@ -241,11 +242,13 @@ def tag(draft: Draft, value: str) -> None:
     if words[0] not in ("session", "host"):
         raise Refused(f"must begin with session or host, not {words[0]!r}")
     host = words[0] == "host"
-    count, metric, side = 5, 0, 0
+    count, metric, side = _TAGGED_MAX, 0, 0
     if len(words) > 1:
         if len(words) < 3 or words[2] not in _METRICS:
             raise Refused("must be session|host,COUNT,packets|seconds|bytes and for host src or dst")
         count, metric = whole(words[1], 0, _U32, "the count"), _METRICS[words[2]]
+    if metric == 0:
+        count = min(count, _TAGGED_MAX)
     if host:
         if len(words) != 4 or words[3] not in ("src", "dst"):
             raise Refused("host needs src or dst at the end")

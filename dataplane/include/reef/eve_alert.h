@@ -39,6 +39,9 @@ void reef_evidence_write(reef_event *event, const uint8_t sha256[32], reef_json 
 /* A rule that costs too much rests: "engine". */
 void reef_slow_rule_write(reef_event *event, const reef_rule *rule, reef_json *json);
 
+/* A packet that a rule's `tag` asked for: "packet"; its bytes stand there when payload is asked for. */
+void reef_tagged_write(reef_event *event, const reef_frame *frame, unsigned with, reef_json *json);
+
 /* What a flow that ends spoke: app_proto and its kin, flowbits. May write nothing. */
 void reef_flow_text_write(reef_event *event, const reef_matcher *matcher, const reef_flow *flow, reef_json *json);
 

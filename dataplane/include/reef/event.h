@@ -16,11 +16,12 @@ typedef enum reef_event_kind {
     REEF_EVENT_FLOW,    /* a flow ended; from the kernel's table when `from_kernel` */
     REEF_EVENT_ANOMALY, /* a packet that is not as it should be; `code` is a reef_decode_event */
     REEF_EVENT_LOG,     /* the ruleset logged a packet in hook `code`; prefix, then text: members of EVE's "drop" */
-    REEF_EVENT_ALERT,   /* a rule matched; this and the next five: text as eve_alert.h says */
+    REEF_EVENT_ALERT,   /* a rule matched; this and the next six: text as eve_alert.h says */
     REEF_EVENT_TRANSACTION, /* of protocol `app` */
     REEF_EVENT_FILE,    /* a file that was carried in a transaction is over */
     REEF_EVENT_EVIDENCE, /* the packets of a flow with alerts lie in the store; text likewise */
     REEF_EVENT_SLOW_RULE, /* a rule that costs too much rests; text likewise */
+    REEF_EVENT_TAGGED,  /* a packet that an alert before it asked for; text likewise */
     REEF_EVENT_APP_ANOMALY, /* a transaction that is not as it should be */
     REEF_EVENT_LOST,    /* events that did not fit; `packets[0]` says how many, `code` where */
 } reef_event_kind;

@@ -57,7 +57,7 @@ bool reef_match_wants_pdus(const reef_matcher *matcher);
 reef_verdict reef_match_finish(reef_matcher *matcher, const reef_alert **alerts, uint32_t *count);
 /* After finish: a rule that ran into its limits so often that it is not tried for a while (REEF_RULE_REST_NS), each time once; NULL: no more. */
 const reef_rule *reef_match_slow_rule(reef_matcher *matcher);
-/* Before finish: was a packet like this one asked for by an alert before it (the keyword tag)? Counts it. */
+/* After finish, once: was this packet asked for by an alert before it (the keyword tag)? Counts it. */
 bool reef_match_tagged(reef_matcher *matcher);
 /* The flow of the packet at hand is stopped for another reason than a rule: nothing of it is looked at. */
 void reef_match_refuse(reef_matcher *matcher);

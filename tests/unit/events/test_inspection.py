@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from pathlib import Path
@@ -259,6 +260,23 @@ def test_a_rule_that_is_built_to_be_slow_is_named_and_rests(tmp_path: Path, peer
     assert len(alerts(lines, 2)) == 1200
     schema = json.loads((peer_data / "eve-schema" / "schema.json").read_text(encoding="utf-8"))
     validator_for(schema)(schema).validate(told[0])
+
+
+def test_packets_that_a_rule_tags_are_told_and_their_bytes_where_asked_for(tmp_path: Path, peer_data: Path) -> None:
+    rules = tmp_path / "tag.rules"
+    rules.write_text('alert udp any any -> any any (msg:"begin"; content:"begin"; tag:session,3,packets; sid:1;)\n')
+    words = [b"before", b"begin", b"one", b"two", b"three"]
+    packets = [ETHER / IP(src=CLIENT, dst=SERVER) / UDP(sport=1000, dport=2000) / Raw(word) for word in words]
+    found = capture(tmp_path / "tag.pcap", packets)
+    lines = events(tmp_path, str(found), "--rules", str(rules), "--payload")
+    told = [line for line in lines if line["event_type"] == "packet"]
+    assert [line["pcap_cnt"] for line in told] == [3, 4]
+    assert base64.b64decode(told[0]["packet"]) == bytes(packets[2])
+    assert told[0]["packet_info"] == {"linktype": 1}
+    schema = json.loads((peer_data / "eve-schema" / "schema.json").read_text(encoding="utf-8"))
+    validator_for(schema)(schema).validate(told[0])
+    lines = events(tmp_path, str(found), "--rules", str(rules))
+    assert ["packet" in line for line in lines if line["event_type"] == "packet"] == [False, False]
 
 
 def test_a_refused_rule_is_said_and_the_others_run(
