@@ -1,4 +1,4 @@
-/* debt: rules that cost too much. A rule owes whenever one of its blocks runs into a limit, and more when it searched many bytes;
+/* debt: rules that cost too much. A rule owes for each time that it runs into a limit, and for searching very many bytes;
  * who owes too much within a while of packets rests, and is named. What counts is work and the packets' time, not the clock, so that
  * a capture gives the same answer every time. */
 #include <stdlib.h>
@@ -38,7 +38,7 @@ bool debts_rests(reef_matcher *matcher, const detect_rule *rule)
     return false;
 }
 
-void debts_owe(reef_matcher *matcher, const detect_rule *rule, uint64_t searched)
+void debts_owe(reef_matcher *matcher, const detect_rule *rule, uint32_t exceeded, uint64_t searched)
 {
     struct debts *debts = &matcher->debts;
     uint32_t rank = (uint32_t)(rule - matcher->rules->ranked);
@@ -48,7 +48,7 @@ void debts_owe(reef_matcher *matcher, const detect_rule *rule, uint64_t searched
         debt->since_ns = now;
         debt->owed = 0;
     }
-    debt->owed += 1 + (uint32_t)(searched / REEF_INSPECT_BYTES_MAX);
+    debt->owed += exceeded + (uint32_t)(searched / REEF_INSPECT_BYTES_MAX);
     if (debt->owed < REEF_RULE_DEBT_MAX || debt->rests_ns != 0)
         return;
     debt->rests_ns = now + REEF_RULE_REST_NS;

@@ -140,7 +140,8 @@ static inspect_result inspect_expression(inspection *at, uint32_t index, const r
         uint32_t start = at->search > skip ? at->search - skip : 0;
         int found = start > rest.length ? 0 : expression_search(expression, at->matcher->expression, rest, start, span);
         at->searched += rest.length;
-        at->exceeds |= found < 0;
+        if (found < 0 && ++at->exceeded >= REEF_RULE_DEBT_MAX)
+            return INSPECT_GIVE_UP;
         if (condition->flags & REEF_C_NEGATED)
             return found == 0 ? go_on(at, index) : INSPECT_NO;
         if (found <= 0)
@@ -213,7 +214,7 @@ static inspect_result inspect_base64(inspection *at, uint32_t index, const reef_
         inspection inner = {.matcher = at->matcher, .rule = at->rule, .bytes = {at->matcher->decoded, decoded}, .end = true, .steps = at->steps};
         inspect_result result = inspect_from(&inner, data->condition);
         at->searched += inner.searched;
-        at->exceeds |= inner.exceeds || inner.steps >= REEF_INSPECT_STEPS_MAX;
+        at->exceeded += inner.exceeded + (inner.steps >= REEF_INSPECT_STEPS_MAX);
         return result == INSPECT_YES ? INSPECT_YES : INSPECT_NO;
     }
     return INSPECT_NO;
@@ -315,7 +316,8 @@ bool inspect_block(reef_matcher *matcher, const detect_rule *rule, const reef_bl
     if (matcher->debts.resting > 0 && debts_rests(matcher, rule))
         return false;
     bool holds = inspect_from(&at, block->condition) == INSPECT_YES;
-    if (at.exceeds || at.steps >= REEF_INSPECT_STEPS_MAX || at.searched > REEF_INSPECT_BYTES_MAX)
-        debts_owe(matcher, rule, at.searched);
+    at.exceeded += at.steps >= REEF_INSPECT_STEPS_MAX;
+    if (at.exceeded > 0 || at.searched > REEF_INSPECT_BYTES_MAX)
+        debts_owe(matcher, rule, at.exceeded, at.searched);
     return holds;
 }

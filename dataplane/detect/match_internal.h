@@ -19,7 +19,7 @@ typedef struct inspection {
     uint32_t at;         /* where the last match ended */
     uint32_t search;     /* where the next search of an expression begins, 0: not yet */
     uint32_t steps;
-    bool exceeds;        /* an expression ran into its limit */
+    uint32_t exceeded;   /* how often a limit was run into */
     uint64_t searched;   /* bytes that contents and expressions were looked for in */
 } inspection;
 
@@ -141,8 +141,8 @@ int debts_new(uint32_t rules, struct debts *out);
 void debts_free(struct debts *debts);
 /* Does it rest still? Asked only while any does. */
 bool debts_rests(reef_matcher *matcher, const detect_rule *rule);
-/* A block of the rule ran into a limit, after it searched so many bytes. */
-void debts_owe(reef_matcher *matcher, const detect_rule *rule, uint64_t searched);
+/* A block of the rule ran into limits so often, and searched so many bytes. */
+void debts_owe(reef_matcher *matcher, const detect_rule *rule, uint32_t exceeded, uint64_t searched);
 
 /* alerts.c */
 typedef struct queued {
