@@ -27,7 +27,7 @@ def programs() -> Path:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(180)  # the first one also builds
+@pytest.mark.timeout(600)  # the first one also builds
 @pytest.mark.parametrize("target", TARGETS)
 def test_parser_survives(target: str, programs: Path, budget: Callable[[float], float]) -> None:
     found = BUILD / "corpus" / target  # grows from run to run; what broke a parser lies beside it
