@@ -266,7 +266,9 @@ def test_packets_that_a_rule_tags_are_told_and_their_bytes_where_asked_for(tmp_p
     rules = tmp_path / "tag.rules"
     rules.write_text('alert udp any any -> any any (msg:"begin"; content:"begin"; tag:session,3,packets; sid:1;)\n')
     words = [b"before", b"begin", b"one", b"two", b"three"]
-    packets = [ETHER / IP(src=CLIENT, dst=SERVER) / UDP(sport=1000, dport=2000) / Raw(word) for word in words]
+    packets: list[Packet] = [
+        ETHER / IP(src=CLIENT, dst=SERVER) / UDP(sport=1000, dport=2000) / Raw(word) for word in words
+    ]
     found = capture(tmp_path / "tag.pcap", packets)
     lines = events(tmp_path, str(found), "--rules", str(rules), "--payload")
     told = [line for line in lines if line["event_type"] == "packet"]
