@@ -313,6 +313,8 @@ static void write_frames(reef_json *json, const char *key, const http2_message *
         NULL, "SETTINGSHEADERTABLESIZE", "SETTINGSENABLEPUSH", "SETTINGSMAXCONCURRENTSTREAMS", "SETTINGSINITIALWINDOWSIZE",
         "SETTINGSMAXFRAMESIZE", "SETTINGSMAXHEADERLISTSIZE",
     };
+    if (message->settings == 0 && !message->has_error && !message->has_priority)
+        return;
     reef_json_open(json, key, '{');
     if (message->settings != 0) {
         reef_json_open(json, "settings", '[');
