@@ -353,6 +353,12 @@ def main() -> None:
     write("conntrack", "ended", ended() * 2)
     write("boxes", "rules", bytes([6, *range(0, 240, 2)]))
     write("boxes", "edits", bytes([4, *range(3, 120), 5, *range(200, 80, -1), 3, *range(5, 95)]))
+    write("match", "chains", bytes(range(7, 90, 3)) + b"GET /index.html HTTP/1.1 aAbB <html><title>words</title>" * 3)
+    write("rules", "empty", bytes(128))
+    write(
+        "rules", "counts", bytes(16) + struct.pack("<12I", 1, 2, 3, 1, 1, 1, 1, 1, 1, 1, 0, 0) + bytes(range(256)) * 4
+    )
+    write("tcp", "segments", bytes([0, 4, *range(240)]))
     write("flowlog", "columns", flows())
     write("classify", "rules", lowered())
     for target in ("file", "engine"):
