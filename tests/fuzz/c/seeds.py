@@ -18,6 +18,7 @@ from scapy.utils import PcapNgWriter, PcapWriter
 
 from ctypes_ext.flowtable import FlowTable, Seen
 from tests.fuzz.c.seeds_mail import seeds
+from tests.fuzz.c.seeds_smb import smb_seeds
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
 HTTP = b"GET /index.html?a=b HTTP/1.1\r\nHost: www.example.org:8080\r\nUser-Agent: seed\r\n\r\n"
@@ -331,7 +332,7 @@ def main() -> None:
     write("telnet", "dialogue", said((0, b"\xff\xfb\x18\xff\xfa\x22\1\xff\xf0ann\r\nls"), (1, b"\r\nlogin: ")))
     for name, dialogue in (("mqtt", mqtt()), ("ike", ike()), ("snmp", snmp()), ("krb5", krb5())):
         write(name, "dialogue", dialogue)
-    for (target, name), text in seeds().items():
+    for (target, name), text in {**seeds(), **smb_seeds()}.items():
         write(target, name, text)
     question, answer = bytes(QUESTION), bytes(ANSWER)
     behind = [(way, struct.pack("!H", len(text)) + text) for way, text in ((0, question), (1, answer))]
@@ -353,6 +354,7 @@ def main() -> None:
     write("conntrack", "ended", ended() * 2)
     write("boxes", "rules", bytes([6, *range(0, 240, 2)]))
     write("boxes", "edits", bytes([4, *range(3, 120), 5, *range(200, 80, -1), 3, *range(5, 95)]))
+    write("quic", "initial", bytes.fromhex("2d00c3000000010883 94c8f03e5157080000449e"))
     write("match", "chains", bytes(range(7, 90, 3)) + b"GET /index.html HTTP/1.1 aAbB <html><title>words</title>" * 3)
     write("rules", "empty", bytes(128))
     write(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import struct
 from uuid import UUID
 
-from tests.fuzz.c.seeds import CORPUS
-
 SPOOLSS = UUID("12345678-1234-abcd-ef00-0123456789ab")
 
 
@@ -112,18 +110,11 @@ def smb1() -> bytes:
     )
 
 
-def main() -> None:
-    dialogues = {
+def smb_seeds() -> dict[tuple[str, str], bytes]:
+    """(target, name) -> dialogue."""
+    return {
         ("smb", "smb1"): smb1(),
         ("smb", "smb2"): smb2(),
         ("smb", "pipe"): pipe(),
         ("dcerpc", "call"): said((0, BIND), (1, BIND_ANSWER), (0, REQUEST), (1, RESPONSE)),
     }
-    for (target, name), dialogue in dialogues.items():
-        folder = CORPUS / target
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(dialogue)
-
-
-if __name__ == "__main__":
-    main()
