@@ -75,8 +75,6 @@ typedef struct flow_state {
     bool alerted;         /* an alert of it was told */
     uint8_t app[2];       /* number of the protocol by direction, as the packet before left it */
     uint8_t verdict;      /* REEF_VERDICT_DROP or REEF_VERDICT_PASS hold for the rest of the flow */
-    const struct port_group *group[2]; /* prefilter.h: of this flow's ports, by direction */
-    uint32_t group_generation;
 } flow_state;
 
 /* NULL: no memory for it. */
