@@ -71,6 +71,8 @@ void http2_body_bytes(reef_call *call, http2_tx *tx, int direction, reef_view by
     if (message->length == 0)
         find_coding(message);
     message->length += bytes.length;
+    if (message->kept == 0 && !reef_files_wanted(call))
+        message->passed = true;
     if (message->passed || message->ended)
         return;
     if (message->layer != 0 && message->inflate == NULL) {

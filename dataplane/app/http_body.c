@@ -252,6 +252,8 @@ bool http_body_bytes(reef_call *call, http_tx *tx, int direction, reef_view byte
 {
     http_message *message = &tx->message[direction];
     message->message_length += bytes.length;
+    if (message->kept == 0 && !reef_files_wanted(call))
+        message->passed = true;
     if (bytes.length == 0 || message->passed)
         return true;
     if (message->layers == 0 || bytes.data == NULL) {

@@ -96,7 +96,7 @@ typedef struct http_message {
     uint8_t layer[REEF_HTTP_LAYERS_MAX]; /* reef_coding */
     bool trailer, file_begun, ended;
     bool broken;         /* the headers cannot be believed: only single fields are looked at */
-    bool passed;         /* over the limit, or a bomb: nothing more is looked at */
+    bool passed;         /* over the limit, a bomb, or nobody is told of it: nothing more is looked at */
     int64_t content_length;
     uint64_t message_length, entity_length; /* of the body: as sent, and decoded */
     uint64_t kept;       /* bytes of the entity that were given to body and file */

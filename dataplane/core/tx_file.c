@@ -86,6 +86,11 @@ const reef_file_wants *reef_files_wants(const reef_files *files)
     return &files->wants;
 }
 
+bool reef_files_wanted(const reef_call *call)
+{
+    return call->files == NULL || call->files->wants.any;
+}
+
 void reef_files_keep(reef_files *files, reef_filestore *store)
 {
     files->store = store;

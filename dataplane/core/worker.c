@@ -41,6 +41,20 @@ void reef_config_free(reef_config *config)
     free(config);
 }
 
+/* What the options and the rules want of files. An alert of any rule tells the sizes of its transaction's files. */
+static int want_files(reef_worker *worker)
+{
+    const reef_options *options = &worker->config->options;
+    reef_file_wants wants = options->files;
+    wants.store_all |= worker->keeps_all;
+    wants.any |= options->report_apps || options->report_anomalies || wants.store_all;
+    if (worker->rules != NULL) {
+        reef_rules_wants(worker->rules, &wants);
+        wants.any |= reef_rules_count(worker->rules) > 0;
+    }
+    return reef_files_change(worker->files, &wants);
+}
+
 int reef_worker_new(const reef_config *config, reef_worker **out)
 {
     const reef_options *options = &config->options;
@@ -61,8 +75,8 @@ int reef_worker_new(const reef_config *config, reef_worker **out)
         status = reef_files_new(&options->files, options->store, &worker->files);
     if (status == REEF_OK)
         status = reef_events_new(options->events, options->text_bytes, &worker->events);
-    if (status == REEF_OK && options->rules != NULL)
-        status = reef_worker_rules(worker, options->rules);
+    if (status == REEF_OK)
+        status = options->rules != NULL ? reef_worker_rules(worker, options->rules) : want_files(worker);
     if (status != REEF_OK) {
         reef_worker_free(worker);
         return status;
@@ -94,16 +108,6 @@ void reef_worker_free(reef_worker *worker)
 reef_events *reef_worker_events(reef_worker *worker)
 {
     return worker->events;
-}
-
-/* What the options and the rules want of files. */
-static int want_files(reef_worker *worker)
-{
-    reef_file_wants wants = worker->config->options.files;
-    wants.store_all |= worker->keeps_all;
-    if (worker->rules != NULL)
-        reef_rules_wants(worker->rules, &wants);
-    return reef_files_change(worker->files, &wants);
 }
 
 int reef_worker_rules(reef_worker *worker, const reef_rules *rules)

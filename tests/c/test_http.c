@@ -213,6 +213,34 @@ static void coded_bodies_are_decoded(void)
     check_body("gzip", (const uint8_t *)"not coded at all", 16, 1000, "not coded at all");
 }
 
+/* A coded body of a worker whose files are wanted like this: what is told of the file in it, or NULL. */
+static const char *told_of_file(conversation *c, const reef_file_wants *wants)
+{
+    uint8_t gzip[256];
+    char head[256];
+    uint32_t length = compress_with(15 + 16, "twelve bytes", 12, gzip, sizeof gzip);
+    converse(c, "http", REEF_PROTO_TCP, 80);
+    CHECK_EQUAL(reef_files_new(wants, NULL, &c->call.files), REEF_OK);
+    say(c, REEF_TO_SERVER, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %u\r\n\r\n", length);
+    say(c, REEF_TO_CLIENT, head);
+    say_bytes(c, REEF_TO_CLIENT, gzip, length, false);
+    CHECK(strstr(heard(c), " complete") != NULL);
+    const char *told = strstr(heard(c), "\"files\"");
+    reef_files_free(c->call.files);
+    part(c);
+    return told;
+}
+
+static void bodies_that_nobody_is_told_of_are_not_unpacked(void)
+{
+    static const reef_file_wants nothing = {0}, size = {.any = true};
+    conversation c;
+    CHECK(told_of_file(&c, &nothing) == NULL);
+    const char *told = told_of_file(&c, &size);
+    CHECK(told != NULL && strstr(told, "\"size\":12,") != NULL);
+}
+
 static void a_bomb_costs_no_more_than_the_limit(void)
 {
     enum { SIZE = 64 << 20 };
@@ -422,6 +450,7 @@ int main(void)
     malformed_framing_is_told();
     buffers_are_as_rules_expect_them();
     coded_bodies_are_decoded();
+    bodies_that_nobody_is_told_of_are_not_unpacked();
     a_bomb_costs_no_more_than_the_limit();
     forms_give_their_files();
     bytes_past_the_limit_are_not_kept();

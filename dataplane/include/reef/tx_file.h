@@ -19,6 +19,7 @@ typedef struct reef_file_wants {
     bool store;              /* a rule may ask for the bytes: they go to the store while they come */
     bool store_all;          /* every file is kept */
     uint64_t store_limit;    /* bytes of one file; 0: no limit but the store's */
+    bool any;                /* somebody is told anything of bodies and files (rules, events), if only how large they are */
 } reef_file_wants;
 
 /* What the files of one worker share: the wants, the table of kinds of files, the store. */
@@ -28,6 +29,8 @@ typedef struct reef_files reef_files;
 int reef_files_new(const reef_file_wants *wants, reef_filestore *store, reef_files **out);
 void reef_files_free(reef_files *files);
 const reef_file_wants *reef_files_wants(const reef_files *files);
+/* False: whatever is in bodies and files, nobody learns it: they need not even be unpacked. */
+bool reef_files_wanted(const reef_call *call);
 /* Files that begin from now on go there, or with NULL nowhere. */
 void reef_files_keep(reef_files *files, reef_filestore *store);
 /* Other rules want other things of the files that begin from now on. */
