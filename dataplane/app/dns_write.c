@@ -1,37 +1,34 @@
 /* DNS as Suricata 7 writes it: version 2 of its DNS events. */
-#include <stdio.h>
-#include <string.h>
-
 #include "dns_internal.h"
 #include "reef/bytes.h"
 #include "reef/limits.h"
 
-typedef struct code_name {
-    uint16_t code;
-    const char *name;
-} code_name;
-
-static const code_name types[] = {
-    {1, "A"}, {2, "NS"}, {3, "ND"}, {4, "MF"}, {5, "CNAME"}, {6, "SOA"}, {7, "MB"}, {8, "MG"}, {9, "MR"}, {10, "NULL"},
-    {11, "WKS"}, {12, "PTR"}, {13, "HINFO"}, {14, "MINFO"}, {15, "MX"}, {16, "TXT"}, {17, "RP"}, {18, "AFSDB"}, {19, "X25"},
-    {20, "ISDN"}, {21, "RT"}, {22, "NSAP"}, {23, "NSAPPT"}, {24, "SIG"}, {25, "KEY"}, {26, "PX"}, {27, "GPOS"},
-    {28, "AAAA"}, {29, "LOC"}, {30, "NXT"}, {33, "SRV"}, {34, "ATMA"}, {35, "NAPTR"}, {36, "KX"}, {37, "CERT"}, {38, "A6"},
-    {39, "DNAME"}, {41, "OPT"}, {42, "APL"}, {43, "DS"}, {44, "SSHFP"}, {45, "IPSECKEY"}, {46, "RRSIG"}, {47, "NSEC"},
-    {48, "DNSKEY"}, {49, "DHCID"}, {50, "NSEC3"}, {51, "NSEC3PARAM"}, {52, "TLSA"}, {55, "HIP"}, {59, "CDS"},
-    {60, "CDSNKEY"}, {65, "HTTPS"}, {99, "SPF"}, {249, "TKEY"}, {250, "TSIG"}, {254, "MAILA"}, {255, "ANY"}, {256, "URI"},
+static const char *const types[] = {
+    [1] = "A", [2] = "NS", [3] = "ND", [4] = "MF", [5] = "CNAME", [6] = "SOA", [7] = "MB", [8] = "MG", [9] = "MR",
+    [10] = "NULL", [11] = "WKS", [12] = "PTR", [13] = "HINFO", [14] = "MINFO", [15] = "MX", [16] = "TXT", [17] = "RP",
+    [18] = "AFSDB", [19] = "X25", [20] = "ISDN", [21] = "RT", [22] = "NSAP", [23] = "NSAPPT", [24] = "SIG",
+    [25] = "KEY", [26] = "PX", [27] = "GPOS", [28] = "AAAA", [29] = "LOC", [30] = "NXT", [33] = "SRV", [34] = "ATMA",
+    [35] = "NAPTR", [36] = "KX", [37] = "CERT", [38] = "A6", [39] = "DNAME", [41] = "OPT", [42] = "APL", [43] = "DS",
+    [44] = "SSHFP", [45] = "IPSECKEY", [46] = "RRSIG", [47] = "NSEC", [48] = "DNSKEY", [49] = "DHCID", [50] = "NSEC3",
+    [51] = "NSEC3PARAM", [52] = "TLSA", [55] = "HIP", [59] = "CDS", [60] = "CDSNKEY", [65] = "HTTPS", [99] = "SPF",
+    [249] = "TKEY", [250] = "TSIG", [254] = "MAILA", [255] = "ANY", [256] = "URI",
 };
 
 static const char *const rcodes[] = {"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN",
-                                     "YXRRSET", "NXRRSET", "NOTAUTH", "NOTZONE"};
+                                     "YXRRSET", "NXRRSET", "NOTAUTH", "NOTZONE", "11",
+                                     "12", "13", "14", "15"};
 
 enum { RECORD_TEXT_MAX = 7000 }; /* one record, written: two names of which every byte may need five, and a few numbers */
 
+/* A type without a name is called by its number. */
 static const char *type_name(uint16_t code, char number[8])
 {
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-        if (types[i].code == code)
-            return types[i].name;
-    snprintf(number, 8, "%u", code);
+    if (code < sizeof types / sizeof types[0] && types[code] != NULL)
+        return types[code];
+    reef_json json;
+    reef_json_init(&json, number, 7);
+    reef_json_put_number(&json, code);
+    *json.at = '\0';
     return number;
 }
 
@@ -50,13 +47,10 @@ static uint32_t write_name(reef_json *json, const char *key, const char *cut, re
 
 static void write_address(reef_json *json, const char *key, const uint8_t *p, uint16_t length)
 {
-    char text[48] = "";
-    if (length == 4)
-        snprintf(text, sizeof text, "%u.%u.%u.%u", p[0], p[1], p[2], p[3]);
-    else if (length == 16)
-        for (unsigned i = 0; i < 8; i++)
-            snprintf(text + 5 * i, sizeof text - 5 * i, i < 7 ? "%04x:" : "%04x", reef_be16(p + 2 * i));
-    reef_json_text(json, key, text);
+    if (length == 4 || length == 16)
+        reef_json_address(json, key, length == 4 ? 4 : 6, p);
+    else
+        reef_json_word(json, key, "");
 }
 
 static void write_soa(reef_json *json, const char *key, reef_view m, const reef_dns_record *record)
@@ -84,13 +78,17 @@ static void write_srv(reef_json *json, const char *key, reef_view m, const reef_
 
 static void write_sshfp(reef_json *json, const char *key, reef_view m, const reef_dns_record *record)
 {
+    static const char digits[] = "0123456789abcdef";
     const uint8_t *p = m.data + record->data;
-    char hex[3 * 64 + 1] = "";
+    char hex[3 * 64];
     unsigned used = 0;
-    for (unsigned i = 2; i < record->length && used + 4 < sizeof hex; i++)
-        used += (unsigned)snprintf(hex + used, sizeof hex - used, used == 0 ? "%02x" : ":%02x", p[i]);
+    for (unsigned i = 2; i < record->length && used + 3 <= sizeof hex; i++) {
+        hex[used++] = digits[p[i] >> 4];
+        hex[used++] = digits[p[i] & 15];
+        hex[used++] = ':';
+    }
     reef_json_open(json, key, '{');
-    reef_json_text(json, "fingerprint", hex);
+    reef_json_bytes(json, "fingerprint", (const uint8_t *)hex, used > 0 ? used - 1 : 0, sizeof hex);
     reef_json_number(json, "algo", p[0]);
     reef_json_number(json, "type", p[1]);
     reef_json_close(json, '}');
@@ -172,7 +170,7 @@ static void write_details(reef_json *json, const char *key, const reef_dns_messa
         for (uint32_t string = record.data; string != 0 && has_room(json); string = next_string(m, &record, string)) {
             reef_json_open(json, NULL, '{');
             write_name(json, "rrname", "rrname_truncated", m, record.name, m.length);
-            reef_json_text(json, "rrtype", type_name(record.type, number));
+            reef_json_word(json, "rrtype", type_name(record.type, number));
             reef_json_number(json, "ttl", record.ttl);
             write_data(json, false, m, &record, string);
             reef_json_close(json, '}');
@@ -221,12 +219,12 @@ static void write_question(reef_json *json, const reef_dns_message *message)
         reef_dns_record_at(message, REEF_DNS_QUESTIONS, REEF_DNS_HEADER, &question) == 0)
         return;
     write_name(json, "rrname", "rrname_truncated", message->bytes, question.name, message->bytes.length);
-    reef_json_text(json, "rrtype", type_name(question.type, number));
+    reef_json_word(json, "rrtype", type_name(question.type, number));
 }
 
 void reef_dns_write_query(const reef_dns_message *message, uint64_t number, reef_json *json)
 {
-    reef_json_text(json, "type", "query");
+    reef_json_word(json, "type", "query");
     reef_json_number(json, "id", message->id);
     write_question(json, message);
     reef_json_number(json, "tx_id", number);
@@ -239,20 +237,17 @@ void reef_dns_write_answer(const reef_dns_message *message, reef_json *json)
 {
     static const struct { uint16_t bit; const char *key; } bits[] = {
         {0x8000, "qr"}, {0x0400, "aa"}, {0x0200, "tc"}, {0x0100, "rd"}, {0x0080, "ra"}, {0x0040, "z"}};
-    char text[8];
     unsigned rcode = message->flags & 15;
     reef_json_number(json, "version", 2);
-    reef_json_text(json, "type", "answer");
+    reef_json_word(json, "type", "answer");
     reef_json_number(json, "id", message->id);
-    snprintf(text, sizeof text, "%x", message->flags);
-    reef_json_text(json, "flags", text);
+    reef_json_hex(json, "flags", message->flags, 0);
     for (size_t i = 0; i < sizeof bits / sizeof bits[0]; i++)
         if (message->flags & bits[i].bit)
             reef_json_bool(json, bits[i].key, true);
     reef_json_number(json, "opcode", message->flags >> 11 & 15);
     write_question(json, message);
-    snprintf(text, sizeof text, "%u", rcode);
-    reef_json_text(json, "rcode", rcode < sizeof rcodes / sizeof rcodes[0] ? rcodes[rcode] : text);
+    reef_json_word(json, "rcode", rcodes[rcode]);
     if (message->count[REEF_DNS_ANSWERS] > 0) {
         write_details(json, "answers", message, REEF_DNS_ANSWERS);
         write_grouped(json, message);

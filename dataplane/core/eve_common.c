@@ -1,11 +1,10 @@
 #include "eve_internal.h"
 
 #include <stdio.h>
-#include <string.h>
+#include <nettle/sha1.h>
 
 #include "reef/bytes.h"
 #include "reef/eve.h"
-#include "reef/sha1.h"
 
 #define GATEWAY_ZONE "gateway" /* appliance/policy/model.py: the box itself */
 
@@ -67,8 +66,11 @@ bool reef_community_id(const reef_event *event, char out[31])
         *at++ = (uint8_t)(first >> 8), *at++ = (uint8_t)first;
         *at++ = (uint8_t)(second >> 8), *at++ = (uint8_t)second;
     }
-    uint8_t digest[21] = {0};
-    reef_sha1(message, (size_t)(at - message), digest);
+    uint8_t digest[SHA1_DIGEST_SIZE + 1] = {0};
+    struct sha1_ctx sha1;
+    sha1_init(&sha1);
+    sha1_update(&sha1, (size_t)(at - message), message);
+    sha1_digest(&sha1, SHA1_DIGEST_SIZE, digest);
     static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     *out++ = '1', *out++ = ':';
     for (int i = 0; i < 21; i += 3) {

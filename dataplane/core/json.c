@@ -1,11 +1,12 @@
 #include "reef/json.h"
 
 #include <arpa/inet.h>
-#include <string.h>
-
-#include "reef/bytes.h"
 
 static const char hex_digits[] = "0123456789abcdef";
+
+static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+                            "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+                            "8081828384858687888990919293949596979899";
 
 void reef_json_init(reef_json *json, char *memory, size_t size)
 {
@@ -15,71 +16,58 @@ void reef_json_init(reef_json *json, char *memory, size_t size)
     json->comma = false;
 }
 
-void reef_json_raw(reef_json *json, const char *text, size_t length)
+static bool has_room(reef_json *json, size_t length)
 {
-    if (length > reef_json_room(json)) {
-        json->full = true;
-        return;
-    }
-    if (length > 0) /* nothing may be at NULL, which memcpy does not take */
-        memcpy(json->at, text, length);
-    json->at += length;
+    if (length <= reef_json_room(json))
+        return true;
+    json->full = true;
+    return false;
 }
 
-static void put(reef_json *json, char c)
+static inline char *pair(char *at, unsigned value)
 {
-    if (json->at == json->end)
-        json->full = true;
+    memcpy(at, pairs + 2 * (size_t)value, 2);
+    return at + 2;
+}
+
+/* --- numbers ----------------------------------------------------------------------------------------- */
+
+static unsigned digits_of(uint64_t value)
+{
+    unsigned count = 1;
+    for (; value >= 10000; value /= 10000)
+        count += 4;
+    return count + (value >= 10) + (value >= 100) + (value >= 1000);
+}
+
+void reef_json_put_number(reef_json *json, uint64_t value)
+{
+    unsigned count = digits_of(value);
+    if (!has_room(json, count))
+        return;
+    char *at = json->at + count;
+    json->at = at;
+    for (; value >= 100; value /= 100)
+        (void)pair(at -= 2, (unsigned)(value % 100));
+    if (value >= 10)
+        (void)pair(at - 2, (unsigned)value);
     else
-        *json->at++ = c;
+        at[-1] = (char)('0' + value);
 }
 
-static void key_of(reef_json *json, const char *key)
+void reef_json_put_hex(reef_json *json, unsigned value, unsigned digits)
 {
-    if (json->comma)
-        put(json, ',');
-    json->comma = true;
-    if (key == NULL)
+    if (digits == 0)
+        digits = value == 0 ? 1 : (35u - (unsigned)__builtin_clz(value)) / 4;
+    if (!has_room(json, digits + 2))
         return;
-    put(json, '"');
-    reef_json_raw(json, key, strlen(key));
-    reef_json_raw(json, "\":", 2);
+    *json->at++ = '"';
+    while (digits-- > 0)
+        *json->at++ = hex_digits[value >> 4 * digits & 15];
+    *json->at++ = '"';
 }
 
-void reef_json_open(reef_json *json, const char *key, char bracket)
-{
-    key_of(json, key);
-    put(json, bracket);
-    json->comma = false;
-}
-
-void reef_json_close(reef_json *json, char bracket)
-{
-    put(json, bracket);
-    json->comma = true;
-}
-
-static void decimal(reef_json *json, uint64_t value)
-{
-    char digits[20];
-    size_t n = 0;
-    do
-        digits[sizeof digits - ++n] = (char)('0' + value % 10);
-    while ((value /= 10) != 0);
-    reef_json_raw(json, digits + sizeof digits - n, n);
-}
-
-void reef_json_number(reef_json *json, const char *key, uint64_t value)
-{
-    key_of(json, key);
-    decimal(json, value);
-}
-
-void reef_json_bool(reef_json *json, const char *key, bool value)
-{
-    key_of(json, key);
-    reef_json_raw(json, value ? "true" : "false", value ? 4 : 5);
-}
+/* --- text -------------------------------------------------------------------------------------------- */
 
 /* Length of the UTF-8 sequence at p (RFC 3629: shortest form, no surrogates), or 0. */
 static unsigned utf8_length(const uint8_t *p, size_t n)
@@ -136,63 +124,113 @@ static unsigned escape(const uint8_t *p, size_t n, char *out, unsigned *used)
     return 5;
 }
 
-void reef_json_bytes(reef_json *json, const char *key, const uint8_t *data, size_t length, size_t limit)
+/* Eight bytes of p, of which there are n; what is missing is 0. */
+static uint64_t load(const uint8_t *p, size_t n)
 {
-    key_of(json, key);
-    put(json, '"');
-    size_t written = 0;
+    uint64_t word = 0;
+    if (n >= 8) {
+        memcpy(&word, p, 8);
+    } else if (n >= 4) { /* two that overlap */
+        uint32_t low, high;
+        memcpy(&low, p, 4);
+        memcpy(&high, p + n - 4, 4);
+        word = low | (uint64_t)high << 8 * (n - 4);
+    } else if (n > 0) { /* the first, the middle and the last may be the same */
+        word = p[0] | (uint64_t)p[n / 2] << 8 * (n / 2) | (uint64_t)p[n - 1] << 8 * (n - 1);
+    }
+    return word;
+}
+
+/* How many of the first bytes of a word are written as they are: printable ASCII but for quote and backslash. A borrow only
+ * reaches bytes behind the first that is not, so the first is found exactly. */
+static unsigned clean_bytes(uint64_t word)
+{
+    const uint64_t ones = 0x0101010101010101u, high = ones << 7;
+    uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\', last = word ^ ones * 0x7f;
+    uint64_t odd = (word | ((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) |
+                    ((backslash - ones) & ~backslash) | ((last - ones) & ~last)) & high;
+    return odd == 0 ? 8 : (unsigned)__builtin_ctzll(odd) / 8;
+}
+
+void reef_json_put_bytes(reef_json *json, const uint8_t *data, size_t length, size_t limit)
+{
+    if (!has_room(json, 2))
+        return;
+    char *at = json->at, *stop = json->end - 1;
+    bool cut = limit <= (size_t)(stop - at - 1); /* the limit comes before the end of the memory */
+    *at++ = '"';
+    if (cut)
+        stop = at + limit;
     while (length > 0) {
         char out[6];
-        unsigned used, n = escape(data, length, out, &used);
-        if (written + n > limit)
+        unsigned used, n;
+        if (stop - at >= 8) { /* what is behind the clean ones is written over */
+            uint64_t word = load(data, length);
+            memcpy(at, &word, 8);
+            n = clean_bytes(word);
+            at += n, data += n, length -= n;
+            if (n == 8 || length == 0)
+                continue;
+        }
+        n = escape(data, length, out, &used);
+        if ((ptrdiff_t)n > stop - at) {
+            json->full |= !cut;
             break;
-        reef_json_raw(json, out, n);
-        written += n;
-        data += used;
-        length -= used;
+        }
+        memcpy(at, out, n);
+        at += n, data += used, length -= used;
     }
-    put(json, '"');
+    *at++ = '"';
+    json->at = at;
 }
 
-void reef_json_base64(reef_json *json, const char *key, const uint8_t *data, size_t length)
+void reef_json_put_base64(reef_json *json, const uint8_t *data, size_t length)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    key_of(json, key);
-    put(json, '"');
+    if (!has_room(json, (length + 2) / 3 * 4 + 2))
+        return;
+    char *at = json->at;
+    *at++ = '"';
     for (; length > 0; data += 3, length -= length < 3 ? length : 3) {
         uint32_t v = (uint32_t)data[0] << 16 | (length > 1 ? (uint32_t)data[1] << 8 : 0) | (length > 2 ? data[2] : 0);
-        char four[4] = {letters[v >> 18], letters[v >> 12 & 63], length > 1 ? letters[v >> 6 & 63] : '=',
-                        length > 2 ? letters[v & 63] : '='};
-        reef_json_raw(json, four, 4);
+        *at++ = letters[v >> 18];
+        *at++ = letters[v >> 12 & 63];
+        *at++ = length > 1 ? letters[v >> 6 & 63] : '=';
+        *at++ = length > 2 ? letters[v & 63] : '=';
     }
-    put(json, '"');
+    *at++ = '"';
+    json->at = at;
 }
 
-void reef_json_printable(reef_json *json, const char *key, const uint8_t *data, size_t length)
+void reef_json_put_printable(reef_json *json, const uint8_t *data, size_t length)
 {
-    key_of(json, key);
-    put(json, '"');
+    reef_json_raw(json, "\"", 1);
     for (size_t i = 0; i < length; i++) {
         char out[6];
         unsigned used;
         uint8_t c = data[i] == '\n' || data[i] == '\r' || (data[i] >= 0x20 && data[i] < 0x7f) ? data[i] : '.';
         reef_json_raw(json, out, escape(&c, 1, out, &used));
     }
-    put(json, '"');
+    reef_json_raw(json, "\"", 1);
 }
 
-void reef_json_text(reef_json *json, const char *key, const char *value)
-{
-    reef_json_bytes(json, key, (const uint8_t *)value, strlen(value), SIZE_MAX);
-}
+/* --- addresses and times ----------------------------------------------------------------------------- */
 
-void reef_json_hex(reef_json *json, const char *key, unsigned value, unsigned digits)
+static char *dotted(char *at, const uint8_t *address)
 {
-    key_of(json, key);
-    put(json, '"');
-    while (digits-- > 0)
-        put(json, hex_digits[value >> 4 * digits & 15]);
-    put(json, '"');
+    for (int i = 0; i < 4; i++) {
+        unsigned v = address[i];
+        if (v >= 100) {
+            *at++ = (char)('0' + v / 100);
+            at = pair(at, v % 100);
+        } else if (v >= 10) {
+            at = pair(at, v);
+        } else {
+            *at++ = (char)('0' + v);
+        }
+        *at++ = '.';
+    }
+    return at - 1;
 }
 
 size_t reef_address_text(unsigned version, const uint8_t *address, char *out)
@@ -201,84 +239,62 @@ size_t reef_address_text(unsigned version, const uint8_t *address, char *out)
         inet_ntop(AF_INET6, address, out, INET6_ADDRSTRLEN);
         return strlen(out);
     }
-    char *at = out;
-    for (int i = 0; i < 4; i++) {
-        unsigned v = address[i];
-        if (v >= 100)
-            *at++ = (char)('0' + v / 100);
-        if (v >= 10)
-            *at++ = (char)('0' + v / 10 % 10);
-        *at++ = (char)('0' + v % 10);
-        *at++ = '.';
-    }
-    *--at = '\0';
-    return (size_t)(at - out);
+    char *end = dotted(out, address);
+    *end = '\0';
+    return (size_t)(end - out);
 }
 
-void reef_json_address(reef_json *json, const char *key, unsigned version, const uint8_t *address)
+void reef_json_put_address(reef_json *json, unsigned version, const uint8_t *address)
 {
-    char text[INET6_ADDRSTRLEN];
-    size_t length = 0;
+    if (!has_room(json, INET6_ADDRSTRLEN))
+        return;
+    char *at = json->at;
+    *at++ = '"';
     if (version == 4) {
-        length = reef_address_text(version, address, text);
+        at = dotted(at, address);
     } else {
         for (int i = 0; i < 16; i++) {
             if (i > 0 && i % 2 == 0)
-                text[length++] = ':';
-            text[length++] = hex_digits[address[i] >> 4];
-            text[length++] = hex_digits[address[i] & 15];
+                *at++ = ':';
+            *at++ = hex_digits[address[i] >> 4];
+            *at++ = hex_digits[address[i] & 15];
         }
     }
-    key_of(json, key);
-    put(json, '"');
-    reef_json_raw(json, text, length);
-    put(json, '"');
+    *at++ = '"';
+    json->at = at;
 }
 
-/* Days since the epoch to a date of the Gregorian calendar (Hinnant, chrono-compatible algorithms). */
-static void civil(uint64_t days, unsigned *year, unsigned *month, unsigned *day)
+/* Days since the epoch to a date of the Gregorian calendar (Hinnant, chrono-compatible algorithms). Time in nanoseconds ends in
+ * the year 2554, so 32 bits hold all of it. */
+static void civil(uint32_t days, unsigned *year, unsigned *month, unsigned *day)
 {
-    uint64_t z = days + 719468, era = z / 146097, of_era = z % 146097;
-    uint64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    uint64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    uint64_t shifted = (5 * of_year + 2) / 153;
-    *day = (unsigned)(of_year - (153 * shifted + 2) / 5 + 1);
-    *month = (unsigned)(shifted < 10 ? shifted + 3 : shifted - 9);
-    *year = (unsigned)(year_of_era + era * 400 + (*month <= 2));
+    uint32_t z = days + 719468, era = z / 146097, of_era = z % 146097;
+    uint32_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    uint32_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    uint32_t shifted = (5 * of_year + 2) / 153;
+    *day = of_year - (153 * shifted + 2) / 5 + 1;
+    *month = shifted < 10 ? shifted + 3 : shifted - 9;
+    *year = year_of_era + era * 400 + (*month <= 2);
 }
 
-static char *padded(char *at, unsigned value, unsigned digits)
+void reef_json_put_time(reef_json *json, uint64_t time_ns)
 {
-    for (unsigned i = digits; i-- > 0; value /= 10)
-        at[i] = (char)('0' + value % 10);
-    return at + digits;
-}
-
-void reef_json_time(reef_json *json, const char *key, uint64_t time_ns)
-{
+    enum { LENGTH = sizeof "\"2026-03-31T17:00:00.123456+0000\"" - 1 };
     uint64_t seconds = time_ns / 1000000000u;
     unsigned year, month, day, of_day = (unsigned)(seconds % 86400);
-    civil(seconds / 86400, &year, &month, &day);
-    char text[40], *at = text;
-    *at++ = '"';
-    at = padded(at, year, 4), *at++ = '-';
-    at = padded(at, month, 2), *at++ = '-';
-    at = padded(at, day, 2), *at++ = 'T';
-    at = padded(at, of_day / 3600, 2), *at++ = ':';
-    at = padded(at, of_day / 60 % 60, 2), *at++ = ':';
-    at = padded(at, of_day % 60, 2), *at++ = '.';
-    at = padded(at, (unsigned)(time_ns % 1000000000u / 1000), 6);
-    memcpy(at, "+0000\"", 6);
-    key_of(json, key);
-    reef_json_raw(json, text, (size_t)(at + 6 - text));
-}
-
-void reef_json_members(reef_json *json, const char *text, size_t length)
-{
-    if (length == 0)
+    unsigned micro = (unsigned)(time_ns - seconds * 1000000000u) / 1000;
+    if (!has_room(json, LENGTH))
         return;
-    if (json->comma)
-        put(json, ',');
-    json->comma = true;
-    reef_json_raw(json, text, length);
+    civil((uint32_t)(seconds / 86400), &year, &month, &day);
+    char *at = json->at;
+    json->at += LENGTH;
+    *at++ = '"';
+    at = pair(pair(at, year / 100), year % 100), *at++ = '-';
+    at = pair(at, month), *at++ = '-';
+    at = pair(at, day), *at++ = 'T';
+    at = pair(at, of_day / 3600), *at++ = ':';
+    at = pair(at, of_day / 60 % 60), *at++ = ':';
+    at = pair(at, of_day % 60), *at++ = '.';
+    at = pair(pair(pair(at, micro / 10000), micro / 100 % 100), micro % 100);
+    memcpy(at, "+0000\"", 6);
 }

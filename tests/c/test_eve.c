@@ -2,7 +2,6 @@
 #include "check.h"
 #include "reef/decode.h"
 #include "reef/eve.h"
-#include "reef/sha1.h"
 #include "reef/status.h"
 
 static char line[REEF_EVE_LINE_MAX + 1];
@@ -139,19 +138,9 @@ static void test_community_id(void)
     check_community(4, REEF_PROTO_ICMP, "\xc0\xa8\0\x59", 20, "\xc0\xa8\0\1", 0, "1:3o2RFccXzUgjl7zDpqmY7yJi8rI=");
 }
 
-static void test_sha1(void)
-{
-    uint8_t digest[20];
-    reef_sha1((const uint8_t *)"abc", 3, digest);
-    CHECK(memcmp(digest, "\xa9\x99\x3e\x36\x47\x06\x81\x6a\xba\x3e\x25\x71\x78\x50\xc2\x6c\x9c\xd0\xd8\x9d", 20) == 0);
-    reef_sha1((const uint8_t *)"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56, digest);
-    CHECK(memcmp(digest, "\x84\x98\x3e\x44\x1c\x3b\xd2\x6e\xba\xae\x4a\xa1\xf9\x51\x29\xe5\xe5\x46\x70\xf1", 20) == 0);
-}
-
 int main(void)
 {
     reef_names *names = names_new();
-    test_sha1();
     test_community_id();
     test_flow(names);
     test_log(names);
