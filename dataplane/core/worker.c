@@ -124,6 +124,11 @@ int reef_worker_rules(reef_worker *worker, const reef_rules *rules)
     return want_files(worker);
 }
 
+uint32_t reef_worker_rule_costs(const reef_worker *worker, uint32_t *from, reef_rule_cost *out, uint32_t max)
+{
+    return worker->matcher != NULL ? reef_match_costs(worker->matcher, from, out, max) : 0;
+}
+
 int reef_worker_keep(reef_worker *worker, reef_filestore *store, bool all, reef_evidence *evidence)
 {
     worker->evidence = evidence;

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "match_internal.h"
+#include "cost.h"
 
 /* Where packets cannot be stopped, Suricata looks at a stream once it is acknowledged: what it finds there comes after what the
  * packet itself told, and a rule that lets the flow pass comes too late to silence that. */
@@ -13,6 +13,7 @@ static bool is_late(const reef_matcher *matcher)
 
 void alert_queue(reef_matcher *matcher, uint32_t rank, reef_transaction *transaction, bool state, bool stream)
 {
+    cost_match(matcher, rank);
     if (matcher->queued == matcher->room) {
         uint32_t room = matcher->room > 0 ? 2 * matcher->room : 64;
         queued *grown = realloc(matcher->queue, room * sizeof *grown);
@@ -107,6 +108,8 @@ void reef_match_refuse(reef_matcher *matcher)
 {
     matcher->over = true;
     matcher->queued = 0;
+    if (matcher->state == NULL && matcher->scene->flow != NULL)
+        matcher->state = flow_state_of(matcher, matcher->scene->flow);
     if (matcher->state != NULL)
         matcher->state->verdict = REEF_VERDICT_DROP;
 }
@@ -127,6 +130,12 @@ reef_verdict reef_match_finish(reef_matcher *matcher, const reef_alert **alerts,
 {
     reef_verdict verdict = matcher->state != NULL ? (reef_verdict)matcher->state->verdict : REEF_VERDICT_ALLOW;
     uint32_t told = 0;
+    *alerts = matcher->alerts;
+    *count = 0;
+    if (matcher->queued == 0) {
+        note_end(matcher);
+        return verdict;
+    }
     if (matcher->queued > 1)
         qsort(matcher->queue, matcher->queued, sizeof *matcher->queue, compare_queued);
     uint32_t late = 0;
@@ -140,7 +149,6 @@ reef_verdict reef_match_finish(reef_matcher *matcher, const reef_alert **alerts,
     if (told > 0 && matcher->state != NULL)
         matcher->state->alerted = true;
     matcher->queued = 0;
-    *alerts = matcher->alerts;
     *count = told;
     return verdict;
 }

@@ -171,6 +171,10 @@ static inline void rank_set_clear(rank_set *set)
         set->bit[set->rank[i] >> 6] = 0;
     set->count = 0;
 }
+static inline bool rank_set_has(const rank_set *set, uint32_t rank)
+{
+    return set->bit[rank >> 6] >> (rank & 63) & 1;
+}
 void rank_set_sort(rank_set *set);
 
 typedef struct scratch_piece {
@@ -191,6 +195,7 @@ struct reef_matcher {
     bool turned;       /* it is the other one */
     flow_state *state; /* of the scene's flow, NULL: not asked for yet */
     bool over;         /* dropped or passed already: nothing is looked at */
+    bool idle;         /* there are no rules */
     bool packet_done;  /* reef_match_packet was called */
     reef_transaction *transaction; /* under inspection */
     int transaction_direction;
@@ -204,6 +209,9 @@ struct reef_matcher {
     uint32_t fresh;        /* of the stretch of the stream at hand: how many of its last bytes are new */
     rank_set matched;      /* packet rules that matched in this packet */
     rank_set stream_held;  /* rules whose payload blocks held in the stream of this packet; the rest is asked with the others */
+    rank_set stream_waiting; /* rules that ask for flowbits which are not set: their payload blocks are asked with the rest, if they are by then */
+    uint8_t *waiting;        /* the stretch of the stream they are asked for: as long as any of them waits */
+    reef_raw waiting_raw;
     struct expression_scratch *expression;
     struct scanner_scratch *prefilter;
 
@@ -221,6 +229,7 @@ struct reef_matcher {
     host_table *bits, *counts, *tags;
     place_file *places;
     struct debts debts;
+    struct costs *costs; /* cost.h; NULL: not asked for */
 };
 
 static inline uint64_t matcher_now(const reef_matcher *matcher)

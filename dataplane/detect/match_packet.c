@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "match_internal.h"
+#include "cost.h"
 #include "plan.h"
 
 bool rule_packet_blocks_hold(reef_matcher *matcher, const detect_rule *rule)
@@ -127,13 +127,55 @@ static void conclude(reef_matcher *matcher, const detect_rule *rule, uint32_t ra
     alert_queue(matcher, rank, NULL, false, stream);
 }
 
+/* --- rules that wait for flowbits ---------------------------------------------------------------------- */
+
+/* The rest of the rule is asked when all rules of the packet are, in their order: as long as a flowbit is missing that may come by
+ * then, but mostly does not, there is no use in looking at the payload. One stretch of a packet can be kept for that. */
+static bool may_wait(const reef_matcher *matcher, const detect_rule *rule)
+{
+    return rule->flowbits != UINT32_MAX && rule->kind != RULE_TRANSACTION && !matcher->turned && !matcher->options.plain && matcher->waiting_raw.bytes.length == 0;
+}
+
+static bool flowbits_hold(reef_matcher *matcher, const detect_rule *rule)
+{
+    return flow_condition(matcher, rule, &matcher->rules->condition[rule->flowbits]);
+}
+
+static void keep_for_waiting(reef_matcher *matcher, const reef_raw *raw)
+{
+    matcher->waiting_raw = *raw;
+    matcher->waiting_raw.bytes.data = matcher->waiting;
+    memcpy(matcher->waiting, raw->bytes.data, raw->bytes.length);
+}
+
+static bool waiting_holds(reef_matcher *matcher, const detect_rule *rule)
+{
+    reef_buffer payload = {.bytes = matcher->waiting_raw.bytes, .offset = matcher->waiting_raw.offset};
+    matcher->fresh = matcher->waiting_raw.fresh;
+    return flowbits_hold(matcher, rule) && stream_blocks_hold(matcher, rule, &payload);
+}
+
+static void end_waiting(reef_matcher *matcher)
+{
+    rank_set_clear(&matcher->stream_held);
+    rank_set_clear(&matcher->stream_waiting);
+    matcher->waiting_raw.bytes.length = 0;
+}
+
+/* --- one rule -------------------------------------------------------------------------------------------- */
+
 /* Whether payload blocks hold in the stream; the rest of the rule is asked when all rules of the packet are, in their order. */
 static void try_stream(reef_matcher *matcher, uint32_t rank, const reef_buffer *payload)
 {
     const detect_rule *rule = &matcher->rules->ranked[rank];
     bool state = rule->kind == RULE_TRANSACTION;
-    if (!(rule->directions >> matcher->direction & 1) || !app_holds(matcher, rule->rule, true) || !header_holds(matcher, rule) ||
-        !stream_blocks_hold(matcher, rule, payload))
+    if (!(rule->directions >> matcher->direction & 1) || !app_holds(matcher, rule->rule, true) || !header_holds(matcher, rule))
+        return;
+    if (may_wait(matcher, rule) && payload->bytes.length <= REEF_KEPT_STREAM_MAX && !flowbits_hold(matcher, rule)) {
+        rank_set_add(&matcher->stream_waiting, rank);
+        return;
+    }
+    if (!stream_blocks_hold(matcher, rule, payload))
         return;
     if (state)
         rank_set_add(&matcher->payload_held, rank);
@@ -147,7 +189,10 @@ static void try_stream(reef_matcher *matcher, uint32_t rank, const reef_buffer *
 static void try_rule(reef_matcher *matcher, uint32_t rank, const reef_buffer *payload)
 {
     const detect_rule *rule = &matcher->rules->ranked[rank];
-    bool stream = matcher->stream_held.bit[rank >> 6] >> (rank & 63) & 1;
+    bool waits = rank_set_has(&matcher->stream_waiting, rank);
+    bool stream = rank_set_has(&matcher->stream_held, rank) || (waits && waiting_holds(matcher, rule));
+    if (waits && !stream && !(rule->payload & PAYLOAD_PACKET) && matcher->scene->streamed)
+        return; /* it is not asked of the packet */
     if (!(rule->directions >> matcher->direction & 1) && matcher->scene->flow != NULL)
         return;
     if (!app_holds(matcher, rule->rule, stream) || !header_holds(matcher, rule))
@@ -198,8 +243,11 @@ static void try_candidates(reef_matcher *matcher, const reef_buffer *payload)
 {
     rank_set *set = &matcher->candidates;
     rank_set_sort(set);
-    for (uint32_t i = 0; i < set->count; i++)
+    for (uint32_t i = 0; i < set->count; i++) {
+        uint64_t began = cost_begin(matcher);
         try_rule(matcher, set->rank[i], payload);
+        cost_end(matcher, set->rank[i], began);
+    }
     rank_set_clear(set);
 }
 
@@ -207,8 +255,11 @@ static void try_streams(reef_matcher *matcher, const reef_buffer *payload)
 {
     rank_set *set = &matcher->candidates;
     rank_set_sort(set);
-    for (uint32_t i = 0; i < set->count; i++)
+    for (uint32_t i = 0; i < set->count; i++) {
+        uint64_t began = cost_begin(matcher);
         try_stream(matcher, set->rank[i], payload);
+        cost_end(matcher, set->rank[i], began);
+    }
     rank_set_clear(set);
 }
 
@@ -247,6 +298,8 @@ void reef_match_raw(reef_matcher *matcher, int direction, const reef_raw *raw)
         look_for(matcher, plan->stream, raw->bytes, raw->offset);
     }
     try_streams(matcher, &payload);
+    if (matcher->stream_waiting.count > 0 && matcher->waiting_raw.bytes.length == 0)
+        keep_for_waiting(matcher, raw);
     match_turn(matcher, matcher->scene->direction);
     round_end(matcher);
 }
@@ -321,12 +374,20 @@ static void note_detection(reef_matcher *matcher)
     state->told = told;
 }
 
-void match_streams(reef_matcher *matcher)
+/* Those whose payload was looked at, or will be, in the stream. */
+static void add_held(reef_matcher *matcher)
 {
     for (uint32_t i = 0; i < matcher->stream_held.count; i++)
         rank_set_add(&matcher->candidates, matcher->stream_held.rank[i]);
+    for (uint32_t i = 0; i < matcher->stream_waiting.count; i++)
+        rank_set_add(&matcher->candidates, matcher->stream_waiting.rank[i]);
+}
+
+void match_streams(reef_matcher *matcher)
+{
+    add_held(matcher);
     try_candidates(matcher, NULL);
-    rank_set_clear(&matcher->stream_held);
+    end_waiting(matcher);
 }
 
 void reef_match_packet(reef_matcher *matcher)
@@ -334,7 +395,7 @@ void reef_match_packet(reef_matcher *matcher)
     const struct detect_plan *plan = matcher->rules->plan;
     const reef_packet *packet = matcher->scene->packet;
     reef_buffer payload = {.bytes = {packet->payload, packet->payload_length}, .end = true};
-    if (matcher->over)
+    if (matcher->over || matcher->idle)
         return;
     match_turn(matcher, matcher->scene->direction);
     note_detection(matcher);
@@ -342,8 +403,7 @@ void reef_match_packet(reef_matcher *matcher)
     add_list(&matcher->candidates, &plan->packet[matcher->direction][transport_of(packet)]);
     if (packet->protocol == REEF_PROTO_TCP && packet->tcp_flags & 2) /* SYN */
         add_list(&matcher->candidates, &plan->opening[matcher->direction]);
-    for (uint32_t i = 0; i < matcher->stream_held.count; i++)
-        rank_set_add(&matcher->candidates, matcher->stream_held.rank[i]);
+    add_held(matcher);
     if (packet->events > 0)
         look_at_events(matcher);
     /* What GRE and IP in IP carry is looked at as a packet of its own; of UDP that is only known afterwards. */
@@ -352,7 +412,7 @@ void reef_match_packet(reef_matcher *matcher)
     if (looks)
         look_at_payload(matcher);
     try_candidates(matcher, looks ? &payload : NULL);
-    rank_set_clear(&matcher->stream_held);
+    end_waiting(matcher);
     round_end(matcher);
 }
 

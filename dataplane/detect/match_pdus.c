@@ -1,6 +1,6 @@
 /* match_pdus: rules with `frame` against the stretches that protocols told of, while they grow and when they are whole. There are
  * few such rules: all are tried. */
-#include "match_internal.h"
+#include "cost.h"
 #include "plan.h"
 #include "reef/pdu.h"
 
@@ -43,6 +43,20 @@ static bool matched_before(const reef_pdu *pdu, uint32_t rank)
     return pdu->matches == REEF_PDU_MATCHES_MAX;
 }
 
+static void try_rule(reef_matcher *matcher, reef_pdu *pdu, uint32_t rank, unsigned number)
+{
+    const detect_rule *rule = &matcher->rules->ranked[rank];
+    if (!(rule->directions >> pdu->direction & 1) || (rule->rule->apps != 0 && !(rule->rule->apps >> number & 1)))
+        return;
+    if (!header_holds(matcher, rule) || !rule_packet_blocks_hold(matcher, rule) || !blocks_hold(matcher, rule, pdu))
+        return;
+    pdu->match[pdu->matches++] = rank;
+    rule_after(matcher, rule);
+    alert_queue(matcher, rank, NULL, true, false);
+    if (matcher->queued > 0)
+        matcher->queue[matcher->queued - 1].alert.pdu = pdu;
+}
+
 static void inspect_pdu(reef_matcher *matcher, reef_pdu *pdu)
 {
     const reef_session *session = matcher->scene->session;
@@ -50,18 +64,11 @@ static void inspect_pdu(reef_matcher *matcher, reef_pdu *pdu)
     unsigned number = session->protocol != NULL ? reef_protocol_number(session->protocol) : 0;
     match_turn(matcher, pdu->direction);
     for (uint32_t i = 0; i < list->count; i++) {
-        const detect_rule *rule = &matcher->rules->ranked[list->rank[i]];
         if (matched_before(pdu, list->rank[i]))
             continue;
-        if (!(rule->directions >> pdu->direction & 1) || (rule->rule->apps != 0 && !(rule->rule->apps >> number & 1)))
-            continue;
-        if (!header_holds(matcher, rule) || !rule_packet_blocks_hold(matcher, rule) || !blocks_hold(matcher, rule, pdu))
-            continue;
-        pdu->match[pdu->matches++] = list->rank[i];
-        rule_after(matcher, rule);
-        alert_queue(matcher, list->rank[i], NULL, true, false);
-        if (matcher->queued > 0)
-            matcher->queue[matcher->queued - 1].alert.pdu = pdu;
+        uint64_t began = cost_begin(matcher);
+        try_rule(matcher, pdu, list->rank[i], number);
+        cost_end(matcher, list->rank[i], began);
     }
     pdu->told = pdu->ready;
     pdu->fresh = false;

@@ -2,7 +2,7 @@
  * told now are, what holds is remembered with the transaction, and the others wait for the progress they need. */
 #include <string.h>
 
-#include "match_internal.h"
+#include "cost.h"
 #include "plan.h"
 
 enum { PENDING_DEAD = 1, PENDING_MATCHED = 2 };
@@ -371,8 +371,11 @@ static void inspect(reef_matcher *matcher, reef_transaction *transaction, int di
                 rank_set_add(set, always->rank[i]);
         }
         rank_set_sort(set);
-        for (uint32_t i = 0; i < set->count; i++)
+        for (uint32_t i = 0; i < set->count; i++) {
+            uint64_t began = cost_begin(matcher);
             try_rule(&at, state, set->rank[i]);
+            cost_end(matcher, set->rank[i], began);
+        }
         rank_set_clear(set);
     }
     if (protocol->inspected != NULL)
@@ -386,7 +389,7 @@ static void inspect(reef_matcher *matcher, reef_transaction *transaction, int di
 void reef_match_transactions(reef_matcher *matcher)
 {
     reef_session *session = matcher->scene->session;
-    if (matcher->stream_held.count > 0)
+    if (matcher->stream_held.count + matcher->stream_waiting.count > 0)
         match_streams(matcher);
     if (session == NULL || session->protocol == NULL)
         return;
@@ -394,7 +397,7 @@ void reef_match_transactions(reef_matcher *matcher)
         for (int d = 0; d < 2; d++) {
             if (transaction->told[d] || !(transaction->updated[d] || matcher->scene->ends))
                 continue;
-            if (matcher->over) {
+            if (matcher->over || matcher->idle) {
                 transaction->updated[d] = false;
                 transaction->told[d] = transaction->progress[d] >= session->protocol->complete[d] || matcher->scene->ends;
                 if (session->protocol->inspected != NULL)

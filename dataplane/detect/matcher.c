@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "match_internal.h"
+#include "cost.h"
 #include "plan.h"
 #include "reef/status.h"
 
@@ -48,11 +48,14 @@ static void leave_rules(reef_matcher *matcher)
     set_free(&matcher->payload_held);
     set_free(&matcher->matched);
     set_free(&matcher->stream_held);
+    set_free(&matcher->stream_waiting);
     scanner_scratch_free(matcher->prefilter);
     matcher->prefilter = NULL;
     free(matcher->slot);
     matcher->slot = NULL;
     debts_free(&matcher->debts);
+    free(matcher->costs);
+    matcher->costs = NULL;
 }
 
 static int take_rules(reef_matcher *matcher, const reef_rules *rules)
@@ -72,18 +75,22 @@ static int take_rules(reef_matcher *matcher, const reef_rules *rules)
         if (slot[i] == UINT32_MAX)
             status = REEF_NOMEM;
     }
-    rank_set fresh[5] = {{0}};
-    for (unsigned i = 0; i < 5 && status == REEF_OK; i++)
+    rank_set fresh[6] = {{0}};
+    for (unsigned i = 0; i < 6 && status == REEF_OK; i++)
         status = set_new(&fresh[i], count);
+    struct costs *costs = NULL;
+    if (status == REEF_OK && matcher->options.costs && (costs = costs_new(count)) == NULL)
+        status = REEF_NOMEM;
     scanner_scratch *scratch = NULL;
     if (status == REEF_OK)
         status = plan_scratch(rules->plan, &scratch);
     if (status != REEF_OK) {
-        for (unsigned i = 0; i < 5; i++)
+        for (unsigned i = 0; i < 6; i++)
             set_free(&fresh[i]);
         scanner_scratch_free(scratch);
         datasets_free(sets);
         free(slot);
+        free(costs);
         debts_free(&debts);
         return status;
     }
@@ -92,13 +99,16 @@ static int take_rules(reef_matcher *matcher, const reef_rules *rules)
     matcher->sets = sets;
     matcher->slot = slot;
     matcher->debts = debts;
+    matcher->costs = costs;
     matcher->candidates = fresh[0];
     matcher->transaction_candidates = fresh[1];
     matcher->payload_held = fresh[2];
     matcher->matched = fresh[3];
     matcher->stream_held = fresh[4];
+    matcher->stream_waiting = fresh[5];
     matcher->prefilter = scratch;
     matcher->rules = rules;
+    matcher->idle = count == 0;
     matcher->generation++;
     matcher->queued = 0;
     return REEF_OK;
@@ -115,8 +125,9 @@ int reef_matcher_new(reef_memory *memory, const reef_rules *rules, const reef_ma
     if (matcher->options.alerts_max == 0)
         matcher->options.alerts_max = REEF_ALERTS_MAX;
     matcher->decoded = malloc(REEF_DECODED_MAX);
+    matcher->waiting = malloc(REEF_KEPT_STREAM_MAX);
     matcher->alerts = calloc(2 * (size_t)matcher->options.alerts_max, sizeof *matcher->alerts);
-    int status = matcher->decoded == NULL || matcher->alerts == NULL ? REEF_NOMEM : REEF_OK;
+    int status = matcher->decoded == NULL || matcher->waiting == NULL || matcher->alerts == NULL ? REEF_NOMEM : REEF_OK;
     if (status == REEF_OK && options->places != NULL)
         status = places_new(options->places, &matcher->places);
     if (status == REEF_OK)
@@ -154,6 +165,7 @@ void reef_matcher_free(reef_matcher *matcher)
     slots_free(matcher->slots);
     free(matcher->kept[0]);
     free(matcher->kept[1]);
+    free(matcher->waiting);
     free(matcher->decoded);
     free(matcher->alerts);
     free(matcher->queue);
@@ -208,15 +220,19 @@ void match_turn(reef_matcher *matcher, int direction)
 void reef_match_begin(reef_matcher *matcher, const reef_scene *scene)
 {
     matcher->scene = scene;
-    matcher->state = scene->flow != NULL ? flow_state_of(matcher, scene->flow) : NULL;
+    matcher->state = scene->flow == NULL ? NULL : matcher->idle ? scene->flow->match : flow_state_of(matcher, scene->flow);
     matcher->over = matcher->state != NULL && matcher->state->verdict != REEF_VERDICT_ALLOW;
     matcher->queued = 0;
-    matcher->kept_length[0] = matcher->kept_length[1] = 0;
     matcher->transaction = NULL;
+    match_turn(matcher, scene->direction);
+    if (matcher->idle)
+        return;
+    matcher->kept_length[0] = matcher->kept_length[1] = 0;
     rank_set_clear(&matcher->matched);
     rank_set_clear(&matcher->stream_held);
+    rank_set_clear(&matcher->stream_waiting);
+    matcher->waiting_raw.bytes.length = 0;
     rank_set_clear(&matcher->payload_held);
-    match_turn(matcher, scene->direction);
 }
 
 void reef_match_free_flow(reef_matcher *matcher, reef_flow *flow)

@@ -36,6 +36,7 @@ typedef struct detect_rule {
     bool by_buffer;       /* of payload and transaction, and found by the transaction's pattern */
     bool protocol_alone;  /* asks nothing but the protocol its header names */
     bool events;          /* asks for a decode or stream event */
+    uint32_t flowbits;    /* the condition that asks for flowbits that are set, or UINT32_MAX */
     uint16_t after;       /* index in its blocks of the one done on a match, or UINT16_MAX */
 } detect_rule;
 

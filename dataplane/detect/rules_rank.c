@@ -34,6 +34,8 @@ static void look_at_block(detect_rule *rule, const reef_rules *rules, const reef
         }
         if (condition->op == REEF_OP_DECODE_EVENT)
             rule->events = true;
+        if (condition->op == REEF_OP_FLOWBITS && condition->base == 0 && rule->flowbits == UINT32_MAX) /* isset */
+            rule->flowbits = block->condition + i;
     }
 }
 
@@ -43,6 +45,7 @@ static void classify(detect_rule *rule, const reef_rules *rules)
     rule->kind = of->flags & REEF_RULE_IP_ONLY ? RULE_IP_ONLY : RULE_PACKET;
     rule->transactions = 3;
     rule->after = UINT16_MAX;
+    rule->flowbits = UINT32_MAX;
     rule->detection_only = of->flags & REEF_RULE_PROTOCOL_ONLY;
     rule->directions = of->flags & REEF_RULE_TO_SERVER ? 1 << REEF_TO_SERVER : of->flags & REEF_RULE_TO_CLIENT ? 1 << REEF_TO_CLIENT : 3;
     rule->payload = (uint8_t)((of->flags & REEF_RULE_PAYLOAD_PACKET ? PAYLOAD_PACKET : 0) | (of->flags & REEF_RULE_PAYLOAD_STREAM ? PAYLOAD_STREAM : 0));

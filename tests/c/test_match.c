@@ -15,15 +15,20 @@ typedef struct world {
     reef_verdict verdict;
 } world;
 
-static void world_open(world *w, image *made, bool act)
+static void world_open_with(world *w, image *made, reef_match_options options)
 {
     memset(w, 0, sizeof *w);
     w->rules = image_rules(made);
     CHECK_EQUAL(reef_memory_new(1 << 24, &w->memory), 0);
-    reef_match_options options = {.act = act, .seed = {1, 2}};
+    options.seed[0] = 1, options.seed[1] = 2;
     CHECK_EQUAL(reef_matcher_new(w->memory, w->rules, &options, &w->matcher), 0);
     w->flow.state = REEF_FLOW_ESTABLISHED;
     w->flow.id = 7;
+}
+
+static void world_open(world *w, image *made, bool act)
+{
+    world_open_with(w, made, (reef_match_options){.act = act});
 }
 
 static void world_close(world *w)
@@ -368,6 +373,45 @@ static void test_no_more_than_fifteen_alerts_and_the_gravest_first(void)
     world_close(&w);
 }
 
+static void test_what_rules_cost_is_counted_for_who_asks(void)
+{
+    world w;
+    reef_rule_cost cost[4];
+    uint32_t from = 0;
+    for (int asks = 0; asks < 2; asks++) {
+        image *made = payload_image();
+        image_content(made, "often", 5, 0);
+        image_rule(made, REEF_RULE_PAYLOAD_PACKET);
+        image_block(made, REEF_BUFFER_PAYLOAD);
+        image_content(made, "often", 5, 0);
+        image_content(made, "and this", 8, REEF_C_DISTANCE);
+        image_rule(made, REEF_RULE_PAYLOAD_PACKET);
+        image_block(made, REEF_BUFFER_PAYLOAD);
+        image_content(made, "never there", 11, 0);
+        world_open_with(&w, made, (reef_match_options){.costs = asks});
+        CHECK_EQUAL(send_text(&w, "it stands here often"), 1);
+        CHECK_EQUAL(send_text(&w, "it stands here often, and this too"), 2);
+        from = 0;
+        CHECK_EQUAL(reef_match_costs(w.matcher, &from, cost, 4), asks ? 2 : 0);
+        if (!asks)
+            world_close(&w);
+    }
+    CHECK_EQUAL(cost[0].sid, 1);
+    CHECK_EQUAL(cost[0].checks, 2);
+    CHECK_EQUAL(cost[0].matches, 2);
+    CHECK_EQUAL(cost[1].sid, 2);
+    CHECK_EQUAL(cost[1].checks, 2);
+    CHECK_EQUAL(cost[1].matches, 1);
+    CHECK(cost[0].ns > 0 && cost[0].worst_ns > 0 && cost[0].worst_ns <= cost[0].ns);
+    CHECK_EQUAL(reef_match_costs(w.matcher, &from, cost, 4), 0);
+    from = 0; /* one at a time */
+    CHECK_EQUAL(reef_match_costs(w.matcher, &from, cost, 1), 1);
+    CHECK_EQUAL(reef_match_costs(w.matcher, &from, cost, 1), 1);
+    CHECK_EQUAL(cost[0].sid, 2);
+    CHECK_EQUAL(reef_match_costs(w.matcher, &from, cost, 1), 0);
+    world_close(&w);
+}
+
 static void test_headers(void)
 {
     image *made = payload_image();
@@ -421,6 +465,7 @@ int main(void)
     test_actions();
     test_what_passes_can_be_told();
     test_no_more_than_fifteen_alerts_and_the_gravest_first();
+    test_what_rules_cost_is_counted_for_who_asks();
     test_headers();
     test_a_hostile_image_is_refused();
     return 0;

@@ -22,10 +22,25 @@ static uint32_t random_bytes(uint8_t *out, uint32_t least, uint32_t most)
     return length;
 }
 
+static void random_flowbits(image *made, bool set)
+{
+    reef_condition *bits = image_condition(made, REEF_OP_FLOWBITS, 0);
+    bits->a = random_below(made->header.names);
+    bits->base = set ? 2 : random_below(4) == 0; /* set, isset or isnotset */
+}
+
 /* Contents are stretches of a common text, so that they do stand somewhere. */
 static void random_rule(image *made, const uint8_t *text, uint32_t length)
 {
     image_rule(made, REEF_RULE_PAYLOAD_PACKET | (random_below(3) ? 0 : REEF_RULE_PAYLOAD_STREAM));
+    if (random_below(4) == 0)
+        made->rule[made->header.rules - 1].flags &= ~(uint32_t)(random_below(2) ? REEF_RULE_PAYLOAD_PACKET : 0);
+    if (!(made->rule[made->header.rules - 1].flags & REEF_RULE_PAYLOAD_PACKET))
+        made->rule[made->header.rules - 1].flags |= REEF_RULE_PAYLOAD_STREAM;
+    if (random_below(4) == 0) {
+        image_block(made, REEF_BUFFER_NONE);
+        random_flowbits(made, false);
+    }
     image_block(made, REEF_BUFFER_PAYLOAD);
     for (uint32_t n = 1 + random_below(3); n > 0; n--) {
         uint32_t size = 1 + random_below(random_below(2) ? 4 : 14), at = random_below(length - size);
@@ -52,6 +67,10 @@ static void random_rule(image *made, const uint8_t *text, uint32_t length)
             break;
         }
     }
+    if (random_below(8) == 0) {
+        image_block(made, REEF_BUFFER_NONE)->after = 1;
+        random_flowbits(made, true);
+    }
 }
 
 typedef struct side {
@@ -66,21 +85,26 @@ static void side_open(side *s, const reef_rules *rules, bool plain)
     CHECK_EQUAL(reef_matcher_new(s->memory, rules, &options, &s->matcher), 0);
 }
 
-static uint32_t matched(side *s, const uint8_t *data, uint32_t length, bool stream, uint64_t offset, uint32_t *sid)
+static uint32_t matched(side *s, reef_flow *flow, const uint8_t *data, uint32_t length, uint32_t stretches, uint64_t offset, uint32_t *sid)
 {
     const reef_alert *alert;
     uint32_t count;
-    reef_packet packet = {.payload = data, .payload_length = stream ? 0 : length, .version = 4, .protocol = 6, .flags = REEF_PACKET_TRANSPORT, .time_ns = 1};
-    reef_flow flow = {.id = 1};
-    reef_scene scene = {.packet = &packet, .flow = &flow, .streamed = true};
+    reef_packet packet = {.payload = data, .payload_length = stretches > 0 ? 0 : length, .version = 4, .protocol = 6, .flags = REEF_PACKET_TRANSPORT, .time_ns = 1};
+    reef_scene scene = {.packet = &packet, .flow = flow, .streamed = true};
     reef_match_begin(s->matcher, &scene);
-    if (stream)
-        reef_match_raw(s->matcher, REEF_TO_SERVER, &(reef_raw){.bytes = {data, length}, .offset = offset, .fresh = length});
+    for (uint32_t n = 0, at = 0; n < stretches && at < length; n++) {
+        uint32_t end = n + 1 == stretches ? length : at + length / stretches + 1;
+        uint8_t gone[600]; /* a stretch is not to be read once the call is over */
+        end = end < length ? end : length;
+        memcpy(gone, data, end);
+        reef_match_raw(s->matcher, REEF_TO_SERVER, &(reef_raw){.bytes = {gone, end}, .offset = offset, .fresh = end - at});
+        memset(gone, 0, sizeof gone);
+        at = end;
+    }
     reef_match_packet(s->matcher);
     reef_match_finish(s->matcher, &alert, &count);
     for (uint32_t i = 0; i < count; i++)
         sid[i] = alert[i].rule->sid;
-    reef_match_free_flow(s->matcher, &flow);
     return count;
 }
 
@@ -91,6 +115,10 @@ int main(void)
     for (unsigned round = 0; round < 60; round++) {
         image *made = image_new();
         side fast, plain;
+        reef_flow flow[2] = {{.id = 1}, {.id = 1}};
+        image_name(made, REEF_NAME_FLOWBIT, "one");
+        image_name(made, REEF_NAME_FLOWBIT, "two");
+        image_name(made, REEF_NAME_FLOWBIT, "three");
         uint32_t length = random_bytes(text, 300, sizeof text);
         for (uint32_t n = 1 + random_below(IMAGE_RULES - 1); n > 0; n--)
             random_rule(made, text, length);
@@ -100,13 +128,19 @@ int main(void)
         for (unsigned i = 0; i < 60; i++) {
             uint32_t at = random_below(length), take = 1 + random_below(length - at), more = random_bytes(payload, 0, 150);
             memcpy(payload + more, text + at, take);
-            bool stream = random_below(2);
-            uint64_t offset = stream && random_below(2) ? random_below(40) : 0;
-            uint32_t n = matched(&fast, payload, more + take, stream, offset, sid[0]);
-            CHECK_EQUAL(n, matched(&plain, payload, more + take, stream, offset, sid[1]));
+            uint32_t stretches = random_below(2) ? random_below(4) : 0;
+            uint64_t offset = stretches > 0 && random_below(2) ? random_below(40) : 0;
+            uint32_t n = matched(&fast, &flow[0], payload, more + take, stretches, offset, sid[0]);
+            CHECK_EQUAL(n, matched(&plain, &flow[1], payload, more + take, stretches, offset, sid[1]));
             CHECK(memcmp(sid[0], sid[1], n * sizeof sid[0][0]) == 0);
             told += n;
+            if (random_below(6) == 0) { /* another conversation */
+                reef_match_free_flow(fast.matcher, &flow[0]);
+                reef_match_free_flow(plain.matcher, &flow[1]);
+            }
         }
+        reef_match_free_flow(fast.matcher, &flow[0]);
+        reef_match_free_flow(plain.matcher, &flow[1]);
         reef_matcher_free(fast.matcher);
         reef_matcher_free(plain.matcher);
         reef_memory_free(fast.memory);

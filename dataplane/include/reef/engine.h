@@ -84,4 +84,8 @@ typedef struct reef_counters {
 
 void reef_worker_count(const reef_worker *worker, reef_counters *counters);
 
+/* What rules cost since they came into force (reef_match_costs), while options.match.costs is on: begin with *from 0 and ask until
+ * it gives 0. */
+uint32_t reef_worker_rule_costs(const reef_worker *worker, uint32_t *from, reef_rule_cost *out, uint32_t max);
+
 #endif

@@ -13,6 +13,7 @@ typedef struct reef_match_options {
     bool act;           /* as if inline: drop and reject take effect on packet and flow */
     uint32_t alerts_max; /* of one packet: 15 */
     bool plain;         /* without prefilters, every rule is tried: what they are held against in tests */
+    bool costs;         /* count what each rule costs: reef_match_costs */
     const char *places; /* file in MaxMind's format for geoip, or NULL */
     uint64_t seed[2];
 } reef_match_options;
@@ -57,6 +58,14 @@ bool reef_match_wants_pdus(const reef_matcher *matcher);
 reef_verdict reef_match_finish(reef_matcher *matcher, const reef_alert **alerts, uint32_t *count);
 /* After finish: a rule that ran into its limits so often that it is not tried for a while (REEF_RULE_REST_NS), each time once; NULL: no more. */
 const reef_rule *reef_match_slow_rule(reef_matcher *matcher);
+/* What rules cost since they came into force: those that were checked, in the order of evaluation from rank *from on, which
+ * moves on. How many were written; 0: no more, or options.costs is off. */
+typedef struct reef_rule_cost {
+    uint32_t sid, gid, rev;
+    uint64_t checks, matches; /* how often its conditions were asked, and how often all of them held */
+    uint64_t ns, worst_ns;    /* of all checks, and of the longest */
+} reef_rule_cost;
+uint32_t reef_match_costs(const reef_matcher *matcher, uint32_t *from, reef_rule_cost *out, uint32_t max);
 /* After finish, once: was this packet asked for by an alert before it (the keyword tag)? Counts it. */
 bool reef_match_tagged(reef_matcher *matcher);
 /* The flow of the packet at hand is stopped for another reason than a rule: nothing of it is looked at. */

@@ -1,10 +1,10 @@
 /* The whole engine over capture files, as `reef inspect` runs it, with the time of its thread told apart from that of
  * loading the rules:
  *
- *     bench_inspect [--image FILE [--prepared FILE]] [--all] --eve FILE CAPTURE...
+ *     bench_inspect [--image FILE [--prepared FILE]] [--all] [--costs] --eve FILE CAPTURE...
  *
  * --all writes every event, otherwise alerts alone. Checksums are ignored. Prints "load SECONDS" and, for each capture,
- * "CAPTURE packets bytes seconds alerts events". */
+ * "CAPTURE packets bytes seconds alerts events"; with --costs, for each rule that was checked, "rule SID checks matches ns worst". */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +63,16 @@ static size_t drain(reef_worker *worker, const reef_names *names, FILE *eve)
     return all;
 }
 
+static void print_costs(const reef_worker *worker)
+{
+    reef_rule_cost cost[64];
+    uint32_t from = 0, count;
+    while ((count = reef_worker_rule_costs(worker, &from, cost, 64)) > 0)
+        for (uint32_t i = 0; i < count; i++)
+            printf("rule %u %llu %llu %llu %llu\n", cost[i].sid, (unsigned long long)cost[i].checks, (unsigned long long)cost[i].matches,
+                   (unsigned long long)cost[i].ns, (unsigned long long)cost[i].worst_ns);
+}
+
 static void inspect(const reef_options *options, const char *path, FILE *eve)
 {
     reef_config *config;
@@ -90,6 +100,7 @@ static void inspect(const reef_options *options, const char *path, FILE *eve)
     reef_worker_count(worker, &counters);
     printf("%s %llu %llu %.6f %llu %zu\n", path, (unsigned long long)counters.packets, (unsigned long long)counters.bytes,
            seconds, (unsigned long long)counters.alerts, events);
+    print_costs(worker);
     reef_file_free(file);
     reef_worker_free(worker);
     reef_config_free(config);
@@ -99,11 +110,13 @@ static void inspect(const reef_options *options, const char *path, FILE *eve)
 int main(int argc, char **argv)
 {
     const char *image_path = NULL, *prepared_path = NULL, *eve_path = "/dev/null";
-    bool all = false;
+    bool all = false, costs = false;
     int at = 1;
     for (; at < argc && strncmp(argv[at], "--", 2) == 0; at++) {
         if (strcmp(argv[at], "--all") == 0)
             all = true;
+        else if (strcmp(argv[at], "--costs") == 0)
+            costs = true;
         else if (at + 1 < argc && strcmp(argv[at], "--image") == 0)
             image_path = argv[++at];
         else if (at + 1 < argc && strcmp(argv[at], "--prepared") == 0)
@@ -114,13 +127,14 @@ int main(int argc, char **argv)
             break;
     }
     if (at >= argc) {
-        fprintf(stderr, "usage: bench_inspect [--image FILE [--prepared FILE]] [--all] [--eve FILE] CAPTURE...\n");
+        fprintf(stderr, "usage: bench_inspect [--image FILE [--prepared FILE]] [--all] [--costs] [--eve FILE] CAPTURE...\n");
         return 2;
     }
     reef_options options;
     reef_options_default(&options);
     options.seed[0] = 1, options.seed[1] = 2;
     options.checksums = false;
+    options.match.costs = costs;
     options.report_flows = options.report_apps = options.report_anomalies = all;
     reef_rules *rules = NULL;
     double start = now();
