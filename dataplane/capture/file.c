@@ -36,6 +36,13 @@ struct reef_file {
     uint16_t link;    /* of pcap */
     unsigned interfaces;
     interface interface[REEF_PCAPNG_INTERFACES_MAX];
+    /* Of reef_file_pull: where a frame lies is known from the one before, and each such look is a wait for memory. So the frames
+     * of the next batch are looked for one by one while those of this one are worked on. */
+    reef_frame frames[2][REEF_BATCH_MAX];
+    uint8_t turn;  /* frames[turn] is the next batch */
+    size_t found;  /* frames of it so far */
+    size_t batch;
+    int status;    /* why no more are found */
 };
 
 static uint16_t number16(const reef_file *file, const uint8_t *p)
@@ -292,16 +299,35 @@ int reef_file_next(reef_file *file, reef_frame *frames, size_t max, size_t *coun
     return *count > 0 ? REEF_OK : status;
 }
 
+/* One more frame of the next batch; the one behind it is on its way then. */
+static void find_one(void *context)
+{
+    reef_file *file = context;
+    if (file->found == file->batch || file->status != REEF_OK)
+        return;
+    file->status = next_frame(file, &file->frames[file->turn][file->found]);
+    if (file->status != REEF_OK)
+        return;
+    file->found++;
+    __builtin_prefetch(file->data + file->at);
+    if (file->size - file->at > 64)
+        __builtin_prefetch(file->data + file->at + 64);
+}
+
 int reef_file_pull(reef_file *file, reef_worker *worker)
 {
-    reef_frame frames[REEF_BATCH_MAX];
     reef_events *events = reef_worker_events(worker);
-    size_t batch = reef_events_batch(events);
-    int status = REEF_OK;
-    while (status == REEF_OK && !reef_events_half_full(events)) {
-        size_t count;
-        status = reef_file_next(file, frames, batch, &count);
-        reef_worker_frames(worker, frames, count);
+    file->batch = reef_events_batch(events);
+    while (!reef_events_half_full(events)) {
+        while (file->found < file->batch && file->status == REEF_OK)
+            find_one(file);
+        if (file->found == 0)
+            return file->status;
+        const reef_frame *frames = file->frames[file->turn];
+        size_t count = file->found;
+        file->turn ^= 1;
+        file->found = 0;
+        reef_worker_frames_meanwhile(worker, frames, count, find_one, file);
     }
-    return status;
+    return REEF_OK;
 }

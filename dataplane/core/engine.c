@@ -361,6 +361,11 @@ static void decode_one(reef_worker *worker, const reef_frame *frame, size_t i)
 
 void reef_worker_frames(reef_worker *worker, const reef_frame *frames, size_t count)
 {
+    reef_worker_frames_meanwhile(worker, frames, count, NULL, NULL);
+}
+
+void reef_worker_frames_meanwhile(reef_worker *worker, const reef_frame *frames, size_t count, void (*errand)(void *context), void *context)
+{
     bool checksums = worker->config->options.checksums;
     for (size_t i = 0; i < AHEAD && i < count; i++)
         prefetch_headers(&frames[i]);
@@ -389,6 +394,8 @@ void reef_worker_frames(reef_worker *worker, const reef_frame *frames, size_t co
                 reef_evidence_frame(worker->evidence, worker->evidence_flow, &frames[at + i]);
                 worker->evidence_flow = 0;
             }
+            if (errand != NULL)
+                errand(context);
         }
     }
 }

@@ -1,9 +1,11 @@
 /* Capture files: both formats, both byte orders, every way to end too early. */
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "packets.h"
 #include "reef/capture.h"
+#include "reef/eve.h"
 #include "reef/status.h"
 
 /* Written in the byte order asked for. */
@@ -178,6 +180,65 @@ static void test_pcapng(void)
     CHECK_EQUAL(frames_of(&b, frames, 8, &count), REEF_FORMAT);
 }
 
+static void drop_events(reef_worker *worker)
+{
+    static char out[1 << 17];
+    reef_names *names;
+    size_t used, lines;
+    CHECK_EQUAL(reef_names_new("", &names), REEF_OK);
+    do
+        CHECK_EQUAL(reef_eve_drain(reef_worker_events(worker), names, out, sizeof out, &used, &lines), REEF_OK);
+    while (lines > 0);
+    reef_names_free(names);
+}
+
+/* Every frame once and in order, however often the worker's ring is half full in between; what is cut off comes last. */
+static void test_pull(void)
+{
+    enum { FRAMES = 1000 };
+    swapped = false;
+    for (uint32_t records = 64; records <= REEF_EVENTS_DEFAULT; records *= 8) {
+        bytes b;
+        pcap_header(&b, 0xa1b2c3d4, REEF_LINK_ETHERNET);
+        uint8_t *all = malloc(b.length + FRAMES * (16 + 8));
+        CHECK(all != NULL);
+        size_t length = b.length;
+        memcpy(all, b.data, b.length);
+        for (uint32_t i = 0; i < FRAMES; i++) { /* too short for their link type: an anomaly each */
+            b.length = 0;
+            pcap_record(&b, 10 + i, 0, i % 9, i % 9);
+            memcpy(all + length, b.data, b.length);
+            length += b.length;
+        }
+        reef_options options;
+        reef_config *config;
+        reef_worker *worker;
+        reef_file *file;
+        reef_counters counters;
+        reef_options_default(&options);
+        options.events = records;
+        CHECK_EQUAL(reef_config_new(&options, &config), REEF_OK);
+        CHECK_EQUAL(reef_worker_new(config, &worker), REEF_OK);
+        CHECK_EQUAL(reef_file_memory(all, length - 1, &file), REEF_OK);
+        unsigned pulls = 0;
+        int status;
+        while ((status = reef_file_pull(file, worker)) == REEF_OK) {
+            drop_events(worker);
+            pulls++;
+        }
+        CHECK_EQUAL(status, REEF_TRUNCATED);
+        CHECK(records == REEF_EVENTS_DEFAULT || pulls >= FRAMES / records);
+        reef_worker_count(worker, &counters);
+        CHECK_EQUAL(counters.packets, FRAMES - 1);
+        CHECK_EQUAL(counters.clock_set_back, 0);
+        CHECK_EQUAL(counters.events_lost, 0);
+        reef_file_free(file);
+        reef_worker_free(worker);
+        reef_config_free(config);
+        free(all);
+    }
+}
+
 static void test_open(void)
 {
     reef_file *file;
@@ -207,6 +268,7 @@ int main(void)
 {
     test_pcap();
     test_pcapng();
+    test_pull();
     test_open();
     return 0;
 }

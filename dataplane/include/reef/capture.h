@@ -21,7 +21,8 @@ void reef_file_free(reef_file *file);
 /* Up to `max` frames. REEF_OK: `count` of them; REEF_END: there are no more; REEF_TRUNCATED or REEF_FORMAT:
  * what follows cannot be read (frames before that were given by the calls before). Frames point into the file. */
 int reef_file_next(reef_file *file, reef_frame *frames, size_t max, size_t *count);
-/* Frames to the worker until its ring is half full or the file ends (REEF_END, and the errors above). */
+/* Frames to the worker until its ring is half full or the file ends (REEF_END, and the errors above). Instead of reef_file_next, not
+ * beside it: this one looks ahead. */
 int reef_file_pull(reef_file *file, reef_worker *worker);
 /* Bytes of the file already read, and of all. */
 void reef_file_progress(const reef_file *file, uint64_t *done, uint64_t *size);

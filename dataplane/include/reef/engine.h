@@ -53,6 +53,8 @@ void reef_worker_free(reef_worker *worker);
 
 /* Any number of frames, in the order they came. */
 void reef_worker_frames(reef_worker *worker, const reef_frame *frames, size_t count);
+/* The same, with an errand after each: to look for the frames that come next while these are worked on. */
+void reef_worker_frames_meanwhile(reef_worker *worker, const reef_frame *frames, size_t count, void (*errand)(void *context), void *context);
 
 /* Other rules from the next packet on; flow state stays. They must outlive the worker, or its next rules. */
 int reef_worker_rules(reef_worker *worker, const reef_rules *rules);
