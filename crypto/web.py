@@ -1,0 +1,24 @@
+"""What is fetched from strangers: how a client of the web looks at certificates, and at signatures of files."""
+
+from __future__ import annotations
+
+import ssl
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+
+def fetching_context() -> ssl.SSLContext:
+    """A client that trusts the authorities of this machine, with TLS 1.2 or later; names are checked."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def signed_by(public: bytes, content: bytes, signature: bytes) -> bool:
+    """Is `signature` (Ed25519, RFC 8032, 64 bytes) that of `content` by the holder of `public` (32 bytes)?"""
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, content)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
