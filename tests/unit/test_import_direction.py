@@ -46,6 +46,7 @@ BESIDE = {
         *PROCESS_SHAPE,
         "ctypes_ext",
         "appliance.policy.bundle",
+        "appliance.policy.detections",
         "appliance.policy.logprefix",
     ),
     "ctypes_ext": (),

@@ -1,0 +1,3 @@
+"""What signatures cannot see: scans, guessing, beacons, tunnels, new devices and services. Values in,
+findings out.
+"""
