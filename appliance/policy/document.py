@@ -204,6 +204,120 @@ class ProfileText(Record, frozen=True, kw_only=True):
             default="fail-closed",
         ),
     ] = None
+    extends: Annotated[
+        Word | None,
+        Key(kinds.NAME_KIND, "the profile it begins as; what is said here stands over that", example="strict"),
+    ] = None
+    depth: Annotated[
+        Word | None,
+        Key(
+            kinds.SIZE,
+            "how much of each direction is looked into before a connection is handed back to the kernel",
+            default="1 MiB",
+            example="256 KiB",
+        ),
+    ] = None
+    actions: Annotated[
+        tuple[tuple[Word, Word], ...],
+        Key(
+            Named(kinds.REACTING, Choice(("alert", "drop", "reject", "pass", "off"))),
+            "what signatures do; where nothing is said, what they say themselves",
+            example="{severity 1 inbound: drop, category trojan-activity: reject, sid 2019401: alert}",
+        ),
+    ] = ()
+    thresholds: Annotated[
+        tuple[tuple[Word, Word], ...],
+        Key(
+            Named(kinds.SIGNATURES, kinds.THRESHOLD),
+            "how often signatures are told of",
+            example="{sid 2001219: at most 1/hour per source}",
+        ),
+    ] = ()
+    overload: Annotated[
+        Words,
+        Key(
+            Many(Choice(("files", "transfers", "encrypted", "established", "new", "nothing"))),
+            "what is left out first to last when there is more to look into than time",
+            default="files, transfers, encrypted, established",
+            example="[files, encrypted]",
+        ),
+    ] = ()
+    feeds: Annotated[
+        Words,
+        Key(Many(kinds.NAME_KIND), "the feeds whose signatures are looked for", default="all", example="[et-open]"),
+    ] = ()
+    description: Annotated[Word | None, Key(kinds.LONG_TEXT, "for people")] = None
+
+
+class SuppressionText(Record, frozen=True, kw_only=True):
+    """Signatures that are silent somewhere, because they were found to be wrong there, until a day."""
+
+    id: Annotated[Word, Key(kinds.ID, "permanent", example="S-1")]
+    signatures: Annotated[
+        Words,
+        Key(Many(kinds.SIGNATURES), "which signatures", example="[sid 2019401, category policy-violation]"),
+    ]
+    host: Annotated[
+        Words,
+        Key(Many(kinds.ADDRESS_WORD), "for these, whether they began the connection or not", example="scanner"),
+    ] = ()
+    source: Annotated[Words, Key(Many(kinds.ADDRESS_WORD), "for connections that these began")] = ()
+    destination: Annotated[
+        Words, Key(Many(kinds.ADDRESS_WORD), "for connections to these", example="[records, 10.21.0.9]")
+    ] = ()
+    sources: Annotated[
+        Words, Key(Many(kinds.ZONE_WORD), "for connections from these zones", name="from", example="guest")
+    ] = ()
+    destinations: Annotated[Words, Key(Many(kinds.ZONE_WORD), "for connections to these zones", name="to")] = ()
+    profiles: Annotated[Words, Key(Many(kinds.NAME_KIND), "only under these profiles", default="all")] = ()
+    action: Annotated[
+        Word | None,
+        Key(
+            Choice(("off", "alert")),
+            "`off`: they say and stop nothing there; `alert`: they tell, and stop nothing",
+            default="off",
+        ),
+    ] = None
+    owner: Annotated[Word, Key(kinds.TEXT, "who answers for it", example="it@health.example")]
+    why: Annotated[Word, Key(kinds.TEXT, "the reason", example="the backup server looks like a scanner")]
+    ticket: Annotated[Word | None, Key(kinds.TEXT, "where it was asked for")] = None
+    expires: Annotated[Word, Key(kinds.MOMENT, "when it ends, in the site's time", example="2027-03-31")]
+
+
+class FeedText(Record, frozen=True, kw_only=True):
+    """Where signatures come from."""
+
+    file: Annotated[
+        Word | None,
+        Key(
+            kinds.RULE_FILE,
+            "signatures that lie on the gateway",
+            example="own.rules",
+        ),
+    ] = None
+    address: Annotated[
+        Word | None,
+        Key(kinds.HTTPS, "where it is fetched", example="https://rules.example.org/feed.tar.gz"),
+    ] = None
+    sha256: Annotated[Word | None, Key(kinds.SHA256, "the digest that what is fetched must have")] = None
+    checksum: Annotated[
+        Word | None,
+        Key(
+            kinds.HTTPS,
+            "where its digest is said",
+            example="https://sums.example.org/feed.tar.gz.sha256",
+        ),
+    ] = None
+    key: Annotated[Word | None, Key(kinds.PUBLIC_KEY, "who signs it")] = None
+    refresh: Annotated[Word | None, Key(Number(1, 8_760, "hours"), "how often it is fetched", default="24")] = None
+    trial: Annotated[
+        Word | None,
+        Key(
+            Number(0, 366, "days"),
+            "how long what is new or changed only alerts, whatever profiles say",
+            default="0",
+        ),
+    ] = None
     description: Annotated[Word | None, Key(kinds.LONG_TEXT, "for people")] = None
 
 
@@ -553,6 +667,14 @@ class DocumentText(Record, frozen=True, kw_only=True):
             Named(kinds.NAME_KIND, Part(ProfileText)), "inspection profiles; `strict` and `standard` are always there"
         ),
     ] = ()
+    feeds: Annotated[
+        tuple[FeedText, ...],
+        Key(
+            Named(kinds.NAME_KIND, Part(FeedText)),
+            "where signatures come from",
+            default="every file in the gateway's folder of rules",
+        ),
+    ] = ()
     invariants: Annotated[
         tuple[InvariantText, ...], Key(Parts(InvariantText), "statements that every generation must satisfy")
     ] = ()
@@ -577,6 +699,9 @@ class SiteText(DocumentText, frozen=True, kw_only=True):
     nat: Annotated[NatText | None, Key(Part(NatText), "address translation")] = None
     publish: Annotated[tuple[PublishText, ...], Key(Parts(PublishText), "services that the outside may use")] = ()
     routes: Annotated[tuple[RouteText, ...], Key(Parts(RouteText), "static routes")] = ()
+    suppressions: Annotated[
+        tuple[SuppressionText, ...], Key(Parts(SuppressionText), "signatures that are silent somewhere")
+    ] = ()
     risks: Annotated[
         tuple[RiskText, ...], Key(Parts(RiskText), "threats to what the site has, and what stands against them")
     ] = ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from appliance.policy import inherit, limits, risks, site, times, translate
+from appliance.policy import inherit, limits, profiles, risks, site, times, translate
 from appliance.policy import names as vocabulary
 from appliance.policy.addresses import without
 from appliance.policy.document import PublishText, SettingsText, SiteText
@@ -27,6 +27,7 @@ from appliance.policy.model import (
     Rule,
     Settings,
     SourceNat,
+    Suppression,
 )
 from appliance.policy.names import Names
 from appliance.policy.problem import Problem
@@ -91,10 +92,12 @@ class Frame:
                 self.locks.check(baseline.document, baseline.report)
                 self.locks.add(baseline)
                 vocabulary.define(baseline.document, self.names, files, baseline.report, baseline.name)
+                profiles.define(baseline.document, self.names, baseline.report, baseline.name)
         site.nameservers(document.settings, report)
         self.locks.check(document, report)
         site.zones(document, self.names, report, self.locks)
         vocabulary.define(document, self.names, files, report)
+        profiles.define(document, self.names, report)
         self.locks.profiles(self.names)
         self.connections: dict[str, Connection] = site.connections(document, self.names, report)
         self.resolver = Resolver(self.names, report)
@@ -106,6 +109,10 @@ class Frame:
         for text in document.invariants:
             self.claims.claim(text.id, report)
             self.invariants.append(site.invariant(text, self.names, self.resolver, report))
+        self.suppressions: list[Suppression] = []
+        for suppression_text in document.suppressions:
+            self.claims.claim(suppression_text.id, report)
+            self.suppressions.append(profiles.suppression(suppression_text, self.names, self.resolver, report))
         self.risks: list[Risk] = []
         for risk_text in document.risks:
             self.claims.claim(risk_text.id, report)
@@ -215,6 +222,8 @@ class Frame:
             routes=self.routes,
             invariants=tuple(self.invariants),
             risks=tuple(self.risks),
+            suppressions=tuple(self.suppressions),
+            feeds=self.names.feeds,
             settings=self.settings,
             description="" if self.document.description is None else self.document.description.value,
             inherits=tuple(baseline.name for baseline in self.baselines),
@@ -258,6 +267,10 @@ class Frame:
                 remedy = "look at it and set a new date"
             if message:
                 report.add(Problem(rule.span, message, remedy, "warning"))
+        for silent in self.suppressions:
+            if silent.span is not None and 0 < silent.expires_at <= now:
+                message = f"`{silent.id}` expired on {silent.expires}"
+                report.add(Problem(silent.span, message, "remove it, or give it a new end", "warning"))
         for risk in self.risks:
             if risk.span is not None and risk.review and times.day_end(risk.review, zone) <= now:
                 message = f"the risk `{risk.id}` waits for its review since {risk.review}"

@@ -13,10 +13,11 @@ from collections.abc import Mapping
 import msgspec
 
 from appliance.policy import limits
+from appliance.policy.builtin import BUILT_IN_PROFILES
 from appliance.policy.document import BaselineText, DocumentText, SettingsText, SiteText
 from appliance.policy.kinds import Choice, did_you_mean
 from appliance.policy.model import Span
-from appliance.policy.names import BUILT_IN_PROFILES, Names
+from appliance.policy.names import Names
 from appliance.policy.schema import declared, decode
 from appliance.policy.text import Report, Table, Word, check_characters, compose, refuse_size, unix_lines
 

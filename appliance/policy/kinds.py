@@ -258,6 +258,13 @@ FILE_NAME = Kind(
     "lists/blocked.txt",
     200,
 )
+RULE_FILE = Kind(
+    "a file or folder beneath the gateway's folder of rules",
+    FILE_NAME.pattern,
+    "write a relative path without `..`, for example `own.rules`",
+    "own.rules",
+    200,
+)
 SERVICE_WORD = Kind(
     "a service",
     r"[A-Za-z0-9][A-Za-z0-9_./-]{0,63}(?: from [0-9]{1,5}(?:-[0-9]{1,5})?)?",
@@ -348,6 +355,44 @@ NEVER = Kind(
     "write for example `internet -> lan`",
     "internet -> lan",
     400,
+)
+_SIGNATURES = (
+    rf"sid [0-9]{{1,10}}(?::[0-9]{{1,10}})?|category [a-z0-9][a-z0-9_-]{{0,63}}|severity [0-9]{{1,3}}|feed {NAME}"
+)
+_WHICH = "`sid 2019401`, `category trojan-activity`, `severity 1` or `feed <name>`"
+SIGNATURES = Kind("signatures", _SIGNATURES, f"write for example {_WHICH}", "sid 2019401", 80)
+REACTING = Kind(
+    "signatures",
+    rf"(?:{_SIGNATURES}|any)(?: (?:inbound|outbound|inside))?",
+    f"write for example {_WHICH}; behind it `inbound`, `outbound` or `inside` where the direction matters",
+    "severity 1 inbound",
+    90,
+)
+THRESHOLD = Kind(
+    "a threshold",
+    r"(?:at most|every|once after) [0-9]{1,6}/(?:[0-9]{1,5} )?(?:second|minute|hour|day)s?"
+    r"(?: per (?:source|destination|pair|rule))?",
+    "write for example `at most 1/hour per source`, `every 100/minute` or `once after 5/10 minutes per pair`",
+    "at most 1/hour per source",
+    60,
+)
+SIZE = Kind(
+    "a number of bytes",
+    r"[0-9]{1,9}(?: (?:KiB|MiB|GiB))?|all",
+    "write for example `1 MiB`, `256 KiB`, or `all`",
+    "1 MiB",
+    16,
+)
+HTTPS = Kind(
+    "an https address",
+    r"https://[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,600}",
+    "write for example `https://rules.example.org/feed.tar.gz`",
+    "https://rules.example.org/feed.tar.gz",
+    800,
+)
+SHA256 = Kind("a SHA-256 digest", r"[0-9a-fA-F]{64}", "write its 64 hexadecimal digits", "", 64)
+PUBLIC_KEY = Kind(
+    "an Ed25519 public key in base64", r"[A-Za-z0-9+/]{43}=", "write its 44 characters of base64", "", 44
 )
 LOCK_PATH = Kind(
     "a value that can be locked",

@@ -24,6 +24,9 @@ MAX_TIMES = 256  # times of one schedule
 MAX_RANGES = 1_000_000  # intervals of one address set
 MAX_SERVICE_ENTRIES = 1_024  # protocols of one rule
 MAX_BASELINES = 16
+MIN_DEPTH = 4_096  # bytes of a direction that are looked into
+MAX_DEPTH_BYTES = 1 << 40
+MAX_THRESHOLD_SECONDS = 30 * 86_400
 
 MAX_LIST_FILE_BYTES = 64 * 1024 * 1024  # one list from a file
 MAX_DNS_CAP = 65_536  # addresses of one DNS object

@@ -22,6 +22,12 @@ Action = Literal["allow", "deny", "reject"]
 LogPhase = Literal["none", "start", "end", "both"]
 Level = Literal["low", "medium", "high"]
 Treatment = Literal["reduce", "accept", "avoid", "transfer"]
+SignatureAction = Literal["alert", "drop", "reject", "pass", "off"]
+# What inspection can leave out to save time: file bodies, connections that carried much, connections that turned to
+# ciphertext, connections that were looked into without a find, connections that begin.
+Shed = Literal["files", "transfers", "encrypted", "established", "new"]
+SHED_FIRST: tuple[Shed, ...] = ("files", "transfers", "encrypted", "established")
+DEPTH = 1 << 20  # bytes of each direction
 
 
 class Span(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True):
@@ -198,11 +204,104 @@ class Connections(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     per: Literal["rule", "source", "destination"] = "source"
 
 
+class Signatures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which signatures are meant: one by `sid` (of `gid`), those of a category, a severity or a feed, or every one.
+
+    At most one of the four is set. `category` is the name of a class ("trojan-activity"), not its words.
+    """
+
+    sid: int = 0
+    gid: int = 1
+    category: str = ""
+    severity: int = 0  # 1 is the worst
+    feed: str = ""
+
+
+class Reaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What some signatures do under a profile, in connections of one direction or, with "", of any."""
+
+    signatures: Signatures
+    action: SignatureAction
+    direction: Literal["", "inbound", "outbound", "inside"] = ""
+
+
+class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How often signatures are told of. What they drop they drop nonetheless.
+
+    `at-most`: the first `count` in `seconds`. `every`: each `count`-th in `seconds`. `once-after`: one for all of
+    `seconds`, at the `count`-th. Counted for each signature by itself, per source, destination, both, or over all.
+    """
+
+    signatures: Signatures
+    kind: Literal["at-most", "every", "once-after"]
+    count: int
+    seconds: int
+    per: Literal["rule", "source", "destination", "pair"] = "rule"
+
+
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An inspection profile. `unavailable` says what happens to its flows while inspectd is away."""
+    """An inspection profile.
+
+    `unavailable` says what happens to its flows while inspectd is away. `depth` is how many bytes of each direction
+    are looked into before a connection is handed back, 0 for all. Of `reactions` the most particular one holds
+    (`reactions.py`), and where none does, a signature does what it says itself. `overload` is what is shed, first
+    to last, when the engine cannot keep up; what is not in it is not shed. Signatures of `feeds` are looked for, of
+    every one with ().
+    """
 
     name: str
     unavailable: Literal["fail-open", "fail-closed"] = "fail-closed"
+    depth: int = DEPTH
+    reactions: tuple[Reaction, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
+    overload: tuple[Shed, ...] = SHED_FIRST
+    feeds: tuple[str, ...] = ()
+    description: str = ""
+    span: Span | None = None
+
+
+class Suppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Signatures that say nothing, or with `action` "alert" stop nothing, where they were found to be wrong.
+
+    It holds for a packet of a connection when each condition does: its client is in `source`, its server in
+    `destination`, either of them in `either`, it came from one of the zones `sources` to one of `destinations`,
+    and its profile is one of `profiles`; what is () or `EVERYTHING` is no condition. It ends at `expires_at`
+    (seconds since the epoch), which is never 0.
+    """
+
+    id: str
+    signatures: tuple[Signatures, ...]
+    action: Literal["off", "alert"] = "off"
+    source: AddressSet = EVERYTHING
+    destination: AddressSet = EVERYTHING
+    either: AddressSet = EVERYTHING
+    sources: tuple[str, ...] = ()
+    destinations: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+    owner: str = ""
+    why: str = ""
+    ticket: str = ""
+    expires: str = ""
+    expires_at: int = 0
+    span: Span | None = None
+
+
+class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where signatures come from: a `file` (or folder) beneath the gateway's folder of rules, or an https `address`.
+
+    What an address gives must have the digest `sha256`, or the one that `checksum` (an https address) says, or be
+    signed by `key` (Ed25519, base64). It is fetched every `refresh` hours. Signatures that are new or changed alert
+    only for `trial` days.
+    """
+
+    name: str
+    file: str = ""
+    address: str = ""
+    sha256: str = ""
+    checksum: str = ""
+    key: str = ""
+    refresh: int = 24
+    trial: int = 0
     description: str = ""
     span: Span | None = None
 
@@ -364,6 +463,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     routes: tuple[Route, ...] = ()
     invariants: tuple[Invariant, ...] = ()
     risks: tuple[Risk, ...] = ()
+    suppressions: tuple[Suppression, ...] = ()
+    feeds: dict[str, Feed] = {}
     settings: Settings = Settings()
     description: str = ""
     inherits: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ import msgspec
 
 from appliance.policy import addresses, limits, services, times
 from appliance.policy.addresses import AddressError
+from appliance.policy.builtin import BUILT_IN_PROFILES
 from appliance.policy.document import DocumentText, GroupText, ObjectText, ScheduleText
 from appliance.policy.kinds import did_you_mean
 from appliance.policy.model import (
@@ -20,6 +21,7 @@ from appliance.policy.model import (
     GATEWAY,
     AddressSet,
     Dynamic,
+    Feed,
     Group,
     Object,
     Person,
@@ -37,14 +39,6 @@ from appliance.policy.times import TimeError
 
 V = TypeVar("V")
 
-BUILT_IN_PROFILES = {
-    "strict": Profile(
-        "strict", "fail-closed", "every signature that speaks of harm drops; without inspection nothing passes"
-    ),
-    "standard": Profile(
-        "standard", "fail-open", "signatures alert, certain harm drops; without inspection flows pass"
-    ),
-}
 RESERVED = (ANY, GATEWAY, "not", "role", "group", "none", "yes", "no")
 
 
@@ -58,6 +52,7 @@ class Names(msgspec.Struct):
     schedules: dict[str, Schedule] = {}
     people: dict[str, Person] = {}
     groups: dict[str, Group] = {}
+    feeds: dict[str, Feed] = {}
     profiles: dict[str, Profile] = msgspec.field(default_factory=lambda: dict(BUILT_IN_PROFILES))
     dynamics: dict[str, Dynamic] = {}
     # "object records" -> the baseline that defined it and where; what a site may not define again.
@@ -74,30 +69,18 @@ def define(
     _Services(document, names, report, baseline).define()
     _schedules(document.schedules, names, report, baseline)
     _people(document, names, report, baseline)
-    for profile in document.profiles:
-        name = _name(profile.name)
-        if name.value in BUILT_IN_PROFILES:
-            report.error(name.at, f"the profile `{name.value}` is built in", "choose another name")
-        elif _may_define("profile", name, names, report, baseline):
-            unavailable = _value(profile.unavailable) or "fail-closed"
-            names.profiles[name.value] = Profile(
-                name.value,
-                "fail-open" if unavailable == "fail-open" else "fail-closed",
-                _value(profile.description),
-                report.span(name.at),
-            )
 
 
 def _value(word: Word | None) -> str:
     return "" if word is None else word.value
 
 
-def _name(word: Word | None) -> Word:
+def named(word: Word | None) -> Word:
     assert word is not None  # `schema` gives every named record its name
     return word
 
 
-def _may_define(kind: str, name: Word, names: Names, report: Report, baseline: str) -> bool:
+def may_define(kind: str, name: Word, names: Names, report: Report, baseline: str) -> bool:
     """Whether a document may define a name; records who did."""
     if name.value in RESERVED:
         report.error(
@@ -124,7 +107,7 @@ class _Objects:
     def __init__(
         self, document: DocumentText, names: Names, files: Mapping[str, str], report: Report, baseline: str
     ) -> None:
-        self.texts = {_name(text.name).value: text for text in document.objects}
+        self.texts = {named(text.name).value: text for text in document.objects}
         self.names = names
         self.files = files
         self.report = report
@@ -139,8 +122,8 @@ class _Objects:
             return
         # First what may be defined here at all, so that a member never means a refused definition.
         for text in list(self.texts.values()):
-            name = _name(text.name)
-            if not _may_define("object", name, self.names, self.report, self.baseline):
+            name = named(text.name)
+            if not may_define("object", name, self.names, self.report, self.baseline):
                 del self.texts[name.value]
                 if name.value not in self.names.objects:
                     self.names.broken.add(name.value)
@@ -149,7 +132,7 @@ class _Objects:
                 self._define_one(text)
 
     def _define_one(self, text: ObjectText) -> None:
-        name = _name(text.name)
+        name = named(text.name)
         if text.flawed:
             self.names.broken.add(name.value)
         self.open.append(name.value)
@@ -278,7 +261,7 @@ class _Services:
             if services.looks_literal(key) or key in services.WELL_KNOWN:
                 self.report.error(name.at, f"the service `{key}` is built in", "choose another name")
                 del self.texts[key]
-            elif not _may_define("service", name, self.names, self.report, self.baseline):
+            elif not may_define("service", name, self.names, self.report, self.baseline):
                 del self.texts[key]
         for key in self.texts:
             if key not in self.names.services:
@@ -337,8 +320,8 @@ def service_entries(
 
 def _schedules(texts: tuple[ScheduleText, ...], names: Names, report: Report, baseline: str) -> None:
     for text in texts:
-        name = _name(text.name)
-        if not _may_define("schedule", name, names, report, baseline):
+        name = named(text.name)
+        if not may_define("schedule", name, names, report, baseline):
             continue
         if len(text.times) > limits.MAX_TIMES:
             report.error(name.at, f"{len(text.times):,} times in one schedule", f"at most {limits.MAX_TIMES:,}")
@@ -371,16 +354,16 @@ def _timely(read: Callable[[str], V], word: Word | None, report: Report) -> V | 
 
 def _people(document: DocumentText, names: Names, report: Report, baseline: str) -> None:
     for person in document.people:
-        name = _name(person.name)
-        if _may_define("person", name, names, report, baseline):
+        name = named(person.name)
+        if may_define("person", name, names, report, baseline):
             names.people[name.value] = Person(
                 name.value, _value(person.full_name), _value(person.email), report.span(name.at)
             )
-    texts = {_name(text.name).value: text for text in document.groups}
+    texts = {named(text.name).value: text for text in document.groups}
     done: dict[str, tuple[str, ...]] = {}
     for text in document.groups:
-        name = _name(text.name)
-        if _may_define("group", name, names, report, baseline):
+        name = named(text.name)
+        if may_define("group", name, names, report, baseline):
             members = _group_members(text, texts, done, [], names, report)
             names.groups[name.value] = Group(name.value, members, report.span(name.at))
 
@@ -394,7 +377,7 @@ def _group_members(
     report: Report,
 ) -> tuple[str, ...]:
     """The ids of everybody in a group, groups in groups unfolded."""
-    own = _name(text.name).value
+    own = named(text.name).value
     if own in done:
         return done[own]
     found: dict[str, None] = {}

@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from appliance.policy.addresses import words_of
+from appliance.policy.builtin import BUILT_IN_PROFILES
 from appliance.policy.model import (
     ANY,
     EVERYTHING,
@@ -21,6 +22,7 @@ from appliance.policy.model import (
     Connections,
     DestinationNat,
     Dynamic,
+    Feed,
     Group,
     Invariant,
     Object,
@@ -29,6 +31,7 @@ from appliance.policy.model import (
     Profile,
     Range,
     Rate,
+    Reaction,
     Risk,
     Route,
     Rule,
@@ -36,10 +39,13 @@ from appliance.policy.model import (
     Service,
     ServiceEntry,
     Settings,
+    Signatures,
     SourceNat,
+    Suppression,
+    Threshold,
     Zone,
 )
-from appliance.policy.names import BUILT_IN_PROFILES
+from appliance.policy.reactions import words_of_reaction, words_of_signatures, words_of_threshold
 from appliance.policy.services import words_of_entry
 from appliance.policy.times import words_of_spans
 
@@ -76,6 +82,7 @@ def plan(old: Policy | None, new: Policy) -> tuple[Change, ...]:
     _named("schedule", old.schedules, new.schedules, found)
     _named("person", old.people, new.people, found)
     _named("group", old.groups, new.groups, found)
+    _named("feed", old.feeds, new.feeds, found)
     _named("profile", old.profiles, new.profiles, found)
     _named("names of", _by(old.dynamics.values(), _dynamic_name), _by(new.dynamics.values(), _dynamic_name), found)
     _rules(old.rules, new.rules, found)
@@ -83,6 +90,7 @@ def plan(old: Policy | None, new: Policy) -> tuple[Change, ...]:
     _listed("destination translation", old.destination_nat, new.destination_nat, lambda item: item.id, found)
     _listed("route", old.routes, new.routes, _route_name, found)
     _listed("invariant", old.invariants, new.invariants, lambda item: item.id, found)
+    _listed("suppression", old.suppressions, new.suppressions, lambda item: item.id, found)
     _listed("risk", old.risks, new.risks, lambda item: item.id, found)
     if old.settings != new.settings:
         changes = _fields(old.settings, new.settings)
@@ -201,6 +209,8 @@ _WORDS = {
     "last": "until",
     "first": "from",
     "full_name": "name",
+    "reactions": "actions",
+    "either": "host",
 }
 # Everything that decides whether a rule matches, and what happens to what it allows.
 _SAID_OF_A_RULE = (
@@ -275,6 +285,12 @@ def _item(value: object) -> str:
     if isinstance(value, Rate):
         unit = {1: "second", 60: "minute", 3600: "hour", 86400: "day"}.get(value.seconds, f"{value.seconds} seconds")
         return f"{value.amount}/{unit} burst {value.burst} per {value.per}"
+    if isinstance(value, Signatures):
+        return words_of_signatures(value)
+    if isinstance(value, Reaction):
+        return f"{words_of_reaction(value)}: {value.action}"
+    if isinstance(value, Threshold):
+        return words_of_threshold(value)
     if isinstance(value, Connections):
         return f"{value.limit} per {value.per}"
     if isinstance(value, tuple):
@@ -320,7 +336,12 @@ def said_of(value: msgspec.Struct) -> str:
     if isinstance(value, Connection):
         return f"{value.provider}, {value.officer}"
     if isinstance(value, Profile):
-        return f"unavailable: {value.unavailable}"
+        said = f"unavailable: {value.unavailable}"
+        return said + (f", actions {_item(value.reactions)}" if value.reactions else "")
+    if isinstance(value, Suppression):
+        return f"{_item(value.signatures)} {value.action} until {value.expires}"
+    if isinstance(value, Feed):
+        return value.file or value.address
     if isinstance(value, Dynamic):
         return _several(list(value.names))
     if isinstance(value, Invariant):

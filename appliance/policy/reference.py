@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from appliance.policy import document
+from appliance.policy import document, kinds
 from appliance.policy.document import Record
 from appliance.policy.kinds import Choice, Flag, Kind, Many, Named, Number, Part, Parts, Shape
 from appliance.policy.schema import declared
@@ -62,7 +62,8 @@ def _shape(shape: Shape) -> str:
     if isinstance(shape, Parts):
         return f"list of {_title(shape.record)}"
     if isinstance(shape, Named):
-        return f"names, each with {_shape(shape.value)}"
+        keys = "signatures" if shape.name in (kinds.SIGNATURES, kinds.REACTING) else "names"
+        return f"{keys}, each with {_shape(shape.value)}"
     if isinstance(shape, Kind | Choice | Number | Flag):
         return shape.words
     raise TypeError(shape)
@@ -82,6 +83,8 @@ _TITLES = {
     "Person": "People and groups",
     "Group": "People and groups",
     "Profile": "Profiles",
+    "Feed": "Feeds",
+    "Suppression": "Suppressions",
     "Invariant": "Invariants",
     "Risk": "Risks",
     "Rule": "Rules",

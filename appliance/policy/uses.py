@@ -23,10 +23,10 @@ from appliance.policy.problem import PolicyError
 from appliance.policy.schema import declared, decode
 from appliance.policy.text import LINE_SHIFT, Report, Word, check_characters, compose, refuse_size, unix_lines
 
-Kind = Literal["zone", "object", "service", "schedule", "person", "group", "profile", "rule", "address"]
-KINDS: tuple[Kind, ...] = ("zone", "object", "service", "schedule", "person", "group", "profile", "rule")
+Kind = Literal["zone", "object", "service", "schedule", "person", "group", "profile", "feed", "rule", "address"]
+KINDS: tuple[Kind, ...] = ("zone", "object", "service", "schedule", "person", "group", "profile", "feed", "rule")
 # What is defined to be used; rules are there for themselves.
-DEFINED: tuple[Kind, ...] = ("zone", "object", "service", "schedule", "person", "group", "profile")
+DEFINED: tuple[Kind, ...] = ("zone", "object", "service", "schedule", "person", "group", "profile", "feed")
 
 # What the words of a key name, by record and field. A test holds it to the declarations.
 NAMING: dict[type[Record], dict[str, str]] = {
@@ -48,6 +48,13 @@ NAMING: dict[type[Record], dict[str, str]] = {
         "sources": "zone", "source": "address", "address": "literal", "service": "service", "to": "literal",
         "zone": "zone", "hairpin": "hairpin", "when": "schedule", "inspect": "profile",
     },
+    document.ProfileText: {
+        "extends": "profile", "feeds": "feed", "actions": "signatures", "thresholds": "signatures",
+    },
+    document.SuppressionText: {
+        "signatures": "signatures", "host": "address", "source": "address", "destination": "address",
+        "sources": "zone", "destinations": "zone", "profiles": "profile",
+    },
     document.RouteText: {"to": "literal", "via": "literal"},
     document.RiskText: {"assets": "asset", "safeguards": "rule"},
     document.SettingsText: {"nameservers": "literal"},
@@ -60,6 +67,8 @@ _CALLED: dict[type[Record], str] = {
     document.DestinationNatText: "translation",
     document.InvariantText: "invariant",
     document.RiskText: "risk",
+    document.ProfileText: "profile",
+    document.SuppressionText: "suppression",
     document.ObjectText: "object",
     document.GroupText: "group",
     document.ZoneText: "zone",
@@ -205,6 +214,7 @@ class Uses:
             *(("person", record) for record in text.people),
             *(("group", record) for record in text.groups),
             *(("profile", record) for record in text.profiles),
+            *(("feed", record) for record in text.feeds),
         ]
         if isinstance(text, SiteText):
             named += [("zone", record) for record in text.zones]
@@ -242,7 +252,8 @@ class Uses:
             written = getattr(record, field)
             words = written if isinstance(written, tuple) else () if written is None else (written,)
             key = _keys(type(record))[field]
-            for word in words:
+            for item in words:
+                word = item[0] if isinstance(item, tuple) else item
                 self._note(_Saying(called, called, name, key, len(words) == 1, off), naming, word, report)
         if isinstance(record, ObjectText) and record.file is not None:
             saying = _Saying("object", "object", name, f"file {record.file.value}", False)
@@ -303,6 +314,10 @@ class Uses:
         elif naming == "address":
             if value != ANY:
                 yield "object", value, ""
+        elif naming == "signatures":
+            kind, _, feed = value.partition(" ")
+            if kind == "feed":
+                yield "feed", feed.partition(" ")[0], ""
         elif naming in KINDS:
             yield _KIND_OF[naming], value, ""
 
@@ -361,6 +376,8 @@ def _numbered(text: DocumentText) -> Iterator[tuple[Word, Record]]:
             yield destination.id, destination
         for published in text.publish:
             yield published.id, published
+        for suppression in text.suppressions:
+            yield suppression.id, suppression
         for risk in text.risks:
             yield risk.id, risk
     for invariant in text.invariants:
