@@ -328,7 +328,7 @@ class CaptureFile:
         self._c = ffi.gc(out[0], lib.reef_file_free)
 
     def pull(self, worker: Worker) -> bool:
-        """Feed the worker until its ring is half full; False at the end of the file.
+        """Feed the worker until there is enough to drain; False at the end of the file.
 
         Raises `EngineError` where the file cannot be read on; what came before that was fed.
         """

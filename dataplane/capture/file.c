@@ -318,7 +318,7 @@ int reef_file_pull(reef_file *file, reef_worker *worker)
 {
     reef_events *events = reef_worker_events(worker);
     file->batch = reef_events_batch(events);
-    while (!reef_events_half_full(events)) {
+    while (!reef_events_due(events)) {
         while (file->found < file->batch && file->status == REEF_OK)
             find_one(file);
         if (file->found == 0)

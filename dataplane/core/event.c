@@ -6,7 +6,8 @@
 
 #include "reef/status.h"
 
-/* The writer's and the reader's marks lie on cache lines of their own. */
+/* The writer's and the reader's marks lie on cache lines of their own. A ring that the reader has emptied is begun at its first
+ * bytes again: they are in the cache, the rest of it is for when the reader falls behind. What is skipped counts as read. */
 struct reef_events {
     reef_event *record;
     char *text;
@@ -15,6 +16,8 @@ struct reef_events {
 
     _Alignas(64) _Atomic uint64_t head; /* records written */
     uint64_t text_head;                 /* the writer's own: bytes of text used, ever */
+    uint64_t text_floor;                /* likewise: where it was begun again */
+    uint64_t jump_from, jump_to;        /* the last records that were skipped; read behind `head` */
     uint64_t unsaid;                    /* lost since the last REEF_EVENT_LOST */
     _Atomic uint64_t lost;
 
@@ -69,21 +72,51 @@ static uint64_t text_start(const reef_events *events)
     return left < REEF_EVENT_TEXT_MAX ? at + left : at;
 }
 
-bool reef_events_have_room(reef_events *events)
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t records_waiting(const reef_events *events)
 {
     uint64_t head = atomic_load_explicit(&events->head, memory_order_relaxed);
-    if (head - atomic_load_explicit(&events->tail, memory_order_acquire) > events->mask)
-        return false;
-    uint64_t tail = atomic_load_explicit(&events->text_tail, memory_order_acquire);
-    return text_start(events) + REEF_EVENT_TEXT_MAX - tail <= events->text_size;
+    return head - later(atomic_load_explicit(&events->tail, memory_order_acquire), events->jump_to);
+}
+
+static uint64_t text_tail(const reef_events *events)
+{
+    return later(atomic_load_explicit(&events->text_tail, memory_order_acquire), events->text_floor);
+}
+
+bool reef_events_have_room(reef_events *events)
+{
+    return records_waiting(events) <= events->mask &&
+           text_start(events) + REEF_EVENT_TEXT_MAX - text_tail(events) <= events->text_size;
 }
 
 bool reef_events_half_full(reef_events *events)
 {
+    return records_waiting(events) * 2 > events->mask ||
+           (events->text_head - text_tail(events)) * 2 > events->text_size;
+}
+
+bool reef_events_due(reef_events *events)
+{
+    return records_waiting(events) >= REEF_EVENTS_TURN || events->text_head - text_tail(events) >= REEF_EVENTS_TURN_BYTES ||
+           reef_events_half_full(events);
+}
+
+/* Everything is read: begin again at the first record and the first byte of text. */
+static void begin_again(reef_events *events)
+{
     uint64_t head = atomic_load_explicit(&events->head, memory_order_relaxed);
-    uint64_t tail = atomic_load_explicit(&events->tail, memory_order_acquire);
-    uint64_t text_tail = atomic_load_explicit(&events->text_tail, memory_order_acquire);
-    return (head - tail) * 2 > events->mask || (events->text_head - text_tail) * 2 > events->text_size;
+    if (records_waiting(events) > 0 || (head & events->mask) == 0)
+        return;
+    events->jump_from = head;
+    events->jump_to = (head | events->mask) + 1;
+    events->text_head = (events->text_head + events->text_size - 1) & ~(uint64_t)(events->text_size - 1);
+    events->text_floor = events->text_head;
+    atomic_store_explicit(&events->head, events->jump_to, memory_order_release);
 }
 
 size_t reef_events_batch(const reef_events *events)
@@ -103,6 +136,7 @@ static reef_event *next_record(reef_events *events)
 
 reef_event *reef_events_begin(reef_events *events, uint64_t time_ns, reef_json *text)
 {
+    begin_again(events);
     if (events->unsaid > 0 && reef_events_have_room(events)) {
         reef_event *event = next_record(events);
         event->kind = REEF_EVENT_LOST;
@@ -139,22 +173,32 @@ void reef_events_commit(reef_events *events, reef_event *event, const reef_json 
     atomic_fetch_add_explicit(&events->head, 1, memory_order_release);
 }
 
-const reef_event *reef_events_peek(reef_events *events, const char **text)
+/* Where the reader stands while the ring is not empty: the writer changes its jump only when it is. */
+static uint64_t reading_at(const reef_events *events)
 {
     uint64_t tail = atomic_load_explicit(&events->tail, memory_order_relaxed);
-    if (tail == atomic_load_explicit(&events->head, memory_order_acquire))
+    return tail == events->jump_from && events->jump_to > tail ? events->jump_to : tail;
+}
+
+const reef_event *reef_events_peek(reef_events *events, const char **text)
+{
+    uint64_t head = atomic_load_explicit(&events->head, memory_order_acquire);
+    if (head == atomic_load_explicit(&events->tail, memory_order_relaxed))
         return NULL;
-    const reef_event *event = &events->record[tail & events->mask];
+    uint64_t at = reading_at(events);
+    if (at == head)
+        return NULL;
+    const reef_event *event = &events->record[at & events->mask];
     *text = events->text + event->text_at;
     return event;
 }
 
 void reef_events_done(reef_events *events)
 {
-    uint64_t tail = atomic_load_explicit(&events->tail, memory_order_relaxed);
-    uint64_t text_end = events->record[tail & events->mask].text_end;
+    uint64_t at = reading_at(events);
+    uint64_t text_end = events->record[at & events->mask].text_end;
     atomic_store_explicit(&events->text_tail, text_end, memory_order_release);
-    atomic_store_explicit(&events->tail, tail + 1, memory_order_release);
+    atomic_store_explicit(&events->tail, at + 1, memory_order_release);
 }
 
 uint64_t reef_events_lost(const reef_events *events)

@@ -76,6 +76,55 @@ static void test_text_ring(void)
     reef_events_free(events);
 }
 
+/* A ring that was read empty begins at the same place again, whatever was in it; one that was not goes on. */
+static void test_begins_again(void)
+{
+    reef_events *events;
+    const char *text, *first;
+    uint64_t number = 0;
+    CHECK_EQUAL(reef_events_new(RECORDS, 1 << 20, &events), REEF_OK);
+    CHECK(write_one(events, number, 100));
+    CHECK_EQUAL(reef_events_peek(events, &first)->packet, number++);
+    reef_events_done(events);
+    for (unsigned round = 0; round < 3 * RECORDS; round++) {
+        unsigned count = 1 + round % (RECORDS - 1);
+        for (unsigned i = 0; i < count; i++)
+            CHECK(write_one(events, number + i, (round + i) % 97));
+        CHECK_EQUAL(reef_events_half_full(events), count >= RECORDS / 2);
+        for (unsigned i = 0; i < count; i++) {
+            const reef_event *event = reef_events_peek(events, &text);
+            CHECK_EQUAL(event->packet, number++);
+            CHECK(i > 0 || text == first);
+            check_text(event, text);
+            reef_events_done(events);
+        }
+        CHECK(reef_events_peek(events, &text) == NULL);
+    }
+    CHECK_EQUAL(reef_events_lost(events), 0);
+    reef_events_free(events);
+}
+
+static void test_reader_has_its_turn(void)
+{
+    reef_events *events;
+    const char *text;
+    CHECK_EQUAL(reef_events_new(4 * REEF_EVENTS_TURN, 1 << 20, &events), REEF_OK);
+    for (uint64_t i = 0; i < REEF_EVENTS_TURN; i++) {
+        CHECK(!reef_events_due(events));
+        CHECK(write_one(events, i, 0));
+    }
+    CHECK(reef_events_due(events));
+    while (reef_events_peek(events, &text) != NULL)
+        reef_events_done(events);
+    CHECK(!reef_events_due(events));
+    for (uint64_t i = 0; i < REEF_EVENTS_TURN_BYTES / 16000; i++)
+        CHECK(write_one(events, i, 16000));
+    CHECK(!reef_events_due(events));
+    CHECK(write_one(events, 0, 16000));
+    CHECK(reef_events_due(events));
+    reef_events_free(events);
+}
+
 enum { MANY = 200000 };
 
 static void *writer(void *argument)
@@ -121,6 +170,8 @@ int main(void)
     CHECK_EQUAL(reef_events_new(64, 100, &none), REEF_INVALID);
     test_loss_is_said();
     test_text_ring();
+    test_begins_again();
+    test_reader_has_its_turn();
     test_two_threads();
     return 0;
 }

@@ -97,6 +97,8 @@ void reef_events_done(reef_events *events);
 /* The writer: is there room for one more; and is half of it taken, so that the reader should have its turn? */
 bool reef_events_have_room(reef_events *events);
 bool reef_events_half_full(reef_events *events);
+/* Is there so much to read that the reader should have its turn while all of it still lies in the cache? */
+bool reef_events_due(reef_events *events);
 /* How many packets a ring that is not half full takes without loss, whatever they are; at least 1, at most
  * REEF_BATCH_MAX. */
 size_t reef_events_batch(const reef_events *events);

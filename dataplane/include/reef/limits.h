@@ -77,6 +77,8 @@
 #define REEF_EVENTS_DEFAULT 32768u
 #define REEF_EVENTS_MAX 4194304u
 #define REEF_PAYLOAD_DEFAULT (16u << 20) /* bytes of the ring that carries the events' texts */
+#define REEF_EVENTS_TURN 1024u           /* events, or bytes of their texts, after which a reader has its turn */
+#define REEF_EVENTS_TURN_BYTES (256u << 10)
 #define REEF_PACKET_EVENTS_MAX (REEF_DECODE_EVENTS_MAX + 4) /* events one packet may cause */
 #define REEF_EVENT_TEXT_MAX 16384u       /* bytes of text one event may carry */
 #define REEF_EVE_LINE_MAX 32768u         /* one line of EVE JSON, with its newline */
