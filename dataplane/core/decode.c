@@ -2,7 +2,7 @@
 
 void reef_decode(const reef_frame *frame, reef_packet *packet)
 {
-    memset(packet, 0, offsetof(reef_packet, event));
+    reef_zero(packet, offsetof(reef_packet, event));
     packet->time_ns = frame->time_ns;
     packet->interface = frame->interface;
     packet->wire_length = frame->length;
@@ -21,7 +21,7 @@ void reef_decode(const reef_frame *frame, reef_packet *packet)
 /* What an inner packet has from the one around it. */
 static void begin_inner(const reef_packet *outer, reef_packet *inner)
 {
-    memset(inner, 0, offsetof(reef_packet, event));
+    reef_zero(inner, offsetof(reef_packet, event));
     inner->time_ns = outer->time_ns;
     inner->number = outer->number;
     inner->interface = outer->interface;

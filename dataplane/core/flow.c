@@ -329,7 +329,7 @@ reef_flow *reef_flows_add(reef_flows *flows, const reef_packet *packet, const re
         return NULL;
     }
     reef_flow *flow = &flows->flow[number];
-    memset(flow, 0, sizeof *flow);
+    reef_zero(flow, sizeof *flow);
     flow->key = *key;
     flow->hash = hash;
     flow->next = flows->bucket[hash & flows->mask];

@@ -87,15 +87,16 @@ void reef_flow_last_packet(const reef_flow *flow, int direction, reef_packet *pa
 {
     const reef_flow_key *key = &flow->key;
     bool low_sends = (direction == REEF_TO_SERVER) != (flow->client_is_high != 0);
-    *packet = (reef_packet){.time_ns = flow->last_ns,
-                            .interface = flow->interface,
-                            .version = key->version,
-                            .protocol = key->protocol,
-                            .way = flow->way,
-                            .icmp_type = flow->icmp_type,
-                            .icmp_code = flow->icmp_code,
-                            .source_port = low_sends ? key->low_port : key->high_port,
-                            .destination_port = low_sends ? key->high_port : key->low_port};
+    reef_zero(packet, offsetof(reef_packet, event));
+    packet->time_ns = flow->last_ns;
+    packet->interface = flow->interface;
+    packet->version = key->version;
+    packet->protocol = key->protocol;
+    packet->way = flow->way;
+    packet->icmp_type = flow->icmp_type;
+    packet->icmp_code = flow->icmp_code;
+    packet->source_port = low_sends ? key->low_port : key->high_port;
+    packet->destination_port = low_sends ? key->high_port : key->low_port;
     memcpy(packet->source, low_sends ? key->low : key->high, 16);
     memcpy(packet->destination, low_sends ? key->high : key->low, 16);
 }

@@ -2,6 +2,7 @@
 #ifndef REEF_BYTES_H
 #define REEF_BYTES_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -44,6 +45,17 @@ static inline uint32_t reef_u32(const uint8_t *p)
     uint32_t v;
     memcpy(&v, p, sizeof v);
     return v;
+}
+
+/* Zeros in small stores, for structs of a few cache lines that are made for every packet: the string instruction that compilers
+ * write for them takes longer to get going than the stores. `size` is known when compiling. */
+static inline __attribute__((always_inline)) void reef_zero(void *data, size_t size)
+{
+    uint8_t *p = data;
+#pragma GCC unroll 8
+    for (size_t at = 0; at < size / 64; at++)
+        memset(p + at * 64, 0, 64);
+    memset(p + size / 64 * 64, 0, size % 64);
 }
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "Reef is built for little-endian machines");
