@@ -9,20 +9,29 @@
 #include "reef/decode.h"
 #include "reef/pdu.h"
 
-static reef_call call_of(const reef_worker *worker, reef_flow *flow, const reef_packet *packet)
+/* What parsers are called with: most of it stays the same from packet to packet. */
+static reef_call *call_of(reef_worker *worker, reef_flow *flow, const reef_packet *packet)
 {
-    return (reef_call){.memory = worker->memory,
-                       .session = flow->session,
-                       .flow = flow,
-                       .packet = packet,
-                       .expectations = worker->expectations,
-                       .files = worker->files,
-                       .time_ns = packet->time_ns,
-                       .logs = worker->config->options.report_apps,
-                       .detects = worker->matcher != NULL,
-                       .pdus = worker->matcher != NULL && reef_match_wants_pdus(worker->matcher),
-                       .matcher = worker->matcher,
-                       .forget = worker->matcher != NULL ? reef_match_free_transaction : NULL};
+    reef_call *call = &worker->call;
+    call->session = flow->session;
+    call->flow = flow;
+    call->packet = packet;
+    call->time_ns = packet->time_ns;
+    call->midstream = call->may_turn = call->turned = false;
+    return call;
+}
+
+void reef_worker_settle_call(reef_worker *worker)
+{
+    reef_matcher *matcher = worker->matcher;
+    worker->call = (reef_call){.memory = worker->memory,
+                               .expectations = worker->expectations,
+                               .files = worker->files,
+                               .logs = worker->config->options.report_apps,
+                               .detects = matcher != NULL,
+                               .pdus = matcher != NULL && reef_match_wants_pdus(matcher),
+                               .matcher = matcher,
+                               .forget = matcher != NULL ? reef_match_free_transaction : NULL};
 }
 
 /* --- session and stream -------------------------------------------------------------------------------- */
@@ -35,17 +44,16 @@ static void feed_session(reef_worker *worker, reef_scene *scene, int direction, 
         flow->session = reef_session_new(worker->memory);
         if (flow->session == NULL)
             return;
-        reef_call call = call_of(worker, flow, scene->packet);
-        reef_expectations_meet(&call);
+        reef_expectations_meet(call_of(worker, flow, scene->packet));
     }
     scene->session = flow->session;
     if (flow->session->flags & REEF_SESSION_NO_PARSE)
         return;
-    reef_call call = call_of(worker, flow, scene->packet);
-    call.midstream = flow->tcp != NULL && reef_tcp_midstream(flow);
-    call.may_turn = flow->key.protocol == REEF_PROTO_UDP && flow->packets[REEF_TO_CLIENT] == 0;
-    reef_session_bytes(&call, direction, chunk);
-    if (call.turned) {
+    reef_call *call = call_of(worker, flow, scene->packet);
+    call->midstream = flow->tcp != NULL && reef_tcp_midstream(flow);
+    call->may_turn = flow->key.protocol == REEF_PROTO_UDP && flow->packets[REEF_TO_CLIENT] == 0;
+    reef_session_bytes(call, direction, chunk);
+    if (call->turned) {
         reef_flow_turn(flow);
         scene->direction = !scene->direction;
     }
@@ -149,8 +157,7 @@ static void conclude(reef_worker *worker, reef_scene *scene)
     if (flow == NULL || flow->session == NULL || (flow->session->first == NULL && flow->session->events == 0))
         return;
     reef_report_session(worker, scene);
-    reef_call call = call_of(worker, flow, scene->packet);
-    reef_session_reap(&call, scene->ends);
+    reef_session_reap(call_of(worker, flow, scene->packet), scene->ends);
 }
 
 /* A packet through the stages behind flow; `flow` is NULL for one that belongs to none. */
@@ -183,9 +190,9 @@ static void inspect(reef_worker *worker, reef_flow *flow, int direction, reef_pa
 void reef_worker_forget(reef_worker *worker, reef_flow *flow)
 {
     if (flow->session != NULL) {
-        reef_packet none = {.time_ns = flow->last_ns};
-        reef_call call = call_of(worker, flow, &none);
-        reef_session_reap(&call, true);
+        reef_packet last;
+        reef_flow_last_packet(flow, REEF_TO_SERVER, &last);
+        reef_session_reap(call_of(worker, flow, &last), true);
         reef_session_free(worker->memory, flow->session);
         flow->session = NULL;
     }
@@ -218,9 +225,16 @@ static void look_last(reef_worker *worker, reef_flow *flow)
     }
 }
 
+/* Datagrams are parsed one by one: what their transactions had to say was said, unless one still waits for its answer. */
+static bool has_more_to_say(const reef_flow *flow)
+{
+    const reef_session *session = flow->session;
+    return flow->tcp != NULL || (session != NULL && (session->first != NULL || session->pdus != NULL));
+}
+
 static void end_flow(reef_worker *worker, reef_flow *flow, reef_flow_end end)
 {
-    if (flow->session != NULL || flow->tcp != NULL)
+    if (has_more_to_say(flow))
         look_last(worker, flow);
     if (worker->evidence != NULL)
         reef_report_evidence(worker, flow);

@@ -31,6 +31,7 @@ struct reef_worker {
     bool keeps_all;           /* every file, whatever the rules want */
     const reef_frame *frame;  /* at hand */
     reef_events *events;
+    reef_call call; /* engine.c */
     reef_counters counters;
     reef_packet packet[GROUP];
     reef_flow_key key[GROUP];
@@ -44,6 +45,8 @@ static inline bool reef_is_reported(const reef_worker *worker, uint8_t way)
     return !worker->config->options.only_entering || way != REEF_WAY_OUT;
 }
 
+/* The rules have changed, and with them what parsers are told. */
+void reef_worker_settle_call(reef_worker *worker);
 /* What the flow's stages hold of it goes; the flow itself stays. */
 void reef_worker_forget(reef_worker *worker, reef_flow *flow);
 

@@ -75,8 +75,10 @@ int reef_worker_new(const reef_config *config, reef_worker **out)
         status = reef_files_new(&options->files, options->store, &worker->files);
     if (status == REEF_OK)
         status = reef_events_new(options->events, options->text_bytes, &worker->events);
-    if (status == REEF_OK)
+    if (status == REEF_OK) {
+        reef_worker_settle_call(worker);
         status = options->rules != NULL ? reef_worker_rules(worker, options->rules) : want_files(worker);
+    }
     if (status != REEF_OK) {
         reef_worker_free(worker);
         return status;
@@ -121,6 +123,7 @@ int reef_worker_rules(reef_worker *worker, const reef_rules *rules)
     if (status != REEF_OK)
         return status;
     worker->rules = rules;
+    reef_worker_settle_call(worker);
     return want_files(worker);
 }
 
