@@ -67,12 +67,11 @@ uint32_t reef_dns_name(reef_view message, uint32_t at, uint32_t end, uint8_t *ou
     return after != 0 ? after : at;
 }
 
-uint32_t reef_dns_record_at(const reef_dns_message *message, unsigned section, uint32_t at, reef_dns_record *record)
+static uint32_t record_at(const reef_dns_message *message, unsigned section, uint32_t at, reef_dns_record *record, unsigned *odd)
 {
     reef_view m = message->bytes;
-    unsigned odd = 0;
     record->name = at;
-    at = reef_dns_name(m, at, m.length, NULL, NULL, &odd);
+    at = reef_dns_name(m, at, m.length, NULL, NULL, odd);
     if (at == 0 || m.length - at < 4)
         return 0;
     record->type = reef_be16(m.data + at);
@@ -88,6 +87,12 @@ uint32_t reef_dns_record_at(const reef_dns_message *message, unsigned section, u
     record->length = reef_be16(m.data + at + 8);
     record->data = at + 10;
     return record->length <= m.length - record->data ? record->data + record->length : 0;
+}
+
+uint32_t reef_dns_record_at(const reef_dns_message *message, unsigned section, uint32_t at, reef_dns_record *record)
+{
+    unsigned odd = 0;
+    return record_at(message, section, at, record, &odd);
 }
 
 /* Are the data of a record what its type says? An empty one never is. */
@@ -124,11 +129,11 @@ static uint32_t read_section(const reef_dns_message *message, unsigned section, 
     reef_view m = message->bytes;
     for (unsigned i = 0; i < message->count[section]; i++) {
         reef_dns_record record;
-        uint32_t name = at;
-        at = reef_dns_record_at(message, section, at, &record);
+        unsigned name_odd = 0; /* counts only where the record is whole */
+        at = record_at(message, section, at, &record, &name_odd);
         if (at == 0)
             return 0;
-        reef_dns_name(m, name, m.length, NULL, NULL, odd);
+        *odd |= name_odd;
         if (section != REEF_DNS_QUESTIONS && !is_sound(m, &record, odd))
             return 0;
     }
