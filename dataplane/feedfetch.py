@@ -70,7 +70,7 @@ def fetch(order: Order) -> Fetched:
 
 
 def _get(address: str, most: int) -> bytes:
-    """What an address gives. It may lead to others, all of them https: what begins checked does not go on unchecked."""
+    """What an address gives. It may lead to others, all https: what begins checked does not go on unchecked."""
     asked = address
     for _ in range(_REDIRECTS):
         parts = urlsplit(asked)
@@ -164,13 +164,18 @@ def unpack(name: str, content: bytes) -> dict[str, bytes]:
     return files
 
 
+def is_wanted(name: str) -> bool:
+    """Is a file of that name one that rules need?"""
+    return name.endswith(_KINDS) and not name.startswith(".")
+
+
 def _members(archive: tarfile.TarFile) -> dict[str, bytes]:
     """Plain files of kinds that rules need; their folders are left out, so no name leads anywhere."""
     files: dict[str, bytes] = {}
     whole = 0
     for member in archive:
         name = PurePosixPath(member.name).name
-        if not member.isreg() or not name.endswith(_KINDS) or name.startswith("."):
+        if not member.isreg() or not is_wanted(name):
             continue
         whole += member.size
         if whole > UNPACKED_MAX or len(files) >= FILES_MAX:

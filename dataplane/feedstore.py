@@ -2,7 +2,7 @@
 
     <folder>/<feed>/000012-5f0c…/{*.rules, classification.config, …, revision.json}
     <folder>/<feed>/current -> 000012-5f0c…
-    <folder>/<feed>/trial.json
+    <folder>/<feed>/trial.json, asked
 
 A power cut leaves the old revision or the new one, and perhaps a folder without `revision.json`, which counts as
 none.
@@ -27,6 +27,7 @@ KEPT = 5  # revisions of a feed
 _ABOUT = "revision.json"
 _CURRENT = "current"
 _TRIAL = "trial.json"
+_ASKED = "asked"  # its time of change is when
 _RULES = ".rules"
 
 
@@ -85,6 +86,13 @@ class FeedStore:
         """What a revision holds."""
         return index(_texts(self._folder / feed / revision.folder))
 
+    def asked(self, feed: str) -> int | None:
+        """When the feed last gave its files, new or not (seconds since the epoch); None: never."""
+        try:
+            return int((self._folder / feed / _ASKED).stat().st_mtime)
+        except OSError:
+            return None
+
     def trial(self, feed: str) -> Trial:
         """Since when each signature of the current revision has stood; nothing where that is not known."""
         try:
@@ -101,6 +109,7 @@ class FeedStore:
             revisions = self.revisions(feed)
             standing = self.current(feed)
             if standing is not None and standing.digest == digest:
+                _touch(folder / _ASKED, now)
                 return None
             serial = max((revision.serial for revision in revisions), default=0) + 1
             signatures = index(
@@ -112,6 +121,7 @@ class FeedStore:
             _write(folder / revision.folder, files, revision)
             self._make_current(folder, revision, signatures, now)
             self._tidy(folder, [*revisions, revision], revision)
+            _touch(folder / _ASKED, now)
             return revision
 
     def take(self, feed: str, serial: int, now: int) -> Revision:
@@ -183,6 +193,11 @@ def _write(folder: Path, files: Mapping[str, bytes], revision: Revision) -> None
             os.close(descriptor)
     replace(folder / _ABOUT, msgspec.json.encode(revision), mode=0o644)
     sync(folder.parent)
+
+
+def _touch(path: Path, now: int) -> None:
+    path.touch(mode=0o644)
+    os.utime(path, (now, now))
 
 
 def _about(path: Path) -> Revision:

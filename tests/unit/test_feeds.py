@@ -19,10 +19,12 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from appliance.policy.model import Feed
 from crypto.selfsigned import self_signed, server_context
 from dataplane.feedfetch import Failed, FeedError, Fetched, Order, digest_in, unpack
 from dataplane.feeds import REMEMBERED, Trial, begin, difference, index, on_trial
 from dataplane.feedstore import KEPT, FeedStore, FeedStoreError
+from dataplane.feedupdate import FOLDER, Account, due, update
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = 86400
@@ -305,3 +307,47 @@ def test_a_signed_feed_is_taken_from_the_holder_of_the_key_alone(
     server.pages["/x.rules"] = content.replace(b"alert", b"pass")
     got = fetched(order, trusted)
     assert isinstance(got, Failed) and "signature" in got.reason
+
+
+# --- updates --------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_the_gateway_is_a_feed(tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    (rules / "own").mkdir(parents=True)
+    (rules / "own" / "a.rules").write_text(rule(1))
+    (rules / "own" / "notes.md").write_text("not a rule")
+    store, feed = FeedStore(rules / FOLDER), Feed("own", file="own")
+    first = update(store, feed, rules, Account(), 10)
+    assert first.revision is not None and [one.sid for one in first.difference.added] == [1]
+    assert update(store, feed, rules, Account(), 11).revision is None
+    (rules / "own" / "a.rules").write_text(rule(1, 2))
+    looked = update(store, feed, rules, Account(), 12, keep=False)
+    assert looked.revision is None and len(looked.difference.changed) == 1
+    assert store.current("own") == first.revision
+
+
+def test_a_feed_reads_nothing_outside_the_folder_of_rules(tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "secret.rules").write_text(rule(1))
+    store = FeedStore(tmp_path / "rules" / FOLDER)
+    with pytest.raises(FeedError, match="does not lie in"):
+        update(store, Feed("own", file="../secret.rules"), tmp_path / "rules", Account(), 1)
+    assert store.feeds() == []
+
+
+def test_an_address_that_fails_leaves_the_feed_as_it_was(tmp_path: Path) -> None:
+    store = FeedStore(tmp_path / FOLDER)
+    first = store.put("csirt", files(rule(1)), "test", 1)
+    with pytest.raises(FeedError, match="feed csirt"):
+        update(store, Feed("csirt", address="https://127.0.0.1:1/x.rules"), tmp_path, Account(), 2)
+    assert store.current("csirt") == first
+
+
+def test_feeds_are_due_after_their_hours_and_when_the_clock_was_set_back(tmp_path: Path) -> None:
+    store, feed = FeedStore(tmp_path), Feed("own", file="own", refresh=24)
+    assert due(store, [feed], 0) == [feed]
+    store.put("own", files(rule(1)), "test", 100 * DAY)
+    assert due(store, [feed], 101 * DAY - 1) == []
+    assert due(store, [feed], 101 * DAY) == [feed]
+    assert due(store, [feed], 99 * DAY) == [feed]
