@@ -156,7 +156,17 @@ static uint32_t next_string(reef_view m, const reef_dns_record *record, uint32_t
     return record->type == REEF_DNS_TXT && next < end && m.data[next] < end - next ? next : 0;
 }
 
-static void write_details(reef_json *json, const char *key, const reef_dns_message *message, unsigned section)
+/* Whom a record is about: mostly the name of the question, to which it points, and which is `asked` as it was written there. */
+static void write_owner(reef_json *json, reef_view m, uint32_t at, reef_view asked)
+{
+    if (asked.length == 0 || reef_be16(m.data + at) != (0xc000u | REEF_DNS_HEADER)) {
+        write_name(json, "rrname", "rrname_truncated", m, at, m.length);
+        return;
+    }
+    reef_json_members(json, (const char *)asked.data, asked.length);
+}
+
+static void write_details(reef_json *json, const char *key, const reef_dns_message *message, unsigned section, reef_view asked)
 {
     reef_view m = message->bytes;
     uint32_t at = message->at[section];
@@ -169,7 +179,7 @@ static void write_details(reef_json *json, const char *key, const reef_dns_messa
             break;
         for (uint32_t string = record.data; string != 0 && has_room(json); string = next_string(m, &record, string)) {
             reef_json_open(json, NULL, '{');
-            write_name(json, "rrname", "rrname_truncated", m, record.name, m.length);
+            write_owner(json, m, record.name, asked);
             reef_json_word(json, "rrtype", type_name(record.type, number));
             reef_json_number(json, "ttl", record.ttl);
             write_data(json, false, m, &record, string);
@@ -211,15 +221,19 @@ static void write_grouped(reef_json *json, const reef_dns_message *message)
     reef_json_close(json, '}');
 }
 
-static void write_question(reef_json *json, const reef_dns_message *message)
+/* The members of the first question's name are returned as they were written; nothing when there is none. */
+static reef_view write_question(reef_json *json, const reef_dns_message *message)
 {
     reef_dns_record question;
     char number[8];
     if (message->count[REEF_DNS_QUESTIONS] == 0 ||
         reef_dns_record_at(message, REEF_DNS_QUESTIONS, REEF_DNS_HEADER, &question) == 0)
-        return;
+        return (reef_view){NULL, 0};
+    const char *name = json->at + json->comma;
     write_name(json, "rrname", "rrname_truncated", message->bytes, question.name, message->bytes.length);
+    reef_view asked = {(const uint8_t *)name, json->full ? 0 : (uint32_t)(json->at - name)};
     reef_json_word(json, "rrtype", type_name(question.type, number));
+    return asked;
 }
 
 void reef_dns_write_query(const reef_dns_message *message, uint64_t number, reef_json *json)
@@ -246,12 +260,12 @@ void reef_dns_write_answer(const reef_dns_message *message, reef_json *json)
         if (message->flags & bits[i].bit)
             reef_json_bool(json, bits[i].key, true);
     reef_json_number(json, "opcode", message->flags >> 11 & 15);
-    write_question(json, message);
+    reef_view asked = write_question(json, message);
     reef_json_word(json, "rcode", rcodes[rcode]);
     if (message->count[REEF_DNS_ANSWERS] > 0) {
-        write_details(json, "answers", message, REEF_DNS_ANSWERS);
+        write_details(json, "answers", message, REEF_DNS_ANSWERS, asked);
         write_grouped(json, message);
     }
     if (message->count[REEF_DNS_AUTHORITIES] > 0)
-        write_details(json, "authorities", message, REEF_DNS_AUTHORITIES);
+        write_details(json, "authorities", message, REEF_DNS_AUTHORITIES, asked);
 }

@@ -29,11 +29,11 @@ static void write_flow(reef_json *json, const reef_event *event, const reef_rule
         uint64_t age = event->time_ns > event->start_ns ? event->time_ns - event->start_ns : 0;
         reef_json_time(json, "end", event->time_ns);
         reef_json_number(json, "age", age / 1000000000u);
-        reef_json_text(json, "reason", flow_ends[event->end]);
+        reef_json_word(json, "reason", flow_ends[event->end]);
     }
-    reef_json_text(json, "state", flow_states[event->state]);
+    reef_json_word(json, "state", flow_states[event->state]);
     if (rule != NULL && strcmp(rule->action, "allow") == 0)
-        reef_json_text(json, "action", "accept");
+        reef_json_word(json, "action", "accept");
     reef_json_bool(json, "alerted", event->alerted);
     reef_json_close(json, '}');
 }
@@ -54,7 +54,7 @@ static void write_tcp(reef_json *json, const reef_event *event)
                 reef_json_bool(json, flags[i].key, true);
     }
     if (event->tcp_state != REEF_TCP_NONE)
-        reef_json_text(json, "state", tcp_states[event->tcp_state]);
+        reef_json_word(json, "state", tcp_states[event->tcp_state]);
     reef_json_close(json, '}');
 }
 
@@ -72,7 +72,7 @@ static bool flow_line(reef_json *json, const reef_event *event, const char *text
     eve_write_common(json, event, names, "flow");
     reef_json_members(json, text + event->prefix_length, event->text_length - event->prefix_length);
     if (app != NULL)
-        reef_json_text(json, "app_proto", app->name);
+        reef_json_word(json, "app_proto", app->name);
     write_flow(json, event, rule);
     if (event->protocol == REEF_PROTO_TCP && (event->tcp_flags[0] | event->tcp_flags[1] | event->tcp_state))
         write_tcp(json, event);
@@ -88,7 +88,7 @@ static void anomaly_line(reef_json *json, const reef_event *event, const reef_na
     (void)snprintf(decoder, sizeof decoder, "decoder.%s", name);
     eve_write_common(json, event, names, "anomaly");
     reef_json_open(json, "anomaly", '{');
-    reef_json_text(json, "type", of_stream ? "stream" : "decode");
+    reef_json_word(json, "type", of_stream ? "stream" : "decode");
     reef_json_text(json, "event", of_stream ? name : decoder);
     reef_json_close(json, '}');
     eve_write_metadata(json, event, names, NULL, nothing);
@@ -105,10 +105,10 @@ static void log_line(reef_json *json, const reef_event *event, const char *text,
     } else {
         reef_json_open(json, "drop", '{');
         reef_json_members(json, text + event->prefix_length, event->text_length - event->prefix_length);
-        reef_json_text(json, "reason", strcmp(rule->rule, "default") == 0 ? "default" : "rules");
+        reef_json_word(json, "reason", strcmp(rule->rule, "default") == 0 ? "default" : "rules");
         reef_json_close(json, '}');
         reef_json_open(json, "verdict", '{');
-        reef_json_text(json, "action", strcmp(rule->action, "reject") == 0 ? "reject" : "drop");
+        reef_json_word(json, "action", strcmp(rule->action, "reject") == 0 ? "reject" : "drop");
         reef_json_close(json, '}');
     }
     eve_write_metadata(json, event, names, rule, nothing);
@@ -132,7 +132,7 @@ static void lost_line(reef_json *json, const reef_event *event, const reef_names
              reasons[event->code]);
     eve_write_common(json, event, names, "engine");
     reef_json_open(json, "engine", '{');
-    reef_json_text(json, "module", "events");
+    reef_json_word(json, "module", "events");
     reef_json_text(json, "message", message);
     reef_json_close(json, '}');
 }

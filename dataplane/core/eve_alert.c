@@ -124,15 +124,15 @@ static void write_protocols(const reef_session *session, reef_json *json)
     if (session == NULL)
         return;
     if (session->protocol != NULL)
-        reef_json_text(json, "app_proto", session->protocol->name);
+        reef_json_word(json, "app_proto", session->protocol->name);
     else if (session->flags & REEF_SESSION_FAILED)
-        reef_json_text(json, "app_proto", "failed");
+        reef_json_word(json, "app_proto", "failed");
     write_side(json, "app_proto_ts", session, REEF_TO_SERVER);
     write_side(json, "app_proto_tc", session, REEF_TO_CLIENT);
     if (session->before != NULL && session->before != session->protocol)
-        reef_json_text(json, "app_proto_orig", session->before->name);
+        reef_json_word(json, "app_proto_orig", session->before->name);
     if (session->wanted != NULL && session->wanted != session->protocol)
-        reef_json_text(json, "app_proto_expected", session->wanted->name);
+        reef_json_word(json, "app_proto_expected", session->wanted->name);
 }
 
 /* Members of one object, which goes away again when there are none. */
@@ -186,7 +186,7 @@ static void write_rule(reef_json *json, const reef_rules *rules, const reef_pack
     const reef_rule *rule = alert->rule;
     bool blocked = alert->action == REEF_VERDICT_DROP || alert->action == REEF_VERDICT_REJECT;
     reef_json_open(json, "alert", '{');
-    reef_json_text(json, "action", blocked ? "blocked" : "allowed");
+    reef_json_word(json, "action", blocked ? "blocked" : "allowed");
     reef_json_number(json, "gid", rule->gid);
     reef_json_number(json, "signature_id", rule->sid);
     reef_json_number(json, "rev", rule->rev);
@@ -265,9 +265,9 @@ static void write_payload(reef_json *json, const reef_packet *packet, const reef
 static void write_pdu(reef_json *json, const reef_pdu *pdu)
 {
     reef_json_open(json, "frame", '{');
-    reef_json_text(json, "type", reef_pdu_type(pdu->kind));
+    reef_json_word(json, "type", reef_pdu_type(pdu->kind));
     reef_json_number(json, "id", pdu->number);
-    reef_json_text(json, "direction", pdu->direction == REEF_TO_SERVER ? "toserver" : "toclient");
+    reef_json_word(json, "direction", pdu->direction == REEF_TO_SERVER ? "toserver" : "toclient");
     reef_json_number(json, "stream_offset", pdu->offset);
     if (pdu->length != REEF_PDU_OPEN_END)
         reef_json_number(json, "length", pdu->length);
@@ -299,7 +299,7 @@ static void write_alert(reef_event *event, const reef_matcher *matcher, const re
         write_pdu(json, alert->pdu);
     if (scene->flow != NULL) {
         write_protocols(session, json);
-        reef_json_text(json, "direction", scene->direction == REEF_TO_SERVER ? "to_server" : "to_client");
+        reef_json_word(json, "direction", scene->direction == REEF_TO_SERVER ? "to_server" : "to_client");
         write_flow(json, scene->flow);
     }
     if (with & REEF_ALERT_WITH_PAYLOAD && packet->payload_length > 0 && whole)
@@ -341,7 +341,7 @@ void reef_fileinfo_write(reef_event *event, const reef_session *session, const r
     event->kind = REEF_EVENT_FILE;
     write_object(session, transaction, REEF_LOG_ALERT, json);
     write_beside(session, transaction, REEF_LOG_ALERT, json);
-    reef_json_text(json, "app_proto", session->protocol->name);
+    reef_json_word(json, "app_proto", session->protocol->name);
     reef_json_open(json, "fileinfo", '{');
     reef_tx_file_write(file, json);
     reef_json_close(json, '}');
@@ -370,11 +370,11 @@ void reef_app_anomaly_write(reef_event *event, const reef_session *session, cons
     if (transaction != NULL)
         reef_json_number(json, "tx_id", transaction->number);
     reef_json_open(json, "anomaly", '{');
-    reef_json_text(json, "app_proto", protocol != NULL ? protocol->name : "failed");
-    reef_json_text(json, "type", "applayer");
+    reef_json_word(json, "app_proto", protocol != NULL ? protocol->name : "failed");
+    reef_json_word(json, "type", "applayer");
     if (name != NULL)
         write_event_name(json, name, of_detection);
-    reef_json_text(json, "layer", of_detection ? "proto_detect" : "proto_parser");
+    reef_json_word(json, "layer", of_detection ? "proto_detect" : "proto_parser");
     reef_json_close(json, '}');
 }
 
@@ -389,7 +389,7 @@ void reef_evidence_write(reef_event *event, const uint8_t sha256[32], reef_json 
     }
     event->kind = REEF_EVENT_EVIDENCE;
     reef_json_open(json, "engine", '{');
-    reef_json_text(json, "module", "evidence");
+    reef_json_word(json, "module", "evidence");
     reef_json_text(json, "message", message);
     reef_json_close(json, '}');
 }
@@ -402,7 +402,7 @@ void reef_slow_rule_write(reef_event *event, const reef_rule *rule, reef_json *j
                    (unsigned)(REEF_RULE_DEBT_NS / 1000000000u));
     event->kind = REEF_EVENT_SLOW_RULE;
     reef_json_open(json, "engine", '{');
-    reef_json_text(json, "module", "detect");
+    reef_json_word(json, "module", "detect");
     reef_json_text(json, "message", message);
     reef_json_close(json, '}');
 }

@@ -116,7 +116,7 @@ void eve_write_protocol(reef_json *json, unsigned protocol)
         snprintf(number, sizeof number, "%03u", protocol);
         name = number;
     }
-    reef_json_text(json, "proto", name);
+    reef_json_word(json, "proto", name);
 }
 
 const char *eve_came_name(unsigned came)
@@ -147,7 +147,7 @@ void eve_write_common(reef_json *json, const reef_event *event, const reef_names
         reef_json_text(json, "in_iface", interface);
     if (event->packet != 0 && reef_names_of_capture(names))
         reef_json_number(json, "pcap_cnt", event->packet);
-    reef_json_text(json, "event_type", event_type);
+    reef_json_word(json, "event_type", event_type);
     if (event->vlans > 0) {
         reef_json_open(json, "vlan", '[');
         for (unsigned i = 0; i < event->vlans; i++)
@@ -169,10 +169,10 @@ void eve_write_common(reef_json *json, const reef_event *event, const reef_names
             reef_json_number(json, "icmp_code", event->icmp_code);
         }
         if (event->came != REEF_CAME_UNSAID)
-            reef_json_text(json, "pkt_src", eve_came_name(event->came));
+            reef_json_word(json, "pkt_src", eve_came_name(event->came));
         char id[31];
         if (reef_community_id(event, id))
-            reef_json_text(json, "community_id", id);
+            reef_json_word(json, "community_id", id);
     }
     if (*reef_names_site(names) != '\0')
         reef_json_text(json, "host", reef_names_site(names));
@@ -207,7 +207,7 @@ void eve_write_metadata(reef_json *json, const reef_event *event, const reef_nam
     }
     reef_json_open(json, "flowvars", '[');
     reef_json_open(json, NULL, '{');
-    reef_json_text(json, "gid", "reef");
+    reef_json_word(json, "gid", "reef");
     if (ruled) {
         reef_json_text(json, "rule", rule->rule);
         reef_json_text(json, "action", rule->action);
