@@ -41,6 +41,7 @@ class Options(msgspec.Struct, frozen=True):
     checksums: bool = True  # what has a bad one is not looked at
     midstream: bool = False  # follow connections whose beginning was not seen
     act: bool = False  # as if packets could be stopped: drop and reject take effect
+    depth: int = 1 << 20  # bytes of a direction that are looked at where packets are judged
     payload: bool = False  # alerts carry the bytes of their packet (R30: only where an analyst asks for it)
     rule_text: bool = False  # alerts carry their rule as it is written
     file_digests: bool = False  # of every file, whether rules ask for them or not
@@ -86,12 +87,18 @@ class Source(Protocol):
     def pull(self, worker: Worker) -> int: ...
 
 
-def _check(status: int, what: str) -> None:
+def check(status: int, what: str) -> None:
+    """Raises `EngineError` for anything but success."""
     if status == lib.REEF_OK:
         return
     if status == lib.REEF_SYSTEM:
         raise EngineError(f"{what}: {os.strerror(ffi.errno)}")
     raise EngineError(f"{what}: {ffi.string(lib.reef_status_text(status)).decode()}")
+
+
+def counters_of(c: Any) -> Counters:
+    """From the C struct."""
+    return Counters(**{field: getattr(c, field) for field in Counters.__struct_fields__})
 
 
 def _rule(rule: RuleName) -> tuple[Any, list[Any]]:
@@ -116,7 +123,7 @@ class Names:
 
     def __init__(self, site: str = "") -> None:
         out = ffi.new("reef_names **")
-        _check(lib.reef_names_new(site.encode(), out), "names")
+        check(lib.reef_names_new(site.encode(), out), "names")
         self._c = ffi.gc(out[0], lib.reef_names_free)
 
     def capture(self) -> None:
@@ -124,20 +131,20 @@ class Names:
         lib.reef_names_capture(self._c)
 
     def interface(self, number: int, name: str, zone: str = "") -> None:
-        _check(lib.reef_names_interface(self._c, number, name.encode(), zone.encode()), f"interface {name}")
+        check(lib.reef_names_interface(self._c, number, name.encode(), zone.encode()), f"interface {name}")
 
     def network(self, network: IPv4Network | IPv6Network, zone: str) -> None:
         packed = network.network_address.packed
         status = lib.reef_names_network(self._c, network.version, packed, network.prefixlen, zone.encode())
-        _check(status, f"network {network}")
+        check(status, f"network {network}")
 
     def rule(self, number: int, rule: RuleName) -> None:
         struct, _texts = _rule(rule)
-        _check(lib.reef_names_rule(self._c, number, struct), f"rule {rule.rule}")
+        check(lib.reef_names_rule(self._c, number, struct), f"rule {rule.rule}")
 
     def prefix(self, prefix: bytes, rule: RuleName) -> None:
         struct, _texts = _rule(rule)
-        _check(lib.reef_names_prefix(self._c, prefix, len(prefix), struct), f"log prefix {prefix!r}")
+        check(lib.reef_names_prefix(self._c, prefix, len(prefix), struct), f"log prefix {prefix!r}")
 
 
 def rules_engine_digest() -> bytes:
@@ -156,7 +163,7 @@ class Rules:
     def __init__(self, image: bytes, prepared: bytes | None = None) -> None:
         out = ffi.new("reef_rules **")
         ready = prepared or b""
-        _check(lib.reef_rules_new(image, len(image), ready or ffi.NULL, len(ready), out), "rule set")
+        check(lib.reef_rules_new(image, len(image), ready or ffi.NULL, len(ready), out), "rule set")
         self._c = ffi.gc(out[0], lib.reef_rules_free)
 
     def __len__(self) -> int:
@@ -165,7 +172,7 @@ class Rules:
     def prepared(self) -> bytes:
         """The databases that were built, to be kept beside the image."""
         data, size = ffi.new("uint8_t **"), ffi.new("size_t *")
-        _check(lib.reef_rules_prepared(self._c, data, size), "rule databases")
+        check(lib.reef_rules_prepared(self._c, data, size), "rule databases")
         try:
             return bytes(ffi.buffer(data[0], size[0]))
         finally:
@@ -180,7 +187,7 @@ class FileStore:
 
     def __init__(self, directory: int, limit: int, number: int = 0) -> None:
         out = ffi.new("reef_filestore **")
-        _check(lib.reef_filestore_new(directory, number, limit, out), "file store")
+        check(lib.reef_filestore_new(directory, number, limit, out), "file store")
         self._c = ffi.gc(out[0], lib.reef_filestore_free)
 
     def kept(self) -> int:
@@ -208,7 +215,7 @@ class Evidence:
 
     def __init__(self, store: FileStore, *, ring: int = 8 << 20, most: int = 4 << 20) -> None:
         out = ffi.new("reef_evidence **")
-        _check(lib.reef_evidence_new(store._c, ring, most, out), "evidence")
+        check(lib.reef_evidence_new(store._c, ring, most, out), "evidence")
         self._c = ffi.gc(out[0], lib.reef_evidence_free)
         self._store = store  # it outlives the evidence
 
@@ -232,6 +239,7 @@ class Worker:
         c.report_flows, c.report_apps = options.report_flows, options.report_apps
         c.report_anomalies = options.report_anomalies
         c.checksums, c.memory = options.checksums, options.memory
+        c.depth = options.depth
         c.tcp.midstream, c.tcp.inline_ = options.midstream, options.act
         c.match.act = options.act
         c.match.seed = c.seed
@@ -247,10 +255,10 @@ class Worker:
         self._rules, self._store, self._evidence = rules, store, evidence  # they outlive the worker
         self._stores = [store]
         out = ffi.new("reef_config **")
-        _check(lib.reef_config_new(c, out), "engine options")
+        check(lib.reef_config_new(c, out), "engine options")
         self._config = ffi.gc(out[0], lib.reef_config_free)
         worker = ffi.new("reef_worker **")
-        _check(lib.reef_worker_new(self._config, worker), "engine worker")
+        check(lib.reef_worker_new(self._config, worker), "engine worker")
         self._c = ffi.gc(worker[0], lib.reef_worker_free)
         self._events = lib.reef_worker_events(self._c)
         self._buffer = ffi.new("char[]", DRAIN_BYTES)
@@ -278,12 +286,12 @@ class Worker:
                 if self._used[0] == 0:
                     continue
             else:
-                _check(status, "drain")
+                check(status, "drain")
             return bytes(ffi.buffer(self._buffer, self._used[0])), self._lines[0]
 
     def change_rules(self, rules: Rules) -> None:
         """Other rules from the next packet on; the state of flows stays. Raises `EngineError`."""
-        _check(lib.reef_worker_rules(self._c, rules._c), "rules")
+        check(lib.reef_worker_rules(self._c, rules._c), "rules")
         self._rules = rules
 
     def keep(self, store: FileStore | None, evidence: Evidence | None, *, every: bool) -> None:
@@ -291,7 +299,7 @@ class Worker:
 
         Raises `EngineError`.
         """
-        _check(
+        check(
             lib.reef_worker_keep(
                 self._c,
                 ffi.NULL if store is None else store._c,
@@ -315,7 +323,7 @@ class Worker:
     def counters(self) -> Counters:
         c = ffi.new("reef_counters *")
         lib.reef_worker_count(self._c, c)
-        return Counters(**{field: getattr(c, field) for field in Counters.__struct_fields__})
+        return counters_of(c)
 
 
 class CaptureFile:
@@ -323,7 +331,7 @@ class CaptureFile:
 
     def __init__(self, path: Path) -> None:
         out = ffi.new("reef_file **")
-        _check(lib.reef_file_open(os.fsencode(path), out), str(path))
+        check(lib.reef_file_open(os.fsencode(path), out), str(path))
         self._path = path
         self._c = ffi.gc(out[0], lib.reef_file_free)
 
@@ -335,7 +343,7 @@ class CaptureFile:
         status = lib.reef_file_pull(self._c, worker._c)
         if status == lib.REEF_END:
             return False
-        _check(status, str(self._path))
+        check(status, str(self._path))
         return True
 
     def progress(self) -> tuple[int, int]:
@@ -350,7 +358,7 @@ class Ring:
 
     def __init__(self, interface: int = 0, *, block_bytes: int = 1 << 18, blocks: int = 64) -> None:
         out = ffi.new("reef_ring **")
-        _check(lib.reef_ring_open(interface, block_bytes, blocks, out), "AF_PACKET")
+        check(lib.reef_ring_open(interface, block_bytes, blocks, out), "AF_PACKET")
         self._c = ffi.gc(out[0], lib.reef_ring_free)
         self._packets = ffi.new("uint64_t *")
 
@@ -359,16 +367,16 @@ class Ring:
 
     def select(self, interfaces: Iterable[int]) -> None:
         numbers = list(interfaces)
-        _check(lib.reef_ring_select(self._c, numbers, len(numbers)), "AF_PACKET interfaces")
+        check(lib.reef_ring_select(self._c, numbers, len(numbers)), "AF_PACKET interfaces")
 
     def pull(self, worker: Worker) -> int:
         """What is ready goes to the worker; how many packets that were."""
-        _check(lib.reef_ring_pull(self._c, worker._c, self._packets), "AF_PACKET")
+        check(lib.reef_ring_pull(self._c, worker._c, self._packets), "AF_PACKET")
         return int(self._packets[0])
 
     def lost(self) -> int:
         """Packets the kernel had no room for."""
-        _check(lib.reef_ring_lost(self._c, self._packets), "AF_PACKET statistics")
+        check(lib.reef_ring_lost(self._c, self._packets), "AF_PACKET statistics")
         return int(self._packets[0])
 
 
@@ -380,7 +388,7 @@ class Nflog:
 
     def __init__(self, group: int, *, rate: int = 4096) -> None:
         out = ffi.new("reef_nflog **")
-        _check(lib.reef_nflog_open(group, rate, out), f"NFLOG group {group}")
+        check(lib.reef_nflog_open(group, rate, out), f"NFLOG group {group}")
         self._c = ffi.gc(out[0], lib.reef_nflog_free)
         self._packets = ffi.new("uint64_t *")
 
@@ -388,7 +396,7 @@ class Nflog:
         return int(lib.reef_nflog_fd(self._c))
 
     def pull(self, worker: Worker) -> int:
-        _check(lib.reef_nflog_pull(self._c, worker._c, self._packets), "NFLOG")
+        check(lib.reef_nflog_pull(self._c, worker._c, self._packets), "NFLOG")
         return int(self._packets[0])
 
     def lost(self) -> int:
@@ -405,7 +413,7 @@ class Conntrack:
 
     def __init__(self) -> None:
         out = ffi.new("reef_conntrack **")
-        _check(lib.reef_conntrack_open(out), "conntrack events")
+        check(lib.reef_conntrack_open(out), "conntrack events")
         self._c = ffi.gc(out[0], lib.reef_conntrack_free)
         self._flows = ffi.new("uint64_t *")
 
@@ -413,7 +421,7 @@ class Conntrack:
         return int(lib.reef_conntrack_fd(self._c))
 
     def pull(self, worker: Worker) -> int:
-        _check(lib.reef_conntrack_pull(self._c, worker._c, self._flows), "conntrack events")
+        check(lib.reef_conntrack_pull(self._c, worker._c, self._flows), "conntrack events")
         return int(self._flows[0])
 
     def overruns(self) -> int:

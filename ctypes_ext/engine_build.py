@@ -18,6 +18,7 @@ SOURCE = """
 #include "reef/evidence.h"
 #include "reef/filestore.h"
 #include "reef/flowlog.h"
+#include "reef/inline.h"
 #include "reef/names.h"
 #include "reef/status.h"
 

@@ -75,6 +75,7 @@ typedef struct reef_options {
     uint64_t seed[2];
     bool by_interface, only_entering, report_flows, report_apps, report_anomalies;
     bool checksums;
+    uint32_t depth;
     uint64_t memory;
     reef_tcp_options tcp;
     reef_match_options match;
@@ -117,6 +118,15 @@ uint32_t reef_rules_count(const reef_rules *rules);
 void reef_rules_engine_digest(uint8_t out[32]);
 int reef_worker_rules(reef_worker *worker, const reef_rules *rules);
 int reef_worker_keep(reef_worker *worker, reef_filestore *store, bool all, struct reef_evidence *evidence);
+
+typedef struct reef_inline reef_inline;
+int reef_inline_new(reef_worker *worker, reef_inline **out);
+void reef_inline_free(reef_inline *line);
+int reef_inline_run(reef_inline *line, int peer);
+void reef_inline_stop(reef_inline *line);
+int reef_inline_rules(reef_inline *line, const reef_rules *rules);
+int reef_inline_keep(reef_inline *line, reef_filestore *store, bool all, struct reef_evidence *evidence);
+void reef_inline_count(reef_inline *line, reef_counters *counters);
 
 typedef struct reef_rule_name {
     const char *rule, *action;

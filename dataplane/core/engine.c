@@ -139,15 +139,17 @@ static void inspect_datagram(reef_worker *worker, reef_scene *scene, const reef_
 
 /* --- match --------------------------------------------------------------------------------------------- */
 
-static void conclude(reef_worker *worker, reef_scene *scene)
+static reef_verdict conclude(reef_worker *worker, reef_scene *scene)
 {
     reef_flow *flow = scene->flow;
+    reef_verdict verdict = REEF_VERDICT_ALLOW;
     if (worker->matcher != NULL) {
         const reef_alert *alerts;
         uint32_t count;
         reef_match_transactions(worker->matcher);
         reef_match_pdus(worker->matcher);
-        worker->counters.verdicts[reef_match_finish(worker->matcher, &alerts, &count)]++;
+        verdict = reef_match_finish(worker->matcher, &alerts, &count);
+        worker->counters.verdicts[verdict]++;
         if (count > 0)
             reef_report_alerts(worker, scene, alerts, count);
         reef_report_slow_rules(worker, scene->packet);
@@ -155,9 +157,10 @@ static void conclude(reef_worker *worker, reef_scene *scene)
             reef_pdus_reap(worker->memory, flow->session);
     }
     if (flow == NULL || flow->session == NULL || (flow->session->first == NULL && flow->session->events == 0))
-        return;
+        return verdict;
     reef_report_session(worker, scene);
     reef_session_reap(call_of(worker, flow, scene->packet), scene->ends);
+    return verdict;
 }
 
 /* A packet through the stages behind flow; `flow` is NULL for one that belongs to none. */
@@ -180,7 +183,9 @@ static void inspect(reef_worker *worker, reef_flow *flow, int direction, reef_pa
             reef_match_refuse(worker->matcher);
         reef_match_packet(worker->matcher);
     }
-    conclude(worker, &scene);
+    reef_verdict verdict = conclude(worker, &scene);
+    if (worker->judgement != NULL)
+        reef_judge_packet(worker, packet, verdict);
     if (worker->matcher != NULL && reef_match_tagged(worker->matcher))
         reef_report_tagged(worker, &scene);
 }
@@ -243,6 +248,16 @@ static void end_flow(reef_worker *worker, reef_flow *flow, reef_flow_end end)
     reef_flows_release(worker->flows, flow, end == REEF_FLOW_END_FORCED);
 }
 
+void reef_worker_hand_back(reef_worker *worker, reef_flow *flow)
+{
+    if (flow->session != NULL || flow->tcp != NULL)
+        look_last(worker, flow);
+    if (worker->evidence != NULL)
+        reef_report_evidence(worker, flow);
+    reef_worker_forget(worker, flow);
+    flow->done = worker->epoch;
+}
+
 /* `flow` and the others whose time has run out, too. A lull in a capture lets thousands time out at once: those for
  * whose events there is no room wait. */
 static __attribute__((noinline)) void end_timed_out(reef_worker *worker, reef_flow *flow, uint64_t now_ns)
@@ -260,8 +275,10 @@ static inline void pass_time(reef_worker *worker, uint64_t now_ns)
         end_timed_out(worker, flow, now_ns);
 }
 
-static bool is_over(const reef_flow *flow, const reef_packet *packet, bool source_is_high)
+static bool is_over(const reef_worker *worker, const reef_flow *flow, const reef_packet *packet, bool source_is_high)
 {
+    if (flow->done != 0 && flow->done != worker->epoch)
+        return true; /* handed back under other rules: it is looked at anew */
     if (flow->tcp == NULL)
         return reef_flow_is_over(flow, packet);
     return reef_tcp_reused(flow, source_is_high == (flow->client_is_high != 0) ? REEF_TO_SERVER : REEF_TO_CLIENT, packet);
@@ -270,7 +287,7 @@ static bool is_over(const reef_flow *flow, const reef_packet *packet, bool sourc
 static reef_flow *flow_of(reef_worker *worker, const reef_packet *packet, const reef_flow_key *key, uint32_t hash, bool source_is_high)
 {
     reef_flow *flow = reef_flows_find(worker->flows, key, hash);
-    if (flow != NULL && is_over(flow, packet, source_is_high)) {
+    if (flow != NULL && is_over(worker, flow, packet, source_is_high)) {
         end_flow(worker, flow, REEF_FLOW_END_REUSED);
         flow = NULL;
     }
@@ -304,12 +321,17 @@ static void take_packet(reef_worker *worker, reef_packet *packet, const reef_flo
         return;
     }
     reef_flow *flow = flow_of(worker, packet, key, hash, source_is_high);
-    if (flow == NULL)
+    if (flow == NULL) {
+        worker->unseen = true;
         return;
+    }
+    if (worker->judgement != NULL && packet->outer == NULL && packet->inner.kind == REEF_INNER_NONE &&
+        !(packet->flags & REEF_PACKET_FRAGMENT))
+        worker->judged = flow;
     int direction = reef_flows_update(worker->flows, flow, packet, source_is_high);
     if (worker->evidence != NULL && worker->evidence_flow == 0)
         worker->evidence_flow = flow->id;
-    if (reef_is_reported(worker, flow->way) && (worker->config->options.report_apps || worker->matcher != NULL))
+    if (reef_is_reported(worker, flow->way) && flow->done == 0 && (worker->config->options.report_apps || worker->matcher != NULL))
         inspect(worker, flow, direction, packet);
 }
 

@@ -5,6 +5,7 @@
 #include "reef/defrag.h"
 #include "reef/engine.h"
 #include "reef/evidence.h"
+#include "reef/judge.h"
 #include "reef/match.h"
 #include "reef/protocol.h"
 #include "reef/tx_file.h"
@@ -33,6 +34,13 @@ struct reef_worker {
     reef_events *events;
     reef_call call; /* engine.c */
     reef_counters counters;
+    /* Where packets wait (judge.c): of the frame at hand. */
+    reef_judgement *judgement; /* where the next one goes; NULL: nobody asks for any */
+    reef_flow *judged;         /* the flow that the kernel knows it by; NULL: none */
+    reef_verdict verdict;      /* the hardest one so far */
+    bool unseen;
+    uint64_t memory_refused;   /* so often before it */
+    uint8_t epoch;             /* of the rules; never 0 */
     reef_packet packet[GROUP];
     reef_flow_key key[GROUP];
     uint32_t hash[GROUP];
@@ -47,6 +55,11 @@ static inline bool reef_is_reported(const reef_worker *worker, uint8_t way)
 
 /* The rules have changed, and with them what parsers are told. */
 void reef_worker_settle_call(reef_worker *worker);
+/* The verdict on one packet of the frame at hand: it, or what it carries. */
+void reef_judge_packet(reef_worker *worker, const reef_packet *packet, reef_verdict verdict);
+/* The kernel forwards the flow from now on: what it leaves is told; it stays in the table so that stragglers are known. */
+void reef_worker_hand_back(reef_worker *worker, reef_flow *flow);
+
 /* What the flow's stages hold of it goes; the flow itself stays. */
 void reef_worker_forget(reef_worker *worker, reef_flow *flow);
 

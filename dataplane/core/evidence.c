@@ -280,6 +280,11 @@ bool reef_evidence_end(reef_evidence *evidence, uint64_t flow, uint8_t sha256[32
     return kept;
 }
 
+uint32_t reef_evidence_most(const reef_evidence *evidence)
+{
+    return evidence->most;
+}
+
 void reef_evidence_count(const reef_evidence *evidence, reef_evidence_counters *counters)
 {
     *counters = evidence->counters;

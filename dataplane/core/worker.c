@@ -17,6 +17,7 @@ void reef_options_default(reef_options *options)
         .report_apps = true,
         .report_anomalies = true,
         .checksums = true,
+        .depth = REEF_INLINE_DEPTH,
     };
     reef_tcp_options_default(&options->tcp);
     reef_defrag_options_default(&options->defrag);
@@ -64,6 +65,7 @@ int reef_worker_new(const reef_config *config, reef_worker **out)
         return REEF_NOMEM;
     worker->config = config;
     worker->evidence = options->evidence;
+    worker->epoch = 1;
     int status = reef_flows_new(options->flows, &options->timeouts, options->seed, options->by_interface, &worker->flows);
     if (status == REEF_OK)
         status = reef_memory_new(options->memory, &worker->memory);
@@ -124,6 +126,7 @@ int reef_worker_rules(reef_worker *worker, const reef_rules *rules)
         return status;
     worker->rules = rules;
     reef_worker_settle_call(worker);
+    worker->epoch = (uint8_t)(worker->epoch % 255 + 1);
     return want_files(worker);
 }
 

@@ -30,6 +30,7 @@ typedef struct reef_options {
     bool report_apps;
     bool report_anomalies;
     bool checksums;        /* verified: what has a bad one is not looked at as stream */
+    uint32_t depth;        /* judged flows are handed back when so much of a direction was looked at */
     uint64_t memory;       /* bytes that inspection may keep of conversations, besides the flow table */
     reef_tcp_options tcp;
     reef_defrag_options defrag;

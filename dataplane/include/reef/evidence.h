@@ -27,6 +27,8 @@ void reef_evidence_alert(reef_evidence *evidence, uint64_t flow);
 /* It ended. True: what was written is complete, and lies in the store by this name. */
 bool reef_evidence_end(reef_evidence *evidence, uint64_t flow, uint8_t sha256[32]);
 
+/* Bytes of one conversation that are written. */
+uint32_t reef_evidence_most(const reef_evidence *evidence);
 void reef_evidence_count(const reef_evidence *evidence, reef_evidence_counters *counters);
 
 #endif

@@ -102,6 +102,16 @@
 #define REEF_BATCH_MAX 256            /* frames handed to a worker at once */
 #define REEF_NETLINK_BUFFER 131072
 
+/* Inline. */
+#define REEF_QUEUES_MAX 8u             /* of the kernel, that one socket holds */
+#define REEF_QUEUE_PACKETS 4096u       /* that wait in one of them */
+#define REEF_QUEUE_RECEIVE_BYTES (64 << 20) /* of them that wait to be received, as the kernel counts */
+#define REEF_LANE_PACKETS 256u         /* between the holder of a queue and its worker; a power of two */
+#define REEF_LANE_SLOT 66112u          /* one of them: 64 KiB and what netlink says about it; an odd number of cache lines */
+#define REEF_LANE_BATCH 32u            /* received at once */
+#define REEF_LANE_SILENCE_MS 100u      /* that packets wait for a worker before the holder decides by itself */
+#define REEF_INLINE_DEPTH (1u << 20)   /* bytes of one direction that are looked at inline */
+
 
 /* Rules. */
 #define REEF_EXPRESSION_STEPS_MAX 3500u /* pcre: as Suricata's match-limit */

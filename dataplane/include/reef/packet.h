@@ -36,6 +36,7 @@ typedef struct reef_frame {
     uint32_t length;   /* bytes on the wire, >= captured */
     uint64_t time_ns;  /* since the epoch, UTC */
     uint32_t interface; /* number of the interface: kernel index, or index in the file */
+    uint32_t mark;     /* of the connection, where the kernel said it (lane.h) */
     uint16_t link;     /* REEF_LINK_... */
     uint16_t vlan;     /* tag the kernel took off, | 0x1000 when there was one */
     uint8_t way;       /* REEF_WAY_... */

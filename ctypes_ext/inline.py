@@ -1,0 +1,48 @@
+"""The worker's end of a lane (`reef/inline.h`): packets that wait, judged by a worker in a thread of its own."""
+
+from __future__ import annotations
+
+import socket
+
+from ctypes_ext._engine import ffi, lib
+from ctypes_ext.engine import Counters, EngineError, Evidence, FileStore, Rules, Worker, check, counters_of
+
+
+class Inline:
+    """Judges with `worker`, of which nobody else may use anything but `drain` from then on."""
+
+    def __init__(self, worker: Worker) -> None:
+        out = ffi.new("reef_inline **")
+        check(lib.reef_inline_new(worker._c, out), "inline worker")
+        self._c = ffi.gc(out[0], lib.reef_inline_free)
+        self._worker = worker
+        self._kept: list[object] = []
+
+    def run(self, peer: socket.socket) -> None:
+        """Over the lane that comes from `peer`, until that goes or `stop`, without the GIL. Raises `EngineError`."""
+        status = lib.reef_inline_run(self._c, peer.fileno())
+        if status != lib.REEF_END:
+            check(status, "lane")
+
+    def stop(self) -> None:
+        lib.reef_inline_stop(self._c)
+
+    def change_rules(self, rules: Rules) -> None:
+        """Other rules from the next packet on; the state of flows stays. Raises `EngineError`."""
+        check(lib.reef_inline_rules(self._c, rules._c), "rules")
+        self._worker._rules = rules
+
+    def keep(self, store: FileStore | None, evidence: Evidence | None, *, every: bool) -> None:
+        """As `Worker.keep`. Raises `EngineError`."""
+        files = ffi.NULL if store is None else store._c
+        packets = ffi.NULL if evidence is None else evidence._c
+        check(lib.reef_inline_keep(self._c, files, every, packets), "what is kept")
+        self._kept.append((store, evidence))  # files that come lie in it until they end
+
+    def counters(self) -> Counters:
+        c = ffi.new("reef_counters *")
+        lib.reef_inline_count(self._c, c)
+        return counters_of(c)
+
+
+__all__ = ["EngineError", "Inline"]

@@ -1,0 +1,229 @@
+/* The loop of an inline worker. It asks for nothing but packets: what other threads want waits in a letter box, which is looked
+ * into once a batch and costs nothing while it is empty. */
+#include "reef/inline.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "reef/lane.h"
+#include "reef/status.h"
+
+enum { BATCH = 16, BATCH_BYTES = 1 << 18, IDLE_MS = 100, FIRST_MS = 5000 };
+
+typedef enum wish_kind { NOTHING, RULES, KEEP, COUNT } wish_kind;
+
+struct reef_inline {
+    reef_worker *worker;
+    reef_lane *lane; /* while it runs */
+    int fds[REEF_LANE_FDS];
+    _Atomic bool stop;
+    /* The letter box: one wish at a time; its owner waits until it is fulfilled. */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    _Atomic int wish;
+    bool running;
+    const reef_rules *rules;
+    reef_filestore *store;
+    struct reef_evidence *evidence;
+    bool all;
+    reef_counters counters;
+    int status;
+};
+
+int reef_inline_new(reef_worker *worker, reef_inline **out)
+{
+    *out = NULL;
+    reef_inline *line = calloc(1, sizeof *line);
+    if (line == NULL)
+        return REEF_NOMEM;
+    line->worker = worker;
+    pthread_mutex_init(&line->mutex, NULL);
+    pthread_cond_init(&line->changed, NULL);
+    *out = line;
+    return REEF_OK;
+}
+
+void reef_inline_free(reef_inline *line)
+{
+    if (line == NULL)
+        return;
+    pthread_cond_destroy(&line->changed);
+    pthread_mutex_destroy(&line->mutex);
+    free(line);
+}
+
+void reef_inline_stop(reef_inline *line)
+{
+    atomic_store(&line->stop, true);
+}
+
+/* --- the letter box -------------------------------------------------------------------------------------- */
+
+static void fulfil(reef_inline *line, wish_kind wish)
+{
+    line->status = REEF_OK;
+    if (wish == RULES)
+        line->status = reef_worker_rules(line->worker, line->rules);
+    else if (wish == KEEP)
+        line->status = reef_worker_keep(line->worker, line->store, line->all, line->evidence);
+    else if (wish == COUNT)
+        reef_worker_count(line->worker, &line->counters);
+}
+
+static void read_box(reef_inline *line)
+{
+    pthread_mutex_lock(&line->mutex);
+    int wish = atomic_load(&line->wish);
+    if (wish != NOTHING)
+        fulfil(line, (wish_kind)wish);
+    atomic_store(&line->wish, NOTHING);
+    pthread_cond_broadcast(&line->changed);
+    pthread_mutex_unlock(&line->mutex);
+}
+
+/* With the mutex held and the wish's arguments in place. Nobody looks into the box while nothing runs: then it is done here. */
+static int put_in_box(reef_inline *line, wish_kind wish)
+{
+    if (!line->running)
+        fulfil(line, wish);
+    else {
+        atomic_store(&line->wish, (int)wish);
+        while (atomic_load(&line->wish) != NOTHING)
+            pthread_cond_wait(&line->changed, &line->mutex);
+    }
+    return line->status;
+}
+
+int reef_inline_rules(reef_inline *line, const reef_rules *rules)
+{
+    pthread_mutex_lock(&line->mutex);
+    line->rules = rules;
+    int status = put_in_box(line, RULES);
+    pthread_mutex_unlock(&line->mutex);
+    return status;
+}
+
+int reef_inline_keep(reef_inline *line, reef_filestore *store, bool all, struct reef_evidence *evidence)
+{
+    pthread_mutex_lock(&line->mutex);
+    line->store = store, line->all = all, line->evidence = evidence;
+    int status = put_in_box(line, KEEP);
+    pthread_mutex_unlock(&line->mutex);
+    return status;
+}
+
+void reef_inline_count(reef_inline *line, reef_counters *counters)
+{
+    pthread_mutex_lock(&line->mutex);
+    (void)put_in_box(line, COUNT);
+    *counters = line->counters;
+    pthread_mutex_unlock(&line->mutex);
+}
+
+static void set_running(reef_inline *line, bool running)
+{
+    pthread_mutex_lock(&line->mutex);
+    int wish = atomic_load(&line->wish);
+    if (!running && wish != NOTHING)
+        fulfil(line, (wish_kind)wish);
+    atomic_store(&line->wish, NOTHING);
+    line->running = running;
+    pthread_cond_broadcast(&line->changed);
+    pthread_mutex_unlock(&line->mutex);
+}
+
+/* --- the lane -------------------------------------------------------------------------------------------- */
+
+static int take_lane(reef_inline *line, int peer)
+{
+    char hello;
+    struct iovec vector = {.iov_base = &hello, .iov_len = 1};
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof line->fds)];
+    } control = {0};
+    struct msghdr message = {
+        .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
+    struct timeval patience = {.tv_sec = FIRST_MS / 1000};
+    (void)setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    ssize_t got = recvmsg(peer, &message, MSG_CMSG_CLOEXEC);
+    if (got < 0)
+        return REEF_SYSTEM;
+    const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (got == 0 || header == NULL)
+        return REEF_END;
+    if (header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof line->fds) || message.msg_flags & MSG_CTRUNC)
+        return REEF_FORMAT;
+    memcpy(line->fds, CMSG_DATA(header), sizeof line->fds);
+    int status = reef_lane_join(line->fds, &line->lane);
+    if (status != REEF_OK)
+        for (int i = 0; i < REEF_LANE_FDS; i++)
+            close(line->fds[i]);
+    return status;
+}
+
+static void leave_lane(reef_inline *line)
+{
+    reef_lane_free(line->lane);
+    line->lane = NULL;
+    for (int i = 0; i < REEF_LANE_FDS; i++)
+        close(line->fds[i]);
+}
+
+static uint64_t wall_clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Judgements are told as soon as they are there: after a few packets, or one large one. */
+static void judge(reef_inline *line, const reef_frame *frames, size_t count)
+{
+    reef_judgement judgements[BATCH];
+    for (size_t at = 0; at < count;) {
+        size_t end = at;
+        for (size_t bytes = 0; end < count && bytes < BATCH_BYTES; end++)
+            bytes += frames[end].captured;
+        reef_worker_judge(line->worker, frames + at, end - at, judgements);
+        reef_lane_judge(line->lane, judgements, end - at);
+        at = end;
+    }
+}
+
+static int work(reef_inline *line, int peer)
+{
+    reef_frame frames[BATCH];
+    while (!atomic_load_explicit(&line->stop, memory_order_relaxed)) {
+        if (atomic_load_explicit(&line->wish, memory_order_relaxed) != NOTHING)
+            read_box(line);
+        size_t count = reef_lane_next(line->lane, frames, BATCH);
+        if (count > 0) {
+            judge(line, frames, count);
+            continue;
+        }
+        int status = reef_lane_sleep(line->lane, peer, IDLE_MS);
+        if (status != REEF_OK)
+            return status;
+        reef_worker_time(line->worker, wall_clock_ns());
+    }
+    return REEF_OK;
+}
+
+int reef_inline_run(reef_inline *line, int peer)
+{
+    int status = take_lane(line, peer);
+    if (status != REEF_OK)
+        return status;
+    set_running(line, true);
+    status = work(line, peer);
+    set_running(line, false);
+    leave_lane(line);
+    return status;
+}

@@ -1,0 +1,25 @@
+/* inline: the worker's end of a lane: packets that wait are judged as they come, in a thread that does nothing else. What the
+ * rest of the process wants of the worker is handed over between two packets. */
+#ifndef REEF_INLINE_H
+#define REEF_INLINE_H
+
+#include "reef/judge.h"
+
+typedef struct reef_inline reef_inline;
+
+/* The worker must outlive it; nobody else may use it meanwhile, but for the reader of its events. */
+int reef_inline_new(reef_worker *worker, reef_inline **out);
+void reef_inline_free(reef_inline *line);
+
+/* Take the lane that comes over `peer` (a connected Unix socket, borrowed), and judge until the other side goes (REEF_END) or
+ * reef_inline_stop (REEF_OK). REEF_FORMAT: what came is not a lane. */
+int reef_inline_run(reef_inline *line, int peer);
+
+/* These from any thread. */
+void reef_inline_stop(reef_inline *line);
+/* From the next packet on; waits until they are (while it runs), so that what was before may be freed. */
+int reef_inline_rules(reef_inline *line, const reef_rules *rules);
+int reef_inline_keep(reef_inline *line, reef_filestore *store, bool all, struct reef_evidence *evidence);
+void reef_inline_count(reef_inline *line, reef_counters *counters);
+
+#endif
