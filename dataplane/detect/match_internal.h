@@ -200,6 +200,9 @@ struct reef_matcher {
     reef_transaction *transaction; /* under inspection */
     int transaction_direction;
 
+    const reef_protocol *numbered; /* the protocol asked for last, */
+    unsigned number;               /* and its number */
+
     uint64_t variable[VARIABLES_MAX];
     rank_set candidates, transaction_candidates;
     rank_set payload_held; /* rules of transactions whose payload blocks held in this packet */
@@ -231,6 +234,16 @@ struct reef_matcher {
     struct debts debts;
     struct costs *costs; /* cost.h; NULL: not asked for */
 };
+
+/* reef_protocol_number, which looks for it. */
+static inline unsigned matcher_number(reef_matcher *matcher, const reef_protocol *protocol)
+{
+    if (matcher->numbered != protocol) {
+        matcher->numbered = protocol;
+        matcher->number = reef_protocol_number(protocol);
+    }
+    return matcher->number;
+}
 
 static inline uint64_t matcher_now(const reef_matcher *matcher)
 {

@@ -101,14 +101,14 @@ bool kept_stream_holds(reef_matcher *matcher, const detect_rule *rule)
     return payload.bytes.length > 0 && payload_blocks_hold(matcher, rule, &payload, false);
 }
 
-static bool names(const reef_rule *rule, const reef_protocol *protocol)
+static bool names(reef_matcher *matcher, const reef_rule *rule, const reef_protocol *protocol)
 {
-    return protocol != NULL && (rule->apps >> reef_protocol_number(protocol) & 1);
+    return protocol != NULL && (rule->apps >> matcher_number(matcher, protocol) & 1);
 }
 
 /* Is the flow of a protocol the rule is for? What a TCP packet itself tells is known from the next one on, unless packets can be
  * stopped: see is_late in alerts.c. */
-static bool app_holds(const reef_matcher *matcher, const reef_rule *rule, bool stream)
+static bool app_holds(reef_matcher *matcher, const reef_rule *rule, bool stream)
 {
     const reef_session *session = matcher->scene->session;
     if (rule->apps == 0)
@@ -117,7 +117,7 @@ static bool app_holds(const reef_matcher *matcher, const reef_rule *rule, bool s
         return false;
     if (!stream && !matcher->options.act && matcher->scene->packet->protocol == REEF_PROTO_TCP)
         return matcher->state != NULL && matcher->state->app[matcher->direction] != 0 && (rule->apps >> matcher->state->app[matcher->direction] & 1);
-    return names(rule, session->protocol != NULL ? session->protocol : session->seen[matcher->direction]);
+    return names(matcher, rule, session->protocol != NULL ? session->protocol : session->seen[matcher->direction]);
 }
 
 static void conclude(reef_matcher *matcher, const detect_rule *rule, uint32_t rank, bool stream)

@@ -19,7 +19,7 @@ typedef struct transaction_state {
     uint8_t window;      /* of the transaction, when bodies were looked at */
     bool looked;         /* at a body at least once */
     uint8_t files;       /* of the transaction, when rules were asked */
-    uint64_t scanned[2]; /* by number in the protocol's buffers: those that come once and were looked at */
+    uint64_t scanned[PLACES_MAX / 64]; /* by number in the protocol's buffers: those that come once and were looked at */
     pending *entry;
 } transaction_state;
 
@@ -113,6 +113,7 @@ typedef struct round_at {
     const reef_session *session;
     reef_transaction *transaction;
     int direction;
+    unsigned number; /* of the protocol */
     bool complete; /* nothing more will come in this direction */
 } round_at;
 
@@ -250,7 +251,7 @@ static void try_rule(const round_at *at, transaction_state *state, uint32_t rank
         return;
     if (entry == NULL && !may_begin(matcher, rule, rank))
         return;
-    if (entry == NULL && rule->rule->apps != 0 && !(rule->rule->apps >> reef_protocol_number(at->session->protocol) & 1))
+    if (entry == NULL && rule->rule->apps != 0 && !(rule->rule->apps >> at->number & 1))
         return;
     bool all = ask_rule(at, rule, &held, &dead);
     if (entry == NULL && held == 0 && !dead && !all && !rule->has_payload)
@@ -283,33 +284,39 @@ static void scan_buffer(const round_at *at, unsigned kind, const reef_buffer *by
     }
 }
 
+/* All instances of one of the protocol's buffers. */
+static void find_in_buffer(const round_at *at, const reef_protocol_buffer *known)
+{
+    unsigned flags = reef_buffer_flags(known->kind);
+    for (unsigned index = 0;; index++) {
+        reef_buffer buffer = {.end = true};
+        if (!at->session->protocol->buffer(at->session, at->transaction, at->direction, known->kind, index, &buffer))
+            break;
+        if (!(flags & REEF_BUFFER_BODY))
+            buffer.offset = 0;
+        scan_buffer(at, known->kind, &buffer);
+        if (!(flags & REEF_BUFFER_MULTI))
+            break;
+    }
+}
+
 /* Rules whose pattern stands in what is new of the transaction. */
 static void find_candidates(const round_at *at, transaction_state *state)
 {
     const reef_protocol *protocol = at->session->protocol;
-    const struct detect_plan *plan = at->matcher->rules->plan;
+    const uint64_t *asked = at->matcher->rules->plan->asked[at->number % PROTOCOLS_MAX][at->direction];
     bool window = !state->looked || state->window != at->transaction->window[at->direction] || at->complete;
-    for (uint32_t i = 0; i < protocol->buffers_count && i < 128; i++) {
-        const reef_protocol_buffer *known = &protocol->buffers[i];
-        if (known->direction != at->direction || at->transaction->progress[at->direction] < known->progress ||
-            plan->buffer_count[known->kind][at->direction] == 0 || state->scanned[i / 64] >> (i & 63) & 1)
-            continue;
-        unsigned flags = reef_buffer_flags(known->kind);
-        if (!(flags & (REEF_BUFFER_BODY | REEF_BUFFER_MULTI)))
-            state->scanned[i / 64] |= 1ull << (i & 63);
-        if (flags & REEF_BUFFER_BODY && !window)
-            continue;
-        for (unsigned index = 0;; index++) {
-            reef_buffer buffer = {.end = true};
-            if (!protocol->buffer(at->session, at->transaction, at->direction, known->kind, index, &buffer))
-                break;
-            if (!(flags & REEF_BUFFER_BODY))
-                buffer.offset = 0;
-            scan_buffer(at, known->kind, &buffer);
-            if (!(flags & REEF_BUFFER_MULTI))
-                break;
+    for (uint32_t word = 0; word < PLACES_MAX / 64; word++)
+        for (uint64_t left = asked[word] & ~state->scanned[word]; left != 0; left &= left - 1) {
+            const reef_protocol_buffer *known = &protocol->buffers[64 * word + (uint32_t)__builtin_ctzll(left)];
+            unsigned flags = reef_buffer_flags(known->kind);
+            if (at->transaction->progress[at->direction] < known->progress)
+                continue;
+            if (!(flags & (REEF_BUFFER_BODY | REEF_BUFFER_MULTI)))
+                state->scanned[word] |= left & -left;
+            if (window || !(flags & REEF_BUFFER_BODY))
+                find_in_buffer(at, known);
         }
-    }
     state->window = at->transaction->window[at->direction];
     state->looked = true;
 }
@@ -348,9 +355,9 @@ static void inspect(reef_matcher *matcher, reef_transaction *transaction, int di
 {
     reef_session *session = matcher->scene->session;
     const reef_protocol *protocol = session->protocol;
-    unsigned number = reef_protocol_number(protocol);
+    unsigned number = matcher_number(matcher, protocol);
     rank_set *set = &matcher->transaction_candidates;
-    round_at at = {.matcher = matcher, .session = session, .transaction = transaction, .direction = direction,
+    round_at at = {.matcher = matcher, .session = session, .transaction = transaction, .direction = direction, .number = number,
                    .complete = matcher->scene->ends || transaction->progress[direction] >= protocol->complete[direction]};
     transaction->updated[direction] = false;
     match_turn(matcher, direction);

@@ -21,15 +21,11 @@ static void set_free(rank_set *set)
     *set = (rank_set){0};
 }
 
-static int compare_ranks(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
-}
+enum { FEW = 24 }; /* ranks that are sorted one by one; more are read from their bits */
 
 void rank_set_sort(rank_set *set)
 {
-    if (set->count <= 24) {
+    if (set->count <= FEW) {
         for (uint32_t i = 1; i < set->count; i++) {
             uint32_t rank = set->rank[i], k = i;
             for (; k > 0 && set->rank[k - 1] > rank; k--)
@@ -38,7 +34,10 @@ void rank_set_sort(rank_set *set)
         }
         return;
     }
-    qsort(set->rank, set->count, sizeof *set->rank, compare_ranks);
+    uint32_t count = 0;
+    for (uint32_t word = 0; count < set->count; word++)
+        for (uint64_t bits = set->bit[word]; bits != 0; bits &= bits - 1)
+            set->rank[count++] = 64 * word + (uint32_t)__builtin_ctzll(bits);
 }
 
 static void leave_rules(reef_matcher *matcher)

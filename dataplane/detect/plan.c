@@ -289,6 +289,18 @@ static void index_buffers(struct detect_plan *plan)
     }
 }
 
+static void index_protocols(struct detect_plan *plan)
+{
+    for (unsigned number = 1; number < PROTOCOLS_MAX && number <= reef_protocols_count(); number++) {
+        const reef_protocol *protocol = reef_protocol_by_number(number);
+        for (uint32_t i = 0; i < protocol->buffers_count && i < PLACES_MAX; i++) {
+            const reef_protocol_buffer *known = &protocol->buffers[i];
+            if (plan->buffer_count[known->kind][known->direction] > 0)
+                plan->asked[number][known->direction][i / 64] |= 1ull << (i & 63);
+        }
+    }
+}
+
 int plan_new(const reef_rules *rules, struct detect_plan **out)
 {
     struct detect_plan *plan = calloc(1, sizeof *plan);
@@ -304,6 +316,7 @@ int plan_new(const reef_rules *rules, struct detect_plan **out)
             place_rule(make, &rules->ranked[rank], rank);
         status = make->failed ? REEF_NOMEM : build_scanners(make);
         index_buffers(plan);
+        index_protocols(plan);
         if (status == REEF_OK)
             status = addresses_build(rules, &plan->ip_only, &plan->addresses);
         if (plan->event_rules > 0)

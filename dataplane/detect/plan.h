@@ -6,7 +6,7 @@
 #include "scanner.h"
 
 enum { TRANSPORT_TCP, TRANSPORT_UDP, TRANSPORT_OTHER, TRANSPORTS };
-enum { PROTOCOLS_MAX = 64 };
+enum { PROTOCOLS_MAX = 64, PLACES_MAX = 128 /* buffers of a protocol */ };
 
 /* Payload of one direction and transport. `near` holds patterns that stand among the first bytes of a packet. */
 enum { NEAR_BYTES = 96 };
@@ -44,6 +44,7 @@ struct detect_plan {
     uint32_t buffers;
     uint32_t buffer_first[REEF_BUFFER_COUNT + 1][2];  /* of a kind and direction: where in `buffer` */
     uint32_t buffer_count[REEF_BUFFER_COUNT + 1][2];
+    uint64_t asked[PROTOCOLS_MAX][2][PLACES_MAX / 64]; /* by protocol and direction: which of its buffers rules look into, by their place among them */
     rank_list pdus;                                   /* rules with `frame` */
     rank_list transaction_always[PROTOCOLS_MAX][2];   /* by protocol number and direction */
     bool keeps_stream[2];                             /* a rule found by a transaction asks for its stream then */
