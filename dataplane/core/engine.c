@@ -169,7 +169,8 @@ static void inspect(reef_worker *worker, reef_flow *flow, int direction, reef_pa
     reef_scene scene = {.packet = packet,
                         .flow = flow,
                         .session = flow != NULL ? flow->session : NULL,
-                        .direction = direction};
+                        .direction = direction,
+                        .mark = worker->frame->mark};
     if (worker->matcher != NULL)
         reef_match_begin(worker->matcher, &scene);
     if (flow != NULL && packet->flags & REEF_PACKET_TRANSPORT) {

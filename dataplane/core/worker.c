@@ -130,6 +130,11 @@ int reef_worker_rules(reef_worker *worker, const reef_rules *rules)
     return want_files(worker);
 }
 
+int reef_worker_reactions(reef_worker *worker, const reef_reactions *reactions)
+{
+    return worker->matcher != NULL ? reef_matcher_reactions(worker->matcher, reactions) : REEF_INVALID;
+}
+
 uint32_t reef_worker_rule_costs(const reef_worker *worker, uint32_t *from, reef_rule_cost *out, uint32_t max)
 {
     return worker->matcher != NULL ? reef_match_costs(worker->matcher, from, out, max) : 0;

@@ -11,9 +11,27 @@ static bool is_late(const reef_matcher *matcher)
     return !matcher->options.act && matcher->scene->packet->protocol == REEF_PROTO_TCP;
 }
 
+/* What the policy has the rule do here: reef_rule_action or REEF_OFF. Where it says nothing the rule's own word holds. */
+static uint8_t action_of(const reef_matcher *matcher, const detect_rule *rule)
+{
+    const reef_packet *packet = matcher->scene->packet;
+    if (matcher->reactions == NULL)
+        return rule->rule->action;
+    bool by_client = matcher->scene->direction == REEF_TO_SERVER;
+    reaction_ends ends = {.client = by_client ? packet->source : packet->destination,
+                          .server = by_client ? packet->destination : packet->source,
+                          .now_s = packet->time_ns / 1000000000u,
+                          .profile = matcher->profile,
+                          .version = packet->version};
+    return reactions_action(matcher->reactions, rule->index, &ends);
+}
+
 void alert_queue(reef_matcher *matcher, uint32_t rank, reef_transaction *transaction, bool state, bool stream)
 {
     cost_match(matcher, rank);
+    uint8_t action = action_of(matcher, &matcher->rules->ranked[rank]);
+    if (action == REEF_OFF)
+        return;
     if (matcher->queued == matcher->room) {
         uint32_t room = matcher->room > 0 ? 2 * matcher->room : 64;
         queued *grown = realloc(matcher->queue, room * sizeof *grown);
@@ -29,9 +47,16 @@ void alert_queue(reef_matcher *matcher, uint32_t rank, reef_transaction *transac
         .alert = {.rule = matcher->rules->ranked[rank].rule, .transaction = transaction, .state = state, .stream = stream, .log = true},
         .rank = rank,
         .order = order,
+        .action = action,
         .direction = (uint8_t)matcher->direction,
         .late = (state || stream) && is_late(matcher),
     };
+}
+
+/* Pass, drop, reject, alert. */
+static int standing(uint8_t action)
+{
+    return action == REEF_PASS ? 0 : action == REEF_DROP ? 1 : action == REEF_ALERT ? 3 : 2;
 }
 
 static int compare_queued(const void *a, const void *b)
@@ -39,6 +64,8 @@ static int compare_queued(const void *a, const void *b)
     const queued *x = a, *y = b;
     if (x->late != y->late)
         return x->late ? 1 : -1;
+    if (x->action != y->action && standing(x->action) != standing(y->action))
+        return standing(x->action) < standing(y->action) ? -1 : 1;
     if (x->rank != y->rank)
         return x->rank < y->rank ? -1 : 1;
     return x->order < y->order ? -1 : 1;
@@ -62,9 +89,10 @@ static reef_verdict verdict_of(uint8_t action)
     }
 }
 
-static void apply(reef_matcher *matcher, const detect_rule *rule, const reef_alert *alert, reef_verdict *verdict)
+static void apply(reef_matcher *matcher, const detect_rule *rule, const queued *entry, reef_verdict *verdict)
 {
-    reef_verdict of_rule = verdict_of(rule->rule->action);
+    const reef_alert *alert = &entry->alert;
+    reef_verdict of_rule = verdict_of(entry->action);
     if (of_rule == REEF_VERDICT_ALLOW || (of_rule != REEF_VERDICT_PASS && !matcher->options.act))
         return;
     if (of_rule == REEF_VERDICT_PASS && *verdict != REEF_VERDICT_ALLOW)
@@ -85,15 +113,17 @@ static void settle(reef_matcher *matcher, uint32_t first, uint32_t end, reef_ver
         matcher->turned = entry->direction != matcher->scene->direction;
         threshold_answer answer = threshold_ask(matcher, rule);
         if (answer != THRESHOLD_NO_MATCH)
-            apply(matcher, rule, &entry->alert, verdict);
+            apply(matcher, rule, entry, verdict);
+        if (answer == THRESHOLD_TELL)
+            answer = threshold_of_policy(matcher, rule);
         if (answer == THRESHOLD_TELL)
             rule_tags(matcher, rule);
-        bool pass = rule->rule->action == REEF_PASS && answer != THRESHOLD_NO_MATCH;
-        bool quiet = rule->rule->flags & REEF_RULE_NOALERT || (rule->rule->action == REEF_PASS && !(rule->rule->flags & REEF_RULE_TELL));
+        bool pass = entry->action == REEF_PASS && answer != THRESHOLD_NO_MATCH;
+        bool quiet = rule->rule->flags & REEF_RULE_NOALERT || (entry->action == REEF_PASS && !(rule->rule->flags & REEF_RULE_TELL));
         bool tell = answer == THRESHOLD_TELL && !quiet;
         if (tell && *told < most) {
             bool stopped = matcher->options.act && (*verdict == REEF_VERDICT_DROP || *verdict == REEF_VERDICT_REJECT);
-            entry->alert.action = (uint8_t)(rule->rule->action != REEF_ALERT && stopped ? verdict_of(rule->rule->action) : REEF_VERDICT_ALLOW);
+            entry->alert.action = (uint8_t)(entry->action != REEF_ALERT && stopped ? verdict_of(entry->action) : REEF_VERDICT_ALLOW);
             matcher->alerts[(*told)++] = entry->alert;
         } else if (tell) {
             matcher->discarded++;

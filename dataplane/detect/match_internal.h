@@ -2,6 +2,7 @@
 #ifndef REEF_MATCH_INTERNAL_H
 #define REEF_MATCH_INTERNAL_H
 
+#include "reactions.h"
 #include "reef/match.h"
 #include "place.h"
 #include "rules_internal.h"
@@ -75,6 +76,7 @@ typedef struct flow_state {
     bool alerted;         /* an alert of it was told */
     uint8_t app[2];       /* number of the protocol by direction, as the packet before left it */
     uint8_t verdict;      /* REEF_VERDICT_DROP or REEF_VERDICT_PASS hold for the rest of the flow */
+    uint16_t profile;     /* of the connection, while there are reactions */
 } flow_state;
 
 /* NULL: no memory for it. */
@@ -115,6 +117,8 @@ bool hostbits_condition(reef_matcher *matcher, const reef_condition *condition, 
 /* threshold.c: is the alert told? `silent` alerts still act when the rule is a detection filter that holds. */
 typedef enum threshold_answer { THRESHOLD_TELL, THRESHOLD_SILENT, THRESHOLD_NO_MATCH } threshold_answer;
 threshold_answer threshold_ask(reef_matcher *matcher, const detect_rule *rule);
+/* How often the policy wants it told: TELL or SILENT. */
+threshold_answer threshold_of_policy(reef_matcher *matcher, const detect_rule *rule);
 
 /* tag.c */
 void rule_tags(reef_matcher *matcher, const detect_rule *rule);
@@ -146,6 +150,7 @@ void debts_owe(reef_matcher *matcher, const detect_rule *rule, uint32_t exceeded
 typedef struct queued {
     reef_alert alert;
     uint32_t rank, order;
+    uint8_t action; /* reef_rule_action: of the rule or of the policy */
     uint8_t direction;
     bool late;
 } queued;
@@ -189,6 +194,9 @@ struct reef_matcher {
     uint32_t generation; /* of the rules: counts reloads */
     name_slots *slots;
     uint32_t *slot;      /* of the names of these rules */
+
+    const reef_reactions *reactions; /* NULL: rules do what they say themselves */
+    uint16_t profile;                /* of the packet's connection */
 
     const reef_scene *scene; /* the engine's: session and direction may change during the packet */
     int direction;     /* of what is being inspected: not always the packet's */

@@ -107,6 +107,7 @@ static int take_rules(reef_matcher *matcher, const reef_rules *rules)
     matcher->stream_waiting = fresh[5];
     matcher->prefilter = scratch;
     matcher->rules = rules;
+    matcher->reactions = NULL;
     matcher->idle = count == 0;
     matcher->generation++;
     matcher->queued = 0;
@@ -176,6 +177,14 @@ int reef_matcher_rules(reef_matcher *matcher, const reef_rules *rules)
     return take_rules(matcher, rules);
 }
 
+int reef_matcher_reactions(reef_matcher *matcher, const reef_reactions *reactions)
+{
+    if (reactions != NULL && !reactions_are_of(reactions, matcher->rules))
+        return REEF_INVALID;
+    matcher->reactions = reactions;
+    return REEF_OK;
+}
+
 /* --- memory of a round ------------------------------------------------------------------------------- */
 
 enum { PIECE_BYTES = 16384 };
@@ -216,6 +225,18 @@ void match_turn(reef_matcher *matcher, int direction)
     matcher->turned = direction != matcher->scene->direction;
 }
 
+/* The ruleset's mark says by which rule of the policy the connection was let in; what stands for the end of a flow has none. */
+static void find_profile(reef_matcher *matcher, const reef_scene *scene)
+{
+    if (scene->mark == 0) {
+        matcher->profile = matcher->state != NULL ? matcher->state->profile : 0;
+        return;
+    }
+    matcher->profile = reactions_profile(matcher->reactions, scene->mark);
+    if (matcher->state != NULL)
+        matcher->state->profile = matcher->profile;
+}
+
 void reef_match_begin(reef_matcher *matcher, const reef_scene *scene)
 {
     matcher->scene = scene;
@@ -226,6 +247,8 @@ void reef_match_begin(reef_matcher *matcher, const reef_scene *scene)
     match_turn(matcher, scene->direction);
     if (matcher->idle)
         return;
+    if (matcher->reactions != NULL)
+        find_profile(matcher, scene);
     matcher->kept_length[0] = matcher->kept_length[1] = 0;
     rank_set_clear(&matcher->matched);
     rank_set_clear(&matcher->stream_held);

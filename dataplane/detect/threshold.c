@@ -25,11 +25,15 @@ static void key_of(const reef_matcher *matcher, const reef_rule *rule, const ree
         memcpy(key->a, &matcher->scene->flow->id, 8);
 }
 
-static threshold_answer ask_one(reef_matcher *matcher, const reef_rule *rule, const reef_condition *condition)
+/* What the policy says is counted apart from what the rule says. */
+enum { OF_POLICY = 1 << 8 };
+
+static threshold_answer ask_one(reef_matcher *matcher, const reef_rule *rule, const reef_condition *condition, uint32_t who)
 {
     uint64_t now = matcher_now(matcher), span = (uint64_t)condition->b * 1000000000u, wanted = (uint64_t)condition->a;
     host_key key;
     key_of(matcher, rule, condition, &key);
+    key.d |= who;
     host_entry *entry = host_table_find(matcher->counts, &key, now);
     bool fresh = entry == NULL;
     if (fresh)
@@ -74,6 +78,19 @@ threshold_answer threshold_ask(reef_matcher *matcher, const detect_rule *rule)
     const reef_block *block = &rules->block[rule->rule->block + rule->after];
     for (uint32_t i = 0; i < block->conditions && answer == THRESHOLD_TELL; i++)
         if (rules->condition[block->condition + i].op == REEF_OP_THRESHOLD)
-            answer = ask_one(matcher, rule->rule, &rules->condition[block->condition + i]);
+            answer = ask_one(matcher, rule->rule, &rules->condition[block->condition + i], 0);
     return answer;
+}
+
+threshold_answer threshold_of_policy(reef_matcher *matcher, const detect_rule *rule)
+{
+    if (matcher->reactions == NULL)
+        return THRESHOLD_TELL;
+    const reef_reaction_threshold *said = reactions_threshold(matcher->reactions, rule->index, matcher->profile);
+    if (said == NULL)
+        return THRESHOLD_TELL;
+    static const uint8_t kinds[] = {LIMIT, THRESHOLD, BOTH};
+    const reef_condition condition = {.base = kinds[said->kind], .a = said->count, .b = said->seconds, .c = said->by};
+    /* What it keeps quiet stops connections all the same. */
+    return ask_one(matcher, rule->rule, &condition, OF_POLICY) == THRESHOLD_TELL ? THRESHOLD_TELL : THRESHOLD_SILENT;
 }

@@ -60,6 +60,9 @@ void reef_worker_frames_meanwhile(reef_worker *worker, const reef_frame *frames,
 /* Other rules from the next packet on; flow state stays. They must outlive the worker, or its next rules. */
 int reef_worker_rules(reef_worker *worker, const reef_rules *rules);
 
+/* What the policy has the rules at hand do, until other rules or reactions come; NULL: what they say themselves. */
+int reef_worker_reactions(reef_worker *worker, const reef_reactions *reactions);
+
 /* From the next packet on files go to `store` (`all`, or those that a rule asks for) and packets of conversations with alerts
  * to `evidence`; NULL: none do. The evidence given before may then be freed; every store must outlive the worker. */
 int reef_worker_keep(reef_worker *worker, reef_filestore *store, bool all, struct reef_evidence *evidence);

@@ -41,6 +41,7 @@
 #define REEF_MEMORY_DEFAULT (256ull << 20) /* bytes one worker keeps of conversations */
 #define REEF_EXPECTATIONS_MAX 4096u
 #define REEF_ALERTS_DEFAULT 15u       /* of one packet: Suricata's packet-alert-max */
+#define REEF_PROFILES_MAX 4096u       /* of inspection, each with the directions that rules of the policy have */
 
 /* Sessions. */
 #define REEF_SESSION_HELD_MAX 16384u     /* first bytes of a direction held until its protocol is known */

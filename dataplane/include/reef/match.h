@@ -4,6 +4,7 @@
 #define REEF_MATCH_H
 
 #include "reef/protocol.h"
+#include "reef/reactions.h"
 #include "reef/rules.h"
 #include "reef/tcp.h"
 
@@ -24,6 +25,7 @@ typedef struct reef_scene {
     reef_flow *flow;           /* NULL: the packet belongs to none */
     reef_session *session;     /* NULL while there is none */
     int direction;             /* of the packet within the flow */
+    uint32_t mark;             /* of the connection, as the ruleset set it (bundle.py); 0: none */
     bool ends;                 /* the flow ends */
     bool streamed;             /* the payload went into the stream: rules of the stream see it there */
 } reef_scene;
@@ -44,6 +46,9 @@ int reef_matcher_new(reef_memory *memory, const reef_rules *rules, const reef_ma
 void reef_matcher_free(reef_matcher *matcher);
 /* Other rules from now on; flow state (flowbits, thresholds, what was seen) is kept by name where both know it. */
 int reef_matcher_rules(reef_matcher *matcher, const reef_rules *rules);
+/* What these rules do by the policy's word, until others come; NULL: by their own. REEF_INVALID: made for other rules. They must
+ * outlive the matcher, or its next reactions or rules. */
+int reef_matcher_reactions(reef_matcher *matcher, const reef_reactions *reactions);
 
 /* A packet: begin; then for each new stretch of stream, and whenever a session was fed, the calls between; finish. */
 void reef_match_begin(reef_matcher *matcher, const reef_scene *scene);
