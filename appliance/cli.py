@@ -439,6 +439,24 @@ def _ips_verbs(tree: _Tree) -> None:
     check.add_argument("--keywords", action="store_true", help="print every keyword that is used, and its state")
     check.add_argument("--all", action="store_true", help="print all problems, not only the first 50")
     check.add_argument("--allow-refused", action="store_true", help="exit code 0 also where rules were refused")
+    _kept_verbs(kinds, "evidence", "The packets of connections with alerts that the taps kept", "a capture")
+    _kept_verbs(kinds, "files", "The files that the taps took out of traffic", "a file")
+
+
+def _kept_verbs(kinds: _Tree, store: str, words: str, noun: str) -> None:
+    """The same verbs over both stores."""
+    more = "As root: what is kept says what people say. settings.keep_files and keep_evidence say what that is."
+    verb = kinds.verb(store, "kept:listing", words, more)
+    verb.set_defaults(store=store)
+    deeper = _Tree(verb, kinds.common, "WHAT", "what (default: list)")
+    listing = deeper.verb("list", "kept:listing", "List what is kept, with the flow and the rule it came from")
+    show = deeper.verb("show", "kept:show", f"Print all that is known of {noun}")
+    save = deeper.verb("save", "kept:save_one", f"Copy {noun} out of the store, once its digest is checked")
+    for one in (listing, show, save):
+        one.set_defaults(store=store)
+    for one in (show, save):
+        one.add_argument("digest", metavar="DIGEST", help="its SHA-256, or as much of it as is unique")
+    save.add_argument("file", metavar="FILE", help="where to, a file that is not there yet")
 
 
 def _other_verbs(tree: _Tree) -> None:

@@ -53,6 +53,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     dns: dict[str, Any] | None = None
     tls: dict[str, Any] | None = None
     http: dict[str, Any] | None = None
+    fileinfo: dict[str, Any] | None = None
     anomaly: dict[str, Any] | None = None
     drop: dict[str, Any] | None = None
     verdict: dict[str, Any] | None = None

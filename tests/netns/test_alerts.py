@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from appliance.commands.health import from_rules
 from appliance.events.record import Event
 from appliance.events.view import Selection, past
 from appliance.lab.site import POLICIES, Lab
 from tests.netns.conftest import until
+
+ROOT = Path(__file__).parents[2]
 
 
 def alerts(lab: Lab, sid: int) -> list[Event]:
@@ -83,6 +89,20 @@ def kept(lab: Lab, store: str) -> list[Path]:
     return sorted(path for path in folder.glob("[0-9a-f][0-9a-f]/*") if path.is_file())
 
 
+def listed(lab: Lab, store: str) -> list[dict[str, Any]]:
+    """What `reef ips` says is kept."""
+    result = subprocess.run(
+        [sys.executable, "-m", "appliance.cli", "ips", store, "--json"],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "REEF_LAB": lab.lab},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    kept: list[dict[str, Any]] = json.loads(result.stdout)["kept"]
+    return kept
+
+
 def test_files_and_packets_are_kept_only_as_the_policy_says(lab: Lab) -> None:
     """The rules are regular expressions, too, where no memory may become executable."""
     (lab.gateway.instance.rules / "kept.rules").write_text(
@@ -113,6 +133,9 @@ def test_files_and_packets_are_kept_only_as_the_policy_says(lab: Lab) -> None:
     os.kill(lab.gateway.pid("inspectd"), signal.SIGTERM)  # every connection ends for it
     until(lambda: kept(lab, "evidence"), "and kept", lab=lab)
     assert b"/kept-all.exe" in kept(lab, "evidence")[0].read_bytes()
+    until(lambda: listed(lab, "evidence")[0]["flows"], "the log says of which connection", lab=lab)
+    assert "1:9872001 a setup" in listed(lab, "evidence")[0]["flows"][0]["alerts"]
+    until(lambda: any(one["flows"] for one in listed(lab, "files")), "and which file came in it", lab=lab)
     until(
         lambda: notices(lab).count("kept of traffic: files: all; packets: of connections with alerts") > 1,
         "it is back",

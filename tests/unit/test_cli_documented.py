@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import build_parser
-from appliance.commands import failure, followed, health, ips, live, past, rules, suggest, text, whereused, why
+from appliance.commands import failure, followed, health, ips, kept, live, past, rules, suggest, text, whereused, why
 from appliance.commands.flows import FlowLine
 from appliance.control import messages, messages_impact, messages_why
 from appliance.policy.impact import ImpactGroup, Tally
@@ -77,6 +77,8 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
         ("reef diff", [past.Difference]),
         ("reef why", [why.Reason, Answer, Step, NearMiss, followed.Kernel, messages_why.Traced]),
         ("reef ips check", [ips.Checked, ips.RefusedRule, ips.KeywordUse]),
+        ("reef ips evidence", [kept.KeptList, kept.Kept, kept.Carried]),
+        ("reef ips evidence save", [kept.Saved]),
         (
             "reef inspect",
             [
