@@ -11,12 +11,15 @@ import secrets
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
 from ctypes_ext._engine import ffi, lib
 from ctypes_ext.flowtable import FlowTable
+
+if TYPE_CHECKING:
+    from ctypes_ext.reactions import Reactions
 
 PREFIX_MAX: int = lib.REEF_PREFIX_MAX
 DRAIN_BYTES = 1 << 20
@@ -154,6 +157,23 @@ def rules_engine_digest() -> bytes:
     return bytes(out)
 
 
+# As `enum reef_rule_action` counts them; there are three ways to reject.
+_ACTIONS = ("alert", "pass", "drop", "reject", "reject", "reject")
+
+
+class LoadedRule(NamedTuple):
+    """A rule in the engine. `category` is in words, as alerts say it; `tells` is false for those with noalert."""
+
+    sid: int
+    gid: int
+    rev: int
+    severity: int
+    action: str
+    category: str
+    message: str
+    tells: bool
+
+
 class Rules:
     """A compiled rule set in the engine (`reef/rules.h`); it never changes, and workers share it.
 
@@ -166,8 +186,32 @@ class Rules:
         check(lib.reef_rules_new(image, len(image), ready or ffi.NULL, len(ready), out), "rule set")
         self._c = ffi.gc(out[0], lib.reef_rules_free)
 
+    @property
+    def c(self) -> Any:
+        """For the other modules of the border."""
+        return self._c
+
     def __len__(self) -> int:
         return int(lib.reef_rules_count(self._c))
+
+    def __getitem__(self, index: int) -> LoadedRule:
+        """What a rule says of itself, by its place in the image. Raises IndexError."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        rule = lib.reef_rules_at(self._c, index)
+        return LoadedRule(
+            rule.sid,
+            rule.gid,
+            rule.rev,
+            rule.priority,
+            _ACTIONS[rule.action],
+            self._text(rule.category),
+            self._text(rule.message),
+            not rule.flags & lib.REEF_RULE_NOALERT,
+        )
+
+    def _text(self, text: Any) -> str:
+        return bytes(ffi.buffer(lib.reef_rules_text(self._c, text), text.length)).decode("utf-8", "replace")
 
     def prepared(self) -> bytes:
         """The databases that were built, to be kept beside the image."""
@@ -253,6 +297,7 @@ class Worker:
         c.files.sha256 = store is not None or options.file_digests
         c.files.md5 = c.files.sha1 = c.files.magic = options.file_digests
         self._rules, self._store, self._evidence = rules, store, evidence  # they outlive the worker
+        self._reactions: Reactions | None = None
         self._stores = [store]
         out = ffi.new("reef_config **")
         check(lib.reef_config_new(c, out), "engine options")
@@ -289,10 +334,14 @@ class Worker:
                 check(status, "drain")
             return bytes(ffi.buffer(self._buffer, self._used[0])), self._lines[0]
 
-    def change_rules(self, rules: Rules) -> None:
-        """Other rules from the next packet on; the state of flows stays. Raises `EngineError`."""
+    def change_rules(self, rules: Rules, reactions: Reactions | None = None) -> None:
+        """Other rules, and what the policy has them do, from the next packet on; the state of flows stays.
+
+        Raises `EngineError`.
+        """
         check(lib.reef_worker_rules(self._c, rules._c), "rules")
-        self._rules = rules
+        check(lib.reef_worker_reactions(self._c, ffi.NULL if reactions is None else reactions.c), "reactions")
+        self._rules, self._reactions = rules, reactions
 
     def keep(self, store: FileStore | None, evidence: Evidence | None, *, every: bool) -> None:
         """From the next packet on files go to `store` (`every` one, or those a rule asks for), packets to `evidence`.

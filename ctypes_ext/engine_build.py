@@ -20,6 +20,7 @@ SOURCE = """
 #include "reef/flowlog.h"
 #include "reef/inline.h"
 #include "reef/names.h"
+#include "reef/reactions.h"
 #include "reef/status.h"
 
 /* The log prefix of the first event in the ring, which the names do not know. */

@@ -116,7 +116,51 @@ int reef_rules_prepared(const reef_rules *rules, uint8_t **data, size_t *size);
 void reef_rules_prepared_free(uint8_t *data);
 uint32_t reef_rules_count(const reef_rules *rules);
 void reef_rules_engine_digest(uint8_t out[32]);
+typedef struct reef_text {
+    uint32_t at, length;
+    ...;
+} reef_text;
+typedef struct reef_rule {
+    uint32_t sid, gid, rev;
+    uint32_t flags;
+    uint8_t action;
+    uint8_t priority;
+    reef_text category, message;
+    ...;
+} reef_rule;
+#define REEF_RULE_NOALERT ...
+#define REEF_ALERT ...
+#define REEF_PASS ...
+#define REEF_DROP ...
+#define REEF_REJECT ...
+#define REEF_OFF ...
+const reef_rule *reef_rules_at(const reef_rules *rules, uint32_t index);
+const char *reef_rules_text(const reef_rules *rules, reef_text text);
 int reef_worker_rules(reef_worker *worker, const reef_rules *rules);
+
+typedef struct reef_reactions reef_reactions;
+typedef struct reef_reaction_threshold {
+    uint8_t kind, by;
+    uint32_t count, seconds;
+} reef_reaction_threshold;
+typedef struct reef_address_range {
+    uint8_t version, spare[3];
+    uint8_t first[16], last[16];
+} reef_address_range;
+typedef struct reef_suppression {
+    uint8_t action;
+    uint64_t until_s;
+    const reef_address_range *client, *server, *either;
+    uint32_t clients, servers, eithers;
+    const uint16_t *profile;
+    uint32_t profiles;
+} reef_suppression;
+int reef_reactions_new(const reef_rules *rules, uint32_t profiles, const uint8_t *actions, reef_reactions **out);
+void reef_reactions_free(reef_reactions *reactions);
+int reef_reactions_profile(reef_reactions *reactions, const uint16_t *profile_of, uint32_t numbers);
+int reef_reactions_threshold(reef_reactions *reactions, uint32_t profile, const uint32_t *rules, uint32_t count, const reef_reaction_threshold *threshold);
+int reef_reactions_suppress(reef_reactions *reactions, const uint32_t *rules, uint32_t count, const reef_suppression *suppression);
+int reef_worker_reactions(reef_worker *worker, const reef_reactions *reactions);
 int reef_worker_keep(reef_worker *worker, reef_filestore *store, bool all, struct reef_evidence *evidence);
 
 typedef struct reef_inline reef_inline;
@@ -124,7 +168,7 @@ int reef_inline_new(reef_worker *worker, reef_inline **out);
 void reef_inline_free(reef_inline *line);
 int reef_inline_run(reef_inline *line, int peer);
 void reef_inline_stop(reef_inline *line);
-int reef_inline_rules(reef_inline *line, const reef_rules *rules);
+int reef_inline_rules(reef_inline *line, const reef_rules *rules, const reef_reactions *reactions);
 int reef_inline_keep(reef_inline *line, reef_filestore *store, bool all, struct reef_evidence *evidence);
 void reef_inline_count(reef_inline *line, reef_counters *counters);
 

@@ -6,6 +6,7 @@ import socket
 
 from ctypes_ext._engine import ffi, lib
 from ctypes_ext.engine import Counters, EngineError, Evidence, FileStore, Rules, Worker, check, counters_of
+from ctypes_ext.reactions import Reactions
 
 
 class Inline:
@@ -27,10 +28,13 @@ class Inline:
     def stop(self) -> None:
         lib.reef_inline_stop(self._c)
 
-    def change_rules(self, rules: Rules) -> None:
-        """Other rules from the next packet on; the state of flows stays. Raises `EngineError`."""
-        check(lib.reef_inline_rules(self._c, rules._c), "rules")
-        self._worker._rules = rules
+    def change_rules(self, rules: Rules, reactions: Reactions | None = None) -> None:
+        """Other rules, and what the policy has them do, from the next packet on; the state of flows stays.
+
+        Raises `EngineError`.
+        """
+        check(lib.reef_inline_rules(self._c, rules._c, ffi.NULL if reactions is None else reactions.c), "rules")
+        self._worker._rules, self._worker._reactions = rules, reactions
 
     def keep(self, store: FileStore | None, evidence: Evidence | None, *, every: bool) -> None:
         """As `Worker.keep`. Raises `EngineError`."""

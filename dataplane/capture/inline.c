@@ -29,6 +29,7 @@ struct reef_inline {
     _Atomic int wish;
     bool running;
     const reef_rules *rules;
+    const reef_reactions *reactions;
     reef_filestore *store;
     struct reef_evidence *evidence;
     bool all;
@@ -68,9 +69,11 @@ void reef_inline_stop(reef_inline *line)
 static void fulfil(reef_inline *line, wish_kind wish)
 {
     line->status = REEF_OK;
-    if (wish == RULES)
+    if (wish == RULES) {
         line->status = reef_worker_rules(line->worker, line->rules);
-    else if (wish == KEEP)
+        if (line->status == REEF_OK)
+            line->status = reef_worker_reactions(line->worker, line->reactions);
+    } else if (wish == KEEP)
         line->status = reef_worker_keep(line->worker, line->store, line->all, line->evidence);
     else if (wish == COUNT)
         reef_worker_count(line->worker, &line->counters);
@@ -100,10 +103,11 @@ static int put_in_box(reef_inline *line, wish_kind wish)
     return line->status;
 }
 
-int reef_inline_rules(reef_inline *line, const reef_rules *rules)
+int reef_inline_rules(reef_inline *line, const reef_rules *rules, const reef_reactions *reactions)
 {
     pthread_mutex_lock(&line->mutex);
     line->rules = rules;
+    line->reactions = reactions;
     int status = put_in_box(line, RULES);
     pthread_mutex_unlock(&line->mutex);
     return status;

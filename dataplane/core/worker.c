@@ -118,6 +118,8 @@ int reef_worker_rules(reef_worker *worker, const reef_rules *rules)
 {
     const reef_options *options = &worker->config->options;
     int status;
+    if (worker->matcher != NULL && rules == worker->rules)
+        return REEF_OK;
     if (worker->matcher == NULL)
         status = reef_matcher_new(worker->memory, rules, &options->match, &worker->matcher);
     else

@@ -18,7 +18,7 @@ int reef_inline_run(reef_inline *line, int peer);
 /* These from any thread. */
 void reef_inline_stop(reef_inline *line);
 /* From the next packet on; waits until they are (while it runs), so that what was before may be freed. */
-int reef_inline_rules(reef_inline *line, const reef_rules *rules);
+int reef_inline_rules(reef_inline *line, const reef_rules *rules, const reef_reactions *reactions);
 int reef_inline_keep(reef_inline *line, reef_filestore *store, bool all, struct reef_evidence *evidence);
 void reef_inline_count(reef_inline *line, reef_counters *counters);
 
