@@ -25,13 +25,16 @@ static bool has_window(const reef_body *body, const reef_body_limits *limits)
     return body->inspected == 0 ? end >= limits->minimal : fresh >= limits->window;
 }
 
-static bool make_room(reef_body *body, reef_memory *memory, uint32_t more)
+/* Grows in large steps, as each is a copy, but not beyond what will be looked at. */
+static bool make_room(reef_body *body, reef_memory *memory, const reef_body_limits *limits, uint32_t more)
 {
     if (more <= body->capacity - body->length)
         return true;
     uint64_t wanted = (uint64_t)body->length + more, capacity = body->capacity != 0 ? body->capacity : FIRST_CAPACITY;
     while (capacity < wanted)
-        capacity *= 2;
+        capacity *= 4;
+    if (limits->limit != 0 && capacity > limits->limit)
+        capacity = limits->limit > wanted ? limits->limit : wanted;
     if (capacity > UINT32_MAX)
         return false;
     uint8_t *fresh = reef_memory_resize(memory, body->data, body->capacity, (size_t)capacity);
@@ -51,7 +54,7 @@ static bool add(reef_body *body, reef_memory *memory, const reef_body_limits *li
     uint32_t take = length;
     if (limits->limit != 0 && take > limits->limit - seen(body))
         take = (uint32_t)(limits->limit - seen(body));
-    if (!make_room(body, memory, take)) {
+    if (!make_room(body, memory, limits, take)) {
         body->lost = true;
         return has_window(body, limits);
     }
