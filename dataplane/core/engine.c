@@ -23,13 +23,15 @@ static reef_call *call_of(reef_worker *worker, reef_flow *flow, const reef_packe
 
 void reef_worker_settle_call(reef_worker *worker)
 {
+    const reef_options *options = &worker->config->options;
     reef_matcher *matcher = worker->matcher;
+    worker->asks |= matcher != NULL && (reef_rules_count(worker->rules) > 0 || options->match.act || options->tcp.inline_);
     worker->call = (reef_call){.memory = worker->memory,
                                .expectations = worker->expectations,
                                .files = worker->files,
-                               .logs = worker->config->options.report_apps,
-                               .detects = matcher != NULL,
-                               .pdus = matcher != NULL && reef_match_wants_pdus(matcher),
+                               .logs = options->report_apps,
+                               .detects = worker->asks,
+                               .pdus = worker->asks && reef_match_wants_pdus(matcher),
                                .matcher = matcher,
                                .forget = matcher != NULL ? reef_match_free_transaction : NULL};
 }
@@ -61,7 +63,7 @@ static void feed_session(reef_worker *worker, reef_scene *scene, int direction, 
 
 static bool wants_stream(const reef_worker *worker, const reef_flow *flow, int direction)
 {
-    if (worker->matcher == NULL || (flow->session != NULL && flow->session->flags & REEF_SESSION_NO_INSPECT))
+    if (!worker->asks || (flow->session != NULL && flow->session->flags & REEF_SESSION_NO_INSPECT))
         return false;
     return reef_match_wants_stream(worker->matcher, flow, direction);
 }
@@ -143,7 +145,7 @@ static reef_verdict conclude(reef_worker *worker, reef_scene *scene)
 {
     reef_flow *flow = scene->flow;
     reef_verdict verdict = REEF_VERDICT_ALLOW;
-    if (worker->matcher != NULL) {
+    if (worker->asks) {
         const reef_alert *alerts;
         uint32_t count;
         reef_match_transactions(worker->matcher);
@@ -171,7 +173,7 @@ static void inspect(reef_worker *worker, reef_flow *flow, int direction, reef_pa
                         .session = flow != NULL ? flow->session : NULL,
                         .direction = direction,
                         .mark = worker->frame->mark};
-    if (worker->matcher != NULL)
+    if (worker->asks)
         reef_match_begin(worker->matcher, &scene);
     if (flow != NULL && packet->flags & REEF_PACKET_TRANSPORT) {
         if (packet->protocol == REEF_PROTO_TCP)
@@ -179,7 +181,7 @@ static void inspect(reef_worker *worker, reef_flow *flow, int direction, reef_pa
         else if (packet->protocol == REEF_PROTO_UDP)
             inspect_datagram(worker, &scene, packet);
     }
-    if (worker->matcher != NULL) {
+    if (worker->asks) {
         if (flow != NULL && flow->refused)
             reef_match_refuse(worker->matcher);
         reef_match_packet(worker->matcher);
@@ -187,7 +189,7 @@ static void inspect(reef_worker *worker, reef_flow *flow, int direction, reef_pa
     reef_verdict verdict = conclude(worker, &scene);
     if (worker->judgement != NULL)
         reef_judge_packet(worker, packet, verdict);
-    if (worker->matcher != NULL && reef_match_tagged(worker->matcher))
+    if (worker->asks && reef_match_tagged(worker->matcher))
         reef_report_tagged(worker, &scene);
 }
 
@@ -214,7 +216,7 @@ static void look_last(reef_worker *worker, reef_flow *flow)
         reef_packet last;
         reef_flow_last_packet(flow, direction, &last);
         reef_scene scene = {.packet = &last, .flow = flow, .session = flow->session, .direction = direction, .ends = true};
-        if (worker->matcher != NULL)
+        if (worker->asks)
             reef_match_begin(worker->matcher, &scene);
         if (flow->tcp != NULL) {
             reef_tcp_flush(flow);
@@ -317,7 +319,7 @@ static void take_packet(reef_worker *worker, reef_packet *packet, const reef_flo
     if (packet->events > 0)
         reef_report_anomalies(worker, packet, 0);
     if (packet->version == 0 || packet->flags & (REEF_PACKET_BAD | REEF_PACKET_NO_FLOW)) {
-        if (worker->matcher != NULL && (packet->version != 0 || packet->events > 0))
+        if (worker->asks && (packet->version != 0 || packet->events > 0))
             inspect(worker, NULL, REEF_TO_SERVER, packet);
         return;
     }

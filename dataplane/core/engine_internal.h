@@ -27,6 +27,7 @@ struct reef_worker {
     reef_files *files;
     reef_matcher *matcher; /* NULL while there are no rules */
     const reef_rules *rules;
+    bool asks;             /* the matcher: not before it has rules, or packets can be stopped */
     reef_evidence *evidence;  /* NULL while none is kept */
     uint64_t evidence_flow;   /* of the frame at hand, the innermost; only while evidence is kept */
     bool keeps_all;           /* every file, whatever the rules want */
