@@ -26,11 +26,11 @@ GUEST, FAR = line_network("gst0", 4).first + 10, line_network("wan0", 4).first +
 PORTS = (22, 80, 443, 8443, 9000)
 
 
-def compiled_intent(policy: Policy, generation: int) -> tuple[Compiled, Intent]:
-    """The compiled policy and what is to run, on a kernel that has no queues."""
-    compiled = compile_policy(policy, generation=generation, capabilities=frozenset(), now=NOW)
+def compiled_intent(policy: Policy, generation: int, queue: str = "") -> tuple[Compiled, Intent]:
+    """The compiled policy and what is to run, on a kernel that queues in the way `queue`, or not at all."""
+    compiled = compile_policy(policy, generation=generation, capabilities=frozenset({queue}), now=NOW)
     numbered = numbers([rule for rule in policy.rules if rule.enabled])
-    intent = intent_of(policy, generation, numbered, NOW, frozenset())
+    intent = intent_of(policy, generation, numbered, NOW, frozenset({queue}))
     # What the settings of the host are is no matter of these tests, but of those that say so.
     return compiled, msgspec.structs.replace(intent, sysctls={})
 

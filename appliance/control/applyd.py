@@ -68,6 +68,7 @@ from appliance.control.rtnetlink import Routing
 from appliance.control.rulecounters import origin, rule_counters
 from appliance.control.shownflows import shown_flows
 from appliance.control.trace import Tracer, TraceRefused, clear
+from appliance.control.xtqueue import XtQueue
 from appliance.durable import replace
 from appliance.events.record import UNREGISTERED_LINE
 from appliance.policy.model import InterfaceAddress
@@ -104,6 +105,7 @@ class Applyd:
             self._conntrack,
             self._public_key(),
             run / "running.json",
+            XtQueue(self._netfilter, log),
             log,
         )
         self._sets = LiveSets(self._netfilter, self._network.own_addresses)
@@ -111,7 +113,7 @@ class Applyd:
         self._kept_fingerprint = state / "fingerprint"
         self._expiry = Expiry(self._conntrack, log)
         self._tracer = Tracer(self._conntrack, self._names_of_links)
-        self._capabilities = capabilities.probe(Nftables())
+        self._capabilities = capabilities.probe(Nftables(), self._netfilter)
         self._deadline: asyncio.TimerHandle | None = None
         self._next_look = time.monotonic() + _LOOK
         self._loads = 0
@@ -311,7 +313,11 @@ class Applyd:
         self._running_changed()
 
     def _ruleset_changed(self) -> None:
-        if not self._drift.announced(self._live()):
+        changed = self._drift.announced(self._live())
+        if self._drift.queues_touched:
+            self._drift.queues_touched = False
+            self._gateway.hold_queues()
+        if not changed:
             return
         if not self._drift.known:
             self._drift.disturb()  # the look after reading back sees to it
@@ -455,6 +461,9 @@ class Applyd:
                     keep_files=bundle.keep_files,
                     keep_evidence=bundle.keep_evidence,
                     keep_days=bundle.keep_days,
+                    profiles=bundle.profiles,
+                    suppressions=bundle.suppressions,
+                    feeds=bundle.feeds,
                 )
             case RuleCounters():
                 found = rule_counters(self._netfilter, bundle)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import msgspec
 
@@ -12,7 +13,7 @@ from appliance.control.numbering import Numbers
 from appliance.policy.bundle import Bundle
 from appliance.policy.compile import CompileCache, Compiled, compile_policy
 from appliance.policy.emit import addresses
-from appliance.policy.model import Policy
+from appliance.policy.model import Feed, Policy, Profile, Suppression
 from appliance.policy.parse import ParseCache, parse
 from appliance.policy.problem import PolicyError, Problem
 from appliance.policy.services import words_of_entry
@@ -138,7 +139,23 @@ def _bundle(candidate: Candidate, policy: Policy, compiled: Compiled, origin: Or
         keep_files=settings.keep_files,
         keep_evidence=settings.keep_evidence,
         keep_days=settings.keep_days,
+        profiles=_without_places(_used_profiles(policy)),
+        suppressions=_without_places(policy.suppressions),
+        feeds=_without_places(policy.feeds.values()),
         horizon=compiled.horizon,
         requires=compiled.requires,
         omitted=compiled.omitted,
     )
+
+
+def _used_profiles(policy: Policy) -> list[Profile]:
+    used = {rule.inspect for rule in policy.rules if rule.enabled}
+    return [profile for name, profile in policy.profiles.items() if name in used]
+
+
+S = TypeVar("S", Profile, Suppression, Feed)
+
+
+def _without_places(parts: Iterable[S]) -> tuple[S, ...]:
+    """Equal policies have equal bundles, wherever in a text something stands."""
+    return tuple(msgspec.structs.replace(part, span=None) for part in parts)

@@ -10,7 +10,9 @@ import platform
 
 import msgspec
 
+from appliance.control import xtqueue
 from appliance.control.messages import Capability
+from appliance.control.nfnetlink import Netfilter
 from ctypes_ext.nftables import Nftables, NftablesError
 
 _TABLE = "reef_probe"
@@ -90,9 +92,15 @@ PROBES = (
 )
 
 
-def probe(nftables: Nftables) -> tuple[Capability, ...]:
-    """Try everything in the network namespace of `nftables`. Needs CAP_NET_ADMIN there."""
-    return tuple(_try(nftables, wanted) for wanted in PROBES)
+def probe(nftables: Nftables, netfilter: Netfilter) -> tuple[Capability, ...]:
+    """Try everything in the network namespace of both. Needs CAP_NET_ADMIN there."""
+    found = [_try(nftables, wanted) for wanted in PROBES]
+    refused = xtqueue.missing(netfilter)
+    words = "inspection of flows by the old NFQUEUE target, where nftables cannot queue"
+    if refused:
+        words += f": not on this kernel ({refused})"
+    found.append(Capability(xtqueue.XT_QUEUE, not refused, words))
+    return tuple(found)
 
 
 def _try(nftables: Nftables, wanted: Probe) -> Capability:

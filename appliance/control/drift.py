@@ -24,6 +24,7 @@ from appliance.control.nfsets import (
     kernel_generation,
 )
 
+QUEUES = "reef_inspect"
 GROUP_NFTABLES = 7
 MSG_GETTABLE, MSG_GETCHAIN, MSG_GETRULE, MSG_GETFLOWTABLE = 1, 4, 7, 23
 TABLE_NAME, TABLE_FLAGS = 1, 2
@@ -46,6 +47,7 @@ class Drift:
         self._reference: bytes | None = None
         self._disturbed = False
         self.words = ""
+        self.queues_touched = False  # the table beside, which queues with the old target, was written
 
     def fileno(self) -> int:
         return self._monitor.fileno()
@@ -86,7 +88,10 @@ class Drift:
         if kind in _QUIET:
             return False
         fields = attribute_map(data)
-        if text(fields.get(SET_TABLE, b"")) != self._table:  # attribute 1 is the table in every message
+        table = text(fields.get(SET_TABLE, b""))  # attribute 1 is the table in every message
+        if table == QUEUES:
+            self.queues_touched = True
+        if table != self._table:
             return False
         return kind not in (MSG_NEWSETELEM, MSG_DELSETELEM) or text(fields.get(LIST_SET, b"")) not in live
 

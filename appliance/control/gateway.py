@@ -29,6 +29,7 @@ from appliance.control.netlink import NetlinkError
 from appliance.control.network import Network, NetworkRefused
 from appliance.control.nft import Marker, Rules, devices, present_devices
 from appliance.control.shape import ShapeError
+from appliance.control.xtqueue import XT_QUEUE, XtQueue
 from appliance.durable import replace
 from appliance.policy import bundle as bundles
 from appliance.policy.bundle import Bundle, generation_mark
@@ -81,6 +82,7 @@ class Gateway:
         conntrack: Conntrack,
         public_key: bytes,
         published: Path,
+        queues: XtQueue,
         log: Log,
     ) -> None:
         self._store = store
@@ -89,6 +91,7 @@ class Gateway:
         self._conntrack = conntrack
         self._public_key = public_key
         self._published = published
+        self._queues = queues
         self._log = log
         self.running: Running | None = None
         self.pending: Pending | None = None
@@ -122,6 +125,7 @@ class Gateway:
             self._record(unfinished, "rolled-back", note="applyd ended before it was confirmed")
             self._log(f"generation {unfinished} was never confirmed: rolled back")
         self.running = wanted
+        self.hold_queues()
         if wanted is not None:
             before = self._readable(held.generation) if held is not None else None
             try:
@@ -139,6 +143,7 @@ class Gateway:
         forwarded, and this process lives on to be given a policy that the kernel takes."""
         generation = wanted.bundle.generation
         try:
+            self._prepare_queues(wanted.bundle)
             self._restore_from(held, wanted)
             # Whatever the kernel held, of this store or of another: its marks are not those of this generation.
             self._forget_namesakes(generation)
@@ -185,6 +190,7 @@ class Gateway:
                 return Loaded(bundle.generation, statements(batch), 0.0, time.monotonic() - begun)
             self._keep(new, data, signature)
             self._forget_namesakes(bundle.generation)
+            self._prepare_queues(bundle)
             self._load_rules(new, batch)
         except KernelRefused as error:
             if not dry_run:
@@ -217,6 +223,23 @@ class Gateway:
             self._log(
                 f"{forgotten} connections with an old mark like that of generation {generation} are decided anew"
             )
+
+    def _prepare_queues(self, bundle: Bundle) -> None:
+        """The table that queues stands before the first packet that goes there."""
+        if XT_QUEUE in bundle.requires:
+            try:
+                self._queues.ensure()
+            except NetlinkError as error:
+                raise KernelRefused(f"the table that queues packets for inspection is refused: {error}") from error
+
+    def hold_queues(self) -> None:
+        """Somebody wrote that table: have it as it must be. Until it is, what is fail-closed does not pass."""
+        if self.running is None or XT_QUEUE not in self.running.bundle.requires:
+            return
+        try:
+            self._queues.ensure()
+        except NetlinkError as error:
+            self._log(f"the table that queues packets for inspection cannot be made: {error}")
 
     def _load_rules(self, new: Running, batch: str) -> None:
         try:

@@ -31,7 +31,7 @@ from appliance.control.messages_why import (
     Ways,
 )
 from appliance.policy.bundle import RuleInfo, ZoneInfo
-from appliance.policy.model import InterfaceAddress
+from appliance.policy.model import Feed, InterfaceAddress, Profile, Suppression
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -332,6 +332,9 @@ class NameBook(msgspec.Struct, frozen=True, tag=True):
     keep_files: Literal["none", "rules", "all"] = "none"  # files of inspected traffic
     keep_evidence: bool = False  # packets of connections with alerts
     keep_days: int = 30
+    profiles: tuple[Profile, ...] = ()  # of inspection, those that rules name
+    suppressions: tuple[Suppression, ...] = ()
+    feeds: tuple[Feed, ...] = ()
 
 
 class Flows(msgspec.Struct, frozen=True, tag=True):

@@ -46,6 +46,13 @@ class Netfilter(Netlink):
     def transact(self, statements: Iterable[Statement]) -> None:
         """Run nftables statements as one transaction: all of them or none. Raises `NetlinkError` with the index
         of the first that was refused."""
+        self._batch(statements, end=True)
+
+    def check(self, statements: Iterable[Statement]) -> None:
+        """Have the kernel check a transaction and forget it: one that does not end. Raises `NetlinkError`."""
+        self._batch(statements, end=False)
+
+    def _batch(self, statements: Iterable[Statement], *, end: bool) -> None:
         first = self._next()
         parts = [_edge(NFNL_MSG_BATCH_BEGIN, first)]
         sequence = first
@@ -55,7 +62,8 @@ class Netfilter(Netlink):
             parts.append(encode(NFTABLES | statement.kind, _INET + statement.payload, flags, sequence))
         if sequence == first:
             return
-        parts.append(_edge(NFNL_MSG_BATCH_END, self._next()))
+        if end:
+            parts.append(_edge(NFNL_MSG_BATCH_END, self._next()))
         self._send(b"".join(parts))
         self._acknowledged(first, sequence)
 

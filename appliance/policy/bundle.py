@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from appliance.policy.model import Dynamic, InterfaceAddress, LogPhase, Route
+from appliance.policy.model import Dynamic, Feed, InterfaceAddress, LogPhase, Profile, Route, Suppression
 from appliance.policy.ruleset import Ruleset
 
 # The conntrack mark: rule number (18 bits), generation (4 bits), pair of zones (7 bits, `decided.py`), flags (3).
@@ -26,6 +26,15 @@ MARK_FLAGS = 0xE0000000
 FLAG_REVISIT = 0x20000000
 FLAG_QUEUE_OPEN = 0x40000000
 FLAG_QUEUE_CLOSED = 0x80000000
+FLAGS_QUEUE = FLAG_QUEUE_OPEN | FLAG_QUEUE_CLOSED
+# Before it is queued a packet gets the connection's mark as its own; whoever judges it writes one of these instead.
+# Each has a value that no connection's mark has once it is decided (the generation is never 0).
+VERDICT_GO_ON = 0x0
+VERDICT_DONE = 0x1  # and no packet of the connection needs to be judged any more
+VERDICT_REJECT = 0x2
+# First and last queue of fail-closed and of fail-open connections.
+QUEUES_CLOSED = (0, 3)
+QUEUES_OPEN = (4, 7)
 MAX_RULE_NUMBER = MARK_RULE
 MAX_PAIR = MARK_PAIR >> MARK_PAIR_SHIFT
 GENERATION_MARKS = MARK_GENERATION >> MARK_GENERATION_SHIFT  # 1..15, then they come round
@@ -53,6 +62,8 @@ class RuleInfo(msgspec.Struct, frozen=True):
     expires_at: int = 0
     said: str = ""  # one line in the policy's own words: "lan -> internet web"
     review: str = ""  # ISO date by which somebody must look at it again
+    inspect: str = ""  # the profile under which its connections are inspected
+    directions: tuple[Literal["inbound", "outbound", "inside"], ...] = ()  # where they go (`reactions.py`)
 
 
 class ZoneInfo(msgspec.Struct, frozen=True):
@@ -91,6 +102,9 @@ class Bundle(msgspec.Struct, frozen=True):
     keep_files: Literal["none", "rules", "all"] = "none"  # files of inspected traffic that inspectd keeps
     keep_evidence: bool = False  # and the packets of connections with alerts
     keep_days: int = 30
+    profiles: tuple[Profile, ...] = ()  # those that rules name
+    suppressions: tuple[Suppression, ...] = ()
+    feeds: tuple[Feed, ...] = ()
     horizon: int = 0  # until when schedules and expiries are compiled (epoch); 0: nothing depends on time
     requires: tuple[str, ...] = ()  # kernel capabilities it uses, e.g. "queue", "flowtable"
     omitted: tuple[str, ...] = ()  # what the text asks and this kernel lacks, in words

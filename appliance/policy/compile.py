@@ -7,19 +7,20 @@ change is taken from the compilation before.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 import msgspec
 
 from appliance.policy import emit, schedule
 from appliance.policy.boxes import Traffic, areas
-from appliance.policy.bundle import FLAG_QUEUE_CLOSED, MAX_RULE_NUMBER, RuleInfo, ZoneInfo
-from appliance.policy.hooks import QUEUES, Frame
+from appliance.policy.bundle import MAX_RULE_NUMBER, RuleInfo, ZoneInfo
+from appliance.policy.hooks import Frame, QueueWay
 from appliance.policy.logprefix import RESERVED
-from appliance.policy.model import ANY, GATEWAY, Dynamic, Policy, Rule, Schedule
+from appliance.policy.model import ANY, GATEWAY, Dynamic, Policy, Rule, Schedule, Zone
 from appliance.policy.nat import Translation
 from appliance.policy.pairs import Part, Section, chain_of
+from appliance.policy.reactions import directions
 from appliance.policy.rulechain import RuleChains, Surroundings, build_chains, chain_name, effect, schedule_set
 from appliance.policy.ruleset import Chain, Flowtable, Ruleset, Set
 
@@ -58,7 +59,7 @@ class CompileCache:
 
     def __init__(self) -> None:
         self.around: Surroundings | None = None
-        self.zones: tuple[str, ...] = ()
+        self.zones: tuple[tuple[str, bool], ...] = ()
         self.pieces: dict[str, Piece] = {}
         self.sections: dict[Slot, Section] = {}
 
@@ -71,7 +72,7 @@ def compile_policy(
     cache: CompileCache | None = None,
     now: int | None = None,
 ) -> Compiled:
-    """Compile `policy` for a kernel with `capabilities` ("queue", "flowtable").
+    """Compile `policy` for a kernel with `capabilities` ("queue" or "xt-queue", "flowtable").
 
     `now` (seconds since the epoch) is where compiled time begins: a policy with schedules or expiries needs it.
     Raises ValueError without it, and for a policy that no parser gives (a reserved rule id, two rules of one id).
@@ -108,18 +109,24 @@ def _compile(
     begin, horizon = period
     timed = any(rule.when or rule.expires_at for rule in rules)
     around = Surroundings(
-        queue="queue" in capabilities,
+        queue=queue_way(capabilities) != "",
         not_before=begin,
         inspection={profile.name: profile.unavailable for profile in policy.profiles.values()},
     )
     pieces = _pieces(policy, rules, around, cache)
     _sections(pieces, cache)
-    queue = around.queue and any(rule.inspect and rule.action == "allow" for rule in rules)
     ruled = {pair for pair, _ in cache.sections}
-    frame = Frame(policy, generation, ruled, queue=queue, flowtable="flowtable" in capabilities).build()
+    frame = Frame(
+        policy,
+        generation,
+        ruled,
+        queue=queue_way(capabilities),
+        inspected=inspected_hooks(policy),
+        flowtable="flowtable" in capabilities,
+    ).build()
     nat = Translation(policy).build()
     ruleset = _assemble(policy, pieces, cache, frame, nat, begin, horizon)
-    cache.around, cache.zones, cache.pieces = around, tuple(policy.zones), pieces
+    cache.around, cache.zones, cache.pieces = around, _zones(policy), pieces
     return Compiled(
         ruleset=ruleset,
         rules=tuple(piece.info for piece in pieces.values()),
@@ -127,10 +134,25 @@ def _compile(
         dynamics=tuple(policy.dynamics.values()),
         sysctls=dict(SYSCTLS),
         objects={name: _spoken(policy, name) for name in policy.objects},
-        requires=tuple(name for name, used in (("queue", frame.queue), ("flowtable", frame.flowtable)) if used),
+        requires=tuple(filter(None, (frame.queue, "flowtable" if frame.flowtable else ""))),
         omitted=_omitted(rules, around),
         horizon=horizon if timed else 0,
     )
+
+
+def queue_way(capabilities: Collection[str]) -> QueueWay:
+    """How a kernel with these capabilities queues packets."""
+    return "queue" if "queue" in capabilities else "xt-queue" if "xt-queue" in capabilities else ""
+
+
+def inspected_hooks(policy: Policy) -> tuple[str, ...]:
+    """The hooks that packets of inspected rules pass; those of the gateway's own connections pass both of its."""
+    own = through = False
+    for rule in policy.rules:
+        if rule.enabled and rule.inspect and rule.action == "allow":
+            for pair in pairs_of(rule, policy.zones):
+                own, through = own or GATEWAY in pair, through or GATEWAY not in pair
+    return (*(("input", "output") if own else ()), *(("forward",) if through else ()))
 
 
 SYSCTLS = {
@@ -179,7 +201,7 @@ def _pieces(policy: Policy, rules: list[Rule], around: Surroundings, cache: Comp
     number = numbers(rules)
     zones = tuple(policy.zones)
     pieces: dict[str, Piece] = {}
-    old = cache.pieces if cache.around == around and cache.zones == zones else {}
+    old = cache.pieces if cache.around == around and cache.zones == _zones(policy) else {}
     for rule in rules:
         piece = old.get(rule.id)
         if piece is not None and piece.number == number[rule.id]:
@@ -194,9 +216,14 @@ def _pieces(policy: Policy, rules: list[Rule], around: Surroundings, cache: Comp
             raise ValueError(f"rule id {rule.id!r} is taken")
         chains = build_chains(rule, number[rule.id], around)
         parts = {traffic: Part(found, chains.certain, found.wide) for traffic, found in areas(rule).items()}
-        info = _info(rule, number[rule.id], around)
+        info = _info(rule, number[rule.id], around, policy.zones)
         pieces[rule.id] = Piece(rule, number[rule.id], chains, parts, pairs_of(rule, zones), info)
     return pieces
+
+
+def _zones(policy: Policy) -> tuple[tuple[str, bool], ...]:
+    """What a rule's pieces depend on of zones: `any` is all of them, and directions come from the external ones."""
+    return tuple((name, zone.external) for name, zone in policy.zones.items())
 
 
 def _same(one: Rule, other: Rule) -> bool:
@@ -362,7 +389,7 @@ def _schedules(schedules: dict[str, Schedule], rules: list[Rule], begin: int, ho
     return sets
 
 
-def _info(rule: Rule, number: int, around: Surroundings) -> RuleInfo:
+def _info(rule: Rule, number: int, around: Surroundings, zones: dict[str, Zone]) -> RuleInfo:
     said = " ".join(
         (
             ",".join(rule.said_source or rule.sources),
@@ -381,6 +408,8 @@ def _info(rule: Rule, number: int, around: Surroundings) -> RuleInfo:
         expires_at=rule.expires_at,
         said=said,
         review=rule.review,
+        inspect=rule.inspect if rule.action == "allow" else "",
+        directions=directions(rule, zones) if rule.inspect and rule.action == "allow" else (),
     )
 
 
@@ -393,14 +422,11 @@ def _omitted(rules: list[Rule], around: Surroundings) -> tuple[str, ...]:
     """What the text asks and does not get here, in words."""
     words = []
     for rule in rules:
-        if rule.inspect and rule.action == "allow":
-            action, flag = effect(rule, around)
-            closed = action == "deny" or flag == FLAG_QUEUE_CLOSED
+        if rule.inspect and rule.action == "allow" and not around.queue:
+            closed = effect(rule, around)[0] == "deny"
             done = "its flows are denied (fail-closed)" if closed else "its flows pass without it (fail-open)"
-            if around.queue:
-                lacks = f"goes to the nft queues {QUEUES}, and no process of Reef reads them yet"
-                done += " unless another program does"
-            else:
-                lacks = "needs nft queue, which this kernel lacks"
-            words.append(f"rule {rule.id}: inspection {rule.inspect} {lacks}; {done}")
+            words.append(
+                f"rule {rule.id}: inspection {rule.inspect} needs a kernel that queues packets (nft queue, or the "
+                f"NFQUEUE target), which this one does not; {done}"
+            )
     return tuple(words)

@@ -7,16 +7,23 @@ themselves are reached through the maps of zone pairs.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Literal
 
 from appliance.policy import emit
 from appliance.policy.bundle import (
     FLAG_QUEUE_CLOSED,
     FLAG_QUEUE_OPEN,
     FLAG_REVISIT,
+    FLAGS_QUEUE,
     MARK_FLAGS,
     MARK_GENERATION_SHIFT,
     MARK_PAIR,
     MARK_RULE,
+    QUEUES_CLOSED,
+    QUEUES_OPEN,
+    VERDICT_DONE,
+    VERDICT_GO_ON,
+    VERDICT_REJECT,
     generation_mark,
 )
 from appliance.policy.decided import BEGUN, Decided, Pair
@@ -25,7 +32,10 @@ from appliance.policy.model import GATEWAY, Policy, Zone
 from appliance.policy.onlink import onlink
 from appliance.policy.ruleset import Chain, Set
 
-QUEUES = "0-3"
+# How packets get to inspection: by nftables itself, or by the old NFQUEUE target in a table of its own.
+QueueWay = Literal["", "queue", "xt-queue"]
+# Behind the filter, and behind where the old target queues: packets come here judged, or never were to be.
+JUDGED_PRIORITY = 60
 FLOWTABLE = "fast"
 INLINE_NETWORKS = 4  # a comparison in the chain is cheaper than a set, up to about so many
 INVALID = "invalid"
@@ -39,11 +49,20 @@ class Frame:
     """The parts of the table that no single rule owns."""
 
     def __init__(
-        self, policy: Policy, generation: int, ruled: Collection[Pair], *, queue: bool, flowtable: bool
+        self,
+        policy: Policy,
+        generation: int,
+        ruled: Collection[Pair],
+        *,
+        queue: QueueWay,
+        inspected: Collection[str],
+        flowtable: bool,
     ) -> None:
+        """`queue` is how packets are queued, `inspected` the hooks in which some are."""
         self.policy = policy
         self.stamp = generation_mark(generation)
-        self.queue = queue
+        self.queue: QueueWay = queue if inspected else ""
+        self.inspected = inspected if queue else ()
         self.flowtable = f"{FLOWTABLE}_{self.stamp >> MARK_GENERATION_SHIFT}" if flowtable else ""
         self.decided = Decided(policy, ruled, self.stamp, self.flowtable)
         self.counters = [f"r_{DEFAULT_RULE}", f"r_{INVALID}", f"r_{PINHOLE}"]
@@ -138,11 +157,10 @@ class Frame:
         self.chains["accepted_again"] = Chain(tuple(self._finish()))
         self.chains["flagged"] = Chain(tuple(self._flagged()))
         if self.queue:
-            self.chains["inspected"] = Chain(
-                (
-                    f"ct mark and {FLAG_QUEUE_CLOSED:#010x} != 0 queue to {QUEUES}",
-                    f"queue flags bypass to {QUEUES}",
-                )
+            self.chains["inspected"] = Chain(tuple(self._queued()))
+        for hook in self.inspected:
+            self.chains[f"judged_{hook}"] = Chain(
+                tuple(_judged()), base=f"type filter hook {hook} priority {JUDGED_PRIORITY}; policy accept;"
             )
         self.chains["rejected"] = Chain(
             ("meta l4proto tcp reject with tcp reset", "reject with icmpx admin-prohibited")
@@ -163,8 +181,19 @@ class Frame:
         ]
 
     def _finish(self) -> list[str]:
-        queued = FLAG_QUEUE_OPEN | FLAG_QUEUE_CLOSED
-        return [*([f"ct mark and {queued:#010x} != 0 goto inspected"] if self.queue else []), "accept"]
+        return [*([f"ct mark and {FLAGS_QUEUE:#010x} != 0 goto inspected"] if self.queue else []), "accept"]
+
+    def _queued(self) -> list[str]:
+        """To the queues. Who judges knows the rule by the packet's mark, which is the connection's until then."""
+        mark = "meta mark set ct mark"
+        if self.queue == "xt-queue":
+            return [f"{mark} accept"]
+        closed, opened = ("-".join(map(str, queues)) for queues in (QUEUES_CLOSED, QUEUES_OPEN))
+        return [
+            mark,
+            f"ct mark and {FLAG_QUEUE_CLOSED:#010x} != 0 queue to {closed}",
+            f"queue flags bypass to {opened}",
+        ]
 
     def _pinholes(self) -> None:
         """The seam for media of calls: addresses and a UDP port, each with its own end."""
@@ -228,3 +257,15 @@ class Frame:
             "ip6 saddr fe80::/10 return",
             f"goto spoof_{zone.name}",
         ]
+
+
+def _judged() -> list[str]:
+    """Behind the queue. What still has the mark of a connection was not judged: only fail-open ones go on."""
+    return [
+        f"meta mark {VERDICT_GO_ON:#010x} accept",
+        f"meta mark {VERDICT_DONE:#010x} ct mark set ct mark and {~FLAGS_QUEUE & 0xFFFFFFFF:#010x} "
+        f"meta mark set {VERDICT_GO_ON:#010x} accept",
+        f"meta mark {VERDICT_REJECT:#010x} goto rejected",
+        f"meta mark and {FLAG_QUEUE_CLOSED:#010x} != 0 drop",
+        f"meta mark and {FLAG_QUEUE_OPEN:#010x} != 0 meta mark set {VERDICT_GO_ON:#010x}",
+    ]

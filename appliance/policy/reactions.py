@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from appliance.policy.bundle import RuleInfo
 from appliance.policy.model import ANY, Profile, Reaction, Rule, SignatureAction, Signatures, Threshold, Zone
 
 Direction = Literal["inbound", "outbound", "inside"]
@@ -92,6 +93,25 @@ def _external(names: tuple[str, ...], zones: Mapping[str, Zone]) -> set[bool]:
     if ANY in names:
         return {zone.external for zone in zones.values()}
     return {name in zones and zones[name].external for name in names}
+
+
+class Variant(msgspec.Struct, frozen=True):
+    """A profile as it is for connections of some directions: what signatures do under it is one column of actions."""
+
+    profile: str
+    directions: tuple[Direction, ...]
+
+
+def variants(rules: Iterable[RuleInfo]) -> tuple[tuple[Variant, ...], dict[int, int]]:
+    """The variants that rules need, and which of them is that of a rule, by its number. They count from 1: 0 is what
+    is looked at and never acted upon."""
+    found: dict[Variant, int] = {}
+    of_rule: dict[int, int] = {}
+    for rule in rules:
+        if rule.inspect:
+            variant = Variant(rule.inspect, rule.directions)
+            of_rule[rule.number] = found.setdefault(variant, len(found) + 1)
+    return tuple(found), of_rule
 
 
 def words_of_reaction(found: Reaction) -> str:

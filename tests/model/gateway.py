@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from appliance.policy.bundle import FLAG_QUEUE_CLOSED, FLAGS_QUEUE
 from appliance.policy.decide import Packet
 from tests.model.nft_interpreter import Connection, Frame, Machine, Outcome, Tuple5
 from tests.policies import gateway_address, route
@@ -20,6 +21,9 @@ class Passage:
     bypass: bool
     connection: Connection
     source_ports: tuple[int, int] = (0, 0)
+    mark: int = 0  # of the packet, as whoever reads the queue sees it
+    hook: str = ""
+    frame: Frame | None = None
 
     @property
     def rule(self) -> str:
@@ -130,4 +134,17 @@ def _through(machine: Machine, base: str, frame: Frame, passage: Passage) -> boo
     outcome = machine.run(base, frame)
     _note(outcome, passage)
     passage.verdict, passage.reject, passage.bypass = outcome.verdict, outcome.reject, outcome.bypass
+    passage.mark, passage.hook, passage.frame = frame.mark, base, frame
+    if passage.verdict == "accept" and frame.mark & FLAGS_QUEUE:
+        # The old NFQUEUE target, in a table between: it goes by the packet's mark.
+        passage.verdict, passage.bypass = "queue", not frame.mark & FLAG_QUEUE_CLOSED
+    elif passage.verdict == "accept":
+        assert judged(machine, passage, frame.mark).verdict == "accept"
     return outcome.verdict != "drop"
+
+
+def judged(machine: Machine, passage: Passage, mark: int) -> Outcome:
+    """What becomes of a packet that comes back from its queue with `mark`, or that never was in one."""
+    assert passage.frame is not None
+    passage.frame.mark = mark
+    return machine.run(f"judged_{passage.hook}", passage.frame)

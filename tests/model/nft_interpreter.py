@@ -43,6 +43,7 @@ EXPRESSIONS = sorted(
             "ct original ip saddr", "ct original ip6 saddr", "ct reply ip saddr", "ct reply ip6 saddr",
             "ct original ip daddr", "ct original ip6 daddr", "ct original proto-src", "ct reply proto-src",
             "ct mark", "ct state", "ct direction", "ct status", "meta l4proto", "meta nfproto", "meta time",
+            "meta mark",
             "iifname", "oifname", "iif", "oif", "ip saddr", "ip daddr", "ip6 saddr", "ip6 daddr", "ip6 hoplimit",
             "udp dport", "th dport", "th sport", "icmp type", "icmp code", "icmpv6 type", "icmpv6 code", "@th,0,16",
             "fib saddr . iif oif",
@@ -97,6 +98,7 @@ class Frame:
     direction: str = "original"
     connection: Connection | None = None
     reverse: str = ""  # the interface that routing gives for the source
+    mark: int = 0  # the packet's own
 
 
 @dataclass
@@ -273,6 +275,8 @@ class _Rule:
             return self.metered()
         if self.take("ct", "mark", "set", "ct", "mark"):
             return self.set_mark()
+        if self.take("meta", "mark", "set"):
+            return self.set_packet_mark()
         if self.take("queue"):
             return self.queue()
         if self.take("reject", "with"):
@@ -321,10 +325,19 @@ class _Rule:
         self.frame.connection.mark = self.frame.connection.mark & keep | new
         return ""
 
+    def set_packet_mark(self) -> str | None:
+        if not self.take("ct", "mark"):
+            self.frame.mark = int(self.word(), 0)
+            return ""
+        if self.frame.connection is None:
+            return None
+        self.frame.mark = self.frame.connection.mark
+        return ""
+
     def queue(self) -> str:
         self.outcome.bypass = self.take("flags", "bypass")
         self.need("to")
-        if self.word() != "0-3":
+        if self.word() != ("4-7" if self.outcome.bypass else "0-3"):
             raise self.unknown()
         return "queue"
 
@@ -440,6 +453,7 @@ class _Rule:
             return frame.destination_port if frame.protocol == 17 else None
         plain: dict[tuple[str, ...], Value | None] = {
             ("meta", "l4proto"): frame.protocol,
+            ("meta", "mark"): frame.mark,
             ("meta", "nfproto"): 2 if frame.version == 4 else 10,
             ("meta", "time"): self.machine.now,
             ("iifname",): frame.iif or None,

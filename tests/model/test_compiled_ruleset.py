@@ -21,6 +21,7 @@ from tests.policies import LINES, NOW, gateway_address, host, random_packet, ran
 POLICIES = 50
 PACKETS = 60
 QUEUE = frozenset({"queue"})
+WAYS = {"without queue": "", "with queue": "queue", "with the old target": "xt-queue"}
 
 
 def world(rng: random.Random, policy: Policy, now: int = NOW) -> World:
@@ -75,7 +76,7 @@ def inspection(policy: Policy, rule: str) -> str:
     return policy.profiles[found.inspect].unavailable if found is not None and found.inspect else ""
 
 
-def agree(policy: Policy, packet: Packet, said: Decision, passage: Passage, queue: bool) -> None:
+def agree(policy: Policy, packet: Packet, said: Decision, passage: Passage, *, queue: bool) -> None:
     """What `decide` says is what happened."""
     expected = f"r_{said.rule}" if said.rule != "antispoofing" else passage.rule
     assert passage.rule == expected
@@ -105,13 +106,13 @@ def agree(policy: Policy, packet: Packet, said: Decision, passage: Passage, queu
     assert nat == {f"n_{rule}" for rule in (said.destination_nat, said.source_nat) if rule}
 
 
-@pytest.mark.parametrize("queue", [False, True], ids=["without queue", "with queue"])
-def test_first_packets_meet_the_rule_that_the_model_names(queue: bool) -> None:
-    rng = random.Random(20260321 + queue)
+@pytest.mark.parametrize("queue", WAYS.values(), ids=WAYS)
+def test_first_packets_meet_the_rule_that_the_model_names(queue: str) -> None:
+    rng = random.Random(20260321 + bool(queue))
     met: set[str] = set()
     for serial in range(POLICIES):
         policy = random_policy(rng, rules=rng.choice((3, 12, 12, 40)))
-        compiled = compile_policy(policy, generation=serial, capabilities=QUEUE if queue else frozenset(), now=NOW)
+        compiled = compile_policy(policy, generation=serial, capabilities=frozenset({queue}), now=NOW)
         known = world(rng, policy)
         loaded = machine(compiled.ruleset, known)
         for _ in range(PACKETS):
@@ -119,7 +120,7 @@ def test_first_packets_meet_the_rule_that_the_model_names(queue: bool) -> None:
             said = decide(policy, packet, known)
             passage = pass_first(loaded, packet)
             try:
-                agree(policy, packet, said, passage, queue)
+                agree(policy, packet, said, passage, queue=queue != "")
             except AssertionError as wrong:
                 raise AssertionError(f"policy {serial}: {packet}\nsaid {said}\ngot {passage}") from wrong
             met.add(said.rule)

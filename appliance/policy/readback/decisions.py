@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from appliance.policy.bundle import FLAG_REVISIT, MARK_GENERATION, MARK_RULE, generation_mark
+from appliance.policy.bundle import (
+    FLAG_QUEUE_CLOSED,
+    FLAG_REVISIT,
+    FLAGS_QUEUE,
+    MARK_GENERATION,
+    MARK_RULE,
+    QUEUES_CLOSED,
+    QUEUES_OPEN,
+    generation_mark,
+)
 from appliance.policy.decide import DEFAULT, SPOOFED
+from appliance.policy.hooks import QueueWay
 from appliance.policy.logprefix import parse
 from appliance.policy.readback.execute import Item
 from appliance.policy.readback.expected import LOOPBACK, Case, Decided
@@ -14,6 +24,10 @@ from appliance.policy.readback.steps import Deed
 
 NO_RULE = "no rule"
 _TRANSLATES = frozenset({"snat", "dnat", "masquerade", "redirect"})
+_QUEUES: Mapping[tuple[str, ...], str] = {
+    (f"{first}+{last - first + 1}", words): said
+    for (first, last), words, said in ((QUEUES_CLOSED, "", "fail-closed"), (QUEUES_OPEN, "bypass", "fail-open"))
+}
 _DENIED = {"r_default": DEFAULT, "r_invalid": "invalid"}
 
 
@@ -21,10 +35,13 @@ class Identities:
     """Reads deeds of one generation. `numbers` are those of its rules, by id; `timed` the rules that end by
     themselves."""
 
-    def __init__(self, numbers: Mapping[str, int], timed: frozenset[str], generation: int) -> None:
+    def __init__(
+        self, numbers: Mapping[str, int], timed: frozenset[str], generation: int, queue: QueueWay = ""
+    ) -> None:
         self._ids = {number: rule for rule, number in numbers.items()}
         self._timed = timed
         self._stamp = generation_mark(generation)
+        self._queue = queue
         self._known: dict[Deed, Decided] = {}
         self._cases: dict[int, Case] = {}
         self._kept: list[Item] = []
@@ -58,14 +75,23 @@ class Identities:
             return Decided("deny", rule)
         if deed.verdict == "reject":
             return Decided("reject", rule)
-        inspected = ""
-        if deed.verdict == "queue":
-            inspected = "fail-open" if "bypass" in deed.target else "fail-closed"
+        inspected = self._inspected(deed)
         value, sure = deed.mark
         revisited = rule in self._timed and bool(value & sure & FLAG_REVISIT)
         if rule != NO_RULE and (value & MARK_GENERATION != self._stamp or ~sure & MARK_GENERATION):
             rule += ", whose connections count as not decided"
         return Decided("allow", rule, inspected, revisited)
+
+    def _inspected(self, deed: Deed) -> str:
+        """How an accepted packet comes to inspection; what it may not say of a packet that is wrong is said."""
+        marked = deed.tag[0] & deed.tag[1] & FLAGS_QUEUE if deed.tag is not None else 0
+        if deed.verdict == "queue":
+            found = _QUEUES.get(deed.target, f"by queues {' '.join(deed.target).strip()}")
+        elif marked and self._queue == "xt-queue":
+            found = "fail-closed" if marked & FLAG_QUEUE_CLOSED else "fail-open"
+        else:
+            return "with the mark of what is queued, and no queue" if marked else ""
+        return found if deed.tag == deed.mark else f"{found}, without the connection's mark"
 
     def translation(self, deed: Deed) -> Decided:
         """A deed of a chain of kind nat."""

@@ -13,12 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from appliance.policy import emit, schedule
-from appliance.policy.compile import SYSCTLS
+from appliance.policy.bundle import FLAG_QUEUE_CLOSED, FLAGS_QUEUE, VERDICT_DONE, VERDICT_GO_ON, VERDICT_REJECT
+from appliance.policy.compile import SYSCTLS, inspected_hooks, queue_way
 from appliance.policy.decide import Packet, zone_of
 from appliance.policy.emit import address
+from appliance.policy.hooks import JUDGED_PRIORITY, QueueWay
 from appliance.policy.model import GATEWAY, Policy, Range
 from appliance.policy.proof import Region, Witness
-from appliance.policy.readback import packets
+from appliance.policy.readback import oldqueue, packets
 from appliance.policy.readback.compare import Comparison, Differs, Undecided, packet_of
 from appliance.policy.readback.decisions import Identities
 from appliance.policy.readback.execute import Item, Reader, TooMuch
@@ -27,6 +29,7 @@ from appliance.policy.readback.expressions import Compare, Load, Lookup, Malform
 from appliance.policy.readback.foreign import Foreign
 from appliance.policy.readback.kernel import DORMANT, KernelChain, KernelTable, Snapshot, read
 from appliance.policy.readback.packets import OTHER, Interval, Place
+from appliance.policy.readback.steps import FULL_MARK
 from appliance.policy.readback.translation import UNTOUCHED, after_routing, before_routing
 from appliance.policy.rulechain import Surroundings
 
@@ -83,6 +86,7 @@ class Intent(msgspec.Struct, frozen=True):
     period: Interval  # the time that schedules are compiled for: first and last second
     live: frozenset[str]  # sets whose elements come and go while the generation runs
     sysctls: Mapping[str, str] = {}
+    queue: QueueWay = ""  # how this kernel queues packets
 
 
 ASSUMED = (
@@ -93,6 +97,16 @@ ASSUMED = (
 UNREAD = (
     "programs of XDP, tc and other BPF hooks, which see packets before and after nftables",
     "the routing table, neighbours and bridges: where a packet goes that is let through",
+)
+# What comes back from the queues: the packet's mark, what must become of it, and of the connection's mark.
+_DECIDED = FLAG_QUEUE_CLOSED | 0x00040000 | 5
+_JUDGED = (
+    (VERDICT_GO_ON, "accept", _DECIDED),
+    (VERDICT_DONE, "accept", _DECIDED & ~FLAGS_QUEUE),
+    (VERDICT_REJECT, "reject", _DECIDED),
+    (_DECIDED, "drop", _DECIDED),
+    (_DECIDED - 4, "drop", _DECIDED),  # a rule whose number is that of a verdict
+    (_DECIDED - 4 ^ FLAGS_QUEUE, "accept", _DECIDED),
 )
 MAX_NAMES = 64  # of interfaces that are told apart
 
@@ -109,13 +123,14 @@ def intent_of(
         generation=generation,
         numbers=numbers,
         around=Surroundings(
-            queue="queue" in capabilities,
+            queue=queue_way(capabilities) != "",
             not_before=begin,
             inspection={profile.name: profile.unavailable for profile in policy.profiles.values()},
         ),
         period=(begin, horizon - 1),
         live=frozenset(emit.member_set(name, version) for name in names for version in emit.VERSIONS),
         sysctls=SYSCTLS,
+        queue=queue_way(capabilities),
     )
 
 
@@ -148,7 +163,8 @@ class _Examination:
             for rule in intent.policy.rules
             if rule.action == "allow" and (rule.people or rule.when or rule.expires_at)
         )
-        self._identities = Identities(intent.numbers, timed, intent.generation)
+        self._identities = Identities(intent.numbers, timed, intent.generation, intent.queue)
+        self._inspected = inspected_hooks(intent.policy) if intent.queue else ()
         self._differences: list[Difference] = []
         self._more = 0
         self._seen: set[tuple[object, ...]] = set()
@@ -182,9 +198,10 @@ class _Examination:
     # --- the table ----------------------------------------------------------------------------------
 
     def _table(self, table: KernelTable) -> None:
-        reader = Reader(table, self._intent.live, self._snapshot.links)
+        reader = Reader(table, self._intent.live, self._snapshot.links, own=True)
         foreign = Foreign(self._tables, self._snapshot, TABLE)
         bases = self._bases(table)
+        self._behind_queues(reader, table)
         names = self._interfaces(table, foreign)
         for place in _places(names):
             base = bases.get((place.hook, "filter"))
@@ -215,6 +232,8 @@ class _Examination:
             if hook is None:
                 continue
             key = (hook.name, hook.kind)
+            if key in found and hook.name in self._inspected and hook.priority == JUDGED_PRIORITY:
+                continue  # `_behind_queues`
             if key not in wanted or key in found:
                 self._differ(f"the chain {chain.name} of the {table} at hook {hook.name} does not belong there")
             elif hook.priority != wanted[key]:
@@ -229,6 +248,31 @@ class _Examination:
             if (hook_name, "filter") not in found:
                 self._differ(f"the {table} filters nothing at hook {hook_name}")
         return found
+
+    def _behind_queues(self, reader: Reader, table: KernelTable) -> None:
+        """What is judged, or should have been, is dealt with behind the queues as it must be."""
+        if self._inspected and self._intent.queue == "xt-queue" and oldqueue.KEY not in self._tables:
+            self._differ(f"there is no table {' '.join(oldqueue.KEY)}: nothing is queued for inspection")
+        behind = {
+            chain.hook.name: chain
+            for chain in table.bases
+            if chain.hook is not None and (chain.hook.kind, chain.hook.priority) == ("filter", JUDGED_PRIORITY)
+        }
+        for name in self._inspected:
+            chain = behind.get(name)
+            if chain is None:
+                self._differ(f"the {table} heeds nothing of what inspection says at hook {name}")
+                continue
+            place = Place(name, "" if name == "output" else OTHER, "" if name == "input" else OTHER, 4)
+            for tag, verdict, mark in _JUDGED:
+                deeds = reader.judged(chain, place, _DECIDED, tag)
+                if any((deed.verdict if deed else "accept") != verdict for deed in deeds) or any(
+                    deed is not None and deed.verdict == "accept" and deed.mark != (mark, FULL_MARK) for deed in deeds
+                ):
+                    self._differ(
+                        f"the {table}, chain {chain.name} at hook {name}: a packet that comes back with {tag:#x} is "
+                        f"not dealt with as it must be ({verdict})"
+                    )
 
     def _interfaces(self, table: KernelTable, foreign: Foreign) -> list[str]:
         """Every name that the policy or a table asks for, and one that stands for all others."""

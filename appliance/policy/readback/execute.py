@@ -15,7 +15,7 @@ from appliance.policy.readback.expressions import Verdict
 from appliance.policy.readback.kernel import KernelChain, KernelTable
 from appliance.policy.readback.packets import EVERY, Place, Product
 from appliance.policy.readback.registers import Literals
-from appliance.policy.readback.steps import FULL_MARK, MARK, NOTHING_SET, WORD, Deed, State, Steps, altered
+from appliance.policy.readback.steps import FULL_MARK, MARK, NOTHING_SET, TAG, WORD, Deed, State, Steps, altered
 
 DEPTH = 24  # nested jumps; the kernel allows 16
 ITEMS = 3_000_000  # of one place, before the reader gives up
@@ -66,8 +66,10 @@ class Way(msgspec.Struct):
 class Reader(Steps):
     """Reads the chains of one table."""
 
-    def __init__(self, table: KernelTable, live: frozenset[str], links: Mapping[str, int]) -> None:
-        super().__init__(table, live, links)
+    def __init__(
+        self, table: KernelTable, live: frozenset[str], links: Mapping[str, int], *, own: bool = False
+    ) -> None:
+        super().__init__(table, live, links, own=own)
         # By chain and state: at which ends of the place (fields of `Place`) it was asked what, and what came of it.
         self._blocks: dict[object, list[tuple[tuple[int, ...], tuple[object, ...], Block]]] = {}
         self._deeds: dict[object, Deed | None] = {}
@@ -79,6 +81,13 @@ class Reader(Steps):
         policy = "accept" if base.hook is not None and base.hook.policy else "drop"
         end = Deed(policy, mark=(0, FULL_MARK & ~block.loose))
         return block.items if block.closed else [*block.items, Item(EVERY, NOTHING_SET, end)]
+
+    def judged(self, base: KernelChain, place: Place, mark: int, tag: int) -> list[Deed | None]:
+        """What a base chain does with a packet of a connection with `mark` that has `tag` itself; None where nothing
+        decides. More than one deed where it asks for more than the marks."""
+        self._place = place
+        block = self.block(base.name, State(mark=(mark, FULL_MARK), tag=(tag, FULL_MARK)), 0)
+        return [*(item.deed for item in block.items), *([] if block.closed else [None])]
 
     # --- chains -------------------------------------------------------------------------------------
 
@@ -93,7 +102,7 @@ class Reader(Steps):
 
     def _straight(self, name: str, state: State) -> Deed | None:
         """What a chain does that asks a packet for nothing but its mark: most chains of rules. None for others."""
-        key = (name, state.mark, state.counters, state.prefixes)
+        key = (name, state.mark, state.counters, state.prefixes, state.tag)
         if key in self._deeds:
             return self._deeds[key]
         self._deeds[key] = None  # while it is being found; a kernel has no loops
@@ -103,7 +112,7 @@ class Reader(Steps):
         return found
 
     def _walk(self, chain: KernelChain, state: State) -> Deed | None:
-        mark, counters, prefixes = state.mark, state.counters, state.prefixes
+        mark, counters, prefixes, tag = state.mark, state.counters, state.prefixes, state.tag
         for rule in chain.rules:
             value: tuple[int, int] | None = None
             for each in rule:
@@ -117,6 +126,11 @@ class Reader(Steps):
                     value = ((value[0] & keep) ^ turn, value[1] | ~keep & FULL_MARK)
                 elif isinstance(each, nft.Store) and value is not None and each.field == MARK:
                     mark = (value[0] & value[1], value[1])
+                elif isinstance(each, nft.Store) and value is not None and each.field == TAG and self._own:
+                    tag = (value[0] & value[1], value[1])
+                elif isinstance(each, nft.Queue) and each.source < 0:
+                    words = (f"{each.first}+{each.total}", "bypass" if each.bypass else "")
+                    return Deed("queue", counters, prefixes, mark, words, tag)
                 elif isinstance(each, nft.Log):
                     prefixes = (*prefixes, each.prefix)
                 elif isinstance(each, nft.Compare) and value is not None and len(each.data) == WORD:
@@ -128,10 +142,10 @@ class Reader(Steps):
                 elif isinstance(each, nft.Decide):
                     verdict = each.verdict
                     if verdict.code in _DECISIONS:
-                        return Deed(_DECISIONS[verdict.code], counters, prefixes, mark)
+                        return Deed(_DECISIONS[verdict.code], counters, prefixes, mark, tag=tag)
                     if verdict.code != nft.GOTO:
                         return None
-                    return self._straight(verdict.chain, State(EVERY, NOTHING_SET, mark, counters, prefixes))
+                    return self._straight(verdict.chain, State(EVERY, NOTHING_SET, mark, counters, prefixes, tag=tag))
                 else:
                     return None
         return None
@@ -139,7 +153,9 @@ class Reader(Steps):
     def _kept(self, name: str, state: State, depth: int) -> Block:
         """The block of a chain, found once for all who come to it alike and at places that do not matter to it."""
         place = self._place
-        key = (name, place.version, state.product, state.literals, state.mark, state.counters, state.prefixes)
+        key = (
+            name, place.version, state.product, state.literals, state.mark, state.counters, state.prefixes, state.tag
+        )  # fmt: skip
         known = self._blocks.setdefault(key, [])
         for asked, ends, block in known:
             if all(place[end] == value for end, value in zip(asked, ends, strict=True)):
@@ -185,7 +201,7 @@ class Reader(Steps):
             every = end.product == state.product and end.literals == state.literals
             verdict = end.verdict
             if end.deed is None and verdict is not None and verdict.code in _DECISIONS:
-                end.deed = Deed(_DECISIONS[verdict.code], end.counters, end.prefixes, end.mark)
+                end.deed = Deed(_DECISIONS[verdict.code], end.counters, end.prefixes, end.mark, tag=end.tag)
             if end.deed is not None:
                 way.items.append(Item(end.product, end.literals, end.deed))
                 if every:
@@ -236,7 +252,7 @@ class Reader(Steps):
 
 def _entering(end: State) -> State:
     """What a chain is entered with: nothing of the registers is read in another chain."""
-    return State(end.product, end.literals, end.mark, end.counters, end.prefixes)
+    return State(end.product, end.literals, end.mark, end.counters, end.prefixes, tag=end.tag)
 
 
 def _returning(state: State, mark: tuple[int, int]) -> State:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 _HEADER = struct.Struct("=HH")
+_QUEUE_INFO = struct.Struct("=HHH")  # xt_NFQ_info_v3
 _TYPE = 0x3FFF
 # Data with a verdict, its code, and the name of its chain: nearly every verdict of a large table.
 _TO_CHAIN = struct.Struct("=HHHH4sHH")
@@ -153,6 +154,16 @@ class Queue(msgspec.Struct, frozen=True, gc=False):
     source: int = -1
 
 
+class Target(msgspec.Struct, frozen=True, gc=False):
+    """A target of the old iptables: NFQUEUE, from `first` on `total` queues."""
+
+    name: str
+    revision: int
+    first: int
+    total: int
+    flags: int
+
+
 class Offload(msgspec.Struct, frozen=True, gc=False):
     table: str
 
@@ -165,7 +176,7 @@ class Unknown(msgspec.Struct, frozen=True, gc=False):
 
 Expression = (
     Load | Compare | Between | Bitwise | Swap | Lookup | Immediate | Decide | Store | Count | Log | Limited | Remember
-    | Translate | Reject | Queue | Offload | Unknown
+    | Translate | Reject | Queue | Target | Offload | Unknown
 )  # fmt: skip
 Fields = dict[int, bytes]
 
@@ -391,6 +402,13 @@ def _queue(fields: Fields) -> Expression:
     return Queue(number(fields.get(1)), number(fields.get(2), 1), bool(number(fields.get(3)) & 1), source)
 
 
+def _target(fields: Fields) -> Expression:
+    name, revision, info = words_of(fields[1]), number(fields.get(2)), fields[3]
+    if (name, revision) != ("NFQUEUE", 3) or len(info) < _QUEUE_INFO.size:
+        return Unknown(f"the target {name} of the old iptables")
+    return Target(name, revision, *_QUEUE_INFO.unpack_from(info))
+
+
 def _offload(fields: Fields) -> Expression:
     return Offload(words_of(fields[1]))
 
@@ -419,5 +437,6 @@ _DECODERS: dict[str, tuple[_Decoder, frozenset[int]]] = {
     "redir": (_redirect, frozenset({1, 2, 3})),
     "reject": (_reject, frozenset({1, 2})),
     "queue": (_queue, frozenset({1, 2, 3, 4})),
+    "target": (_target, frozenset({1, 2, 3})),
     "flow_offload": (_offload, frozenset({1})),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from appliance.policy.readback import oldqueue
 from appliance.policy.readback.execute import Item, Reader, TooMuch
 from appliance.policy.readback.expected import Case, Decided
 from appliance.policy.readback.expressions import fields_of, words_of
@@ -43,6 +44,9 @@ class Foreign:
         self._kept: dict[int, Case] = {}
         self._items: list[Item] = []
         for key, table in tables.items():
+            if key == oldqueue.KEY:
+                self.differences += (f"the {table}: {words}" for words in oldqueue.wrong(table))
+                continue
             if key == own or table.flags & DORMANT:
                 continue
             if key == BANS:

@@ -28,6 +28,7 @@ NOTHING_SET: Literals = frozenset()
 WORD = 4
 FULL_MARK = 0xFFFFFFFF
 MARK = ("ct", "mark")
+TAG = ("meta", "mark")
 # Fields of a `Place`.
 _ENDS = {"iifname": 1, "iif": 1, "oifname": 2, "oif": 2}
 _NAT_SAID = 0x3  # flags that only say what registers are given
@@ -40,7 +41,8 @@ class Deed(msgspec.Struct, frozen=True):
     counters: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     mark: tuple[int, int] = (0, 0xFFFFFFFF)
-    target: tuple[str, ...] = ()  # of a translation
+    target: tuple[str, ...] = ()  # of a translation; the queues
+    tag: tuple[int, int] | None = None  # the packet's own mark, as `mark`, where it was written
 
 
 class State(msgspec.Struct):
@@ -54,14 +56,19 @@ class State(msgspec.Struct):
     registers: dict[int, Value] = {}
     verdict: Verdict | None = None
     deed: Deed | None = None
+    tag: tuple[int, int] | None = None  # the packet's own mark; None where nothing is known of it
 
 
 class Steps:
-    """Reads the rules of one table. `live` are the sets whose elements come and go while the table stays, `links` the
-    numbers of interfaces; `unknown` collects what is met and not understood."""
+    """Reads the rules of one table. `own` is whether it may write packets' marks; `live` are the sets whose elements
+    come and go while the table stays, `links` the numbers of interfaces; `unknown` collects what is met and not
+    understood."""
 
-    def __init__(self, table: KernelTable, live: frozenset[str], links: Mapping[str, int]) -> None:
+    def __init__(
+        self, table: KernelTable, live: frozenset[str], links: Mapping[str, int], *, own: bool = False
+    ) -> None:
         self.table = table
+        self._own = own
         self.live = live
         self.unknown: dict[str, None] = {}
         self._links = {"": 0, **links}
@@ -129,7 +136,7 @@ class Steps:
                 state.deed = Deed("reject", state.counters, state.prefixes, state.mark)
             case nft.Queue():
                 words = (f"{expression.first}+{expression.total}", "bypass" if expression.bypass else "")
-                state.deed = Deed("queue", state.counters, state.prefixes, state.mark, words)
+                state.deed = Deed("queue", state.counters, state.prefixes, state.mark, words, state.tag)
             case nft.Translate():
                 state.deed = self._translate(expression, state)
             case nft.Unknown():
@@ -152,6 +159,8 @@ class Steps:
             name = self._place.entering if expression.field[1] == "iif" else self._place.leaving
             if name in self._links:
                 return self._put(state, expression.register, constant(self._links[name].to_bytes(WORD, "little")))
+        if expression.field == TAG and state.tag is not None:
+            return self._put(state, expression.register, Value("mark", WORD, *state.tag, little=True))
         alternatives = read_field(
             expression.field, expression.length, self._place, state.mark, state.product[packets.PROTOCOL]
         )
@@ -201,16 +210,10 @@ class Steps:
         return self._held(state, among(value, intervals, state.product, words))
 
     def _store(self, chain: KernelChain, expression: nft.Store, state: State) -> None:
-        if expression.field == ("ct", "mark"):
-            value = self._value(state, expression.source)
-            full = 0xFFFFFFFF
-            if value.kind == "mark" or (value.kind == "constant" and value.width == WORD):
-                data = value.data
-                if value.kind == "constant" and not value.little:
-                    data = int.from_bytes(value.data.to_bytes(WORD, "big"), "little")
-                state.mark = (data & value.known & full, value.known & full)
-            else:
-                state.mark = (0, 0)
+        if expression.field == MARK:
+            state.mark = _bits(self._value(state, expression.source))
+        elif expression.field == TAG and self._own:
+            state.tag = _bits(self._value(state, expression.source))
         elif expression.field != ("meta", "key 12"):  # nftrace: somebody watches
             self.strange(chain.name, f"writes {' '.join(expression.field)}")
 
@@ -386,4 +389,14 @@ def _said(value: Value) -> str:
 
 
 def altered(state: State, product: Product, literals: Literals) -> State:
-    return State(product, literals, state.mark, state.counters, state.prefixes, state.registers)
+    return State(product, literals, state.mark, state.counters, state.prefixes, state.registers, tag=state.tag)
+
+
+def _bits(value: Value) -> tuple[int, int]:
+    """What a register puts into a mark: its value, and the bits that are known of it."""
+    if value.kind == "mark" or (value.kind == "constant" and value.width == WORD):
+        data = value.data
+        if value.kind == "constant" and not value.little:
+            data = int.from_bytes(value.data.to_bytes(WORD, "big"), "little")
+        return data & value.known & FULL_MARK, value.known & FULL_MARK
+    return 0, 0
