@@ -16,21 +16,22 @@ class VerdictsError(Exception):
 
 
 class Counters(msgspec.Struct, frozen=True):
-    """Packets, but for `silences` (times) and the states of the worker."""
+    """Packets, but for `silences` and `workers` (times) and the states of the worker."""
 
-    packets: int
-    accepted: int
-    dropped: int
-    rejected: int
-    handed_back: int
-    unseen: int
-    alone_accepted: int
-    alone_dropped: int
-    silences: int
-    broken: int
-    verdicts_failed: int
-    attached: bool
-    silent: bool
+    packets: int = 0
+    accepted: int = 0
+    dropped: int = 0
+    rejected: int = 0
+    handed_back: int = 0
+    unseen: int = 0
+    alone_accepted: int = 0
+    alone_dropped: int = 0
+    silences: int = 0
+    workers: int = 0
+    broken: int = 0
+    verdicts_failed: int = 0
+    attached: bool = False
+    silent: bool = False
 
 
 class Verdicts:

@@ -13,7 +13,7 @@ const char *reef_status_text(int status);
 typedef struct reef_verdicts reef_verdicts;
 typedef struct reef_verdicts_counters {
     uint64_t packets, accepted, dropped, rejected, handed_back, unseen;
-    uint64_t alone_accepted, alone_dropped, silences, broken, verdicts_failed;
+    uint64_t alone_accepted, alone_dropped, silences, workers, broken, verdicts_failed;
     bool attached, silent;
     ...;
 } reef_verdicts_counters;

@@ -27,11 +27,12 @@ from appliance.events.spool import Spool, SpoolError
 from appliance.policy.logprefix import NFLOG_GROUP
 from ctypes_ext import engine
 from dataplane.flowlog import FlowLog
+from dataplane.inline import Lines
 from dataplane.keeping import Keeping
 from dataplane.links import Links
 from dataplane.naming import names_of, rule_of_prefix, zone_of_interface
 from dataplane.rulewatch import RuleWatch
-from dataplane.stats import stats
+from dataplane.stats import stats, total
 
 NAME = "inspectd"
 _WAIT_MS = 100
@@ -160,14 +161,17 @@ class Inspectd:
         key: Callable[[int], bytes | None],
         rules: RuleWatch,
         keeping: Keeping,
+        lines: Lines,
     ) -> None:
         self._sources = sources
         self._spool = spool
         self._rules = rules
         self._keeping = keeping
+        self._lines = lines
         self._flows = FlowLog(flows, key)
         self._generation = generation
         self._worker = engine.Worker(OPTIONS)
+        self._loaded: engine.Rules | None = None
         self._losses = Losses(sources)
         self._book: NameBook | None = None
         self._rename()
@@ -204,8 +208,10 @@ class Inspectd:
         last = time.monotonic() + _HELD_BACK
         while time.monotonic() < last:
             self.step()
-        while not self._worker.finish():
-            self._drain()
+        self._lines.stop()
+        for worker in (self._worker, *self._lines.workers()):
+            while not worker.finish():
+                self._drain()
         self._drain()
         self._say_counters(self._book.site if self._book else "")
         self._flows.finish(time.time())
@@ -222,15 +228,20 @@ class Inspectd:
         self._sources.ring.select(number for number, name in links.items() if name in zones)
 
     def _drain(self) -> None:
-        while True:
-            lines, count = self._worker.drain(self._names, rule_of_prefix, self._flows.table)
-            if not lines:
-                return
-            self._spool.append(lines, count)
+        for worker in (self._worker, *self._lines.workers()):
+            while True:
+                lines, count = worker.drain(self._names, rule_of_prefix, self._flows.table)
+                if not lines:
+                    break
+                self._spool.append(lines, count)
 
     def _each_second(self) -> None:
         if (loaded := self._rules.take()) is not None:
             self._worker.change_rules(loaded.rules)
+            self._lines.change_rules(loaded.rules)
+            self._loaded = loaded.rules
+        if self._rules.looked and not self._lines.begun:
+            self._lines.begin(self._loaded)
         self._keeping.follow(self._worker, self._book)
         self._keeping.tidy(time.time())
         self._sources.nflog.pull(self._worker)  # ready or not: it may have to tell what a flood left out
@@ -246,7 +257,7 @@ class Inspectd:
 
     def _say_counters(self, host: str) -> None:
         counted = stats(
-            self._worker.counters(),
+            total([self._worker.counters(), *self._lines.counters()]),
             OPTIONS.memory,
             seconds=time.time(),
             uptime=time.monotonic() - self._started,
@@ -278,7 +289,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     rules.start()
     try:
         keeping = Keeping(instance.state_of(NAME))
-        inspectd = Inspectd(sources, spool, generation, instance.shared_of(NAME), keys.key, rules, keeping)
+        lines = Lines(instance.socket("verdictd"))
+        inspectd = Inspectd(sources, spool, generation, instance.shared_of(NAME), keys.key, rules, keeping, lines)
     except OSError as error:
         sys.exit(f"{NAME}: {instance.shared_of(NAME)}: {error.strerror}; the flow log must be writable")
     notify.ready()

@@ -41,6 +41,7 @@ class RuleWatch(threading.Thread):
         self._words: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stop = threading.Event()
         self.book: NameBook | None = None
+        self.looked = False  # what is there was loaded once, or is not to be had
 
     def take(self) -> Loaded | None:
         """The newest set that was not taken yet."""
@@ -68,6 +69,7 @@ class RuleWatch(threading.Thread):
                 self._load([self._folder] if now[0] else [], variables)
             if book is not None:
                 seen = now if now[0] or seen else ()
+                self.looked = True
             if self._stop.wait(_LOOK_EVERY):
                 return
 

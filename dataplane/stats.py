@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from appliance.events.record import Event, format_time
 from ctypes_ext.engine import Counters
+
+
+def total(counters: Sequence[Counters]) -> Counters:
+    """Of several workers."""
+    return Counters(**{field: sum(getattr(c, field) for c in counters) for field in Counters.__struct_fields__})
 
 
 def stats(counters: Counters, memory: int, *, seconds: float, uptime: float, drops: int = 0, host: str = "") -> Event:

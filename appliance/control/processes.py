@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 # Which system calls a process may make; `sandbox.py` holds the lists.
-Seccomp = Literal["keys", "policy", "apply", "inspect", "names", "captures"]
+Seccomp = Literal["keys", "policy", "apply", "inspect", "names", "captures", "verdicts"]
 
 DEFAULT_INSTANCE = Path("/etc/reef/instance.json")
 INSTANCE_VARIABLE = "REEF_INSTANCE"
@@ -118,13 +118,25 @@ PROCESSES: tuple[Process, ...] = (
         limits=Limits(files=256, memory=512),
     ),
     Process(
+        "verdictd",
+        "dataplane.verdictd",
+        "holds the kernel's queues of packets that wait for a verdict, and lends them to inspectd",
+        seccomp="verdicts",
+        # The kernel asks for it at every verdict.
+        opens=("CAP_NET_ADMIN",),
+        keeps=("CAP_NET_ADMIN",),
+        peers=("inspectd",),
+        spool=True,
+        limits=Limits(files=64, memory=1024),
+    ),
+    Process(
         "inspectd",
         "dataplane.inspectd",
         "drives the C engine over the packets that the ruleset sends it",
         seccomp="inspect",
         # To bind its NFLOG group and to open packet sockets; it needs neither once they are open.
         opens=("CAP_NET_ADMIN", "CAP_NET_RAW"),
-        calls=("keyd", "applyd"),
+        calls=("keyd", "applyd", "verdictd"),
         spool=True,
         reader="policyd",  # of the flow log
         limits=Limits(files=256, memory=4096),

@@ -127,6 +127,8 @@ _FAMILIES: dict[Seccomp, tuple[int, ...]] = {
     "apply": (_UNIX, _NETLINK),
     # Its capture sockets are open before the filter is loaded.
     "inspect": (_UNIX,),
+    # Its queues and lanes are open before.
+    "verdicts": (_UNIX,),
     # What looks into captures (`reef inspect`) talks to nobody.
     "captures": (),
     # Netlink only because the resolver of libc asks which addresses the box has.

@@ -17,6 +17,7 @@ _FAMILIES = {
     "apply": "AF_UNIX AF_NETLINK",
     # Until it entered its own, narrower filter it opens its capture sockets.
     "inspect": "AF_UNIX AF_NETLINK AF_PACKET",
+    "verdicts": "AF_UNIX AF_NETLINK",
     "names": "AF_UNIX AF_NETLINK AF_INET AF_INET6",
 }
 
@@ -58,8 +59,7 @@ def unit(process: Process, python: str) -> str:
     called = "".join(f" reef-{name}.service" for name in process.calls)
     capabilities = " ".join(dict.fromkeys((*process.opens, *process.keeps)))
     limits, restart = process.limits, process.restart
-    # Writes to /proc/sys/net are what the keeper of CAP_NET_ADMIN is there for.
-    tunables = "no" if "CAP_NET_ADMIN" in process.keeps else "yes"
+    tunables = "no" if any(path.startswith("/proc/sys") for path in process.writes) else "yes"
     lines = [
         "[Unit]",
         f"Description=Reef {process.name}: {process.does}",

@@ -37,7 +37,7 @@ struct reef_verdicts {
     waiting waiting[REEF_LANE_PACKETS];
     uint64_t open_queues;    /* bits by number, of those below 64 */
     uint8_t *own;            /* REEF_LANE_BATCH slots for what does not go into the lane */
-    _Atomic uint64_t packets, accepted, dropped, rejected, handed_back, unseen, alone_accepted, alone_dropped, silences, broken,
+    _Atomic uint64_t packets, accepted, dropped, rejected, handed_back, unseen, alone_accepted, alone_dropped, silences, workers, broken,
         verdicts_failed;
     _Atomic bool is_attached, is_silent;
 };
@@ -150,6 +150,7 @@ void reef_verdicts_count(const reef_verdicts *v, reef_verdicts_counters *c)
         .alone_accepted = atomic_load(&v->alone_accepted),
         .alone_dropped = atomic_load(&v->alone_dropped),
         .silences = atomic_load(&v->silences),
+        .workers = atomic_load(&v->workers),
         .broken = atomic_load(&v->broken),
         .verdicts_failed = atomic_load(&v->verdicts_failed),
         .attached = atomic_load(&v->is_attached),
@@ -251,6 +252,7 @@ static void meet(reef_verdicts *v, int peer)
         part(v);
         return;
     }
+    count(&v->workers, 1);
     atomic_store(&v->is_attached, true);
 }
 

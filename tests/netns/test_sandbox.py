@@ -26,6 +26,7 @@ FAMILIES = {
     "applyd": {"unix", "netlink"},
     "namesd": {"unix", "netlink", "inet", "inet6"},
     "inspectd": {"unix"},
+    "verdictd": {"unix"},
 }
 
 

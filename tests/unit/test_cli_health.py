@@ -56,7 +56,7 @@ def test_processes_without_a_socket_are_known_by_their_user(tmp_path: Path) -> N
     process(tmp_path / "proc", 11, box.identity("inspectd").uid, "Z (zombie)")
     process(tmp_path / "proc", 12, os.geteuid())
     seen = {one.name: one.alive for one in with_silent(WELL, box, tmp_path / "proc").processes}
-    assert seen == {"keyd": True, "applyd": False, "policyd": False, "namesd": True, "inspectd": False}
+    assert {name for name, alive in seen.items() if alive} == {"keyd", "namesd"}
 
 
 def test_what_runs_is_told_as_it_was_compared() -> None:

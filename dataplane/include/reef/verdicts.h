@@ -14,6 +14,7 @@ typedef struct reef_verdicts_counters {
     uint64_t unseen;        /* that the worker could not look at */
     uint64_t alone_accepted, alone_dropped; /* decided without a worker, by the queue they came by */
     uint64_t silences;      /* how often a worker that was there kept packets waiting for too long */
+    uint64_t workers;       /* that were there, one after the other */
     uint64_t broken;        /* how often a worker did not keep to the rules, and was sent away */
     uint64_t verdicts_failed; /* the kernel did not take them */
     bool attached;          /* a worker is there */

@@ -1,0 +1,96 @@
+"""Inline inspection: packets that wait for a verdict, judged by workers of their own, one for each lane of verdictd.
+
+A lane's thread runs in C from the moment it has its lane: what Python does, it does beside it. Until the rules are
+loaded for the first time no lane is asked for, and verdictd does what the policy says of unread traffic.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ctypes_ext import engine
+from ctypes_ext.inline import Inline
+from dataplane.queues import lanes
+
+_AGAIN = 0.2  # seconds until verdictd is asked again
+_PATIENCE = 1.0
+
+# Connections are reported by the kernel's own table. What was open before this process began is followed too, so that
+# nothing passes unread; checksums are not there yet where cards compute them.
+OPTIONS = engine.Options(
+    report_flows=False,
+    report_anomalies=True,
+    checksums=False,
+    midstream=True,
+    act=True,
+    events=8192,
+    text_bytes=4 << 20,
+)
+
+
+class Lane(threading.Thread):
+    """One lane: a worker, and the thread that it runs in. It asks for a lane again whenever verdictd is back."""
+
+    def __init__(self, number: int, verdictd: Path, rules: engine.Rules | None) -> None:
+        super().__init__(name=f"inline-{number}", daemon=True)
+        self._verdictd = verdictd
+        self._stop = threading.Event()
+        self.worker = engine.Worker(OPTIONS, rules)
+        self.inline = Inline(self.worker)
+        self.error = ""
+
+    def run(self) -> None:
+        while not self._stop.is_set():
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as peer:
+                try:
+                    peer.settimeout(_PATIENCE)
+                    peer.connect(str(self._verdictd))
+                    peer.settimeout(None)
+                    self.inline.run(peer)
+                except (OSError, engine.EngineError) as error:
+                    self.error = str(error)
+            self._stop.wait(_AGAIN)
+
+    def stop(self) -> None:
+        self._stop.set()
+        self.inline.stop()
+
+
+class Lines:
+    """All lanes. None before `begin`."""
+
+    def __init__(self, verdictd: Path) -> None:
+        self._verdictd = verdictd
+        self._lanes: Sequence[Lane] = ()
+
+    @property
+    def begun(self) -> bool:
+        return bool(self._lanes)
+
+    def begin(self, rules: engine.Rules | None) -> None:
+        """The rules are known, or it is known that there are none."""
+        self._lanes = [Lane(number, self._verdictd, rules) for number in range(len(lanes()))]
+        for lane in self._lanes:
+            lane.start()
+
+    def change_rules(self, rules: engine.Rules) -> None:
+        """Between two packets of each lane. Raises `EngineError`."""
+        for lane in self._lanes:
+            lane.inline.change_rules(rules)
+
+    def workers(self) -> Iterator[engine.Worker]:
+        """To drain their events."""
+        return (lane.worker for lane in self._lanes)
+
+    def counters(self) -> list[engine.Counters]:
+        return [lane.inline.counters() for lane in self._lanes]
+
+    def stop(self) -> None:
+        """Lanes go back to verdictd; afterwards the workers are free to be ended."""
+        for lane in self._lanes:
+            lane.stop()
+        for lane in self._lanes:
+            lane.join()
