@@ -1,4 +1,4 @@
-/* brief: patterns of one to four bytes, found at sixty-four places at once. Each is in one of eight buckets, a bit each; two
+/* brief: patterns of one to four bytes, and longer ones by four of theirs, found at sixty-four places at once. Each is in one of eight buckets, a bit each; two
  * tables per place say which buckets have a pattern with such a nibble there. Where a bit is left of all of them, the
  * bucket's patterns are compared. */
 #ifdef __x86_64__
@@ -12,7 +12,24 @@
 
 /* --- building ------------------------------------------------------------------------------------------ */
 
-enum { NARROW = 500 };
+/* Looked at so many places, one bucket's patterns may be compared once; more is dearer than other ways. */
+enum { NARROW = 200 };
+
+/* The rarest four bytes of a pattern. */
+static uint32_t rarest_of(const scanner *made, const kept_pattern *pattern)
+{
+    uint32_t best = 0, most = 0;
+    for (uint32_t at = 0; at + BRIEF_PLACES <= pattern->length; at++) {
+        uint32_t worth = 0;
+        for (uint32_t k = 0; k < BRIEF_PLACES; k++)
+            worth += scanner_byte_worth(made->text[pattern->text + at + k]);
+        if (worth > most) {
+            most = worth;
+            best = at;
+        }
+    }
+    return best;
+}
 
 typedef struct bucket_shape {
     uint16_t low[BRIEF_PLACES], high[BRIEF_PLACES]; /* nibbles, a bit each */
@@ -20,12 +37,13 @@ typedef struct bucket_shape {
 
 static void shape_add(bucket_shape *shape, const scanner *made, const kept_pattern *pattern)
 {
+    uint32_t skip = rarest_of(made, pattern);
     for (uint32_t k = 0; k < BRIEF_PLACES; k++) {
         if (k >= pattern->length) {
             shape->low[k] = shape->high[k] = UINT16_MAX;
             continue;
         }
-        uint8_t byte = made->text[pattern->text + k];
+        uint8_t byte = made->text[pattern->text + skip + k];
         uint8_t other = !pattern->nocase ? byte : ascii_lower(byte) != byte ? ascii_lower(byte) : ascii_upper(byte);
         shape->low[k] |= (uint16_t)(1u << (byte & 15) | 1u << (other & 15));
         shape->high[k] |= (uint16_t)(1u << (byte >> 4) | 1u << (other >> 4));
@@ -64,23 +82,35 @@ static brief_entry entry_of(const scanner *made, uint32_t number)
 {
     const kept_pattern *pattern = &made->pattern[number];
     uint8_t value[BRIEF_PLACES] = {0}, mask[BRIEF_PLACES] = {0}, fold[BRIEF_PLACES] = {0};
-    for (uint32_t k = 0; k < pattern->length; k++) {
-        uint8_t byte = made->text[pattern->text + k];
+    uint32_t skip = rarest_of(made, pattern);
+    for (uint32_t k = 0; k < pattern->length && k < BRIEF_PLACES; k++) {
+        uint8_t byte = made->text[pattern->text + skip + k];
         bool either = pattern->nocase && ascii_lower(byte) != ascii_upper(byte);
         mask[k] = UINT8_MAX;
         fold[k] = either ? 0x20 : 0;
         value[k] = either ? ascii_lower(byte) : byte;
     }
-    return (brief_entry){.value = gram_at(value), .mask = gram_at(mask), .fold = gram_at(fold), .pattern = number};
+    return (brief_entry){.value = gram_at(value), .mask = gram_at(mask), .fold = gram_at(fold), .pattern = number & 0xffffff, .skip = skip & 0xff};
 }
 
-/* Do they let so little through that comparing costs next to nothing? */
+/* Do they let so little through that comparing costs next to nothing? By how often bytes are seen in traffic. */
 static bool are_narrow(const bucket_shape *shape)
 {
-    double width = 0;
-    for (unsigned b = 0; b < BRIEF_BUCKETS; b++)
-        width += shape_width(&shape[b]);
-    return width * NARROW < 4294967296.0; /* all there is: sixteen to the power of two nibbles for each place */
+    double often[256], all = 0, width = 0;
+    for (unsigned byte = 0; byte < 256; byte++)
+        all += often[byte] = 1.0 / (double)(1u << scanner_byte_worth((uint8_t)byte) / 8);
+    for (unsigned b = 0; b < BRIEF_BUCKETS; b++) {
+        double passes = 1;
+        for (unsigned k = 0; k < BRIEF_PLACES; k++) {
+            double here = 0;
+            for (unsigned byte = 0; byte < 256; byte++)
+                if (shape[b].low[k] >> (byte & 15) & 1 && shape[b].high[k] >> (byte >> 4) & 1)
+                    here += often[byte];
+            passes *= here / all;
+        }
+        width += passes;
+    }
+    return width * NARROW < 1;
 }
 
 int brief_build(scanner *made)
@@ -119,6 +149,15 @@ int brief_build(scanner *made)
 /* --- scanning ------------------------------------------------------------------------------------------ */
 
 #ifdef __x86_64__
+/* The pattern whose byte `skip` is at `place`. */
+static bool stands(const scan *at, const kept_pattern *pattern, uint32_t place, uint32_t skip)
+{
+    if (place < skip || pattern->length > at->bytes.length - (place - skip) || !scan_is_placed(at, pattern, place - skip))
+        return false;
+    return pattern->length <= BRIEF_PLACES ||
+           content_equal(at->bytes.data + place - skip, at->of->text + pattern->text, pattern->length, pattern->nocase);
+}
+
 /* The patterns of one bucket at one place. False: each of them was found already. */
 static bool compare_bucket(const scan *at, unsigned bucket, uint32_t place)
 {
@@ -132,8 +171,7 @@ static bool compare_bucket(const scan *at, unsigned bucket, uint32_t place)
         const kept_pattern *pattern = &of->pattern[number];
         if (at->scratch->seen[number] == at->scratch->scan)
             continue;
-        if (pattern->length > rest || !scan_is_placed(at, pattern, place) ||
-            ((bytes | entry->fold) & entry->mask) != entry->value) {
+        if (((bytes | entry->fold) & entry->mask) != entry->value || !stands(at, pattern, place, entry->skip)) {
             left = true;
             continue;
         }
@@ -169,6 +207,8 @@ __attribute__((target("avx512f,avx512bw"))) void brief_scan(const scan *at)
             __m512i by_low = _mm512_shuffle_epi8(low[k], _mm512_and_si512(bytes, nibble));
             __m512i by_high = _mm512_shuffle_epi8(high[k], _mm512_and_si512(_mm512_srli_epi16(bytes, 4), nibble));
             left = _mm512_and_si512(left, _mm512_and_si512(by_low, by_high));
+            if (k == 1 && _mm512_test_epi8_mask(left, left) == 0)
+                break;
         }
         __mmask64 hits = _mm512_test_epi8_mask(left, left);
         if (hits == 0)

@@ -1,10 +1,10 @@
 /* scanner: patterns are found in three ways.
  *
- * Those that can stand in one place only are held against that place. Those of five bytes and more are found by two of their
- * four-byte stretches, one at an even and one at an odd place, so that looking at every second place of a buffer finds them all;
- * a bitmap of hashes that fits into the nearest cache says where none of them can stand. Shorter ones, of which there are few, are
- * found by tables of their nibbles (brief.c) or, where these let too much through or the processor lacks what they need, by
- * Vectorscan. Letters are folded for the bitmap; the pattern itself is compared where it may stand. */
+ * Those that can stand in one place only are held against that place. Those of five bytes and more are found by some of their
+ * four-byte stretches (gram_table): a bitmap of hashes that fits into the nearest cache says where none of them can stand, the two
+ * bytes behind rule out most of the rest. Shorter ones, of which there are few, are found by tables of their nibbles (brief.c) or,
+ * where these let too much through or the processor lacks what they need, by Vectorscan. Letters are folded for the bitmap; the
+ * pattern itself is compared where it may stand. */
 #ifdef __x86_64__
 #include <immintrin.h>
 #endif
@@ -12,17 +12,20 @@
 #include "content.h"
 #include "scanner_internal.h"
 
-static __attribute__((noinline)) void verify(const scan *at, uint32_t place, uint32_t gram)
+static __attribute__((noinline)) void verify(const scan *at, uint32_t place)
 {
     const scanner *of = at->of;
-    uint32_t bucket = gram * SPREAD >> of->bucket_shift, last = at->bytes.length - GRAM;
-    for (uint32_t i = of->bucket[bucket]; i < of->bucket[bucket + 1]; i++) {
-        const gram_entry *entry = &of->gram[i];
-        if (entry->gram != gram)
-            continue;
-        uint32_t aside = place + (uint32_t)entry->aside; /* a great number in front of the buffer */
-        if (aside <= last && ((gram_at(at->bytes.data + aside) | FOLD) & entry->mask) != entry->beside)
-            continue;
+    const gram_table *table = &of->table;
+    uint32_t gram = gram_at(at->bytes.data + place) | FOLD, bucket = gram * SPREAD >> table->bucket_shift;
+    for (uint32_t i = table->bucket[bucket]; i < table->bucket[bucket + 1]; i++) {
+        const gram_entry *entry = &table->gram[i];
+        uint32_t from = place - entry->aside; /* a great number in front of the buffer */
+        if (from < at->bytes.length && at->bytes.length - from >= WINDOW) {
+            uint64_t window;
+            memcpy(&window, at->bytes.data + from, sizeof window);
+            if (((window | FOLD_WINDOW) & entry->mask) != entry->value)
+                continue;
+        }
         if (at->scratch->seen[entry->pattern] == at->scratch->scan || entry->at > place)
             continue;
         const kept_pattern *pattern = &of->pattern[entry->pattern];
@@ -35,33 +38,42 @@ static __attribute__((noinline)) void verify(const scan *at, uint32_t place, uin
     }
 }
 
-static inline uint32_t may_stand(const uint64_t *bitmap, unsigned shift, const uint8_t *data)
+static inline uint32_t may_stand(const gram_map *map, const uint8_t *data)
 {
-    uint32_t hash = (gram_at(data) | FOLD) * SPREAD >> shift;
-    return (uint32_t)(bitmap[hash >> 6] >> (hash & 63)) & 1;
+    uint32_t hash = (gram_at(data) | FOLD) * SPREAD >> map->shift;
+    return (uint32_t)(map->bit[hash >> 6] >> (hash & 63)) & 1;
 }
 
 #ifdef __x86_64__
-/* The same for sixteen places at once, twice: those of even and of odd words. */
+/* The same for sixteen places at once. */
+static inline __attribute__((target("avx512f,avx512bw"))) uint32_t may_stand_wide(const gram_map *map, const uint8_t *data)
+{
+    __m512i grams = _mm512_or_si512(_mm512_loadu_si512(data), _mm512_set1_epi32((int)FOLD));
+    __m512i hash = _mm512_srl_epi32(_mm512_mullo_epi32(grams, _mm512_set1_epi32((int)SPREAD)), _mm_cvtsi32_si128((int)map->shift));
+    __m512i words = _mm512_i32gather_epi32(_mm512_srli_epi32(hash, 5), (const int *)map->bit, 4);
+    return _mm512_test_epi32_mask(words, _mm512_sllv_epi32(_mm512_set1_epi32(1), _mm512_and_si512(hash, _mm512_set1_epi32(31))));
+}
+
+static inline void verify_hits(const scan *at, uint32_t place, uint32_t hits)
+{
+    const gram_table *table = &at->of->table;
+    for (; hits != 0; hits &= hits - 1) {
+        uint32_t here = place + 4 * (uint32_t)__builtin_ctz(hits);
+        const uint8_t *data = at->bytes.data + here;
+        if (table->tag[(gram_at(data) | FOLD) * SPREAD >> table->bucket_shift] & tag_of(data + GRAM))
+            verify(at, here);
+    }
+}
+
 static __attribute__((target("avx512f,avx512bw"))) uint32_t scan_wide(const scan *at)
 {
-    const int *bitmap = (const int *)at->of->bitmap;
+    const gram_map all = at->of->table.all, between = at->of->table.between;
     const uint8_t *data = at->bytes.data;
-    const __m512i fold = _mm512_set1_epi32((int)FOLD), spread = _mm512_set1_epi32((int)SPREAD), one = _mm512_set1_epi32(1);
-    const __m512i low = _mm512_set1_epi32(31);
-    const __m128i shift = _mm_cvtsi32_si128((int)at->of->shift);
     uint32_t i = 0;
-    for (; (uint64_t)i + 66 <= at->bytes.length; i += 64) {
-        for (uint32_t half = 0; half < 4; half += 2) {
-            __m512i grams = _mm512_or_si512(_mm512_loadu_si512(data + i + half), fold);
-            __m512i hash = _mm512_srl_epi32(_mm512_mullo_epi32(grams, spread), shift);
-            __m512i words = _mm512_i32gather_epi32(_mm512_srli_epi32(hash, 5), bitmap, 4);
-            __mmask16 hits = _mm512_test_epi32_mask(words, _mm512_sllv_epi32(one, _mm512_and_si512(hash, low)));
-            for (uint32_t left = hits; left != 0; left &= left - 1) {
-                uint32_t place = i + half + 4 * (uint32_t)__builtin_ctz(left);
-                verify(at, place, gram_at(data + place) | FOLD);
-            }
-        }
+    for (; (uint64_t)i + 64 + GRAM + TAGGED <= at->bytes.length; i += 64) {
+        verify_hits(at, i, may_stand_wide(&all, data + i));
+        if (between.bit != NULL)
+            verify_hits(at, i + 2, may_stand_wide(&between, data + i + 2));
     }
     return i;
 }
@@ -85,22 +97,24 @@ bool scanner_is_wide(void)
 
 static void scan_long(const scan *at)
 {
-    const uint64_t *bitmap = at->of->bitmap;
+    const gram_map all = at->of->table.all, between = at->of->table.between;
     const uint8_t *data = at->bytes.data;
-    unsigned shift = at->of->shift;
     uint32_t length = at->bytes.length, i = at->of->wide ? scan_wide(at) : 0;
-    for (; i + 16 + GRAM <= length; i += 16) {
-        uint32_t hits = may_stand(bitmap, shift, data + i);
-        for (unsigned k = 1; k < 8; k++)
-            hits |= may_stand(bitmap, shift, data + i + 2 * k) << k;
-        for (; hits != 0; hits &= hits - 1) {
-            uint32_t place = i + 2 * (uint32_t)__builtin_ctz(hits);
-            verify(at, place, gram_at(data + place) | FOLD);
-        }
+    for (; i + 32 + GRAM <= length; i += 32) {
+        uint32_t hits = 0;
+        for (unsigned k = 0; k < 8; k++)
+            hits |= may_stand(&all, data + i + 4 * k) << 2 * k;
+        for (unsigned k = 0; between.bit != NULL && k < 8; k++)
+            hits |= may_stand(&between, data + i + 4 * k + 2) << (2 * k + 1);
+        for (; hits != 0; hits &= hits - 1)
+            verify(at, i + 2 * (uint32_t)__builtin_ctz(hits));
     }
-    for (; i + GRAM <= length; i += 2)
-        if (may_stand(bitmap, shift, data + i))
-            verify(at, i, gram_at(data + i) | FOLD);
+    for (; i + GRAM <= length; i += 4) {
+        if (may_stand(&all, data + i))
+            verify(at, i);
+        if (between.bit != NULL && i + 2 + GRAM <= length && may_stand(&between, data + i + 2))
+            verify(at, i + 2);
+    }
 }
 
 static void scan_fixed(const scan *at)
@@ -111,8 +125,11 @@ static void scan_fixed(const scan *at)
         if (fixed->place < at->offset || fixed->place - at->offset >= at->bytes.length)
             continue;
         const uint8_t *data = at->bytes.data + (fixed->place - at->offset);
+        if (!(fixed->begins[*data >> 6] >> (*data & 63) & 1))
+            continue;
+        const uint32_t *first = &of->fixed_first[n].first[*data];
         uint32_t left = at->bytes.length - (uint32_t)(fixed->place - at->offset);
-        for (uint32_t i = fixed->first[*data]; i < fixed->first[*data + 1]; i++) {
+        for (uint32_t i = first[0]; i < first[1]; i++) {
             const kept_pattern *pattern = &of->pattern[of->fixed_list[i]];
             if (pattern->length <= left && memcmp(data, of->text + pattern->text, pattern->length) == 0)
                 scan_take(at, pattern);
@@ -145,7 +162,7 @@ void scanner_scan(const scanner *of, scanner_scratch *scratch, reef_view bytes, 
     }
     if (of->fixed != NULL)
         scan_fixed(&at);
-    if (of->bitmap != NULL && bytes.length >= LONG_MIN)
+    if (of->table.grams > 0 && bytes.length >= LONG_MIN)
         scan_long(&at);
     if (of->brief_table != NULL)
         brief_scan(&at);

@@ -22,6 +22,13 @@ void scanner_free(scanner *scanner);
 size_t scanner_memory(const scanner *scanner);
 uint32_t scanner_patterns(const scanner *scanner);
 
+/* A part of a scanner: the patterns of those rules that `fits` says yes to, a bit each in `chosen`. How many they are. */
+typedef bool scanner_fits(const void *context, uint32_t rank);
+uint32_t scanner_choose(const scanner *whole, scanner_fits *fits, const void *context, uint64_t *chosen);
+uint32_t scanner_choice_words(const scanner *whole);
+/* The whole must outlive it. */
+int scanner_part(const scanner *whole, const uint64_t *chosen, scanner **out);
+
 /* Scratch that fits each scanner it was grown for (NULL: none). */
 int scanner_scratch_fit(const scanner *scanner, scanner_scratch **scratch);
 void scanner_scratch_free(scanner_scratch *scratch);

@@ -57,151 +57,64 @@ static bool is_fixed(const kept_pattern *pattern)
     return pattern->to != UINT32_MAX && pattern->to - pattern->from == pattern->length && pattern->from < FIXED_FIRST && !pattern->nocase;
 }
 
-static bool is_long(const kept_pattern *pattern)
-{
-    return !is_fixed(pattern) && pattern->length >= LONG_MIN;
-}
-
-static int compare_grams(const void *a, const void *b)
-{
-    const gram_entry *x = a, *y = b;
-    uint32_t p = x->gram * SPREAD, q = y->gram * SPREAD;
-    if (p != q)
-        return p < q ? -1 : 1;
-    return x->pattern < y->pattern ? -1 : x->pattern > y->pattern;
-}
-
-/* Four more bytes that tell most places apart before the pattern itself is fetched. */
-static void look_beside(const scanner *made, const kept_pattern *pattern, gram_entry *entry)
-{
-    const uint8_t *text = made->text + pattern->text;
-    uint32_t at = entry->at, behind = pattern->length - at - GRAM;
-    uint8_t beside[GRAM] = {0}, mask[GRAM] = {0};
-    entry->aside = behind > 0 ? GRAM : -GRAM;
-    for (uint32_t k = 0; k < GRAM; k++) {
-        if (behind > 0 ? k >= behind : k + at < GRAM)
-            continue;
-        beside[k] = (uint8_t)(text[behind > 0 ? at + GRAM + k : at + k - GRAM] | (FOLD & 0xff));
-        mask[k] = UINT8_MAX;
-    }
-    entry->beside = gram_at(beside);
-    entry->mask = gram_at(mask);
-}
-
-static int build_long(scanner *made)
-{
-    uint32_t count = 0, worth;
-    for (uint32_t i = 0; i < made->patterns; i++)
-        count += is_long(&made->pattern[i]) ? 2 : 0;
-    if (count == 0)
-        return REEF_OK;
-    unsigned bits = BITS_MIN, bucket_bits;
-    while (bits < BITS_MAX && 1u << bits < SPARSE * count)
-        bits++;
-    for (bucket_bits = 4; 1u << bucket_bits < count && bucket_bits < bits; bucket_bits++)
-        ;
-    made->shift = 32 - bits;
-    made->wide = scanner_is_wide();
-    made->bucket_shift = 32 - bucket_bits;
-    made->buckets = 1u << bucket_bits;
-    made->bitmap = calloc((1u << bits) / 64, sizeof *made->bitmap);
-    made->bucket = calloc(made->buckets + 1u, sizeof *made->bucket);
-    made->gram = calloc(count, sizeof *made->gram);
-    if (made->bitmap == NULL || made->bucket == NULL || made->gram == NULL)
-        return REEF_NOMEM;
-    for (uint32_t i = 0; i < made->patterns; i++) {
-        kept_pattern *pattern = &made->pattern[i];
-        if (!is_long(pattern))
-            continue;
-        pattern->at = (uint8_t)scanner_best_place((reef_view){made->text + pattern->text, pattern->length}, &worth);
-        for (uint32_t odd = 0; odd < 2; odd++) {
-            uint32_t gram = gram_at(made->text + pattern->text + pattern->at + odd) | FOLD, hash = gram * SPREAD;
-            made->gram[made->grams] = (gram_entry){.gram = gram, .pattern = i & 0xffffff, .at = (pattern->at + odd) & 0xff};
-            look_beside(made, pattern, &made->gram[made->grams++]);
-            made->bitmap[hash >> made->shift >> 6] |= 1ull << (hash >> made->shift & 63);
-        }
-    }
-    qsort(made->gram, made->grams, sizeof *made->gram, compare_grams);
-    uint32_t at = 0;
-    for (uint32_t b = 0; b < made->buckets; b++) {
-        made->bucket[b] = at;
-        while (at < made->grams && made->gram[at].gram * SPREAD >> made->bucket_shift == b)
-            at++;
-    }
-    made->bucket[made->buckets] = at;
-    return REEF_OK;
-}
-
-static int build_fixed(scanner *made)
+static int build_fixed(scanner *made, const uint64_t *taken)
 {
     uint32_t count[FIXED_FIRST] = {0}, all = 0, listed = 0;
     for (uint32_t i = 0; i < made->patterns; i++)
-        if (is_fixed(&made->pattern[i]))
+        if (bit_of(taken, i))
             count[made->pattern[i].from]++, all++;
     if (all == 0)
         return REEF_OK;
-    made->fixed = calloc(FIXED_FIRST, sizeof *made->fixed);
+    for (uint32_t place = 0; place < FIXED_FIRST; place++)
+        made->fixed_places += count[place] > 0;
+    made->fixed = calloc(made->fixed_places, sizeof *made->fixed);
+    made->fixed_first = calloc(made->fixed_places, sizeof *made->fixed_first);
     made->fixed_list = calloc(all, sizeof *made->fixed_list);
-    if (made->fixed == NULL || made->fixed_list == NULL)
+    if (made->fixed == NULL || made->fixed_first == NULL || made->fixed_list == NULL)
         return REEF_NOMEM;
+    uint32_t here[256], n = 0;
     for (uint32_t place = 0; place < FIXED_FIRST; place++) {
         if (count[place] == 0)
             continue;
-        fixed_place *fixed = &made->fixed[made->fixed_places++];
+        fixed_place *fixed = &made->fixed[n];
+        uint32_t *first = made->fixed_first[n++].first;
         fixed->place = place;
+        memset(here, 0, sizeof here);
+        for (uint32_t i = 0; i < made->patterns; i++)
+            if (bit_of(taken, i) && made->pattern[i].from == place)
+                here[made->text[made->pattern[i].text]]++;
         for (unsigned byte = 0; byte < 256; byte++) {
-            fixed->first[byte] = listed;
-            for (uint32_t i = 0; i < made->patterns; i++)
-                if (is_fixed(&made->pattern[i]) && made->pattern[i].from == place && made->text[made->pattern[i].text] == byte)
-                    made->fixed_list[listed++] = i;
+            fixed->begins[byte >> 6] |= (uint64_t)(here[byte] > 0) << (byte & 63);
+            first[byte] = listed;
+            listed += here[byte];
+            here[byte] = first[byte];
         }
-        fixed->first[256] = listed;
+        first[256] = listed;
+        for (uint32_t i = 0; i < made->patterns; i++)
+            if (bit_of(taken, i) && made->pattern[i].from == place)
+                made->fixed_list[here[made->text[made->pattern[i].text]]++] = i;
     }
     return REEF_OK;
 }
 
-static int build_brief_wide(scanner *made, uint32_t count)
+/* By Vectorscan: where a processor is not wide, or what there is lets too much through. */
+static int compile_brief(scanner *made)
 {
-    made->brief_pattern = calloc(count, sizeof *made->brief_pattern);
-    if (made->brief_pattern == NULL)
-        return REEF_NOMEM;
-    for (uint32_t i = 0; i < made->patterns; i++)
-        if (!is_fixed(&made->pattern[i]) && !is_long(&made->pattern[i]))
-            made->brief_pattern[made->brief_count++] = i;
-    return brief_build(made);
-}
-
-static int build_brief(scanner *made)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < made->patterns; i++)
-        count += !is_fixed(&made->pattern[i]) && !is_long(&made->pattern[i]);
+    enum { WRITTEN = 4 * LONG_MIN };
+    uint32_t count = made->brief_count;
     if (count == 0)
         return REEF_OK;
-    if (scanner_is_wide()) {
-        int status = build_brief_wide(made, count);
-        if (status != REEF_OK || made->brief_table != NULL)
-            return status;
-        free(made->brief_pattern);
-        made->brief_count = 0;
-    }
-    enum { WRITTEN = 4 * LONG_MIN };
     const char **text = calloc(count, sizeof *text);
     char *written = calloc(count, WRITTEN);
     unsigned *flags = calloc(count, sizeof *flags), *id = calloc(count, sizeof *id);
-    made->brief_pattern = calloc(count, sizeof *made->brief_pattern);
-    int status = text == NULL || written == NULL || flags == NULL || id == NULL || made->brief_pattern == NULL ? REEF_NOMEM : REEF_OK;
-    for (uint32_t i = 0; status == REEF_OK && i < made->patterns; i++) {
-        const kept_pattern *pattern = &made->pattern[i];
-        if (is_fixed(pattern) || is_long(pattern))
-            continue;
-        uint32_t n = made->brief_count++;
+    int status = text == NULL || written == NULL || flags == NULL || id == NULL ? REEF_NOMEM : REEF_OK;
+    for (uint32_t n = 0; status == REEF_OK && n < count; n++) {
+        const kept_pattern *pattern = &made->pattern[made->brief_pattern[n]];
         text[n] = written + (size_t)n * WRITTEN; /* as hexadecimal: the library's way for literals refuses a NUL in front */
         for (uint32_t k = 0; k < pattern->length; k++)
             snprintf(written + (size_t)n * WRITTEN + 4 * (size_t)k, 5, "\\x%02x", made->text[pattern->text + k]);
         flags[n] = (pattern->nocase ? HS_FLAG_CASELESS : 0);
         id[n] = n;
-        made->brief_pattern[n] = i;
     }
     hs_compile_error_t *error = NULL;
     if (status == REEF_OK && hs_compile_multi(text, flags, id, count, HS_MODE_BLOCK, NULL, &made->brief, &error) != HS_SUCCESS)
@@ -211,6 +124,72 @@ static int build_brief(scanner *made)
     free(written);
     free(flags);
     free(id);
+    return status;
+}
+
+static void list_brief(scanner *made, const uint64_t *taken)
+{
+    for (uint32_t i = 0; i < made->patterns; i++)
+        if (bit_of(taken, i))
+            made->brief_pattern[made->brief_count++] = i;
+}
+
+/* Those of five and six bytes are looked for with the shorter ones where that lets little through: it saves a pass. True: they are. */
+static int build_brief(scanner *made, const uint64_t *brief, const uint64_t *middle, bool *both)
+{
+    uint32_t count = 0, shortest = 0;
+    *both = false;
+    for (uint32_t i = 0; i < made->patterns; i++) {
+        shortest += bit_of(brief, i);
+        count += bit_of(brief, i) || bit_of(middle, i);
+    }
+    if (count == 0 || (shortest == 0 && !made->wide))
+        return REEF_OK;
+    made->brief_pattern = calloc(count, sizeof *made->brief_pattern);
+    if (made->brief_pattern == NULL)
+        return REEF_NOMEM;
+    list_brief(made, brief);
+    if (made->wide && count > shortest) {
+        list_brief(made, middle);
+        int status = brief_build(made);
+        *both = made->brief_table != NULL;
+        if (status != REEF_OK || *both)
+            return status;
+        made->brief_count = shortest;
+    }
+    if (shortest == 0)
+        return REEF_OK;
+    int status = made->wide ? brief_build(made) : REEF_OK;
+    return status != REEF_OK || made->brief_table != NULL ? status : compile_brief(made);
+}
+
+/* Each pattern goes where it is found at the least cost. */
+static int build_tables(scanner *made, const uint64_t *chosen)
+{
+    enum { FIXED, LONG, MIDDLE, BRIEF, WAYS };
+    uint32_t words = made->patterns / 64 + 1;
+    uint64_t *way = calloc((size_t)WAYS * words, sizeof *way);
+    if (way == NULL)
+        return REEF_NOMEM;
+    for (uint32_t i = 0; i < made->patterns; i++) {
+        const kept_pattern *pattern = &made->pattern[i];
+        if (chosen != NULL && !bit_of(chosen, i))
+            continue;
+        unsigned goes = is_fixed(pattern) ? FIXED : pattern->length >= FAR_MIN ? LONG : pattern->length >= LONG_MIN ? MIDDLE : BRIEF;
+        way[goes * words + i / 64] |= 1ull << (i & 63);
+    }
+    made->wide = scanner_is_wide();
+    uint64_t *longer = way + (size_t)LONG * words;
+    const uint64_t *middle = way + (size_t)MIDDLE * words;
+    bool both;
+    int status = build_brief(made, way + (size_t)BRIEF * words, middle, &both);
+    for (uint32_t w = 0; !both && w < words; w++)
+        longer[w] |= middle[w];
+    if (status == REEF_OK)
+        status = gram_table_build(made, longer, made->whole != NULL ? &made->whole->table : NULL, &made->table);
+    if (status == REEF_OK)
+        status = build_fixed(made, way);
+    free(way);
     return status;
 }
 
@@ -225,11 +204,7 @@ int scanner_build(scanner_pattern *patterns, uint32_t count, scanner **out)
     qsort(patterns, count, sizeof *patterns, compare_patterns);
     int status = keep_patterns(made, patterns, count);
     if (status == REEF_OK)
-        status = build_long(made);
-    if (status == REEF_OK)
-        status = build_fixed(made);
-    if (status == REEF_OK)
-        status = build_brief(made);
+        status = build_tables(made, NULL);
     if (status != REEF_OK) {
         scanner_free(made);
         return status;
@@ -238,17 +213,52 @@ int scanner_build(scanner_pattern *patterns, uint32_t count, scanner **out)
     return REEF_OK;
 }
 
+uint32_t scanner_choose(const scanner *whole, scanner_fits *fits, const void *context, uint64_t *chosen)
+{
+    uint32_t count = 0;
+    memset(chosen, 0, scanner_choice_words(whole) * sizeof *chosen);
+    for (uint32_t i = 0; i < whole->patterns; i++) {
+        const kept_pattern *pattern = &whole->pattern[i];
+        for (uint32_t k = 0; k < pattern->ranks; k++)
+            if (fits(context, whole->rank[pattern->rank + k])) {
+                chosen[i / 64] |= 1ull << (i & 63);
+                count++;
+                break;
+            }
+    }
+    return count;
+}
+
+int scanner_part(const scanner *whole, const uint64_t *chosen, scanner **out)
+{
+    scanner *made = *out = calloc(1, sizeof *made);
+    if (made == NULL)
+        return REEF_NOMEM;
+    made->whole = whole;
+    made->pattern = whole->pattern;
+    made->patterns = whole->patterns;
+    made->text = whole->text;
+    made->rank = whole->rank;
+    int status = build_tables(made, chosen);
+    if (status != REEF_OK) {
+        scanner_free(made);
+        *out = NULL;
+    }
+    return status;
+}
+
 void scanner_free(scanner *gone)
 {
     if (gone == NULL)
         return;
-    free(gone->pattern);
-    free(gone->text);
-    free(gone->rank);
-    free(gone->bitmap);
-    free(gone->bucket);
-    free(gone->gram);
+    if (gone->whole == NULL) {
+        free(gone->pattern);
+        free(gone->text);
+        free(gone->rank);
+    }
+    gram_table_free(&gone->table);
     free(gone->fixed);
+    free(gone->fixed_first);
     free(gone->fixed_list);
     free(gone->brief_pattern);
     free(gone->brief_table);
@@ -261,13 +271,19 @@ size_t scanner_memory(const scanner *of)
     size_t brief = 0;
     if (of->brief != NULL)
         hs_database_size(of->brief, &brief);
-    return sizeof *of + brief + of->patterns * sizeof *of->pattern + of->text_bytes + of->ranks * sizeof *of->rank +
-           (of->bitmap != NULL ? (size_t)1 << (32 - of->shift) >> 3 : 0) + of->buckets * sizeof *of->bucket + of->grams * sizeof *of->gram;
+    size_t own = of->whole != NULL ? 0 : of->patterns * sizeof *of->pattern + of->text_bytes + of->ranks * sizeof *of->rank;
+    size_t tables = of->brief_table != NULL ? sizeof *of->brief_table + of->brief_count * sizeof(brief_entry) : 0;
+    return sizeof *of + brief + own + tables + gram_table_memory(&of->table) + of->fixed_places * (sizeof *of->fixed + sizeof *of->fixed_first);
 }
 
 uint32_t scanner_patterns(const scanner *of)
 {
     return of->patterns;
+}
+
+uint32_t scanner_choice_words(const scanner *whole)
+{
+    return whole->patterns / 64 + 1;
 }
 
 int scanner_scratch_fit(const scanner *of, scanner_scratch **scratch)

@@ -7,36 +7,56 @@
 
 #include "scanner.h"
 
-enum { GRAM = 4, LONG_MIN = 5, BITS_MIN = 12, BITS_MAX = 18, SPARSE = 256, FIXED_FIRST = 64 };
+enum { GRAM = 4, LONG_MIN = 5, FAR_MIN = 7, TAGGED = 2, BITS_MIN = 12, BITS_MAX = 18, SPARSE = 256, FIXED_FIRST = 64 };
 #define FOLD 0x20202020u
+#define FOLD_WINDOW 0x2020202020202020u
 #define SPREAD 0x9e3779b1u
+
+enum { WINDOW = 8 };
 
 typedef struct kept_pattern {
     uint32_t text, length;
     uint32_t from, to;
     uint32_t rank, ranks; /* in `rank` */
     uint8_t nocase;
-    uint8_t at; /* place of its first gram */
 } kept_pattern;
 
 typedef struct gram_entry {
-    uint32_t gram;
-    uint32_t beside, mask; /* what stands of the pattern behind the gram or, where it ends with that, in front of it: folded */
-    int32_t aside;         /* where, from the gram */
-    uint32_t pattern : 24, at : 8;
+    uint64_t value, mask;     /* of up to eight bytes of the pattern round its gram, folded: `aside` of them in front of it */
+    uint32_t pattern : 24, at : 8; /* the gram's place in the pattern */
+    uint32_t aside;
 } gram_entry;
 
-/* Patterns that stand at `place` and begin with byte b: first[b] to first[b + 1] in `list`. */
+/* Patterns of five bytes and more by stretches of four of their bytes. Those of seven and more are found at every fourth place of a
+ * buffer, since four of their stretches are here, one behind the other; those of five and six also halfway between. */
+typedef struct gram_map {
+    uint64_t *bit; /* by hash of a gram; NULL: there are none */
+    unsigned shift;
+} gram_map;
+typedef struct gram_table {
+    gram_map all, between;
+    uint32_t *tag; /* by bucket: what the two bytes behind its grams may be (tag_of), a bit each */
+    uint32_t *bucket;
+    unsigned bucket_shift;
+    gram_entry *gram;
+    uint32_t grams, buckets;
+} gram_table;
+
+/* Patterns that stand at `place`: a bit for each byte that one of them begins with; those with byte b are from first[b] to
+ * first[b + 1] in `fixed_list`. */
 typedef struct fixed_place {
     uint32_t place;
-    uint32_t first[257];
+    uint64_t begins[4];
 } fixed_place;
+typedef struct fixed_first {
+    uint32_t first[257];
+} fixed_first;
 
 /* Short patterns in eight buckets: which of them a byte may begin, go on or end, by its nibbles (brief.c). */
 enum { BRIEF_BUCKETS = 8, BRIEF_PLACES = 4 };
 typedef struct brief_entry {
     uint32_t value, mask, fold; /* it stands where (bytes | fold) & mask is its value */
-    uint32_t pattern;
+    uint32_t pattern : 24, skip : 8; /* where in the pattern these bytes are: the rest is compared too */
 } brief_entry;
 typedef struct brief_table {
     uint8_t low[BRIEF_PLACES][16], high[BRIEF_PLACES][16];
@@ -51,14 +71,12 @@ struct scanner {
     uint32_t text_bytes;
     uint32_t *rank;
     uint32_t ranks;
+    const scanner *whole; /* what it shares patterns, text and ranks with; NULL: they are its own */
 
-    uint64_t *bitmap; /* NULL: no long patterns */
-    unsigned shift, bucket_shift;
-    uint32_t *bucket;
-    gram_entry *gram;
-    uint32_t grams, buckets;
+    gram_table table;
 
     fixed_place *fixed;
+    fixed_first *fixed_first; /* beside them */
     uint32_t fixed_places;
     uint32_t *fixed_list; /* numbers of patterns */
 
@@ -83,8 +101,15 @@ static inline uint32_t gram_at(const uint8_t *data)
     return gram;
 }
 
-/* grams.c: the place in a pattern whose two grams are rarest, and how rare. */
-uint32_t scanner_best_place(reef_view bytes, uint32_t *worth);
+/* grams.c: the place in a pattern whose `step` grams are rarest, and how rare. */
+uint32_t scanner_best_place(reef_view bytes, uint32_t step, uint32_t *worth);
+
+static inline uint32_t tag_of(const uint8_t *behind)
+{
+    uint16_t two;
+    memcpy(&two, behind, sizeof two);
+    return 1u << ((two | (FOLD & 0xffff)) * 0x9e3bu >> 8 & 31);
+}
 
 typedef struct scan {
     const scanner *of;
@@ -105,6 +130,24 @@ static inline bool scan_is_placed(const scan *at, const kept_pattern *pattern, u
 {
     uint64_t whole = at->offset + start;
     return whole >= pattern->from && (pattern->to == UINT32_MAX || whole + pattern->length <= pattern->to);
+}
+
+/* gram_table.c: of the patterns that `taken` has a bit for; entries that `whole` has (it may be NULL) are taken from there. */
+int gram_table_build(const scanner *of, const uint64_t *taken, const gram_table *whole, gram_table *made);
+void gram_table_free(gram_table *gone);
+size_t gram_table_memory(const gram_table *of);
+
+static inline bool bit_of(const uint64_t *bits, uint32_t number)
+{
+    return bits[number >> 6] >> (number & 63) & 1;
+}
+
+/* grams.c: how rare a folded byte is in traffic, in eighths of a bit or so. */
+uint32_t scanner_byte_worth(uint8_t byte);
+
+static inline uint32_t entry_gram(const gram_entry *entry)
+{
+    return (uint32_t)(entry->value >> 8 * entry->aside);
 }
 
 /* brief.c: the wide way for short patterns, whose numbers are in `brief_pattern`. No table is made when there are too many or
