@@ -64,6 +64,9 @@ uint32_t slots_count(const name_slots *slots);
 /* What a number stands for. */
 reef_view slots_name(const name_slots *slots, uint32_t slot, uint32_t *kind);
 
+typedef struct flow_groups flow_groups;
+typedef struct flow_group flow_group;
+
 /* flow_state.c: what is kept of a flow. */
 typedef struct flow_state {
     uint64_t *bits;       /* flowbits by slot; the same words hold which flowints are known */
@@ -75,6 +78,7 @@ typedef struct flow_state {
     bool told_now;        /* it became known with this packet */
     bool alerted;         /* an alert of it was told */
     uint8_t app[2];       /* number of the protocol by direction, as the packet before left it */
+    uint32_t group, group_side, group_generation; /* groups.c: its number + 1 or 0, and what that was found with */
     uint8_t verdict;      /* REEF_VERDICT_DROP or REEF_VERDICT_PASS hold for the rest of the flow */
     uint16_t profile;     /* of the connection, while there are reactions */
 } flow_state;
@@ -225,6 +229,9 @@ struct reef_matcher {
     reef_raw waiting_raw;
     struct expression_scratch *expression;
     struct scanner_scratch *prefilter;
+    flow_groups *groups;        /* groups.h */
+    flow_group *group;          /* of the packet at hand, NULL: none; asked for once */
+    int group_direction;   /* of the packet, when that was; -1: not yet */
 
     queued *queue;
     reef_alert *alerts;
@@ -260,6 +267,11 @@ static inline uint64_t matcher_now(const reef_matcher *matcher)
 
 /* alerts.c */
 void alert_queue(reef_matcher *matcher, uint32_t rank, reef_transaction *transaction, bool state, bool stream);
+
+/* groups.h */
+flow_group *match_group(reef_matcher *matcher);
+/* The part of a scanner that is to be used for the packet at hand; NULL: none. */
+const struct scanner *match_scanner(reef_matcher *matcher, const struct scanner *whole, unsigned app);
 
 /* match_packet.c: the blocks of a rule that look at packet and flow, not `after`; and what is done on a match. */
 bool rule_packet_blocks_hold(reef_matcher *matcher, const detect_rule *rule);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cost.h"
+#include "groups.h"
 #include "plan.h"
 
 bool rule_packet_blocks_hold(reef_matcher *matcher, const detect_rule *rule)
@@ -101,23 +102,24 @@ bool kept_stream_holds(reef_matcher *matcher, const detect_rule *rule)
     return payload.bytes.length > 0 && payload_blocks_hold(matcher, rule, &payload, false);
 }
 
-static bool names(reef_matcher *matcher, const reef_rule *rule, const reef_protocol *protocol)
-{
-    return protocol != NULL && (rule->apps >> matcher_number(matcher, protocol) & 1);
-}
-
-/* Is the flow of a protocol the rule is for? What a TCP packet itself tells is known from the next one on, unless packets can be
- * stopped: see is_late in alerts.c. */
-static bool app_holds(reef_matcher *matcher, const reef_rule *rule, bool stream)
+/* The number of the application protocol that rules are held against, 0: none. What a TCP packet itself tells is known from the next
+ * one on, unless packets can be stopped: see is_late in alerts.c. */
+static unsigned app_of(reef_matcher *matcher, bool stream)
 {
     const reef_session *session = matcher->scene->session;
-    if (rule->apps == 0)
-        return true;
     if (session == NULL)
-        return false;
+        return 0;
     if (!stream && !matcher->options.act && matcher->scene->packet->protocol == REEF_PROTO_TCP)
-        return matcher->state != NULL && matcher->state->app[matcher->direction] != 0 && (rule->apps >> matcher->state->app[matcher->direction] & 1);
-    return names(matcher, rule, session->protocol != NULL ? session->protocol : session->seen[matcher->direction]);
+        return matcher->state != NULL ? matcher->state->app[matcher->direction] : 0;
+    const reef_protocol *protocol = session->protocol != NULL ? session->protocol : session->seen[matcher->direction];
+    return protocol != NULL ? matcher_number(matcher, protocol) : 0;
+}
+
+/* Is the flow of a protocol the rule is for? */
+static bool app_holds(reef_matcher *matcher, const reef_rule *rule, bool stream)
+{
+    unsigned app = rule->apps != 0 ? app_of(matcher, stream) : 0;
+    return rule->apps == 0 || (app != 0 && rule->apps >> app & 1);
 }
 
 static void conclude(reef_matcher *matcher, const detect_rule *rule, uint32_t rank, bool stream)
@@ -220,9 +222,19 @@ static void add_list(rank_set *set, const rank_list *list)
         rank_set_add(set, list->rank[i]);
 }
 
-/* Those of a list whose ports are the packet's. */
-static void add_by_ports(reef_matcher *matcher, const rank_list *list)
+/* Those of a list that can hold for the flow. */
+static void add_group(reef_matcher *matcher, const rank_list *list, unsigned app)
 {
+    add_list(&matcher->candidates, groups_list(matcher->groups, match_group(matcher), list, matcher->direction, app));
+}
+
+/* Those of a list whose ports are the packet's. */
+static void add_by_ports(reef_matcher *matcher, const rank_list *list, unsigned app)
+{
+    if (match_group(matcher) != NULL) {
+        add_group(matcher, list, app);
+        return;
+    }
     const reef_rules *rules = matcher->rules;
     const reef_packet *packet = matcher->scene->packet;
     uint16_t from = matcher->turned ? packet->destination_port : packet->source_port;
@@ -263,8 +275,9 @@ static void try_streams(reef_matcher *matcher, const reef_buffer *payload)
     rank_set_clear(set);
 }
 
-static void look_for(reef_matcher *matcher, const scanner *with, reef_view bytes, uint64_t offset)
+static void look_for(reef_matcher *matcher, const scanner *whole, unsigned app, reef_view bytes, uint64_t offset)
 {
+    const scanner *with = match_scanner(matcher, whole, app);
     if (with != NULL)
         scanner_scan(with, matcher->prefilter, bytes, offset, &matcher->candidates);
 }
@@ -293,9 +306,10 @@ void reef_match_raw(reef_matcher *matcher, int direction, const reef_raw *raw)
     if (matcher->options.plain) {
         add_all(matcher, PAYLOAD_STREAM, false);
     } else {
-        add_list(&matcher->candidates, &plan->stream_always);
-        add_by_ports(matcher, &plan->stream_ports);
-        look_for(matcher, plan->stream, raw->bytes, raw->offset);
+        unsigned app = app_of(matcher, true);
+        add_group(matcher, &plan->stream_always, app);
+        add_by_ports(matcher, &plan->stream_ports, app);
+        look_for(matcher, plan->stream, app, raw->bytes, raw->offset);
     }
     try_streams(matcher, &payload);
     if (matcher->stream_waiting.count > 0 && matcher->waiting_raw.bytes.length == 0)
@@ -316,15 +330,16 @@ static void look_at_payload(reef_matcher *matcher)
         add_all(matcher, PAYLOAD_PACKET, loose);
         return;
     }
-    add_list(&matcher->candidates, &plan->packet_always);
-    add_by_ports(matcher, &plan->packet_ports);
-    look_for(matcher, plan->near, near, 0);
-    look_for(matcher, plan->far, payload, 0);
+    unsigned app = app_of(matcher, false);
+    add_group(matcher, &plan->packet_always, app);
+    add_by_ports(matcher, &plan->packet_ports, app);
+    look_for(matcher, plan->near, app, near, 0);
+    look_for(matcher, plan->far, app, payload, 0);
     if (loose) {
-        add_list(&matcher->candidates, &plan->loose_always);
-        add_by_ports(matcher, &plan->loose_ports);
-        look_for(matcher, plan->near_loose, near, 0);
-        look_for(matcher, plan->far_loose, payload, 0);
+        add_group(matcher, &plan->loose_always, app);
+        add_by_ports(matcher, &plan->loose_ports, app);
+        look_for(matcher, plan->near_loose, app, near, 0);
+        look_for(matcher, plan->far_loose, app, payload, 0);
     }
 }
 
@@ -400,9 +415,10 @@ void reef_match_packet(reef_matcher *matcher)
     match_turn(matcher, matcher->scene->direction);
     note_detection(matcher);
     look_at_addresses(matcher);
-    add_list(&matcher->candidates, &plan->packet[matcher->direction][transport_of(packet)]);
+    unsigned app = app_of(matcher, false);
+    add_group(matcher, &plan->packet[matcher->direction][transport_of(packet)], app);
     if (packet->protocol == REEF_PROTO_TCP && packet->tcp_flags & 2) /* SYN */
-        add_list(&matcher->candidates, &plan->opening[matcher->direction]);
+        add_group(matcher, &plan->opening[matcher->direction], app);
     add_held(matcher);
     if (packet->events > 0)
         look_at_events(matcher);

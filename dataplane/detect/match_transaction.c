@@ -278,9 +278,10 @@ static void scan_buffer(const round_at *at, unsigned kind, const reef_buffer *by
     uint32_t first = plan->buffer_first[kind][at->direction];
     for (uint32_t n = first; n < first + plan->buffer_count[kind][at->direction]; n++) {
         reef_buffer buffer = *bytes;
-        if (plan->buffer[n].scanner != NULL &&
+        const scanner *with = match_scanner(matcher, plan->buffer[n].scanner, matcher_number(matcher, at->session->protocol));
+        if (with != NULL &&
             transform_apply(matcher, &matcher->rules->transform[plan->buffer[n].transform], plan->buffer[n].transforms, &buffer))
-            scanner_scan(plan->buffer[n].scanner, matcher->prefilter, buffer.bytes, buffer.offset, &matcher->transaction_candidates);
+            scanner_scan(with, matcher->prefilter, buffer.bytes, buffer.offset, &matcher->transaction_candidates);
     }
 }
 

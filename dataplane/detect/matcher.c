@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cost.h"
+#include "groups.h"
 #include "plan.h"
 #include "reef/status.h"
 
@@ -50,6 +51,8 @@ static void leave_rules(reef_matcher *matcher)
     set_free(&matcher->stream_waiting);
     scanner_scratch_free(matcher->prefilter);
     matcher->prefilter = NULL;
+    groups_free(matcher->groups);
+    matcher->groups = NULL;
     free(matcher->slot);
     matcher->slot = NULL;
     debts_free(&matcher->debts);
@@ -83,6 +86,9 @@ static int take_rules(reef_matcher *matcher, const reef_rules *rules)
     scanner_scratch *scratch = NULL;
     if (status == REEF_OK)
         status = plan_scratch(rules->plan, &scratch);
+    flow_groups *grouped = NULL;
+    if (status == REEF_OK)
+        status = groups_new(rules, &rules->plan->groups, matcher->groups != NULL ? groups_generation(matcher->groups) + 1 : 1, &grouped);
     if (status != REEF_OK) {
         for (unsigned i = 0; i < 6; i++)
             set_free(&fresh[i]);
@@ -106,6 +112,7 @@ static int take_rules(reef_matcher *matcher, const reef_rules *rules)
     matcher->stream_held = fresh[4];
     matcher->stream_waiting = fresh[5];
     matcher->prefilter = scratch;
+    matcher->groups = grouped;
     matcher->rules = rules;
     matcher->reactions = NULL;
     matcher->idle = count == 0;
@@ -243,6 +250,7 @@ void reef_match_begin(reef_matcher *matcher, const reef_scene *scene)
     matcher->state = scene->flow == NULL ? NULL : matcher->idle ? scene->flow->match : flow_state_of(matcher, scene->flow);
     matcher->over = matcher->state != NULL && matcher->state->verdict != REEF_VERDICT_ALLOW;
     matcher->queued = 0;
+    matcher->group_direction = -1;
     matcher->transaction = NULL;
     match_turn(matcher, scene->direction);
     if (matcher->idle)
@@ -255,6 +263,21 @@ void reef_match_begin(reef_matcher *matcher, const reef_scene *scene)
     rank_set_clear(&matcher->stream_waiting);
     matcher->waiting_raw.bytes.length = 0;
     rank_set_clear(&matcher->payload_held);
+}
+
+flow_group *match_group(reef_matcher *matcher)
+{
+    const reef_scene *scene = matcher->scene;
+    if (matcher->group_direction != scene->direction) {
+        matcher->group_direction = scene->direction;
+        matcher->group = groups_find(matcher->groups, scene, matcher->state);
+    }
+    return matcher->group;
+}
+
+const scanner *match_scanner(reef_matcher *matcher, const scanner *whole, unsigned app)
+{
+    return groups_scanner(matcher->groups, match_group(matcher), whole, matcher->direction, app, &matcher->prefilter);
 }
 
 void reef_match_free_flow(reef_matcher *matcher, reef_flow *flow)

@@ -319,6 +319,8 @@ int plan_new(const reef_rules *rules, struct detect_plan **out)
         index_protocols(plan);
         if (status == REEF_OK)
             status = addresses_build(rules, &plan->ip_only, &plan->addresses);
+        if (status == REEF_OK)
+            status = group_plan_build(rules, &plan->groups);
         if (plan->event_rules > 0)
             qsort(plan->event, plan->event_rules, sizeof *plan->event, compare_events);
         for (int d = 0; d < 2; d++)
@@ -397,6 +399,7 @@ void plan_free(struct detect_plan *plan)
             free(plan->transaction_always[n][d].rank);
     }
     addresses_free(&plan->addresses);
+    group_plan_free(&plan->groups);
     free(plan->ip_only.rank);
     free(plan->pdus.rank);
     free(plan->events.rank);

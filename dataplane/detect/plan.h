@@ -3,6 +3,7 @@
 #define REEF_PLAN_H
 
 #include "addresses.h"
+#include "groups.h"
 #include "scanner.h"
 
 enum { TRANSPORT_TCP, TRANSPORT_UDP, TRANSPORT_OTHER, TRANSPORTS };
@@ -34,6 +35,7 @@ typedef struct event_rule {
 struct detect_plan {
     rank_list ip_only;
     address_plan addresses;                           /* of those */
+    group_plan groups;
     rank_list events;                                 /* rules that ask for decode or stream events in no simple way */
     event_rule *event;                                /* the others, by event */
     uint32_t event_rules;

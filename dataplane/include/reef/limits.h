@@ -122,6 +122,11 @@
 #define REEF_RULE_DEBT_MAX 1000u        /* limits that a rule may run into */
 #define REEF_RULE_DEBT_NS 10000000000u  /* within this time of packets; then it rests */
 #define REEF_RULE_REST_NS 60000000000u  /* this long */
+#define REEF_GROUPS_MAX 256u            /* of flows alike, in one worker */
+#define REEF_GROUP_SCANNERS_MAX 1024u
+#define REEF_GROUP_LISTS_MAX 4096u
+#define REEF_GROUP_BYTES_MAX (16u << 20) /* what these take; beyond, flows of new groups are looked at with all rules */
+#define REEF_GROUPS_REST_NS 60000000000u /* this long; then the groups are made anew */
 #define REEF_ALERTS_MAX 15u             /* of one packet */
 #define REEF_HOST_ENTRIES_MAX 65536u    /* of xbits, hostbits, thresholds and tags each, in one worker */
 #define REEF_KEPT_STREAM_MAX 65536u     /* bytes of the stream that rules of transactions look at once more */
