@@ -37,6 +37,7 @@ from appliance.control.messages import (
     Names,
     PublicKey,
     PublicKeyIs,
+    Recall,
     Refused,
     Reply,
     Request,
@@ -62,6 +63,7 @@ from appliance.control.nfnetlink import Netfilter
 from appliance.control.nft import Rules
 from appliance.control.processes import Instance, process
 from appliance.control.readings import Readings
+from appliance.control.recall import Recaller
 from appliance.control.register import Register
 from appliance.control.register import words as words_of_line
 from appliance.control.rtnetlink import Routing
@@ -71,6 +73,7 @@ from appliance.control.trace import Tracer, TraceRefused, clear
 from appliance.control.xtqueue import XtQueue
 from appliance.durable import replace
 from appliance.events.record import UNREGISTERED_LINE
+from appliance.policy.bundle import Bundle
 from appliance.policy.model import InterfaceAddress
 from ctypes_ext.nftables import Nftables, NftablesError
 
@@ -117,13 +120,25 @@ class Applyd:
         self._deadline: asyncio.TimerHandle | None = None
         self._next_look = time.monotonic() + _LOOK
         self._loads = 0
-        self._readings = Readings(lambda: self._gateway.running.bundle if self._gateway.running else None, log)
+        self._readings = Readings(self._bundle, log)
+        self._recaller = Recaller(self._bundle, self._leave_flowtable, log)
         self._live_sets: tuple[Running | None, frozenset[str]] = None, frozenset()
         self._drifted = b""  # the fingerprint of the drift that was read back last
         self._tidying: asyncio.TimerHandle | None = None
         self._looking = self._look_again = False
         self._tidy_lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def _bundle(self) -> Bundle | None:
+        return self._gateway.running.bundle if self._gateway.running else None
+
+    def _leave_flowtable(self) -> None:
+        """What the flowtable forwards comes past no rule, and so past no flag."""
+        try:
+            if self._gateway.empty_flowtables():
+                self._loaded()
+        except KernelRefused as error:
+            self._log(f"the flowtable cannot be emptied: {error}")
 
     def _public_key(self) -> bytes:
         """keyd's public key, as it was at the first start: another one later is somebody else's."""
@@ -189,6 +204,8 @@ class Applyd:
             Ban: policyd,
             Unban: policyd,
             **dict.fromkeys((Status, Names, RuleCounters, Flows, Sets, BansRequest), reader),
+            # Who inspects looks for something else now. It can only have more inspected that way.
+            Recall: only(uid["inspectd"], uid["policyd"], 0),
             **dict.fromkeys((Ways, Trace, Trail), person),
             **dict.fromkeys((History, Show, Doctor), person),
         }
@@ -369,6 +386,8 @@ class Applyd:
         try:
             if isinstance(request, Trail):
                 return await self._tracer.trail(request.number)
+            if isinstance(request, Recall):
+                return await self._recaller.answer()
             if isinstance(request, ReadBack):
                 return await self._readings.answer(request)
             return self._answer(request, peer)

@@ -135,7 +135,9 @@ class Conntrack:
         """The connection with this tuple in either direction; None when the kernel knows none."""
         family = _family(wanted.source)
         try:
-            _, data = self._netfilter.get(CTNETLINK | CT_GET, body(_tuple(CTA_TUPLE_ORIG, wanted), family=family))
+            _, data = self._netfilter.get(
+                CTNETLINK | CT_GET, body(encode_tuple(CTA_TUPLE_ORIG, wanted), family=family)
+            )
         except NetlinkError as error:
             if error.errno == errno.ENOENT:
                 return None
@@ -169,7 +171,7 @@ class Conntrack:
                 return count
 
     def _change(self, kind: int, flow: Flow, what: bytes) -> bool:
-        payload = _tuple(CTA_TUPLE_ORIG, flow.original) + what
+        payload = encode_tuple(CTA_TUPLE_ORIG, flow.original) + what
         try:
             self._netfilter.execute(CTNETLINK | kind, body(payload, family=_family(flow.original.source)))
         except NetlinkError as error:
@@ -281,7 +283,8 @@ def _parse_tuple(data: bytes) -> Tuple:
     )
 
 
-def _tuple(kind: int, flow: Tuple) -> bytes:
+def encode_tuple(kind: int, flow: Tuple) -> bytes:
+    """One direction as an attribute of `kind`."""
     v4 = flow.source.version == 4
     address = nested(
         CTA_TUPLE_IP,

@@ -33,6 +33,7 @@ from appliance.control.xtqueue import XT_QUEUE, XtQueue
 from appliance.durable import replace
 from appliance.policy import bundle as bundles
 from appliance.policy.bundle import Bundle, generation_mark
+from appliance.policy.delta import emptied
 from appliance.policy.ruleset import Ruleset
 from crypto.signing import verify
 
@@ -407,6 +408,13 @@ class Gateway:
         """Put the running generation into the kernel anew, whatever the table holds. Raises `KernelRefused`."""
         if self.running is not None:
             self._rules.load(self._rules.rebuilt(self.running.bundle, self.running.marker))
+
+    def empty_flowtables(self) -> bool:
+        """Have every connection come past the rules again; whether any did not. Raises `KernelRefused`."""
+        if self.running is None or not self.running.bundle.ruleset.flowtables:
+            return False
+        self._rules.load(emptied(present_devices(self.running.bundle.ruleset)))
+        return True
 
     def settle_links(self) -> bool:
         """Give the box what it could not take yet because an interface was not there; whether the ruleset changed."""

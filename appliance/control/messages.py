@@ -337,6 +337,17 @@ class NameBook(msgspec.Struct, frozen=True, tag=True):
     feeds: tuple[Feed, ...] = ()
 
 
+class Recall(msgspec.Struct, frozen=True, tag=True):
+    """Give inspection again what it handed back, because it looks for something else now."""
+
+
+class Recalled(msgspec.Struct, frozen=True, tag=True):
+    """`flows` are inspected again, found and marked within `seconds`."""
+
+    flows: int
+    seconds: float
+
+
 class Flows(msgspec.Struct, frozen=True, tag=True):
     """The connections that the kernel knows; `rule`, `host` and `id` narrow them where given."""
 
@@ -503,6 +514,7 @@ Request = (
     | Load
     | SetUpdate
     | Names
+    | Recall
     | Flows
     | Sets
     | Ban
@@ -535,6 +547,7 @@ Reply = (
     | Loaded
     | SetUpdated
     | NameBook
+    | Recalled
     | FlowList
     | SetList
     | BanList

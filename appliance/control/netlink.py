@@ -10,7 +10,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
 SOL_NETLINK = 270
@@ -132,6 +132,28 @@ class Netlink:
         sequence = self._next()
         self._send(encode(kind, body, flags | NLM_F_REQUEST | NLM_F_ACK, sequence))
         self._acknowledged(sequence, sequence)
+
+    def execute_many(self, kind: int, bodies: Sequence[bytes]) -> list[NetlinkError]:
+        """Send messages of one kind in one datagram, each by itself: what the kernel refused, by its index."""
+        if not bodies:
+            return []
+        first = last = self._next()
+        parts = []
+        for body in bodies[:-1]:
+            parts.append(encode(kind, body, NLM_F_REQUEST, last))
+            last = self._next()
+        # Only the last one is acknowledged: with that, all are done.
+        parts.append(encode(kind, bodies[-1], NLM_F_REQUEST | NLM_F_ACK, last))
+        self._send(b"".join(parts))
+        refused: list[NetlinkError] = []
+        while True:
+            for answer, number, _, payload in split(self._socket.recv(_RECEIVE)):
+                if answer != NLMSG_ERROR or not 0 <= (number - first) & 0x7FFFFFFF < len(bodies):
+                    continue
+                if payload[:4] != b"\0\0\0\0":
+                    refused.append(error_of(payload, (number - first) & 0x7FFFFFFF))
+                if number == last:
+                    return refused
 
     def get(self, kind: int, body: bytes) -> tuple[int, bytes]:
         """Ask for one object; its (type, attributes). Raises `NetlinkError` (ENOENT where there is none)."""

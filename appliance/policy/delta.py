@@ -80,6 +80,17 @@ def refill(table: str, name: str, declared: Set) -> str:
     return "\n".join([f"flush set inet {table} {name}", *_add_elements(table, name, declared.elements)])
 
 
+def emptied(ruleset: Ruleset) -> str:
+    """The batch that makes the flowtables anew: what they held goes past the rules again."""
+    table = ruleset.table
+    users = [name for name, chain in ruleset.chains.items() if any("flow add @" in rule for rule in chain.rules)]
+    lines = [f"flush chain inet {table} {name}" for name in users]
+    for name, flowtable in ruleset.flowtables.items():
+        lines += [f"delete flowtable inet {table} {name}", _add_flowtable(table, name, flowtable)]
+    lines += [f"add rule inet {table} {name} {rule}" for name in users for rule in ruleset.chains[name].rules]
+    return "\n".join([*lines, ""])
+
+
 def _by_command(declared: Set) -> bool:
     """nft before 1.0.7 reads a date only as such in `add element`, not in a declaration."""
     return "meta time" in declared.key and bool(declared.elements)
@@ -101,6 +112,10 @@ def _flowtable(flowtable: Flowtable) -> Iterator[str]:
     if flowtable.devices:
         yield f"devices = {{ {', '.join(flowtable.devices)} }};"
     yield "counter;"
+
+
+def _add_flowtable(table: str, name: str, flowtable: Flowtable) -> str:
+    return f"add flowtable inet {table} {name} {{ {' '.join(_flowtable(flowtable))} }}"
 
 
 def _element(key: str, value: str) -> str:
@@ -170,7 +185,7 @@ def _change(old: Ruleset, new: Ruleset) -> Iterator[str]:
             yield f"add counter inet {table} {name}"
     for name, flowtable in new.flowtables.items():
         if old.flowtables.get(name) != flowtable:
-            yield f"add flowtable inet {table} {name} {{ {' '.join(_flowtable(flowtable))} }}"
+            yield _add_flowtable(table, name, flowtable)
     for name, chain in new.chains.items():
         if name not in old.chains or name in remade_chains:
             yield f"add chain inet {table} {name}{_base(chain)}"
