@@ -413,6 +413,9 @@ def _inspect_verb(tree: _Tree) -> None:
     inspect.add_argument(
         "--payload", action="store_true", help="put the bytes of their packet into alerts (with --eve)"
     )
+    inspect.add_argument(
+        "--rule-costs", action="store_true", help="count how often each rule was checked, and how long that took"
+    )
     inspect.add_argument("--all", action="store_true", help="print all rows, not only the first 10 of each table")
     inspect.add_argument("--quiet", action="store_true", help="count and print nothing (with --eve)")
 

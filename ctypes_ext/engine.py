@@ -21,6 +21,7 @@ from ctypes_ext.flowtable import FlowTable
 if TYPE_CHECKING:
     from ctypes_ext.reactions import Reactions
 
+COSTS = 256  # rules whose costs are asked for at once
 PREFIX_MAX: int = lib.REEF_PREFIX_MAX
 DRAIN_BYTES = 1 << 20
 
@@ -48,6 +49,7 @@ class Options(msgspec.Struct, frozen=True):
     payload: bool = False  # alerts carry the bytes of their packet (R30: only where an analyst asks for it)
     rule_text: bool = False  # alerts carry their rule as it is written
     file_digests: bool = False  # of every file, whether rules ask for them or not
+    rule_costs: bool = False  # count what each rule costs: `Worker.rule_costs`
     memory: int = 256 << 20  # bytes that inspection may keep of conversations, besides the flow table
 
 
@@ -69,6 +71,20 @@ class Counters(msgspec.Struct, frozen=True):
     memory_peak: int
     memory_refused: int
     flows_active: int
+
+
+class RuleCost(msgspec.Struct, frozen=True):
+    """What a rule cost: how often its conditions were asked (`checks`) and all held (`matches`), nanoseconds of all
+    checks, and of the longest."""
+
+    gid: int
+    sid: int
+    rev: int
+    message: str
+    checks: int
+    matches: int
+    ns: int
+    worst_ns: int
 
 
 class RuleName(msgspec.Struct, frozen=True):
@@ -285,7 +301,7 @@ class Worker:
         c.checksums, c.memory = options.checksums, options.memory
         c.depth = options.depth
         c.tcp.midstream, c.tcp.inline_ = options.midstream, options.act
-        c.match.act = options.act
+        c.match.act, c.match.costs = options.act, options.rule_costs
         c.match.seed = c.seed
         c.rules = ffi.NULL if rules is None else rules._c
         c.alerts_with = (lib.REEF_ALERT_WITH_PAYLOAD if options.payload else 0) | (
@@ -373,6 +389,29 @@ class Worker:
         c = ffi.new("reef_counters *")
         lib.reef_worker_count(self._c, c)
         return counters_of(c)
+
+    def rule_costs(self) -> list[RuleCost]:
+        """What the rules that were checked have cost since they came into force, the dearest first.
+
+        [] where it is not counted (`Options.rule_costs`).
+        """
+        start, out = ffi.new("uint32_t *"), ffi.new("reef_rule_cost[]", COSTS)
+        costs: list[RuleCost] = []
+        while written := lib.reef_worker_rule_costs(self._c, start, out, COSTS):
+            costs += (
+                RuleCost(
+                    gid=c.gid,
+                    sid=c.sid,
+                    rev=c.rev,
+                    message=bytes(ffi.buffer(c.message, c.message_length)).decode("utf-8", "replace"),
+                    checks=c.checks,
+                    matches=c.matches,
+                    ns=c.ns,
+                    worst_ns=c.worst_ns,
+                )
+                for c in out[0:written]
+            )
+        return sorted(costs, key=lambda cost: cost.ns, reverse=True)
 
 
 class CaptureFile:

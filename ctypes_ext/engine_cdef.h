@@ -65,6 +65,7 @@ typedef struct reef_tcp_options {
 typedef struct reef_match_options {
     bool act;
     uint32_t alerts_max;
+    bool costs;
     uint64_t seed[2];
     ...;
 } reef_match_options;
@@ -109,6 +110,15 @@ void reef_worker_time(reef_worker *worker, uint64_t now_ns);
 bool reef_worker_finish(reef_worker *worker);
 reef_events *reef_worker_events(reef_worker *worker);
 void reef_worker_count(const reef_worker *worker, reef_counters *counters);
+
+typedef struct reef_rule_cost {
+    uint32_t sid, gid, rev;
+    const char *message;
+    uint32_t message_length;
+    uint64_t checks, matches, ns, worst_ns;
+    ...;
+} reef_rule_cost;
+uint32_t reef_worker_rule_costs(const reef_worker *worker, uint32_t *from, reef_rule_cost *out, uint32_t max);
 
 int reef_rules_new(const uint8_t *image, size_t size, const uint8_t *prepared, size_t prepared_size, reef_rules **out);
 void reef_rules_free(reef_rules *rules);

@@ -18,7 +18,7 @@ from appliance.control.sandbox import SandboxError, confine
 from appliance.events import record
 from ctypes_ext import engine
 from dataplane.stats import stats
-from dataplane.tally import Summary, Tally
+from dataplane.tally import TOP, Summary, Tally
 
 _STORE_MAX = 64 << 30  # bytes of files in all
 SUFFIXES = (".pcap", ".pcapng", ".cap", ".dmp")
@@ -220,6 +220,7 @@ def _read(
         events_lost=counters.events_lost,
         flows_refused=counters.flows_refused + counters.flows_evicted,
         found=counted.found() if counted is not None else None,
+        rule_costs=worker.rule_costs()[:TOP] if options.rule_costs else None,
     )
 
 

@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import msgspec
 
+from ctypes_ext.engine import RuleCost
+
 _Key = TypeVar("_Key", str, tuple[str, str])
 
 TOP = 1000  # entries of a kind that a summary keeps
@@ -200,6 +202,7 @@ class Summary(msgspec.Struct, tag="summary"):
     events_lost: int
     flows_refused: int
     found: Found | None
+    rule_costs: list[RuleCost] | None = None  # the dearest first; None: they were not counted
 
 
 class _RuleTally:

@@ -13,7 +13,7 @@ from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, size, took
 
 if TYPE_CHECKING:
-    from ctypes_ext.engine import Rules
+    from ctypes_ext.engine import RuleCost, Rules
     from dataplane.inspection import Progress
     from dataplane.tally import Bar, Found, Summary
 
@@ -38,6 +38,7 @@ def inspect(options: argparse.Namespace, terminal: Terminal) -> int:
             act=options.simulate_ips,
             midstream=options.midstream,
             payload=options.payload,
+            rule_costs=options.rule_costs,
         )
         told = shown.told if shown.wanted else None
         paths = tuple(Path(name) for name in (options.files_to, options.evidence, options.eve) if name)
@@ -49,6 +50,8 @@ def inspect(options: argparse.Namespace, terminal: Terminal) -> int:
         terminal.data(summary)
     elif summary.found is not None:
         _show(summary, summary.found, terminal, sys.maxsize if options.all else SHOWN)
+    if summary.rule_costs and not terminal.json:
+        _rule_costs(summary.rule_costs, terminal, sys.maxsize if options.all else SHOWN)
     for words in summary.broken:
         terminal.note(f"not read to its end: {escape(words)}", "yellow")
     if summary.events_lost:
@@ -195,6 +198,30 @@ def _alerts(found: Found, terminal: Terminal, most: int) -> None:
     )
 
 
+def _rule_costs(costs: list[RuleCost], terminal: Terminal, most: int) -> None:
+    every = sum(cost.ns for cost in costs) or 1
+    _section(
+        terminal,
+        f"cost of rules: {_brief(every)}",
+        ("share", "time", "checks", "matches", "mean", "longest", "rule", "what"),
+        [
+            (
+                f"{100 * cost.ns / every:.1f} %",
+                _brief(cost.ns),
+                str(cost.checks),
+                _some(cost.matches),
+                _brief(cost.ns // cost.checks),
+                _brief(cost.worst_ns),
+                f"{cost.gid}:{cost.sid}",
+                cost.message,
+            )
+            for cost in costs
+        ],
+        most,
+        right={0, 1, 2, 3, 4, 5},
+    )
+
+
 def _section(
     terminal: Terminal,
     title: str,
@@ -248,6 +275,12 @@ def _clock(seconds: float) -> str:
 
 def _moment(timestamp: str) -> str:
     return timestamp[:19].replace("T", " ")
+
+
+def _brief(ns: int) -> str:
+    if ns < 1000:
+        return f"{ns} ns"
+    return f"{ns / 1000:.1f} µs" if ns < 1_000_000 else f"{ns / 1_000_000:.1f} ms"
 
 
 def _some(amount: int) -> str:

@@ -2,8 +2,6 @@
 #ifndef REEF_COST_H
 #define REEF_COST_H
 
-#include <time.h>
-
 #include "match_internal.h"
 
 #ifdef __x86_64__
@@ -16,12 +14,17 @@ typedef struct cost {
 } cost;
 
 struct costs {
-    uint64_t began_ticks, began_ns; /* the two clocks at one time: what a tick is comes of how far they got since */
+    uint64_t began_ticks, began_ns;   /* the two clocks at one time: what a tick is comes of how far they got since */
+    uint64_t looked_ticks, looked_ns; /* when the thread's own time was asked for last, and what it was */
     uint32_t rules;
     cost rule[]; /* by rank */
 };
 
+enum { COSTS_LOOK_TICKS = 1 << 19 }; /* about a fifth of a millisecond */
+
 uint64_t costs_clock(void);
+/* What a check that ended now took of the thread's own time, where that is less: it may have been interrupted. */
+uint64_t costs_look(struct costs *costs, uint64_t now, uint64_t took);
 
 /* A clock that is cheap to read; of unknown speed. */
 static inline uint64_t costs_ticks(void)
@@ -43,7 +46,9 @@ static inline void cost_end(reef_matcher *matcher, uint32_t rank, uint64_t began
 {
     if (matcher->costs == NULL)
         return;
-    uint64_t took = costs_ticks() - began;
+    uint64_t now = costs_ticks(), took = now - began;
+    if (now - matcher->costs->looked_ticks > COSTS_LOOK_TICKS)
+        took = costs_look(matcher->costs, now, took);
     cost *of = &matcher->costs->rule[rank];
     of->checks++;
     of->ticks += took;

@@ -67,6 +67,8 @@ const reef_rule *reef_match_slow_rule(reef_matcher *matcher);
  * moves on. How many were written; 0: no more, or options.costs is off. */
 typedef struct reef_rule_cost {
     uint32_t sid, gid, rev;
+    const char *message; /* not NUL-terminated; the rules' */
+    uint32_t message_length;
     uint64_t checks, matches; /* how often its conditions were asked, and how often all of them held */
     uint64_t ns, worst_ns;    /* of all checks, and of the longest */
 } reef_rule_cost;

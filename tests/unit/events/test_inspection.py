@@ -205,6 +205,34 @@ def test_the_summary_for_people(found: tuple[Path, Path], capsys: pytest.Capture
         assert f"\n{head}\n" in out, head
 
 
+def test_what_rules_cost_is_told_where_it_is_asked_for(
+    tmp_path: Path, found: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    half = 'alert tcp any any -> any any (msg:"half of it"; content:"setup.exe"; content:"not there"; sid:7;)\n'
+    rules = tmp_path / "more.rules"
+    rules.write_text(half + 'alert tcp any any -> any any (msg:"nothing of it"; content:"nowhere"; sid:8;)\n')
+    words = ["inspect", str(found[0]), "--rules", str(found[1]), "--rules", str(rules)]
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rule_costs"] is None
+
+    assert main([*words, "--json", "--rule-costs"]) == 0
+    costs = json.loads(capsys.readouterr().out)["rule_costs"]
+    of = {cost["sid"]: cost for cost in costs}
+    assert [cost["ns"] for cost in costs] == sorted((cost["ns"] for cost in costs), reverse=True)
+    assert (of[1]["message"], of[1]["gid"], of[1]["rev"]) == ("a program is fetched", 1, 2)
+    assert of[1]["checks"] >= of[1]["matches"] == 1
+    assert of[7]["checks"] >= 1
+    assert of[7]["matches"] == 0
+    assert 8 not in of, "a rule whose pattern is nowhere is not asked"
+    assert all(0 < cost["worst_ns"] <= cost["ns"] for cost in costs)
+
+    assert main([*words, "--rule-costs"]) == 0
+    out = capsys.readouterr().out
+    assert "\ncost of rules: " in out
+    row = next(line for line in out.partition("\ncost of rules: ")[2].splitlines() if "1:7" in line)
+    assert row.endswith("half of it")
+
+
 def test_a_folder_stands_for_its_captures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     packets = connection(REQUEST, ANSWER)
     for number, part in enumerate((packets[:5], packets[5:])):
