@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -174,7 +174,8 @@ def rules_engine_digest() -> bytes:
 
 
 # As `enum reef_rule_action` counts them; there are three ways to reject.
-_ACTIONS = ("alert", "pass", "drop", "reject", "reject", "reject")
+Action = Literal["alert", "pass", "drop", "reject"]
+_ACTIONS: tuple[Action, ...] = ("alert", "pass", "drop", "reject", "reject", "reject")
 
 
 class LoadedRule(NamedTuple):
@@ -184,7 +185,7 @@ class LoadedRule(NamedTuple):
     gid: int
     rev: int
     severity: int
-    action: str
+    action: Action
     category: str
     message: str
     tells: bool

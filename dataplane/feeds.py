@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -66,6 +66,12 @@ class Trial(msgspec.Struct):
 
     since: dict[str, tuple[str, int]]
     before: dict[str, tuple[int, int]] = {}
+
+    def signatures(self) -> Iterator[Key]:
+        """The signatures that stand."""
+        for name in self.since:
+            gid, sid = name.split(":")
+            yield int(gid), int(sid)
 
 
 def index(texts: Iterable[str]) -> dict[Key, Signature]:

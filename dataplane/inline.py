@@ -14,6 +14,7 @@ from pathlib import Path
 from ctypes_ext import engine
 from ctypes_ext.inline import Inline
 from dataplane.queues import lanes
+from dataplane.rulewatch import RuleChange
 
 _AGAIN = 0.2  # seconds until verdictd is asked again
 _PATIENCE = 1.0
@@ -34,12 +35,14 @@ OPTIONS = engine.Options(
 class Lane(threading.Thread):
     """One lane: a worker, and the thread that it runs in. It asks for a lane again whenever verdictd is back."""
 
-    def __init__(self, number: int, verdictd: Path, rules: engine.Rules | None) -> None:
+    def __init__(self, number: int, verdictd: Path, rules: RuleChange | None) -> None:
         super().__init__(name=f"inline-{number}", daemon=True)
         self._verdictd = verdictd
         self._stop = threading.Event()
-        self.worker = engine.Worker(OPTIONS, rules)
+        self.worker = engine.Worker(OPTIONS)
         self.inline = Inline(self.worker)
+        if rules is not None:
+            self.inline.change_rules(rules.rules, rules.reactions)
         self.error = ""
 
     def run(self) -> None:
@@ -70,16 +73,16 @@ class Lines:
     def begun(self) -> bool:
         return bool(self._lanes)
 
-    def begin(self, rules: engine.Rules | None) -> None:
+    def begin(self, rules: RuleChange | None) -> None:
         """The rules are known, or it is known that there are none."""
         self._lanes = [Lane(number, self._verdictd, rules) for number in range(len(lanes()))]
         for lane in self._lanes:
             lane.start()
 
-    def change_rules(self, rules: engine.Rules) -> None:
+    def change_rules(self, change: RuleChange) -> None:
         """Between two packets of each lane. Raises `EngineError`."""
         for lane in self._lanes:
-            lane.inline.change_rules(rules)
+            lane.inline.change_rules(change.rules, change.reactions)
 
     def workers(self) -> Iterator[engine.Worker]:
         """To drain their events."""

@@ -31,7 +31,7 @@ from dataplane.inline import Lines
 from dataplane.keeping import Keeping
 from dataplane.links import Links
 from dataplane.naming import names_of, rule_of_prefix, zone_of_interface
-from dataplane.rulewatch import RuleWatch
+from dataplane.rulewatch import RuleChange, RuleWatch
 from dataplane.stats import stats, total
 
 NAME = "inspectd"
@@ -171,7 +171,7 @@ class Inspectd:
         self._flows = FlowLog(flows, key)
         self._generation = generation
         self._worker = engine.Worker(OPTIONS)
-        self._loaded: engine.Rules | None = None
+        self._loaded: RuleChange | None = None
         self._losses = Losses(sources)
         self._book: NameBook | None = None
         self._rename()
@@ -236,10 +236,10 @@ class Inspectd:
                 self._spool.append(lines, count)
 
     def _each_second(self) -> None:
-        if (loaded := self._rules.take()) is not None:
-            self._worker.change_rules(loaded.rules)
-            self._lines.change_rules(loaded.rules)
-            self._loaded = loaded.rules
+        if (change := self._rules.take()) is not None:
+            self._worker.change_rules(change.rules, change.reactions)
+            self._lines.change_rules(change)
+            self._loaded = change
         if self._rules.looked and not self._lines.begun:
             self._lines.begin(self._loaded)
         self._keeping.follow(self._worker, self._book)

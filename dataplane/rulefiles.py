@@ -63,6 +63,7 @@ class Loaded(NamedTuple):
     skipped: int
     refused: list[Problem]
     replaced: list[Problem]
+    categories: dict[str, str]  # words of a class, as alerts say it, to its name
     cached: bool
 
 
@@ -80,7 +81,7 @@ def load(paths: Sequence[Path], variables: Mapping[str, str] | None = None, cach
     kept = _find(cache, key) if cache is not None else None
     if kept is not None and cache is not None:
         prepared = _bytes_of(cache / f"{key}.prepared")
-        return _loaded(kept, engine.Rules(kept.image, prepared), cached=True)
+        return _loaded(kept, engine.Rules(kept.image, prepared), classes, cached=True)
     lists = Lists()
     made = compile_rules(sources, wanted, classes, lists.read, engine_digest)
     kept = _Kept(
@@ -95,7 +96,7 @@ def load(paths: Sequence[Path], variables: Mapping[str, str] | None = None, cach
     rules = engine.Rules(made.image)
     if cache is not None and made.loaded >= _WORTH:
         _keep(cache, key, kept, rules)
-    return _loaded(kept, rules, cached=False)
+    return _loaded(kept, rules, classes, cached=False)
 
 
 def compiled(paths: Sequence[Path], variables: Mapping[str, str] | None = None) -> RuleSet:
@@ -216,12 +217,13 @@ def _keep(cache: Path, key: str, kept: _Kept, rules: engine.Rules) -> None:
         return  # a cache that cannot be written is none; the set is compiled again next time
 
 
-def _loaded(kept: _Kept, rules: engine.Rules, *, cached: bool) -> Loaded:
+def _loaded(kept: _Kept, rules: engine.Rules, classes: about.Classes, *, cached: bool) -> Loaded:
     return Loaded(
         rules,
         kept.loaded,
         kept.skipped,
         kept.refused,
         kept.replaced,
+        {words: name for name, (words, _) in classes.classes.items()},
         cached,
     )

@@ -1,26 +1,51 @@
-"""The rules of a gateway's taps: what lies in its rules folder, compiled and loaded beside the packet loop.
+"""The rules of a gateway: its rules folder and its feeds, compiled and loaded beside the packet loop.
 
-A site puts rule files into the folder `rules` beside its baselines. Whatever changes there, or in the zones' networks
-(the rules' HOME_NET), becomes another compiled set; the loop swaps it in between two packets, and flows keep their
-state. A set that cannot be loaded leaves the old one running.
+A site puts rule files into the folder `rules` beside its baselines; what the policy's feeds gave lies below it
+(`feedstore.py`). Whatever changes there, or in the zones' networks (the rules' HOME_NET), becomes another compiled
+set; whatever changes in what the policy has rules do (profiles, suppressions, trials that end) becomes other
+reactions to the same set. The loop swaps them in between two packets, and flows keep their state. A set that cannot
+be loaded leaves the old one running.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from appliance.control.messages import NameBook
 from appliance.events import record
-from ctypes_ext.engine import EngineError
+from ctypes_ext.engine import EngineError, Rules
+from ctypes_ext.reactions import Reactions
+from dataplane.feeds import Key, on_trial
+from dataplane.feedstore import FeedStore, FeedStoreError
+from dataplane.feedupdate import FOLDER
+from dataplane.reacting import Known, react
 from dataplane.rulefiles import SUFFIX, Loaded, RulesError, load
 
 _LOOK_EVERY = 1.0  # seconds
+_TRIALS_EVERY = 600  # seconds: how late the end of a trial may be seen
 _SAID = 5  # refused rules that are named; `reef ips check` names all
+
+
+class RuleChange(NamedTuple):
+    """What the loop takes: rules, and what the policy has them do."""
+
+    rules: Rules
+    reactions: Reactions
+
+
+class _Seen(NamedTuple):
+    """What a compiled set was made from."""
+
+    loose: tuple[tuple[str, int, int], ...]
+    feeds: tuple[tuple[str, str], ...]  # feed, folder of its current revision
+    variables: tuple[tuple[str, str], ...]
 
 
 def home_networks(book: NameBook | None) -> dict[str, str]:
@@ -35,19 +60,21 @@ class RuleWatch(threading.Thread):
     def __init__(self, folder: Path, cache: Path, state: Path) -> None:
         super().__init__(name="rules", daemon=True)
         self._folder = folder
+        self._store = FeedStore(folder / FOLDER)
         self._cache = cache
         self._state = state
-        self._loaded: queue.SimpleQueue[Loaded] = queue.SimpleQueue()
+        self._changes: queue.SimpleQueue[RuleChange] = queue.SimpleQueue()
         self._words: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stop = threading.Event()
+        self._loaded: Loaded | None = None
         self.book: NameBook | None = None
         self.looked = False  # what is there was loaded once, or is not to be had
 
-    def take(self) -> Loaded | None:
-        """The newest set that was not taken yet."""
+    def take(self) -> RuleChange | None:
+        """The newest change that was not taken yet."""
         newest = None
-        while not self._loaded.empty():
-            newest = self._loaded.get()
+        while not self._changes.empty():
+            newest = self._changes.get()
         return newest
 
     def words(self) -> list[str]:
@@ -60,31 +87,66 @@ class RuleWatch(threading.Thread):
         self._stop.set()
 
     def run(self) -> None:
-        seen: tuple[object, ...] = ()
+        seen: _Seen | None = None
+        reacted: tuple[NameBook, int] | None = None
         while True:
-            book = self.book
-            variables = home_networks(book)
-            now = (_signature(self._folder), tuple(variables.items()))
-            if book is not None and now != seen and (now[0] or seen):
-                self._load([self._folder] if now[0] else [], variables)
+            book, due = self.book, int(time.time()) // _TRIALS_EVERY
             if book is not None:
-                seen = now if now[0] or seen else ()
+                now = self._look(book)
+                if now != seen and (now.loose or now.feeds or self._loaded is not None):
+                    reacted = (book, due) if self._load(now, book) else reacted
+                elif self._loaded is not None and reacted != (book, due):
+                    self._react(book)
+                    reacted = book, due
+                seen = now
                 self.looked = True
             if self._stop.wait(_LOOK_EVERY):
                 return
 
-    def _load(self, paths: Sequence[Path], variables: Mapping[str, str]) -> None:
+    def _look(self, book: NameBook) -> _Seen:
+        paths = ((feed.name, self._store.path(feed.name)) for feed in book.feeds)
+        return _Seen(
+            _signature(self._folder),
+            tuple((name, str(path)) for name, path in paths if path is not None),
+            tuple(home_networks(book).items()),
+        )
+
+    def _load(self, now: _Seen, book: NameBook) -> bool:
+        named = {feed.file for feed in book.feeds if feed.file}
+        loose = [self._folder / name for name, _, _ in now.loose if name.endswith(SUFFIX) and name not in named]
         try:
-            loaded = load(paths, variables, self._cache)
+            loaded = load([*loose, *(Path(path) for _, path in now.feeds)], dict(now.variables), self._cache)
         except (RulesError, EngineError) as error:
             self._words.put(f"rules not loaded, the old ones stay: {error}")
             self._tell(record.RulesState(0, 0, str(error)))
-            return
-        self._loaded.put(loaded)
+            return False
+        self._loaded = loaded
         self._tell(record.RulesState(loaded.loaded, len(loaded.refused)))
         self._words.put(f"rules loaded: {loaded.loaded}; refused: {len(loaded.refused)}")
         for problem in loaded.refused[:_SAID]:
             self._words.put(f"rule refused: {problem}")
+        self._react(book)
+        return True
+
+    def _react(self, book: NameBook) -> None:
+        """What the policy has the loaded rules do. It goes with them, so that neither is ever without the other."""
+        if self._loaded is None:
+            return
+        try:
+            known = self._known(book, self._loaded.categories)
+            self._changes.put(RuleChange(self._loaded.rules, react(self._loaded.rules, book, known, book.networks)))
+        except (EngineError, FeedStoreError, OSError) as error:
+            self._words.put(f"what the policy has rules do is not in force, what was before stays: {error}")
+
+    def _known(self, book: NameBook, categories: Mapping[str, str]) -> Known:
+        feeds: dict[Key, str] = {}
+        trials: set[Key] = set()
+        for feed in book.feeds:
+            trial = self._store.trial(feed.name)
+            for key in trial.signatures():
+                feeds.setdefault(key, feed.name)
+            trials |= on_trial(trial, feed.trial, int(time.time()))
+        return Known(categories, feeds, frozenset(trials))
 
     def _tell(self, state: record.RulesState) -> None:
         """For `reef doctor`, which cannot ask this process."""
@@ -99,7 +161,7 @@ class RuleWatch(threading.Thread):
 def _signature(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """Changes whenever a file in the folder does; () where there are no rules."""
     try:
-        files = sorted(folder.iterdir())
+        files = sorted(file for file in folder.iterdir() if not file.is_dir())
         if not any(file.suffix == SUFFIX for file in files):
             return ()
         stats = [(file.name, file.stat()) for file in files]

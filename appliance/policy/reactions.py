@@ -42,6 +42,7 @@ class Reactions:
             (found.signatures, found.direction): found.action for found in profile.reactions
         }
         self._thresholds = {found.signatures: found for found in profile.thresholds}
+        self._by_number = {(meant.gid, meant.sid) for meant, _ in self._said if meant.sid}
 
     def action(self, signature: Signature, directions: Iterable[Direction] = ()) -> SignatureAction:
         """What `signature` does in connections of `directions`: of several, what stops most; () is none known."""
@@ -49,6 +50,14 @@ class Reactions:
             return "off"
         found = [self._in(signature, direction) for direction in directions] or [self._in(signature, "")]
         return min(found, key=_STRICT_FIRST.index)
+
+    def names(self, signature: Signature) -> bool:
+        """Is something said of this one by its number? Of all others those that are alike do alike."""
+        return (signature.gid, signature.sid) in self._by_number
+
+    @property
+    def has_thresholds(self) -> bool:
+        return bool(self._thresholds)
 
     def threshold(self, signature: Signature) -> Threshold | None:
         """How often `signature` is told of, where the profile says."""

@@ -48,6 +48,7 @@ BESIDE = {
         "appliance.policy.bundle",
         "appliance.policy.detections",
         "appliance.policy.logprefix",
+        "appliance.policy.reactions",
     ),
     "ctypes_ext": (),
     "crypto": (*PROCESS_SHAPE, "appliance.durable"),
