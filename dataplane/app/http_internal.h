@@ -273,6 +273,28 @@ static inline int http_peek(const http_reader *reader)
 {
     return reader->read < reader->length ? reader->data[reader->read] : -1;
 }
+
+/* --- folded lines (http_fold.c) ---------------------------------------------------------------------------- */
+
+/* The field that waits is over. */
+bool http_field_take(http_reader *reader, int direction);
+/* A line without its end that goes on with the field that waits, or may have lines that go on with it. */
+bool http_field_wait(http_reader *reader, int direction, reef_view line);
+
+/* A line of the head: nearly always a field that is known to be whole. False: too many, or no memory. */
+static inline bool http_field_line(http_reader *reader, int direction, reef_view line)
+{
+    http_message *message = &reader->side->tx->message[direction];
+    uint32_t whole = line.length;
+    line.length = http_chomp(line.data, line.length);
+    if (whole != line.length + 2 || line.data[line.length] != '\r')
+        message->headers.plain = false;
+    int next = http_peek(reader);
+    if (message->pending.data == NULL && line.length > 0 && !http_folds(line.data[0]) && next != -1 && !http_folds(next))
+        return http_header_add(reader->call, reader->side->tx, direction, line);
+    return http_field_wait(reader, direction, line);
+}
+
 /* Header lines are read where they are kept: raw. */
 bool http_raw_begin(http_reader *reader);
 /* Further bytes at its end: a status line behind an interim response. */

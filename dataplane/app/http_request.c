@@ -97,14 +97,6 @@ static http_step request_protocol(http_reader *reader)
 
 /* --- headers ------------------------------------------------------------------------------------------- */
 
-static bool take_pending(http_reader *reader)
-{
-    http_message *request = message_of(reader);
-    reef_view line = request->pending;
-    request->pending = (reef_view){0};
-    return line.data == NULL || http_header_add(reader->call, reader->side->tx, REEF_TO_SERVER, line);
-}
-
 static bool lower_host(http_tx *tx)
 {
     bool lower = true;
@@ -247,61 +239,11 @@ static http_step headers_over(http_reader *reader)
     return STEP_OTHER;
 }
 
-static void say_folding(http_reader *reader)
-{
-    http_message *request = message_of(reader);
-    if (!(request->said & HTTP_SAID_FOLDING))
-        http_tell(reader->call, reader->side->tx, HTTP_EVENT_INVALID_REQUEST_FIELD_FOLDING);
-    request->said |= HTTP_SAID_FOLDING;
-}
-
-static bool fold(http_reader *reader, reef_view line)
-{
-    http_message *request = message_of(reader);
-    request->headers.plain = false;
-    if (request->pending.data == NULL) {
-        say_folding(reader);
-        while (line.length > 0 && http_folds(line.data[0])) {
-            line.data++;
-            line.length--;
-        }
-        request->pending = line;
-        return true;
-    }
-    if (request->pending.length >= REEF_HTTP_FOLDED_MAX)
-        return true;
-    uint8_t *joined = reef_arena_get(&reader->side->tx->base.arena, (size_t)request->pending.length + line.length);
-    if (joined == NULL)
-        return false;
-    memcpy(joined, request->pending.data, request->pending.length);
-    memcpy(joined + request->pending.length, line.data, line.length);
-    request->pending = (reef_view){joined, request->pending.length + line.length};
-    return true;
-}
-
-static bool header_line(http_reader *reader, reef_view line)
-{
-    http_message *request = message_of(reader);
-    uint32_t whole = line.length;
-    line.length = http_chomp(line.data, line.length);
-    if (whole != line.length + 2)
-        request->headers.plain = false;
-    if (line.length == 0 || http_folds(line.data[0]))
-        return fold(reader, line);
-    if (!take_pending(reader))
-        return false;
-    int next = http_peek(reader);
-    if (next != -1 && !http_folds(next))
-        return http_header_add(reader->call, reader->side->tx, REEF_TO_SERVER, line);
-    request->pending = line;
-    return true;
-}
-
 static http_step request_headers(http_reader *reader)
 {
     http_message *request = message_of(reader);
     if (reader->side->status == HTTP_CLOSED && reader->read >= reader->length) {
-        bool kept = take_pending(reader);
+        bool kept = http_field_take(reader, REEF_TO_SERVER);
         reef_transaction_progress(&reader->side->tx->base, REEF_TO_SERVER, HTTP_TRAILER);
         return kept ? headers_over(reader) : STEP_ERROR;
     }
@@ -317,9 +259,9 @@ static http_step request_headers(http_reader *reader)
             http_raw_end(reader);
             if (line.length != 2)
                 request->headers.plain = false;
-            return take_pending(reader) ? headers_over(reader) : STEP_ERROR;
+            return http_field_take(reader, REEF_TO_SERVER) ? headers_over(reader) : STEP_ERROR;
         }
-        if (!header_line(reader, line))
+        if (!http_field_line(reader, REEF_TO_SERVER, line))
             return STEP_ERROR;
     }
     if (!http_raw_reach(reader, reader->read))

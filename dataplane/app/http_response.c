@@ -145,73 +145,6 @@ http_step http_response_line(http_reader *reader)
 
 /* --- headers ------------------------------------------------------------------------------------------- */
 
-static bool take_pending(http_reader *reader)
-{
-    http_message *response = message_of(reader);
-    reef_view line = response->pending;
-    response->pending = (reef_view){0};
-    return line.data == NULL || http_header_add(reader->call, reader->side->tx, REEF_TO_CLIENT, line);
-}
-
-static void say_folding(http_reader *reader)
-{
-    http_message *response = message_of(reader);
-    if (!(response->said & HTTP_SAID_FOLDING))
-        http_tell(reader->call, reader->side->tx, HTTP_EVENT_INVALID_RESPONSE_FIELD_FOLDING);
-    response->said |= HTTP_SAID_FOLDING;
-}
-
-static bool fold(http_reader *reader, reef_view line)
-{
-    http_message *response = message_of(reader);
-    response->headers.plain = false;
-    if (response->pending.data == NULL) {
-        say_folding(reader);
-        while (line.length > 0 && http_folds(line.data[0])) {
-            line.data++;
-            line.length--;
-        }
-        response->pending = line;
-        return true;
-    }
-    if (line.length > 0 && memchr(line.data, ':', line.length) != NULL &&
-        memchr(response->pending.data, ':', response->pending.length) != NULL &&
-        response->protocol_number == HTTP_PROTOCOL_1_1) { /* to a browser a field of its own */
-        say_folding(reader);
-        if (!take_pending(reader))
-            return false;
-        response->pending = (reef_view){line.data + 1, line.length - 1};
-        return true;
-    }
-    if (response->pending.length >= REEF_HTTP_FOLDED_MAX)
-        return true;
-    uint8_t *joined = reef_arena_get(&reader->side->tx->base.arena, (size_t)response->pending.length + line.length);
-    if (joined == NULL)
-        return false;
-    memcpy(joined, response->pending.data, response->pending.length);
-    memcpy(joined + response->pending.length, line.data, line.length);
-    response->pending = (reef_view){joined, response->pending.length + line.length};
-    return true;
-}
-
-static bool header_line(http_reader *reader, reef_view line)
-{
-    http_message *response = message_of(reader);
-    uint32_t whole = line.length;
-    line.length = http_chomp(line.data, line.length);
-    if (whole != line.length + 2 || line.data[line.length] != '\r')
-        response->headers.plain = false;
-    if (line.length == 0 || http_folds(line.data[0]))
-        return fold(reader, line);
-    if (!take_pending(reader))
-        return false;
-    int next = http_peek(reader);
-    if (next != -1 && !http_folds(next))
-        return http_header_add(reader->call, reader->side->tx, REEF_TO_CLIENT, line);
-    response->pending = line;
-    return true;
-}
-
 /* The end of a header line as browsers see it: LF, CR LF, LF CR, or CR alone. `*lf_cr`: the line before ended with LF CR,
  * `*cr`: this one ends with a CR. LINE_HOLD: what comes must be seen first. */
 static int read_header_line(http_reader *reader, bool *lf_cr, bool *cr)
@@ -303,9 +236,9 @@ http_step http_response_headers(http_reader *reader)
             http_raw_end(reader);
             if (line.length != 2 || line.data[0] != '\r' || line.data[1] != '\n')
                 response->headers.plain = false;
-            return take_pending(reader) ? headers_over(reader) : STEP_ERROR;
+            return http_field_take(reader, REEF_TO_CLIENT) ? headers_over(reader) : STEP_ERROR;
         }
-        if (!header_line(reader, line))
+        if (!http_field_line(reader, REEF_TO_CLIENT, line))
             return STEP_ERROR;
     }
     if (!http_raw_reach(reader, reader->read))
