@@ -35,8 +35,86 @@ static const char *address_text(unsigned version, const char *address)
     return text_of(&json);
 }
 
+/* The plain way, one byte after the other, of text without bytes above 0x7f. */
+static size_t plainly(const uint8_t *data, size_t n, size_t limit, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t length = 1;
+    out[0] = '"';
+    for (size_t i = 0; i < n; i++) {
+        uint8_t c = data[i];
+        bool odd = c < 0x20 || c == 0x7f, quoted = c == '"' || c == '\\';
+        size_t needed = odd ? 6 : quoted ? 2 : 1;
+        if (length - 1 + needed > limit)
+            break;
+        if (odd) {
+            memcpy(out + length, "\\u00", 4);
+            out[length + 4] = digits[c >> 4];
+            out[length + 5] = digits[c & 15];
+        } else if (quoted) {
+            out[length] = '\\';
+            out[length + 1] = (char)c;
+        } else {
+            out[length] = (char)c;
+        }
+        length += needed;
+    }
+    out[length++] = '"';
+    out[length] = '\0';
+    return length;
+}
+
+/* Texts that are copied in words are what they are byte by byte: every length, place of an odd byte, limit and end of memory. */
+static void test_words_of_text(void)
+{
+    static const char odd[] = {'"', '\\', '\n', 0, 0x1f, 0x7f, ' ', '!', '[', ']', '~'};
+    uint8_t text[40];
+    char wanted[256];
+    for (size_t n = 0; n <= sizeof text; n++)
+        for (size_t at = 0; at <= n; at++)
+            for (size_t which = 0; which < sizeof odd; which++) {
+                for (size_t i = 0; i < n; i++)
+                    text[i] = (uint8_t)(i == at || i == at + 3 ? (uint8_t)odd[which] : 'a' + i % 26);
+                size_t limit = (n + at + which) % 50, length = plainly(text, n, limit, wanted);
+                CHECK_TEXT(bytes_text(text, n, limit), wanted);
+                length = plainly(text, n, SIZE_MAX - 1, wanted);
+                reef_json json;
+                for (size_t size = length + 1; size > 0 && size + 3 > length; size--) {
+                    memset(memory, '#', sizeof memory);
+                    reef_json_init(&json, memory, size);
+                    reef_json_put_bytes(&json, text, n, SIZE_MAX);
+                    CHECK_EQUAL(json.full, size < length);
+                    CHECK(memory[size] == '#');
+                    if (!json.full)
+                        CHECK(memcmp(memory, wanted, length) == 0);
+                }
+            }
+}
+
+static void test_numbers(void)
+{
+    char wanted[32];
+    for (uint64_t power = 1; power <= 10000000000000000000u / 10; power *= 10)
+        for (uint64_t value = power - 1; value <= power + 1; value++) {
+            reef_json json;
+            reef_json_init(&json, memory, sizeof memory - 1);
+            reef_json_put_number(&json, value);
+            (void)snprintf(wanted, sizeof wanted, "%llu", (unsigned long long)value);
+            CHECK_TEXT(text_of(&json), wanted);
+        }
+    for (unsigned value = 0; value < 70000; value += 1 + value / 300) {
+        reef_json json;
+        reef_json_init(&json, memory, sizeof memory - 1);
+        reef_json_put_hex(&json, value, 0);
+        (void)snprintf(wanted, sizeof wanted, "\"%x\"", value);
+        CHECK_TEXT(text_of(&json), wanted);
+    }
+}
+
 int main(void)
 {
+    test_words_of_text();
+    test_numbers();
     reef_json json;
     reef_json_init(&json, memory, sizeof memory - 1);
     reef_json_open(&json, NULL, '{');
