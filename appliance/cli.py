@@ -442,8 +442,34 @@ def _ips_verbs(tree: _Tree) -> None:
     check.add_argument("--keywords", action="store_true", help="print every keyword that is used, and its state")
     check.add_argument("--all", action="store_true", help="print all problems, not only the first 50")
     check.add_argument("--allow-refused", action="store_true", help="exit code 0 also where rules were refused")
+    _feed_verbs(kinds)
     _kept_verbs(kinds, "evidence", "The packets of connections with alerts that the taps kept", "a capture")
     _kept_verbs(kinds, "files", "The files that the taps took out of traffic", "a file")
+
+
+def _feed_verbs(kinds: _Tree) -> None:
+    kinds.verb("feeds", "feeds:listing", "Where signatures come from, which revision is looked for, what is on trial")
+    update = kinds.verb(
+        "update",
+        "feeds:update",
+        "Fetch feeds and look for what they give from then on",
+        "What is new or changed only alerts while it is on trial (`trial` of the feed). A feed that cannot be had,\n"
+        "or is not what the policy says it must be, changes nothing. As root.",
+    )
+    update.add_argument("feeds", nargs="*", metavar="FEED", help="only these (default: all)")
+    update.add_argument("--due", action="store_true", help="only those whose `refresh` is over; for a timer")
+    update.add_argument("--dry-run", action="store_true", help="say what would be new, and keep nothing")
+    update.add_argument("--all", action="store_true", help="print all signatures, not only the first 20 of each kind")
+    listed = kinds.verb("revisions", "feeds:revisions", "The revisions of a feed that are kept")
+    listed.add_argument("feed", metavar="FEED", help="its name in the policy")
+    told = kinds.verb("difference", "feeds:difference", "What differs between two revisions of a feed")
+    told.add_argument("feed", metavar="FEED", help="its name in the policy")
+    told.add_argument("--since", type=_positive, metavar="N", help="a revision (default: the one before)")
+    told.add_argument("--to", type=_positive, metavar="N", help="a later one (default: the current)")
+    told.add_argument("--all", action="store_true", help="print all signatures, not only the first 20 of each kind")
+    take = kinds.verb("take", "feeds:take", "Go back to another revision of a feed", "As root.")
+    take.add_argument("feed", metavar="FEED", help="its name in the policy")
+    take.add_argument("revision", nargs="?", type=_positive, metavar="N", help="default: the one before the current")
 
 
 def _kept_verbs(kinds: _Tree, store: str, words: str, noun: str) -> None:
