@@ -1,4 +1,4 @@
-/* Random rules against random payloads: with prefilters the same rules match as when every rule is tried. */
+/* Random rules against random payloads of random ends: with prefilters the same rules match as when every rule is tried. */
 #include "image.h"
 #include "reef/match.h"
 
@@ -29,6 +29,34 @@ static void random_flowbits(image *made, bool set)
     bits->base = set ? 2 : random_below(4) == 0; /* set, isset or isnotset */
 }
 
+/* Sets of addresses 10.0.0.0 to 10.0.0.15 and ports 1 to 16: a stretch of these, or two. */
+static void random_sets(image *made)
+{
+    for (uint32_t n = 1; n < 4; n++) {
+        reef_address_set *addresses = &made->address_set[made->header.address_sets++];
+        reef_port_set *ports = &made->port_set[made->header.port_sets++];
+        addresses->range4 = made->header.ranges4;
+        ports->range = made->header.port_ranges;
+        for (uint32_t first = random_below(8), two = 1 + random_below(2); two > 0; two--, first = 9 + random_below(4)) {
+            uint32_t last = first + random_below(first < 8 ? 8 - first : 3);
+            made->range4[made->header.ranges4++] = (reef_range4){.first = (10u << 24) + first, .last = (10u << 24) + last};
+            made->port_range[made->header.port_ranges++] = (reef_port_range){.first = (uint16_t)(1 + first), .last = (uint16_t)(1 + last)};
+            addresses->ranges4++;
+            ports->ranges++;
+        }
+    }
+}
+
+static void random_header(image *made, reef_rule *rule)
+{
+    uint32_t *sets[] = {&rule->source, &rule->destination, &rule->source_port, &rule->destination_port};
+    for (unsigned i = 0; i < 4; i++)
+        *sets[i] = random_below(3) == 0 ? random_below(i < 2 ? made->header.address_sets : made->header.port_sets) : 0;
+    rule->flags |= random_below(8) == 0 ? REEF_RULE_BIDIRECTIONAL : 0;
+    if (random_below(6) == 0)
+        rule->flags |= random_below(2) ? REEF_RULE_TO_SERVER : REEF_RULE_TO_CLIENT;
+}
+
 /* Contents are stretches of a common text, so that they do stand somewhere. */
 static void random_rule(image *made, const uint8_t *text, uint32_t length)
 {
@@ -37,6 +65,7 @@ static void random_rule(image *made, const uint8_t *text, uint32_t length)
         made->rule[made->header.rules - 1].flags &= ~(uint32_t)(random_below(2) ? REEF_RULE_PAYLOAD_PACKET : 0);
     if (!(made->rule[made->header.rules - 1].flags & REEF_RULE_PAYLOAD_PACKET))
         made->rule[made->header.rules - 1].flags |= REEF_RULE_PAYLOAD_STREAM;
+    random_header(made, &made->rule[made->header.rules - 1]);
     if (random_below(4) == 0) {
         image_block(made, REEF_BUFFER_NONE);
         random_flowbits(made, false);
@@ -85,19 +114,36 @@ static void side_open(side *s, const reef_rules *rules, bool plain)
     CHECK_EQUAL(reef_matcher_new(s->memory, rules, &options, &s->matcher), 0);
 }
 
-static uint32_t matched(side *s, reef_flow *flow, const uint8_t *data, uint32_t length, uint32_t stretches, uint64_t offset, uint32_t *sid)
+/* Who speaks with whom: the last byte of addresses, and ports. */
+typedef struct ends {
+    uint8_t address[2];
+    uint16_t port[2];
+    int direction;
+} ends;
+
+static void random_ends(ends *of)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        of->address[i] = (uint8_t)random_below(16);
+        of->port[i] = (uint16_t)(1 + random_below(16));
+    }
+}
+
+static uint32_t matched(side *s, reef_flow *flow, const ends *of, const uint8_t *data, uint32_t length, uint32_t stretches, uint64_t offset, uint32_t *sid)
 {
     const reef_alert *alert;
     uint32_t count;
-    reef_packet packet = {.payload = data, .payload_length = stretches > 0 ? 0 : length, .version = 4, .protocol = 6, .flags = REEF_PACKET_TRANSPORT, .time_ns = 1};
-    reef_scene scene = {.packet = &packet, .flow = flow, .streamed = true};
+    reef_packet packet = {.payload = data, .payload_length = stretches > 0 ? 0 : length, .version = 4, .protocol = 6, .flags = REEF_PACKET_TRANSPORT, .time_ns = 1,
+                          .source = {10, 0, 0, of->address[of->direction]}, .destination = {10, 0, 0, of->address[!of->direction]},
+                          .source_port = of->port[of->direction], .destination_port = of->port[!of->direction]};
+    reef_scene scene = {.packet = &packet, .flow = flow, .direction = of->direction, .streamed = true};
     reef_match_begin(s->matcher, &scene);
     for (uint32_t n = 0, at = 0; n < stretches && at < length; n++) {
         uint32_t end = n + 1 == stretches ? length : at + length / stretches + 1;
         uint8_t gone[600]; /* a stretch is not to be read once the call is over */
         end = end < length ? end : length;
         memcpy(gone, data, end);
-        reef_match_raw(s->matcher, REEF_TO_SERVER, &(reef_raw){.bytes = {gone, end}, .offset = offset, .fresh = end - at});
+        reef_match_raw(s->matcher, of->direction, &(reef_raw){.bytes = {gone, end}, .offset = offset, .fresh = end - at});
         memset(gone, 0, sizeof gone);
         at = end;
     }
@@ -120,6 +166,9 @@ int main(void)
         image_name(made, REEF_NAME_FLOWBIT, "two");
         image_name(made, REEF_NAME_FLOWBIT, "three");
         uint32_t length = random_bytes(text, 300, sizeof text);
+        ends of = {.direction = REEF_TO_SERVER};
+        random_sets(made);
+        random_ends(&of);
         for (uint32_t n = 1 + random_below(IMAGE_RULES - 1); n > 0; n--)
             random_rule(made, text, length);
         reef_rules *rules = image_rules(made);
@@ -128,15 +177,17 @@ int main(void)
         for (unsigned i = 0; i < 60; i++) {
             uint32_t at = random_below(length), take = 1 + random_below(length - at), more = random_bytes(payload, 0, 150);
             memcpy(payload + more, text + at, take);
+            of.direction = random_below(3) ? REEF_TO_SERVER : REEF_TO_CLIENT;
             uint32_t stretches = random_below(2) ? random_below(4) : 0;
             uint64_t offset = stretches > 0 && random_below(2) ? random_below(40) : 0;
-            uint32_t n = matched(&fast, &flow[0], payload, more + take, stretches, offset, sid[0]);
-            CHECK_EQUAL(n, matched(&plain, &flow[1], payload, more + take, stretches, offset, sid[1]));
+            uint32_t n = matched(&fast, &flow[0], &of, payload, more + take, stretches, offset, sid[0]);
+            CHECK_EQUAL(n, matched(&plain, &flow[1], &of, payload, more + take, stretches, offset, sid[1]));
             CHECK(memcmp(sid[0], sid[1], n * sizeof sid[0][0]) == 0);
             told += n;
             if (random_below(6) == 0) { /* another conversation */
                 reef_match_free_flow(fast.matcher, &flow[0]);
                 reef_match_free_flow(plain.matcher, &flow[1]);
+                random_ends(&of);
             }
         }
         reef_match_free_flow(fast.matcher, &flow[0]);
@@ -147,6 +198,6 @@ int main(void)
         reef_memory_free(plain.memory);
         reef_rules_free(rules);
     }
-    CHECK(told > 10000); /* it compared something */
+    CHECK(told > 5000); /* it compared something */
     return 0;
 }
