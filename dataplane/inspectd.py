@@ -31,6 +31,7 @@ from dataplane.inline import Lines
 from dataplane.keeping import Keeping
 from dataplane.links import Links
 from dataplane.naming import names_of, rule_of_prefix, zone_of_interface
+from dataplane.recalling import Recalling
 from dataplane.rulewatch import RuleChange, RuleWatch
 from dataplane.stats import stats, total
 
@@ -162,12 +163,14 @@ class Inspectd:
         rules: RuleWatch,
         keeping: Keeping,
         lines: Lines,
+        recalling: Recalling,
     ) -> None:
         self._sources = sources
         self._spool = spool
         self._rules = rules
         self._keeping = keeping
         self._lines = lines
+        self._recalling = recalling
         self._flows = FlowLog(flows, key)
         self._generation = generation
         self._worker = engine.Worker(OPTIONS)
@@ -240,6 +243,7 @@ class Inspectd:
             self._worker.change_rules(change.rules, change.reactions)
             self._lines.change_rules(change)
             self._loaded = change
+            self._recalling.want()
         if self._rules.looked and not self._lines.begun:
             self._lines.begin(self._loaded)
         self._keeping.follow(self._worker, self._book)
@@ -290,7 +294,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         keeping = Keeping(instance.state_of(NAME))
         lines = Lines(instance.socket("verdictd"))
-        inspectd = Inspectd(sources, spool, generation, instance.shared_of(NAME), keys.key, rules, keeping, lines)
+        recalling = Recalling(instance.socket("applyd"), log)
+        recalling.start()
+        inspectd = Inspectd(
+            sources, spool, generation, instance.shared_of(NAME), keys.key, rules, keeping, lines, recalling
+        )
     except OSError as error:
         sys.exit(f"{NAME}: {instance.shared_of(NAME)}: {error.strerror}; the flow log must be writable")
     notify.ready()
@@ -299,6 +307,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     notify.stopping()
     generation.stop()
     rules.stop()
+    recalling.stop()
     inspectd.finish()
     keys.stop()
 
