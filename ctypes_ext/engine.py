@@ -42,6 +42,7 @@ class Options(msgspec.Struct, frozen=True):
     report_flows: bool = True
     report_apps: bool = True
     report_anomalies: bool = True
+    feeds: bool = False  # conversations and neighbours, for a `Feed`
     checksums: bool = True  # what has a bad one is not looked at
     midstream: bool = False  # follow connections whose beginning was not seen
     act: bool = False  # as if packets could be stopped: drop and reject take effect
@@ -67,6 +68,7 @@ class Counters(msgspec.Struct, frozen=True):
     transactions: int
     events_lost: int
     alerts: int
+    feed_lost: int
     memory_used: int
     memory_peak: int
     memory_refused: int
@@ -281,6 +283,34 @@ class Evidence:
         self._store = store  # it outlives the evidence
 
 
+def protocols() -> list[str]:
+    """What the numbers of protocols are called; 0 is none."""
+    count = int(lib.reef_protocols_count())
+    named = (lib.reef_protocol_by_number(number).name for number in range(1, count + 1))
+    return ["", *(ffi.string(name).decode() for name in named)]
+
+
+class Feed:
+    """What the detections look at, as events leave the ring (`reef/feed.h`)."""
+
+    def __init__(self, size: int = 6 << 20) -> None:
+        out = ffi.new("reef_feed **")
+        check(lib.reef_feed_new(size, out), "feed")
+        self.c = ffi.gc(out[0], lib.reef_feed_free)
+        self._size = ffi.new("size_t *")
+
+    def take(self) -> bytes:
+        """The records that were gathered (`dataplane.watchfeed` reads them); then it is empty."""
+        data = lib.reef_feed_data(self.c, self._size)
+        taken = bytes(ffi.buffer(data, self._size[0]))
+        lib.reef_feed_empty(self.c)
+        return taken
+
+    def lost(self) -> int:
+        """What found no room, ever."""
+        return int(lib.reef_feed_lost(self.c))
+
+
 class Worker:
     """Scratch of one thread: flow table, buffers and event ring (`reef/engine.h`)."""
 
@@ -299,6 +329,7 @@ class Worker:
         c.by_interface, c.only_entering = options.by_interface, options.only_entering
         c.report_flows, c.report_apps = options.report_flows, options.report_apps
         c.report_anomalies = options.report_anomalies
+        c.feeds = options.feeds
         c.checksums, c.memory = options.checksums, options.memory
         c.depth = options.depth
         c.tcp.midstream, c.tcp.inline_ = options.midstream, options.act
@@ -328,17 +359,23 @@ class Worker:
         self._lines = ffi.new("size_t *")
 
     def drain(
-        self, names: Names, on_prefix: Callable[[bytes], RuleName], flows: FlowTable | None = None
+        self,
+        names: Names,
+        on_prefix: Callable[[bytes], RuleName],
+        flows: FlowTable | None = None,
+        feed: Feed | None = None,
     ) -> tuple[bytes, int]:
         """Up to a megabyte of EVE JSON lines and how many they are; (b"", 0) when the ring is empty.
 
         `on_prefix` is asked once for each log prefix that `names` does not know yet. With `flows`, what passed and
-        what was refused is also counted there.
+        what was refused is also counted there. With `feed`, what detections look at is gathered there; take it after
+        every call.
         """
         table = ffi.NULL if flows is None else flows.c
+        fed = ffi.NULL if feed is None else feed.c
         while True:
             status = lib.reef_eve_drain_and_log(
-                self._events, names._c, table, self._buffer, DRAIN_BYTES, self._used, self._lines
+                self._events, names._c, table, fed, self._buffer, DRAIN_BYTES, self._used, self._lines
             )
             if status == lib.REEF_UNKNOWN_PREFIX:
                 out = ffi.new("char[]", PREFIX_MAX)

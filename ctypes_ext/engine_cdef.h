@@ -4,6 +4,7 @@ typedef struct reef_worker reef_worker;
 typedef struct reef_events reef_events;
 typedef struct reef_names reef_names;
 typedef struct reef_flowlog reef_flowlog;
+typedef struct reef_feed reef_feed;
 typedef struct reef_file reef_file;
 typedef struct reef_ring reef_ring;
 typedef struct reef_nflog reef_nflog;
@@ -32,6 +33,13 @@ typedef struct reef_flow_timeouts {
     uint32_t icmp, other;
     ...;
 } reef_flow_timeouts;
+
+typedef struct reef_protocol {
+    const char *name;
+    ...;
+} reef_protocol;
+const reef_protocol *reef_protocol_by_number(unsigned number);
+unsigned reef_protocols_count(void);
 
 typedef struct reef_rules reef_rules;
 typedef struct reef_filestore reef_filestore;
@@ -75,6 +83,7 @@ typedef struct reef_options {
     reef_flow_timeouts timeouts;
     uint64_t seed[2];
     bool by_interface, only_entering, report_flows, report_apps, report_anomalies;
+    bool feeds;
     bool checksums;
     uint32_t depth;
     uint64_t memory;
@@ -96,6 +105,7 @@ typedef struct reef_counters {
     uint64_t events_lost;
     uint64_t alerts;
     uint64_t verdicts[4];
+    uint64_t feed_lost;
     uint64_t memory_used, memory_peak, memory_refused;
     uint32_t flows_active;
     ...;
@@ -198,8 +208,13 @@ int reef_names_rule(reef_names *names, uint32_t number, const reef_rule_name *ru
 int reef_names_prefix(reef_names *names, const char *prefix, size_t length, const reef_rule_name *rule);
 
 int reef_eve_drain(reef_events *events, const reef_names *names, char *out, size_t size, size_t *used, size_t *lines);
-int reef_eve_drain_and_log(reef_events *events, const reef_names *names, reef_flowlog *log, char *out, size_t size,
-                           size_t *used, size_t *lines);
+int reef_eve_drain_and_log(reef_events *events, const reef_names *names, reef_flowlog *log, reef_feed *feed, char *out,
+                           size_t size, size_t *used, size_t *lines);
+int reef_feed_new(size_t size, reef_feed **out);
+void reef_feed_free(reef_feed *feed);
+const uint8_t *reef_feed_data(const reef_feed *feed, size_t *size);
+void reef_feed_empty(reef_feed *feed);
+uint64_t reef_feed_lost(const reef_feed *feed);
 size_t reef_engine_first_prefix(reef_events *events, char *out, size_t size);
 
 int reef_file_open(const char *path, reef_file **out);

@@ -34,6 +34,8 @@ from dataplane.naming import names_of, rule_of_prefix, zone_of_interface
 from dataplane.recalling import Recalling
 from dataplane.rulewatch import RuleChange, RuleWatch
 from dataplane.stats import stats, total
+from dataplane.watchline import NAME as WATCH_SOCKET
+from dataplane.watchline import Line
 
 NAME = "inspectd"
 _WAIT_MS = 100
@@ -45,7 +47,7 @@ _HELD_BACK = 0.06  # seconds; the ring's blocks are due after 0.02
 
 # Conversations are reported where they enter; their ends come from the kernel's own table, with the rule.
 # Checksums are the card's or the peer's work: what this box sends or forwards may not have its own yet.
-OPTIONS = engine.Options(by_interface=True, only_entering=True, report_flows=False, checksums=False)
+OPTIONS = engine.Options(by_interface=True, only_entering=True, report_flows=False, checksums=False, feeds=True)
 
 
 class Sources:
@@ -164,6 +166,7 @@ class Inspectd:
         keeping: Keeping,
         lines: Lines,
         recalling: Recalling,
+        watch: Line,
     ) -> None:
         self._sources = sources
         self._spool = spool
@@ -172,6 +175,8 @@ class Inspectd:
         self._lines = lines
         self._recalling = recalling
         self._flows = FlowLog(flows, key)
+        self._watch = watch
+        self._feed = engine.Feed()
         self._generation = generation
         self._worker = engine.Worker(OPTIONS)
         self._loaded: RuleChange | None = None
@@ -201,6 +206,7 @@ class Inspectd:
             if fd in ready:
                 source.pull(self._worker)
                 self._drain()
+        self._watch.pump()
         self._spool.tick()
         if time.monotonic() >= self._next_second:
             self._next_second = time.monotonic() + _SECOND
@@ -217,6 +223,8 @@ class Inspectd:
                 self._drain()
         self._drain()
         self._say_counters(self._book.site if self._book else "")
+        self._watch.pump()
+        self._watch.close()
         self._flows.finish(time.time())
         self._spool.close()
 
@@ -233,8 +241,10 @@ class Inspectd:
     def _drain(self) -> None:
         for worker in (self._worker, *self._lines.workers()):
             while True:
-                lines, count = worker.drain(self._names, rule_of_prefix, self._flows.table)
-                if not lines:
+                lines, count = worker.drain(self._names, rule_of_prefix, self._flows.table, self._feed)
+                fed = self._feed.take()
+                self._watch.offer(fed)
+                if not lines and not fed:
                     break
                 self._spool.append(lines, count)
 
@@ -296,8 +306,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         lines = Lines(instance.socket("verdictd"))
         recalling = Recalling(instance.socket("applyd"), log)
         recalling.start()
+        watch = Line(instance.run_of("watchd") / WATCH_SOCKET, tuple(engine.protocols()))
         inspectd = Inspectd(
-            sources, spool, generation, instance.shared_of(NAME), keys.key, rules, keeping, lines, recalling
+            sources, spool, generation, instance.shared_of(NAME), keys.key, rules, keeping, lines, recalling, watch
         )
     except OSError as error:
         sys.exit(f"{NAME}: {instance.shared_of(NAME)}: {error.strerror}; the flow log must be writable")

@@ -87,14 +87,16 @@ class Gateway:
         *,
         texts: Mapping[str, str] | None = None,
         patience: float = 0.0,
+        of: str = "policyd",
     ) -> Answer:
-        """`policyd`'s answer. Raises `Failure` when it refuses, is away, or may not be asked by this user.
+        """The answer of `policyd` (or of the process `of`). Raises `Failure` when it refuses, is away, or may not
+        be asked by this user.
 
         `texts` are the texts that the findings of a refusal may point into, by file name. `patience` is how long this
         one may take, in seconds (0: as all of this gateway).
         """
         try:
-            return ipc.call(self.instance.socket("policyd"), request, expected, timeout=patience or self._patience)
+            return ipc.call(self.instance.socket(of), request, expected, timeout=patience or self._patience)
         except ipc.RefusedError as error:
             reply = error.reply
             code = _EXITS.get(reply.code, REFUSED)

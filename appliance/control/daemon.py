@@ -54,6 +54,10 @@ class Log:
         print(f"{self._name}: {words}", file=sys.stderr, flush=True)
         self._write(record.alert(signature, category, words, seconds=time.time(), interface=interface))
 
+    def event(self, event: record.Event) -> None:
+        """Something that is not about the process itself."""
+        self._write(event)
+
     def _write(self, event: record.Event) -> None:
         if self._spool is not None:
             self._spool.append(record.encode(event), 1)

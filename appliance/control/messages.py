@@ -20,6 +20,14 @@ from appliance.control.messages_impact import (
     Impacted,
 )
 from appliance.control.messages_readback import ReadBack, ReadBackOf, Runs
+from appliance.control.messages_watch import (
+    AcceptDevice,
+    DeviceList,
+    Devices,
+    ForgetDevice,
+    KnownServices,
+    ServiceList,
+)
 from appliance.control.messages_why import (
     Disagreement,
     Noted,
@@ -31,6 +39,7 @@ from appliance.control.messages_why import (
     Ways,
 )
 from appliance.policy.bundle import RuleInfo, ZoneInfo
+from appliance.policy.detections import Detections
 from appliance.policy.model import Feed, InterfaceAddress, Profile, Suppression
 
 
@@ -335,6 +344,7 @@ class NameBook(msgspec.Struct, frozen=True, tag=True):
     profiles: tuple[Profile, ...] = ()  # of inspection, those that rules name
     suppressions: tuple[Suppression, ...] = ()
     feeds: tuple[Feed, ...] = ()
+    detections: Detections = Detections()
 
 
 class Recall(msgspec.Struct, frozen=True, tag=True):
@@ -530,6 +540,10 @@ Request = (
     | PublicKey
     | FlowKey
     | ForgetFlowKeys
+    | Devices
+    | AcceptDevice
+    | ForgetDevice
+    | KnownServices
 )
 Reply = (
     Refused
@@ -561,4 +575,6 @@ Reply = (
     | PublicKeyIs
     | FlowKeyIs
     | FlowKeysForgotten
+    | DeviceList
+    | ServiceList
 )

@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 # Which system calls a process may make; `sandbox.py` holds the lists.
-Seccomp = Literal["keys", "policy", "apply", "inspect", "names", "captures", "verdicts"]
+Seccomp = Literal["keys", "policy", "apply", "inspect", "names", "captures", "verdicts", "watch"]
 
 DEFAULT_INSTANCE = Path("/etc/reef/instance.json")
 INSTANCE_VARIABLE = "REEF_INSTANCE"
@@ -92,7 +92,7 @@ PROCESSES: tuple[Process, ...] = (
         # Loads rulesets, addresses, routes and the network's sysctls, for as long as it lives.
         opens=("CAP_NET_ADMIN",),
         keeps=("CAP_NET_ADMIN",),
-        peers=("policyd", "namesd", "inspectd", ROOT),
+        peers=("policyd", "namesd", "inspectd", "watchd", ROOT),
         calls=("keyd",),
         spool=True,
         writes=("/proc/sys/net",),  # forwarding, and what else a policy sets
@@ -130,13 +130,23 @@ PROCESSES: tuple[Process, ...] = (
         limits=Limits(files=64, memory=1024),
     ),
     Process(
+        "watchd",
+        "dataplane.watchd",
+        "finds what no single packet shows: scans, guessing, beacons, tunnels, new devices and services",
+        seccomp="watch",
+        peers=("inspectd", ROOT, OPERATORS),
+        calls=("applyd",),
+        spool=True,
+        limits=Limits(files=256, memory=1024),
+    ),
+    Process(
         "inspectd",
         "dataplane.inspectd",
         "drives the C engine over the packets that the ruleset sends it",
         seccomp="inspect",
         # To bind its NFLOG group and to open packet sockets; it needs neither once they are open.
         opens=("CAP_NET_ADMIN", "CAP_NET_RAW"),
-        calls=("keyd", "applyd", "verdictd"),
+        calls=("keyd", "applyd", "verdictd", "watchd"),
         spool=True,
         reader="policyd",  # of the flow log
         limits=Limits(files=256, memory=4096),

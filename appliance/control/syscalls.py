@@ -131,6 +131,7 @@ _FAMILIES: dict[Seccomp, tuple[int, ...]] = {
     "verdicts": (_UNIX,),
     # What looks into captures (`reef inspect`) talks to nobody.
     "captures": (),
+    "watch": (_UNIX,),
     # Netlink only because the resolver of libc asks which addresses the box has.
     "names": (_UNIX, _INET, _INET6, _NETLINK),
 }

@@ -18,6 +18,7 @@ _FAMILIES = {
     # Until it entered its own, narrower filter it opens its capture sockets.
     "inspect": "AF_UNIX AF_NETLINK AF_PACKET",
     "verdicts": "AF_UNIX AF_NETLINK",
+    "watch": "AF_UNIX",
     "names": "AF_UNIX AF_NETLINK AF_INET AF_INET6",
 }
 

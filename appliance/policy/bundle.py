@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from appliance.policy.detections import Detections
 from appliance.policy.model import Dynamic, Feed, InterfaceAddress, LogPhase, Profile, Route, Suppression
 from appliance.policy.ruleset import Ruleset
 
@@ -70,6 +71,7 @@ class ZoneInfo(msgspec.Struct, frozen=True):
     name: str
     interfaces: tuple[str, ...]
     antispoofing: bool = True
+    external: bool = False  # its lines leave the house
 
 
 class Bundle(msgspec.Struct, frozen=True):
@@ -105,6 +107,7 @@ class Bundle(msgspec.Struct, frozen=True):
     profiles: tuple[Profile, ...] = ()  # those that rules name
     suppressions: tuple[Suppression, ...] = ()
     feeds: tuple[Feed, ...] = ()
+    detections: Detections = Detections()  # what watchd looks for, and from when on it tells
     horizon: int = 0  # until when schedules and expiries are compiled (epoch); 0: nothing depends on time
     requires: tuple[str, ...] = ()  # kernel capabilities it uses, e.g. "queue", "flowtable"
     omitted: tuple[str, ...] = ()  # what the text asks and this kernel lacks, in words

@@ -130,7 +130,9 @@ def _compile(
     return Compiled(
         ruleset=ruleset,
         rules=tuple(piece.info for piece in pieces.values()),
-        zones=tuple(ZoneInfo(zone.name, zone.interfaces, zone.antispoofing) for zone in policy.zones.values()),
+        zones=tuple(
+            ZoneInfo(zone.name, zone.interfaces, zone.antispoofing, zone.external) for zone in policy.zones.values()
+        ),
         dynamics=tuple(policy.dynamics.values()),
         sysctls=dict(SYSCTLS),
         objects={name: _spoken(policy, name) for name in policy.objects},

@@ -247,6 +247,9 @@ static void end_flow(reef_worker *worker, reef_flow *flow, reef_flow_end end)
     if (worker->evidence != NULL)
         reef_report_evidence(worker, flow);
     reef_report_flow(worker, flow, end);
+    /* One that was pushed out before anybody answered is not known to have failed. */
+    if (worker->neighbours != NULL && (end != REEF_FLOW_END_FORCED || flow->packets[REEF_TO_CLIENT] > 0))
+        reef_report_conversation(worker, flow, REEF_FED_ENDED, flow->last_ns);
     reef_worker_forget(worker, flow);
     reef_flows_release(worker->flows, flow, end == REEF_FLOW_END_FORCED);
 }
@@ -312,12 +315,22 @@ static void count_packet(reef_worker *worker, reef_packet *packet)
     worker->counters.fragments += packet->flags & REEF_PACKET_FRAGMENT ? 1 : 0;
 }
 
+static inline void feed(reef_worker *worker, const reef_flow *flow, int direction, const reef_packet *packet)
+{
+    if (direction == REEF_TO_CLIENT && flow->packets[REEF_TO_CLIENT] == 1)
+        reef_report_conversation(worker, flow, REEF_FED_ANSWERED, packet->time_ns);
+    else if (((flow->packets[0] + flow->packets[1]) & (REEF_FEED_GOES_ON - 1)) == 0)
+        reef_report_conversation(worker, flow, REEF_FED_GOES_ON, packet->time_ns);
+}
+
 /* One decoded packet through the stages after decode. */
 static void take_packet(reef_worker *worker, reef_packet *packet, const reef_flow_key *key, uint32_t hash,
                         bool source_is_high)
 {
     if (packet->events > 0)
         reef_report_anomalies(worker, packet, 0);
+    if (worker->neighbours != NULL && reef_shows_neighbour(packet))
+        reef_report_neighbour(worker, packet);
     if (packet->version == 0 || packet->flags & (REEF_PACKET_BAD | REEF_PACKET_NO_FLOW)) {
         if (worker->asks && (packet->version != 0 || packet->events > 0))
             inspect(worker, NULL, REEF_TO_SERVER, packet);
@@ -332,6 +345,8 @@ static void take_packet(reef_worker *worker, reef_packet *packet, const reef_flo
         !(packet->flags & REEF_PACKET_FRAGMENT))
         worker->judged = flow;
     int direction = reef_flows_update(worker->flows, flow, packet, source_is_high);
+    if (worker->neighbours != NULL)
+        feed(worker, flow, direction, packet);
     if (worker->evidence != NULL && worker->evidence_flow == 0)
         worker->evidence_flow = flow->id;
     if (reef_is_reported(worker, flow->way) && flow->done == 0 && (worker->config->options.report_apps || worker->matcher != NULL))

@@ -5,8 +5,10 @@
 #include "reef/defrag.h"
 #include "reef/engine.h"
 #include "reef/evidence.h"
+#include "reef/feed.h"
 #include "reef/judge.h"
 #include "reef/match.h"
+#include "reef/neighbours.h"
 #include "reef/protocol.h"
 #include "reef/tx_file.h"
 
@@ -25,6 +27,7 @@ struct reef_worker {
     reef_defrag *defrag;
     reef_expectations *expectations;
     reef_files *files;
+    reef_neighbours *neighbours; /* NULL: nobody is fed */
     reef_matcher *matcher; /* NULL while there are no rules */
     const reef_rules *rules;
     bool asks;             /* the matcher: not before it has rules, or packets can be stopped */
@@ -68,6 +71,9 @@ void reef_report_anomalies(reef_worker *worker, const reef_packet *packet, unsig
 /* The flow ends: where its packets lie, if they were kept. */
 void reef_report_evidence(reef_worker *worker, const reef_flow *flow);
 void reef_report_flow(reef_worker *worker, const reef_flow *flow, reef_flow_end end);
+/* Of a conversation, for the feed; what the ring is short of room for gives way to everything else. */
+void reef_report_conversation(reef_worker *worker, const reef_flow *flow, reef_fed which, uint64_t time_ns);
+void reef_report_neighbour(reef_worker *worker, const reef_packet *packet);
 void reef_report_alerts(reef_worker *worker, const reef_scene *scene, const reef_alert *alerts, uint32_t count);
 /* Rules that cost too much, once each time they begin to rest. */
 void reef_report_slow_rules(reef_worker *worker, const reef_packet *packet);

@@ -179,6 +179,9 @@ int reef_eve_line(const reef_event *event, const char *text, const reef_names *n
     case REEF_EVENT_APP_ANOMALY:
         said_line(&json, event, text, names, "anomaly");
         break;
+    case REEF_EVENT_CONVERSATION:
+    case REEF_EVENT_NEIGHBOUR:
+        return REEF_OK;
     case REEF_EVENT_LOST:
         lost_line(&json, event, names);
         break;
@@ -193,11 +196,11 @@ int reef_eve_line(const reef_event *event, const char *text, const reef_names *n
 
 int reef_eve_drain(reef_events *events, const reef_names *names, char *out, size_t size, size_t *used, size_t *lines)
 {
-    return reef_eve_drain_and_log(events, names, NULL, out, size, used, lines);
+    return reef_eve_drain_and_log(events, names, NULL, NULL, out, size, used, lines);
 }
 
-int reef_eve_drain_and_log(reef_events *events, const reef_names *names, reef_flowlog *log, char *out, size_t size,
-                           size_t *used, size_t *lines)
+int reef_eve_drain_and_log(reef_events *events, const reef_names *names, reef_flowlog *log, reef_feed *feed, char *out,
+                           size_t size, size_t *used, size_t *lines)
 {
     const reef_event *event;
     const char *text;
@@ -209,11 +212,13 @@ int reef_eve_drain_and_log(reef_events *events, const reef_names *names, reef_fl
             return *lines > 0 ? REEF_OK : REEF_FULL;
         if (status != REEF_OK)
             return status;
+        const reef_rule_name *rule =
+            event->kind == REEF_EVENT_LOG ? reef_names_rule_by_prefix(names, text, event->prefix_length) : NULL;
         if (log != NULL)
-            reef_flowlog_event(log, event, names,
-                               event->kind == REEF_EVENT_LOG
-                                   ? reef_names_rule_by_prefix(names, text, event->prefix_length)
-                                   : NULL);
+            reef_flowlog_event(log, event, names, rule);
+        if (feed != NULL)
+            reef_feed_event(feed, event, out + *used, length,
+                            rule != NULL && *rule->action != '\0' && strcmp(rule->action, "allow") != 0);
         reef_events_done(events);
         *used += length;
         *lines += length > 0;

@@ -72,6 +72,48 @@ void reef_report_evidence(reef_worker *worker, const reef_flow *flow)
     reef_events_commit(worker->events, event, &text);
 }
 
+void reef_report_conversation(reef_worker *worker, const reef_flow *flow, reef_fed which, uint64_t time_ns)
+{
+    reef_json text;
+    if (!reef_is_reported(worker, flow->way))
+        return;
+    reef_event *event = reef_events_half_full(worker->events) ? NULL : reef_events_begin(worker->events, time_ns, &text);
+    if (event == NULL) {
+        worker->counters.feed_lost++;
+        return;
+    }
+    event->kind = REEF_EVENT_CONVERSATION;
+    event->code = (uint16_t)which;
+    endpoints_of_flow(event, flow);
+    event->start_ns = flow->first_ns;
+    event->app = flow->app;
+    for (int d = 0; d < 2; d++) {
+        event->bytes[d] = flow->bytes[d];
+        event->packets[d] = flow->packets[d];
+        event->tcp_flags[d] = flow->tcp_flags[d];
+    }
+    reef_events_commit(worker->events, event, &text);
+}
+
+void reef_report_neighbour(reef_worker *worker, const reef_packet *packet)
+{
+    reef_neighbour seen;
+    reef_json text;
+    if (packet->way == REEF_WAY_OUT || packet->outer != NULL ||
+        !reef_neighbours_take(worker->neighbours, worker->frame, packet, &seen))
+        return;
+    reef_event *event = reef_events_begin(worker->events, packet->time_ns, &text);
+    if (event == NULL)
+        return;
+    event->kind = REEF_EVENT_NEIGHBOUR;
+    event->code = seen.how;
+    event->interface = seen.interface;
+    event->version = seen.version;
+    memcpy(event->source, seen.address, 16);
+    memcpy(event->other_address, seen.mac, 6);
+    reef_events_commit(worker->events, event, &text);
+}
+
 void reef_report_flow(reef_worker *worker, const reef_flow *flow, reef_flow_end end)
 {
     reef_json text;

@@ -75,6 +75,8 @@ int reef_worker_new(const reef_config *config, reef_worker **out)
         status = reef_expectations_new(REEF_EXPECTATIONS_MAX, &worker->expectations);
     if (status == REEF_OK)
         status = reef_files_new(&options->files, options->store, &worker->files);
+    if (status == REEF_OK && options->feeds)
+        status = reef_neighbours_new(options->seed, &worker->neighbours);
     if (status == REEF_OK)
         status = reef_events_new(options->events, options->text_bytes, &worker->events);
     if (status == REEF_OK) {
@@ -101,6 +103,7 @@ void reef_worker_free(reef_worker *worker)
     }
     reef_matcher_free(worker->matcher);
     reef_events_free(worker->events);
+    reef_neighbours_free(worker->neighbours);
     reef_files_free(worker->files);
     reef_expectations_free(worker->expectations);
     reef_defrag_free(worker->defrag);

@@ -21,6 +21,7 @@ from dataplane.detections.surroundings import Surroundings
 from dataplane.detections.table import Table
 
 _LONG = 16  # characters of a name's own part, on average, below which it is no freight
+_SHORT = 8  # characters that are no freight, however many names there are
 _MIXED = 3.0  # bits per character of all own parts together: written text has less when it is so repetitive
 _MADE_UP = 0.6  # share of unknown domains that must look made up
 _UNKNOWN = "NXDOMAIN"
@@ -59,8 +60,8 @@ class DnsNames:
 
     def _asked(self, seen: Question, domain: str) -> Iterator[Finding]:
         own = plain(seen.name)[: -len(domain) - 1]
-        if not own:
-            return
+        if len(own) < _SHORT:
+            return  # most names: they carry nothing
         key = (seen.client, domain)
         held = self._domains.get(key, seen.time) or self._domains.put(key, _Domain(first=seen.time), seen.time)
         if seen.time - held.first > self._limits.tunnel_seconds:

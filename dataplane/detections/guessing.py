@@ -56,13 +56,17 @@ class Guessing:
 
     def login(self, seen: Login) -> Iterator[Finding]:
         """A login whose outcome was read."""
-        tried = self._tried(seen.client, seen.server, seen.protocol, seen.time)
         if not seen.failed:
-            tried.succeeded += 1
+            known = self._sources.get((seen.client, seen.server, seen.protocol), seen.time)
+            if known is not None:
+                known.succeeded += 1
             return
+        tried = self._tried(seen.client, seen.server, seen.protocol, seen.time)
         if seen.user and len(tried.users) < bounds.WORDS_SHOWN * 2:
             tried.users[seen.user] = None
-        yield from self._failed(tried, seen.client, seen.server, seen.port, seen.protocol, seen.time, short=False)
+        yield from self._failed(
+            tried, seen.client, seen.server, seen.port, seen.protocol, seen.time, short=not seen.certain
+        )
 
     def look(self, seen: Conversation) -> Iterator[Finding]:
         """A connection to a service whose logins cannot be read."""
@@ -129,7 +133,7 @@ class Guessing:
             offender="",
             victim=name,
             port=port,
-            protocol="tcp",
+            protocol=_transport(protocol),
             outside=outside > 0,
             words=(
                 f"{len(sources)} sources ({outside} of them outside) {how} at {protocol} of {name} "
@@ -155,10 +159,10 @@ class Guessing:
         began = tried.failed[0]
         count = len(tried.failed)
         if short:
+            most = f" (at most {max(tried.sizes)} bytes each)" if tried.sizes else ""
             how = (
-                f"opened {count} connections to {protocol} of {target} ({self._around.words(server)}) in which "
-                "no more "
-                f"than a login can have happened (at most {max(tried.sizes, default=0)} bytes each)"
+                f"began {count} conversations with {protocol} of {target} ({self._around.words(server)}) in which no "
+                f"more than a login can have happened{most}"
             )
         else:
             how = f"failed {count} times to log in at {protocol} of {target} ({self._around.words(server)})"
@@ -171,7 +175,7 @@ class Guessing:
             offender=source,
             victim=target,
             port=port,
-            protocol="tcp",
+            protocol=_transport(protocol),
             outside=not inside,
             words=(
                 f"{source} ({self._around.words(client)}) {how}{users}, within {lasting(now - began)} from "
@@ -190,3 +194,7 @@ class Guessing:
             threshold=limit,
             evidence=tuple(tried.users),
         )
+
+
+def _transport(protocol: str) -> str:
+    return "udp" if protocol in ("ike", "sip") else "tcp"

@@ -63,6 +63,7 @@ class Login(msgspec.Struct, frozen=True, gc=False):
     port: int
     failed: bool
     user: str = ""
+    certain: bool = True  # False: it began, and what came of it cannot be read
 
 
 class Question(msgspec.Struct, frozen=True, gc=False):

@@ -26,8 +26,8 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
 
 class Surroundings:
-    """`networks` of each zone; those in `outside` are zones whose lines leave the house. `own` are our
-    own addresses.
+    """`networks` of each zone; those in `outside` are zones whose lines leave the house. `own` are our own addresses,
+    `elsewhere` the zone of addresses that are in none of the networks.
     """
 
     def __init__(
@@ -35,14 +35,15 @@ class Surroundings:
         networks: Mapping[str, Iterable[Network]] | None = None,
         outside: Iterable[str] = (),
         own: Iterable[bytes] = (),
+        elsewhere: str = "",
     ) -> None:
-        self._named = networks is not None
         zones: Mapping[str, Iterable[Network]] = networks if networks is not None else {"": PRIVATE}
         flat = [(network, zone) for zone, held in zones.items() for network in held]
         flat.sort(key=lambda item: -item[0].prefixlen)
         self._networks = flat
         self._outside = frozenset(outside)
         self._own = frozenset(own)
+        self._elsewhere = elsewhere
         self._known: dict[bytes, Place] = {}
 
     def place(self, address: bytes) -> Place:
@@ -74,7 +75,7 @@ class Surroundings:
                 whole = plain.version == 4 and network.prefixlen < 31 and plain == network.broadcast_address
                 everything = network.prefixlen == 0
                 return Place(zone, zone not in self._outside and not everything, host and not whole)
-        return Place("", False, host)
+        return Place(self._elsewhere, False, host)
 
 
 _BROADCAST = ip_address("255.255.255.255")

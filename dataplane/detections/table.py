@@ -15,7 +15,7 @@ import msgspec
 K = TypeVar("K")
 V = TypeVar("V")
 
-_LOOKED_AT = 8
+_LOOKED_AT = 5
 
 
 class _Entry(msgspec.Struct, Generic[K, V]):
@@ -81,7 +81,8 @@ class Table(Generic[K, V]):
             self._remove(entry)
 
     def _make_room(self, now: float) -> None:
-        looked = [self._places[self._random.randrange(len(self._places))] for _ in range(_LOOKED_AT)]
+        count, draw = len(self._places), self._random.random
+        looked = [self._places[int(draw() * count)] for _ in range(_LOOKED_AT)]
         gone = next((entry for entry in looked if now - entry.last > self._seconds), None)
         if gone is None:
             gone = min(looked, key=lambda entry: (entry.worth, -entry.begun))

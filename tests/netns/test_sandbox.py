@@ -27,6 +27,7 @@ FAMILIES = {
     "namesd": {"unix", "netlink", "inet", "inet6"},
     "inspectd": {"unix"},
     "verdictd": {"unix"},
+    "watchd": {"unix"},
 }
 
 

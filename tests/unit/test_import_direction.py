@@ -29,6 +29,7 @@ PROCESS_SHAPE = (
     "appliance.control.ipc",
     "appliance.control.messages",
     "appliance.control.messages_impact",
+    "appliance.control.messages_watch",
     "appliance.control.notify",
     "appliance.control.processes",
     "appliance.control.sandbox",

@@ -29,6 +29,7 @@ typedef struct reef_options {
     bool report_flows;
     bool report_apps;
     bool report_anomalies;
+    bool feeds;            /* conversations and neighbours go into the ring, for a feed (feed.h) */
     bool checksums;        /* verified: what has a bad one is not looked at as stream */
     uint32_t depth;        /* judged flows are handed back when so much of a direction was looked at */
     uint64_t memory;       /* bytes that inspection may keep of conversations, besides the flow table */
@@ -84,6 +85,7 @@ typedef struct reef_counters {
     uint64_t events_lost;
     uint64_t alerts;
     uint64_t verdicts[4];  /* packets by reef_verdict, while there are rules */
+    uint64_t feed_lost;    /* words of conversations for which the ring had no room to spare */
     uint64_t memory_used, memory_peak, memory_refused;
     uint32_t flows_active;
 } reef_counters;

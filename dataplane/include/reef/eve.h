@@ -4,6 +4,7 @@
 #define REEF_EVE_H
 
 #include "reef/event.h"
+#include "reef/feed.h"
 #include "reef/flowlog.h"
 #include "reef/names.h"
 
@@ -18,9 +19,10 @@ int reef_eve_line(const reef_event *event, const char *text, const reef_names *n
 int reef_eve_drain(reef_events *events, const reef_names *names, char *out, size_t size, size_t *used,
                    size_t *lines);
 
-/* The same, and every event that leaves the ring goes into the table of the flow log too, written as a line or not. */
-int reef_eve_drain_and_log(reef_events *events, const reef_names *names, reef_flowlog *log, char *out, size_t size,
-                           size_t *used, size_t *lines);
+/* The same, and every event that leaves the ring goes into the table of the flow log and to the feed too, written as a
+ * line or not. Either may be NULL. A feed of twice `size` and 104 bytes for each record of the ring loses nothing. */
+int reef_eve_drain_and_log(reef_events *events, const reef_names *names, reef_flowlog *log, reef_feed *feed, char *out,
+                           size_t size, size_t *used, size_t *lines);
 
 /* Community ID 1 (https://github.com/corelight/community-id-spec), seed 0; 31 bytes with the end. False for
  * an event without addresses. */

@@ -23,6 +23,8 @@ typedef enum reef_event_kind {
     REEF_EVENT_SLOW_RULE, /* a rule that costs too much rests; text likewise */
     REEF_EVENT_TAGGED,  /* a packet that an alert before it asked for; text likewise */
     REEF_EVENT_APP_ANOMALY, /* a transaction that is not as it should be */
+    REEF_EVENT_CONVERSATION, /* of a conversation, for the feed alone; `code` is a reef_fed (feed.h) */
+    REEF_EVENT_NEIGHBOUR, /* likewise: a device showed itself; `code` says how, other_address its hardware address */
     REEF_EVENT_LOST,    /* events that did not fit; `packets[0]` says how many, `code` where */
 } reef_event_kind;
 

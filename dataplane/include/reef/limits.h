@@ -91,6 +91,13 @@
 #define REEF_PREFIX_MAX 128           /* nft's log prefix: NF_LOG_PREFIXLEN */
 #define REEF_PREFIXES_MAX 65536
 
+/* What the detections are fed with. */
+#define REEF_FEED_MAX (64u << 20)     /* bytes that wait for their reader */
+#define REEF_FEED_GOES_ON 4096u       /* packets of a conversation between two records of it; a power of two */
+#define REEF_NEIGHBOURS_MAX 8192u     /* devices that are remembered as told of */
+#define REEF_NEIGHBOURS_TOLD_MAX 256u /* in one second */
+#define REEF_NEIGHBOUR_AGAIN_S 300u   /* seconds until one that goes on showing itself is told again */
+
 /* The flow log. */
 #define REEF_FLOW_ROWS_MAX 1048576u   /* rows of one table, and of one block */
 #define REEF_FLOW_NAMES_MAX 65536u    /* zones and rules that one block names */

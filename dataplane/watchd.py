@@ -1,0 +1,271 @@
+"""watchd: finds what no single packet shows, from what inspectd saw; writes findings into its spool.
+
+It holds no privilege and sees no packet: conversations, refusals, neighbours and a few transactions come over a
+socket
+that only inspectd may write to. What it decides is in `dataplane/detections`, which is pure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+import msgspec
+
+from appliance.control import daemon, notify, sandbox
+from appliance.control.ipc import DaemonAway, Peer, ProtocolError, RefusedError, Server, call_async, peer_of
+from appliance.control.messages import NameBook, Names, Refused, Reply, Request, Status, StatusReport
+from appliance.control.messages_watch import (
+    AcceptDevice,
+    DeviceInfo,
+    DeviceList,
+    Devices,
+    ForgetDevice,
+    KnownServices,
+    ServiceInfo,
+    ServiceList,
+)
+from appliance.control.processes import Instance, process
+from appliance.durable import replace
+from appliance.policy.detections import Detections
+from dataplane import watchline
+from dataplane.detections import finding, makers
+from dataplane.detections.devices import Device
+from dataplane.detections.seen import TCP
+from dataplane.detections.surroundings import Surroundings
+from dataplane.detections.watch import Kept, Watch
+from dataplane.watchfeed import Feed
+
+NAME = "watchd"
+IEEE = Path("/usr/share/ieee-data")
+_SECOND = 1.0
+_KEEP_EVERY = 30.0  # seconds: what a power cut costs of the registers
+_SLICE = 1 << 16  # bytes of records between two looks at everything else
+_SAY_EVERY = 60.0
+
+
+class Watchd:
+    """The process: the watch, its line from inspectd, and who may ask about the registers."""
+
+    def __init__(self, instance: Instance, log: daemon.Log, register: makers.Makers) -> None:
+        self._instance = instance
+        self._log = log
+        self._makers = register
+        self._path = instance.state_of(NAME) / "watch.state"
+        self._book: NameBook | None = None
+        self._said = ""
+        self._feed = Feed(())
+        self._lost = 0
+        self._said_lost = 0
+        self._dirty = False
+        self._watch = Watch(Detections(), Surroundings(), register, self._read_kept())
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        anyone = self._operates
+        asked = (Devices, AcceptDevice, ForgetDevice, KnownServices)
+        server = Server(self._instance.socket(NAME), dict.fromkeys(asked, anyone), self.answer, report=self._log)
+        await server.start()
+        path = self._instance.run_of(NAME) / watchline.NAME
+        path.unlink(missing_ok=True)
+        line = await asyncio.start_unix_server(self._line, str(path), limit=1 << 20)
+        path.chmod(0o666)  # who may write is decided by credentials
+        notify.ready()
+        chores = [asyncio.create_task(work) for work in (self._follow(), self._keeping())]
+        await stop.wait()
+        for each in chores:
+            each.cancel()
+        line.close()
+        await server.stop()
+        self._keep()
+
+    def _operates(self, peer: Peer) -> bool:
+        return peer.uid == 0 or self._instance.operators in peer.groups or peer.gid == self._instance.operators
+
+    # --- what is seen -------------------------------------------------------------------------------
+
+    async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """inspectd's end of the line; anybody else is turned away before a byte of theirs is read."""
+        try:
+            if peer_of(writer.get_extra_info("socket")).uid != self._instance.identity("inspectd").uid:
+                return
+            while True:
+                size, kind = watchline.HEAD.unpack(await reader.readexactly(watchline.HEAD.size))
+                if size > watchline.MAX_FRAME:
+                    self._log(f"inspectd announces {size} bytes at once; the line is closed")
+                    return
+                await self._frame(kind, await reader.readexactly(size))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return  # it restarts
+        finally:
+            writer.close()
+
+    async def _frame(self, kind: int, payload: bytes) -> None:
+        if kind == watchline.HELLO:
+            with contextlib.suppress(msgspec.DecodeError):
+                self._feed = Feed(msgspec.json.decode(payload, type=watchline.Hello).apps)
+        elif kind == watchline.LOST and len(payload) == watchline.COUNT.size:
+            self._lost += watchline.COUNT.unpack(payload)[0]
+        elif kind == watchline.RECORDS:
+            for number, seen in enumerate(self._feed.read(payload)):
+                for found in self._watch.look(seen):
+                    self._tell(found)
+                if number % 512 == 511:
+                    await asyncio.sleep(0)  # others ask meanwhile
+            self._dirty = True
+
+    def _tell(self, found: finding.Finding) -> None:
+        self._log.event(finding.event(found, self._book.site if self._book else ""))
+
+    # --- what is told by the policy -----------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        """Which generation runs, and what it says."""
+        while True:
+            try:
+                socket = self._instance.socket("applyd")
+                running = (await call_async(socket, Status(), StatusReport, timeout=10)).running
+                if running and (self._book is None or self._book.generation != running):
+                    self._take(await call_async(socket, Names(), NameBook, timeout=30))
+                self._said = ""
+            except (DaemonAway, ProtocolError, RefusedError) as error:
+                if str(error) != self._said:
+                    self._said = str(error)
+                    self._log(f"the running generation is not known: {error}")
+            await asyncio.sleep(_SECOND)
+
+    def _take(self, book: NameBook) -> None:
+        """Another generation: its thresholds and zones, the same registers."""
+        self._book = book
+        kept = self._watch.kept()
+        self._watch = Watch(book.detections, around(book), self._makers, kept)
+
+    # --- what is kept -------------------------------------------------------------------------------
+
+    async def _keeping(self) -> None:
+        due = said = time.monotonic()
+        while True:
+            await asyncio.sleep(_SECOND)
+            now = time.monotonic()
+            if now - due >= _KEEP_EVERY and self._dirty:
+                due = now
+                self._keep()
+            if now - said >= _SAY_EVERY:
+                said = now
+                self._say_lost()
+
+    def _say_lost(self) -> None:
+        lost = self._lost + self._feed.lost
+        if lost > self._said_lost:
+            self._log(f"not looked at by the detections: {lost - self._said_lost} times what came was too much")
+            self._said_lost = lost
+
+    def _read_kept(self) -> Kept | None:
+        try:
+            return msgspec.msgpack.decode(self._path.read_bytes(), type=Kept)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            self._log(f"{self._path}: {error}; devices and services are learned anew")
+            return None
+
+    def _keep(self) -> None:
+        try:
+            replace(self._path, msgspec.msgpack.encode(self._watch.kept()))
+            self._dirty = False
+        except OSError as error:
+            self._log(f"{self._path}: {error.strerror}; the registers of devices and services are not kept")
+
+    # --- who asks -----------------------------------------------------------------------------------
+
+    async def answer(self, request: Request, peer: Peer) -> Reply:
+        match request:
+            case Devices():
+                return self._devices(self._watch.devices.all())
+            case AcceptDevice():
+                return self._change(request.macs, peer, accepts=True)
+            case ForgetDevice():
+                return self._change(request.macs, peer, accepts=False)
+            case KnownServices():
+                return self._services()
+            case _:
+                return Refused("bad-request", f"watchd does not answer {type(request).__name__}")
+
+    def _change(self, macs: tuple[str, ...], peer: Peer, *, accepts: bool) -> Reply:
+        """All of them or none."""
+        devices = self._watch.devices
+        known = {device.mac for device in devices.all()}
+        wanted = tuple(dict.fromkeys(mac.lower() for mac in macs))
+        unknown = [mac for mac in wanted if mac not in known]
+        if unknown:
+            return Refused("unknown", f"never seen here: {', '.join(unknown)}; `reef devices` lists what was")
+        changed: list[Device] = []
+        for mac in wanted:
+            device = devices.accept(mac, peer.name) if accepts else devices.forget(mac)
+            if device is not None:
+                changed.append(device)
+        verb = "accepted" if accepts else "forgotten"
+        self._log(f"devices {verb} by {peer.name}: {', '.join(wanted)}")
+        self._keep()
+        return self._devices(changed)
+
+    def _devices(self, devices: list[Device]) -> DeviceList:
+        shown = tuple(
+            DeviceInfo(
+                device.mac, device.state, device.first, device.last, device.zone, device.maker, tuple(device.names),
+                tuple(sorted(device.addresses, key=lambda text: -device.addresses[text])), device.by, device.how,
+            )
+            for device in devices
+        )  # fmt: skip
+        return DeviceList(shown, self._watch.learning_until, self._watch.devices.forgotten)
+
+    def _services(self) -> ServiceList:
+        places = around(self._book)
+        shown = tuple(
+            ServiceInfo(
+                finding.spelled(one.address), "tcp" if one.protocol == TCP else "udp", one.port, one.first, one.last,
+                one.app, places.place(one.address).zone,
+            )
+            for one in self._watch.services.all()
+        )  # fmt: skip
+        return ServiceList(shown, self._watch.learning_until)
+
+
+def around(book: NameBook | None) -> Surroundings:
+    """Where addresses are, as the running generation says it."""
+    if book is None:
+        return Surroundings()
+    networks = {
+        zone: tuple(ip_network(text, strict=False) for text in texts) for zone, texts in book.networks.items()
+    }
+    lines = [zone.name for zone in book.zones if zone.external]
+    elsewhere = [name for name in lines if not networks.get(name)]
+    own = (ip_address(one.address.partition("/")[0]).packed for one in book.addresses)
+    return Surroundings(networks, lines, own, elsewhere[0] if len(elsewhere) == 1 else "")
+
+
+def read_makers(folder: Path = IEEE) -> makers.Makers:
+    """The IEEE's registers, where Debian's ieee-data is installed."""
+    with contextlib.ExitStack() as stack:
+        texts = []
+        for name in makers.REGISTERS:
+            with contextlib.suppress(OSError):
+                texts.append(
+                    stack.enter_context((folder / name).open(encoding="utf-8", errors="replace", newline=""))
+                )
+        return makers.read(texts)
+
+
+def main(argv: list[str]) -> None:
+    instance = daemon.instance_argument(NAME, argv)
+    log = daemon.Log(NAME)
+    sandbox.enter(process(NAME), instance)
+    log.open(instance.events_of(NAME))
+    daemon.run(Watchd(instance, log, read_makers()).serve, log)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

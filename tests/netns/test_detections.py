@@ -1,0 +1,90 @@
+"""watchd in a gateway: a scan, guessing and a new device are found by real packets, explained, and
+known after a kill.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from appliance.control.ipc import call
+from appliance.control.messages_watch import AcceptDevice, DeviceInfo, DeviceList, Devices
+from appliance.events.view import Selection, past
+from appliance.lab.site import Lab
+from dataplane.detections.finding import Finding, of_event
+from tests.netns.conftest import until
+
+# Connects to each port in turn; what answers is closed again at once.
+_SCAN = """
+import socket, sys
+for port in range(int(sys.argv[2]), int(sys.argv[3])):
+    with socket.socket() as one:
+        one.settimeout(0.05)
+        one.connect_ex((sys.argv[1], port))
+"""
+# A banner, some bytes as of a login, and away.
+_GUESS = """
+import socket, sys
+for number in range(int(sys.argv[3])):
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5) as one:
+        one.settimeout(5)
+        for text in (b"SSH-2.0-guess\\r\\n", bytes(64), bytes(64)):
+            one.sendall(text)
+            try:
+                one.recv(4096)
+            except TimeoutError:
+                break
+"""
+
+
+def findings(lab: Lab, kind: str) -> list[Finding]:
+    events = past(lab.gateway.instance.events, Selection(types=("alert",)))
+    return [found for found in map(of_event, events) if found is not None and found.kind == kind]
+
+
+def devices(lab: Lab) -> dict[str, DeviceInfo]:
+    answer = call(lab.gateway.instance.socket("watchd"), Devices(), DeviceList, timeout=10)
+    return {device.mac: device for device in answer.devices}
+
+
+def test_a_scan_from_outside_is_found_and_explained(lab: Lab) -> None:
+    def scanned() -> list[Finding]:
+        lab.run("hostile", sys.executable, "-c", _SCAN, "203.0.113.2", "20", "60")
+        return findings(lab, "port-scan")
+
+    until(scanned, "the scan is found", lab=lab, patience=30)
+    found = findings(lab, "port-scan")[0]
+    assert found.outside
+    assert found.victim == "203.0.113.2"
+    assert found.offender in found.words
+    assert "zone internet" in found.words
+    assert found.seen >= found.threshold
+    assert found.offender.startswith("203.0.113.")
+
+
+def test_devices_of_the_site_are_in_the_register(lab: Lab) -> None:
+    def seen() -> bool:
+        lab.run("lan1", "curl", "-4", "-sS", "http://www.example.org/")
+        return any("10.20.0.11" in device.addresses for device in devices(lab).values())
+
+    until(seen, "the device of lan1 is in the register", lab=lab, patience=30)
+    device = next(one for one in devices(lab).values() if "10.20.0.11" in one.addresses)
+    assert device.zone == "lan"
+    assert device.state == "learned"
+    assert device.how in ("arp", "nd", "dhcp")
+
+
+def test_a_device_is_accepted_by_name_and_still_is_after_a_kill(lab: Lab) -> None:
+    mac = next(one.mac for one in devices(lab).values() if "10.20.0.11" in one.addresses)
+    answer = call(lab.gateway.instance.socket("watchd"), AcceptDevice((mac,)), DeviceList, timeout=10)
+    assert [(device.mac, device.state) for device in answer.devices] == [(mac, "accepted")]
+    first = lab.gateway.pid("watchd")
+    os.kill(first, signal.SIGKILL)
+
+    def back() -> bool:
+        alive = any(row.name == "watchd" and row.alive for row in lab.gateway.health())
+        return alive and lab.gateway.pid("watchd") != first
+
+    until(back, "watchd runs again", lab=lab, patience=30)
+    until(lambda: devices(lab)[mac].state == "accepted", "and knows the device", lab=lab, patience=30)
