@@ -35,18 +35,18 @@ OPTIONS = engine.Options(
 class Lane(threading.Thread):
     """One lane: a worker, and the thread that it runs in. It asks for a lane again whenever verdictd is back."""
 
-    def __init__(self, number: int, verdictd: Path, rules: RuleChange | None) -> None:
+    def __init__(self, number: int, verdictd: Path, options: engine.Options, rules: RuleChange | None) -> None:
         super().__init__(name=f"inline-{number}", daemon=True)
         self._verdictd = verdictd
-        self._stop = threading.Event()
-        self.worker = engine.Worker(OPTIONS)
+        self._ended = threading.Event()
+        self.worker = engine.Worker(options)
         self.inline = Inline(self.worker)
         if rules is not None:
             self.inline.change_rules(rules.rules, rules.reactions)
         self.error = ""
 
     def run(self) -> None:
-        while not self._stop.is_set():
+        while not self._ended.is_set():
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as peer:
                 try:
                     peer.settimeout(_PATIENCE)
@@ -55,18 +55,19 @@ class Lane(threading.Thread):
                     self.inline.run(peer)
                 except (OSError, engine.EngineError) as error:
                     self.error = str(error)
-            self._stop.wait(_AGAIN)
+            self._ended.wait(_AGAIN)
 
     def stop(self) -> None:
-        self._stop.set()
+        self._ended.set()
         self.inline.stop()
 
 
 class Lines:
     """All lanes. None before `begin`."""
 
-    def __init__(self, verdictd: Path) -> None:
+    def __init__(self, verdictd: Path, options: engine.Options = OPTIONS) -> None:
         self._verdictd = verdictd
+        self._options = options
         self._lanes: Sequence[Lane] = ()
 
     @property
@@ -75,7 +76,7 @@ class Lines:
 
     def begin(self, rules: RuleChange | None) -> None:
         """The rules are known, or it is known that there are none."""
-        self._lanes = [Lane(number, self._verdictd, rules) for number in range(len(lanes()))]
+        self._lanes = [Lane(number, self._verdictd, self._options, rules) for number in range(len(lanes()))]
         for lane in self._lanes:
             lane.start()
 

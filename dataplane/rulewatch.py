@@ -37,7 +37,7 @@ class RuleChange(NamedTuple):
     """What the loop takes: rules, and what the policy has them do."""
 
     rules: Rules
-    reactions: Reactions
+    reactions: Reactions | None  # None: what each rule says
 
 
 class _Seen(NamedTuple):

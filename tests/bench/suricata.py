@@ -81,7 +81,7 @@ def settings(release: str, *, full: bool) -> str:
 
 
 @contextmanager
-def _workplace(release: str, files: list[Path]) -> Iterator[Path]:
+def workplace(release: str, files: list[Path]) -> Iterator[Path]:
     """A folder inside the root that holds the files (linked where that can be)."""
     with tempfile.TemporaryDirectory(dir=root_of(release) / "tmp") as name:
         for file in files:
@@ -103,7 +103,7 @@ def _thread_times(process: int) -> Iterator[tuple[str, int]]:
 
 def run(release: str, capture: Path, rules: Path | None, *, full: bool = False, words: tuple[str, ...] = ()) -> Run:
     """One capture through Suricata with one packet thread; its time is read every few milliseconds until it ends."""
-    with _workplace(release, [capture] + ([rules] if rules else [])) as place:
+    with workplace(release, [capture] + ([rules] if rules else [])) as place:
         (place / "suricata.yaml").write_text(settings(release, full=full), encoding="utf-8")
         (place / "none.rules").write_text("")
         inside = Path("/tmp") / place.name

@@ -26,6 +26,7 @@ from dataplane.queues import CLOSED, OPEN
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
+DEPTH = 1 << 20  # bytes of a direction that are looked at
 CLIENT, SERVER = "10.71.0.2", "10.72.0.2"
 _UID = 62_400
 _QUEUED, _PLAIN = "0x80000001", "0x1"  # of the connection: it waits for verdicts, or was handed back
@@ -40,7 +41,7 @@ def run(*command: str) -> str:
 class Inlined:
     """`with Inlined(open_=False) as site:` the namespaces and verdictd; `judge` starts who judges."""
 
-    def __init__(self, *, open_: bool, mtu: int = 1500, queues: str = "") -> None:
+    def __init__(self, *, open_: bool, mtu: int = 1500) -> None:
         self.open, self.mtu = open_, mtu
         self._own = Path(tempfile.mkdtemp(prefix="reef-inline-"))
         self._own.chmod(0o755)
@@ -93,23 +94,29 @@ class Inlined:
                 run("ip", "-n", name, "link", "set", link, "mtu", str(self.mtu), "up")
             run("ip", "-n", host, "route", "add", "default", "via", f"{outer}.1")
         self.at("gateway", "sysctl", "-qw", "net.ipv4.ip_forward=1")
-        self._ruleset()
+        self.ruleset()
         self.rules.mkdir()
         self._directories()
         self.start_verdictd()
 
-    def _ruleset(self) -> None:
+    def ruleset(self, queues: int = len(CLOSED)) -> None:
         """As the compiled ruleset has it: the connection's mark says that its packets wait, and until when."""
-        queues = OPEN if self.open else CLOSED
+        first = (OPEN if self.open else CLOSED).start
         before = ("-t", "mangle", "-A", "FORWARD", "-m", "connmark", "--mark")
         waits = (*before, "0x80000000/0x80000000", "-j")
         bypass = ("--queue-bypass",) if self.open else ()
         self._iptables(*before, "0", "-j", "CONNMARK", "--set-mark", _QUEUED)
         self._iptables(*waits, "CONNMARK", "--restore-mark")
-        self._iptables(*waits, "NFQUEUE", "--queue-balance", f"{queues.start}:{queues.stop - 1}", *bypass)
+        self._iptables(*waits, "NFQUEUE", "--queue-balance", f"{first}:{first + queues - 1}", *bypass)
         behind = ("-t", "filter", "-A", "FORWARD", "-m", "mark", "--mark")
         self._iptables(*behind, "1", "-j", "CONNMARK", "--set-mark", _PLAIN)
         self._iptables(*behind, "2", "-j", "REJECT", "--reject-with", "icmp-admin-prohibited")
+
+    def without_ruleset(self) -> None:
+        """From now on packets are forwarded as they come; connections that were queued are forgotten."""
+        for table in ("mangle", "filter"):
+            self._iptables("-t", table, "-F", "FORWARD")
+        self.at("gateway", "conntrack", "-F")
 
     def _iptables(self, *words: str) -> None:
         self.at("gateway", "iptables-nft", "-w", *words)
@@ -160,14 +167,21 @@ class Inlined:
         self._start("verdictd", process("verdictd").module, "--instance", str(self._own / "instance.json"))
         self.until(self.instance.socket("verdictd").exists, "verdictd listens")
 
-    def judge(self, *rules: str) -> None:
-        """Start who judges by these rules, and wait until every lane has its worker."""
+    def judge(self, *rules: str, cache: Path | None = None, depth: int = DEPTH) -> None:
+        """Start who judges, by these rules and what lies in the folder, and wait until every lane has its worker."""
         self.write_rules(*rules)
         user = self.instance.identity("inspectd").uid
         self.events.touch()
         os.chown(self.events, user, user)
         before = self.words().count("inspected from now on")
-        words = ("tests.netns.judging", str(self.instance.socket("verdictd")), str(self.rules), str(self.events))
+        words = (
+            "tests.netns.judging",
+            str(self.instance.socket("verdictd")),
+            str(self.rules),
+            str(self.events),
+            str(cache or "-"),
+            str(depth),
+        )
         self._start("judge", *words, user=user, output=subprocess.PIPE)
         self.said("ready")
         lanes = min(os.cpu_count() or 1, 4)
