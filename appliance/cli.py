@@ -228,6 +228,7 @@ def _look_verbs(tree: _Tree) -> None:
     flows.add_argument("--limit", type=_positive, default=1000, metavar="N", help="how many (default 1000)")
     sets = kinds.verb("sets", "live:sets", "The sets that change while a generation runs: DNS names, people, bans")
     sets.add_argument("name", nargs="?", default="", help="one of them, with its addresses")
+    kinds.verb("services", "devices:services", "The services of our own hosts that were ever seen to answer")
     used = tree.verb(
         "where-used",
         "whereused:where_used",
@@ -274,6 +275,7 @@ def _look_verbs(tree: _Tree) -> None:
     _why_verb(tree)
     _inspect_verb(tree)
     _ips_verbs(tree)
+    _watch_verbs(tree)
     log = tree.verb("log", "log:log", "Print what the gateway decided and saw, one line per event")
     log.add_argument("--follow", "-f", action="store_true", help="go on with what comes")
     log.add_argument("--since", metavar="TIME", help="from then on: 15m, 2h, 17:05 or 2027-03-31T17:05")
@@ -418,6 +420,27 @@ def _inspect_verb(tree: _Tree) -> None:
     )
     inspect.add_argument("--all", action="store_true", help="print all rows, not only the first 10 of each table")
     inspect.add_argument("--quiet", action="store_true", help="count and print nothing (with --eve)")
+
+
+def _watch_verbs(tree: _Tree) -> None:
+    findings = tree.verb(
+        "findings",
+        "findings:findings",
+        "What was found without signatures: scans, guessing, beacons, tunnels, new devices and services",
+        "Each says in words who did what, since when, from which threshold on it is told, and what to do.",
+    )
+    findings.add_argument("--since", metavar="TIME", help="from then on: 15m, 2h, 17:05 or 2027-03-31T17:05")
+    findings.add_argument("--host", action="append", default=[], metavar="ADDRESS", help="only those of this address")
+    findings.add_argument("--kind", action="append", default=[], metavar="KIND", help="only these, like port-scan")
+    findings.add_argument("--limit", type=_positive, metavar="N", help="only the last N (default 20)")
+    devices = tree.verb("devices", "devices:listing", "The devices that were ever seen on our own networks")
+    kinds = _Tree(devices, tree.common, "WHAT", "what (default: list)")
+    listing = kinds.verb("list", "devices:listing", "List the devices")
+    listing.add_argument("--unknown", action="store_true", help="only those that nobody accepted")
+    accept = kinds.verb("accept", "devices:accept", "Say that devices belong here")
+    accept.add_argument("devices", nargs="+", metavar="MAC", help="a hardware address, like b8:27:eb:01:02:03")
+    forget = kinds.verb("forget", "devices:forget", "Forget devices: they are told of when they come again")
+    forget.add_argument("devices", nargs="+", metavar="MAC", help="a hardware address, like b8:27:eb:01:02:03")
 
 
 def _ips_verbs(tree: _Tree) -> None:

@@ -16,10 +16,16 @@ import msgspec
 
 from appliance.control.sandbox import SandboxError, confine
 from appliance.events import record
+from appliance.policy.detections import Detections
 from ctypes_ext import engine
+from dataplane.detections.finding import Finding, event
+from dataplane.detections.surroundings import Surroundings
+from dataplane.detections.watch import Watch
 from dataplane.stats import stats
 from dataplane.tally import TOP, Summary, Tally
+from dataplane.watchfeed import Feed
 
+FINDINGS_MAX = 1000  # that a summary keeps; lines of EVE there are for all
 _STORE_MAX = 64 << 30  # bytes of files in all
 SUFFIXES = (".pcap", ".pcapng", ".cap", ".dmp")
 # What a pcap or pcapng file begins with, in either byte order.
@@ -162,6 +168,22 @@ def _be_the_reader(
         os._exit(status)
 
 
+class _Detecting:
+    """The detections over a capture. Everything in it is new, so what is new is not told."""
+
+    def __init__(self) -> None:
+        self.gathered = engine.Feed()
+        self.findings: list[Finding] = []
+        self._feed = Feed(engine.protocols())
+        self._watch = Watch(Detections(learning=0, off=("new-device", "new-service")), Surroundings())
+
+    def look(self, fed: bytes) -> bytes:
+        """What came of what was gathered, as lines of EVE."""
+        found = [one for seen in self._feed.read(fed) for one in self._watch.look(seen)]
+        self.findings += found[: max(0, FINDINGS_MAX - len(self.findings))]
+        return b"".join(record.encode(event(one)) for one in found)
+
+
 def _read(
     captures_open: Sequence[engine.CaptureFile],
     files: Sequence[Path],
@@ -173,6 +195,7 @@ def _read(
     tally: bool,
 ) -> Summary:
     started = time.monotonic()
+    detecting = _Detecting() if tally else None
     names = engine.Names()
     names.capture()
     counted = Tally() if tally else None
@@ -181,14 +204,18 @@ def _read(
     broken: list[str] = []
 
     def drain() -> None:
+        gathered = detecting.gathered if detecting is not None else None
         while True:
-            lines, _count = worker.drain(names, _no_prefix)
-            if not lines:
+            lines, _count = worker.drain(names, _no_prefix, None, gathered)
+            fed = gathered.take() if gathered is not None else b""
+            if not lines and not fed:
                 return
-            if eve is not None:
-                eve.write(lines)
             if counted is not None:
                 counted.add(lines)
+            if detecting is not None:
+                lines += detecting.look(fed)
+            if eve is not None:
+                eve.write(lines)
 
     for capture in captures_open:
         going = True
@@ -220,6 +247,7 @@ def _read(
         events_lost=counters.events_lost,
         flows_refused=counters.flows_refused + counters.flows_evicted,
         found=counted.found() if counted is not None else None,
+        findings=detecting.findings if detecting is not None else [],
         rule_costs=worker.rule_costs()[:TOP] if options.rule_costs else None,
     )
 

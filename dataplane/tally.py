@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from ctypes_ext.engine import RuleCost
+from dataplane.detections.finding import Finding
 
 _Key = TypeVar("_Key", str, tuple[str, str])
 
@@ -202,6 +203,7 @@ class Summary(msgspec.Struct, tag="summary"):
     events_lost: int
     flows_refused: int
     found: Found | None
+    findings: list[Finding] = []
     rule_costs: list[RuleCost] | None = None  # the dearest first; None: they were not counted
 
 

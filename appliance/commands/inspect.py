@@ -38,6 +38,7 @@ def inspect(options: argparse.Namespace, terminal: Terminal) -> int:
             act=options.simulate_ips,
             midstream=options.midstream,
             payload=options.payload,
+            feeds=not options.quiet,
             rule_costs=options.rule_costs,
         )
         told = shown.told if shown.wanted else None
@@ -112,6 +113,7 @@ def _show(summary: Summary, found: Found, terminal: Terminal, most: int) -> None
     if found.first:
         terminal.line(f"from {_moment(found.first)} to {_moment(found.last)} UTC", "dim")
     _alerts(found, terminal, most)
+    _findings(summary, terminal, most)
     _section(
         terminal,
         "protocols",
@@ -172,6 +174,18 @@ def _show(summary: Summary, found: Found, terminal: Terminal, most: int) -> None
         right={1},
     )
     _timeline(found.timeline, terminal)
+
+
+def _findings(summary: Summary, terminal: Terminal, most: int) -> None:
+    from appliance.commands.findings import show
+
+    if not summary.findings:
+        return
+    terminal.line()
+    terminal.line("findings", "bold")
+    show(summary.findings[:most], terminal)
+    if len(summary.findings) > most:
+        terminal.line(f"… and {len(summary.findings) - most} more (--all shows them)", "dim")
 
 
 def _alerts(found: Found, terminal: Terminal, most: int) -> None:

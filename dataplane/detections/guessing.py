@@ -185,7 +185,7 @@ class Guessing:
                 (
                     f"Ask who is at {source}: a program with an old password looks the same. "
                     if inside
-                    else f"Ban it: reef ban {source}. "
+                    else f"Ban it: reef ban add {source}. "
                 )
                 + f"See in the logs of {target} whether a login succeeded"
             ),

@@ -133,7 +133,7 @@ class Scans:
                 f"Find out what {name} does: a worm and a curious person look alike. An inventory or audit that is "
                 "meant to scan is exempted under `detections`"
             )
-        return f"See whether it reached something: reef log --host {name}. Ban it if it goes on: reef ban {name}"
+        return f"See whether it reached something: reef log --host {name}. Ban it if it goes on: reef ban add {name}"
 
 
 def _count(table: Table[tuple[bytes, bytes, int], _Asked] | Table[tuple[bytes, int, int], _Asked], key: object,

@@ -4,12 +4,17 @@ known after a kill.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 from appliance.control.ipc import call
-from appliance.control.messages_watch import AcceptDevice, DeviceInfo, DeviceList, Devices
+from appliance.control.messages_watch import DeviceInfo, DeviceList, Devices
+from appliance.control.processes import INSTANCE_VARIABLE
 from appliance.events.view import Selection, past
 from appliance.lab.site import Lab
 from dataplane.detections.finding import Finding, of_event
@@ -23,19 +28,22 @@ for port in range(int(sys.argv[2]), int(sys.argv[3])):
         one.settimeout(0.05)
         one.connect_ex((sys.argv[1], port))
 """
-# A banner, some bytes as of a login, and away.
-_GUESS = """
-import socket, sys
-for number in range(int(sys.argv[3])):
-    with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5) as one:
-        one.settimeout(5)
-        for text in (b"SSH-2.0-guess\\r\\n", bytes(64), bytes(64)):
-            one.sendall(text)
-            try:
-                one.recv(4096)
-            except TimeoutError:
-                break
-"""
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def reef(lab: Lab, *words: str) -> Any:
+    """What the command line answers, as data."""
+    done = subprocess.run(
+        [sys.executable, "-m", "appliance.cli", "--json", *words],
+        cwd=ROOT,
+        env=os.environ | {INSTANCE_VARIABLE: str(lab.gateway.file)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def findings(lab: Lab, kind: str) -> list[Finding]:
@@ -61,6 +69,9 @@ def test_a_scan_from_outside_is_found_and_explained(lab: Lab) -> None:
     assert "zone internet" in found.words
     assert found.seen >= found.threshold
     assert found.offender.startswith("203.0.113.")
+    shown = reef(lab, "findings", "--kind", "port-scan", "--host", found.offender)["findings"]
+    assert shown[0]["words"] == found.words
+    assert shown[0]["technique"] == "T1046"
 
 
 def test_devices_of_the_site_are_in_the_register(lab: Lab) -> None:
@@ -77,8 +88,8 @@ def test_devices_of_the_site_are_in_the_register(lab: Lab) -> None:
 
 def test_a_device_is_accepted_by_name_and_still_is_after_a_kill(lab: Lab) -> None:
     mac = next(one.mac for one in devices(lab).values() if "10.20.0.11" in one.addresses)
-    answer = call(lab.gateway.instance.socket("watchd"), AcceptDevice((mac,)), DeviceList, timeout=10)
-    assert [(device.mac, device.state) for device in answer.devices] == [(mac, "accepted")]
+    answer = reef(lab, "devices", "accept", mac.upper())
+    assert [(device["mac"], device["state"]) for device in answer["devices"]] == [(mac, "accepted")]
     first = lab.gateway.pid("watchd")
     os.kill(first, signal.SIGKILL)
 
