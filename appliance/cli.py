@@ -536,6 +536,7 @@ def _other_verbs(tree: _Tree) -> None:
     remove = bans.verb("remove", "ban:remove", "Take bans back")
     remove.add_argument("addresses", nargs="+", metavar="ADDRESS", help="what was banned")
     bans.verb("list", "ban:listing", "List the bans")
+    bans.verb("gate", "ban:gate", "Where the XDP gate stands, and what it has dropped there")
     # Named here for help and completion; `main` hands it over before anything is parsed.
     tree.verbs.add_parser("lab", help="Start and use the lab: a ministry's site made of network namespaces")
     completion = tree.verb(

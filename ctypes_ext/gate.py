@@ -105,7 +105,6 @@ class Way(msgspec.Struct, frozen=True):
     martians: bool = False
     private_sources: bool = False
     examples: bool = False
-    ethernet: bool = True
     syn: Limit = Limit()
     udp: Limit = Limit()
     icmp: Limit = Limit()

@@ -37,7 +37,6 @@ ffibuilder.cdef(
     struct reef_gate_limit { uint32_t rate; uint32_t burst; };
     struct reef_gate_way {
         bool malformed; bool martians; bool private_sources; bool examples;
-        bool ethernet;
         struct reef_gate_limit syn; struct reef_gate_limit udp; struct reef_gate_limit icmp;
         struct reef_gate_limit syn_total;
     };

@@ -12,8 +12,9 @@ from appliance.commands.change import session
 from appliance.commands.failure import OK, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal
-from appliance.commands.words import duration, local_time
+from appliance.commands.words import duration, local_time, size
 from appliance.control import messages
+from appliance.control.messages_gate import Gate, GateCount, GateReport
 
 
 def add(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -66,6 +67,37 @@ def listing(options: argparse.Namespace, terminal: Terminal) -> int:
         for ban in bans.bans
     ]
     terminal.table(("address", "left", "since", "who", "why"), rows, right={1}, empty="nothing is banned")
+    return OK
+
+
+def gate(options: argparse.Namespace, terminal: Terminal) -> int:
+    report = Gateway(options).ask(Gate(), GateReport)
+    if terminal.json:
+        terminal.data(report)
+        return OK
+    if report.words:
+        terminal.line(f"there is no gate: {report.words}", "red")
+    rows = [
+        (
+            line.interface,
+            line.zone,
+            line.mode or f"not there: {line.words}",
+            reason,
+            f"{tally.packets:,}",
+            size(tally.bytes),
+        )
+        for line in report.lines
+        for reason, tally in (sorted(line.counts.items()) or [("", GateCount(0, 0))])
+    ]
+    empty = "no zone of the policy is protected (`protect`)"
+    terminal.table(("line", "zone", "gate", "why", "packets", "bytes"), rows, right={4, 5}, empty=empty)
+    if report.lists:
+        terminal.line("")
+        kept = [
+            (kept.name, f"{kept.entries:,}", f"{kept.dropped.packets:,}", size(kept.dropped.bytes))
+            for kept in report.lists
+        ]
+        terminal.table(("list", "prefixes", "packets", "bytes"), kept, right={1, 2, 3})
     return OK
 
 

@@ -186,7 +186,9 @@ class Applyd:
         await server.stop()
 
     def _permits(self) -> dict[type, Permit]:
-        uid = {name: self._instance.identity(name).uid for name in ("policyd", "namesd", "inspectd", "watchd")}
+        uid = {
+            name: self._instance.identity(name).uid for name in ("policyd", "namesd", "inspectd", "watchd", "gated")
+        }
 
         def only(*allowed: int) -> Permit:
             return lambda peer: peer.uid in allowed
@@ -194,7 +196,7 @@ class Applyd:
         policyd = only(uid["policyd"])
         # Root at a local console can take back and confirm while policyd is dead, and read.
         person = only(uid["policyd"], 0)
-        reader = only(uid["policyd"], uid["inspectd"], uid["namesd"], uid["watchd"], 0)
+        reader = only(uid["policyd"], uid["inspectd"], uid["namesd"], uid["watchd"], uid["gated"], 0)
         return {
             Load: policyd,
             ReadBack: policyd,

@@ -142,6 +142,7 @@ def _bundle(candidate: Candidate, policy: Policy, compiled: Compiled, origin: Or
         profiles=_without_places(_used_profiles(policy)),
         suppressions=_without_places(policy.suppressions),
         feeds=_without_places(policy.feeds.values()),
+        protections={name: zone.protect for name, zone in policy.zones.items() if zone.protect is not None},
         horizon=compiled.horizon,
         requires=compiled.requires,
         omitted=compiled.omitted,

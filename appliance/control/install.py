@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.control.processes import PROCESSES, Identity, Instance, Process, encode_instance
-from appliance.control.units import OPERATORS_GROUP, STATE
+from appliance.control.units import OPERATORS_GROUP, PINS, STATE
 from appliance.durable import replace
 
 RUN = "/run/reef"
@@ -41,7 +41,7 @@ def instance_of(rows: Sequence[Process], config: Path) -> Instance:
         missing.append(f"group {OPERATORS_GROUP}")
     if missing:
         raise NotInstalled(f"this box has no {', no '.join(missing)}; `systemd-sysusers` makes them")
-    return Instance("reef", RUN, STATE, str(config), identities, operators)
+    return Instance("reef", RUN, STATE, str(config), identities, operators, PINS)
 
 
 def write(path: Path, instance: Instance) -> None:

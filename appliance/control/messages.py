@@ -10,6 +10,17 @@ from typing import Literal
 
 import msgspec
 
+from appliance.control.messages_gate import (
+    Gate,
+    GateAllow,
+    GateBan,
+    GateDone,
+    GateForget,
+    GateList,
+    GateListed,
+    GateReport,
+    GateUnban,
+)
 from appliance.control.messages_hits import Matched, MatchedList
 from appliance.control.messages_impact import (
     FlowKey,
@@ -536,6 +547,12 @@ Request = (
     | ReadBack
     | Disagreement
     | Impact
+    | Gate
+    | GateBan
+    | GateUnban
+    | GateAllow
+    | GateList
+    | GateForget
     | Sign
     | PublicKey
     | FlowKey
@@ -571,6 +588,9 @@ Reply = (
     | ReadBackOf
     | Noted
     | Impacted
+    | GateReport
+    | GateDone
+    | GateListed
     | Signed
     | PublicKeyIs
     | FlowKeyIs

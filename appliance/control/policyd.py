@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from appliance.control import daemon, notify, sandbox
+from appliance.control.bandesk import BanDesk
 from appliance.control.batch import statements
 from appliance.control.candidate import Workshop, findings
 from appliance.control.changes import ApplyRefused, Changes, changes_of
@@ -65,6 +66,7 @@ from appliance.control.messages import (
     StatusReport,
     Unban,
 )
+from appliance.control.messages_gate import Gate as GateRequest
 from appliance.control.messages_hits import Matched
 from appliance.control.messages_impact import Impact
 from appliance.control.messages_why import (
@@ -105,7 +107,6 @@ _FORWARDED: dict[type, type] = {
     History: HistoryList,
     Show: Shown,
     Bans: BanList,
-    Unban: BanList,
     Ways: WayList,
 }
 
@@ -125,6 +126,7 @@ class Policyd:
         present = self._present
         self._hits = Collector(instance, log, lambda: present.ask(RuleCounters(), RuleCounterList), present.current)
         self._changes = Changes(instance, self._workshop, self._gate, present, self._hits.look, log)
+        self._bans = BanDesk(instance, present.ask, log)
         self._change = asyncio.Lock()
         self._examiner = Examiner(instance.socket("applyd"), present.policy, present.capabilities, log)
         self._looking: asyncio.Task[int] | None = None
@@ -134,8 +136,8 @@ class Policyd:
             return self._instance.allows(NAME, peer.uid, peer.groups)
 
         answered = (
-            Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, Hits, Matched, Impact, Trail, Disagreement,
-            Trace, *_FORWARDED,
+            Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, Unban, GateRequest, Hits, Matched,
+            Impact, Trail, Disagreement, Trace, *_FORWARDED,
         )  # fmt: skip
         server = Server(self._instance.socket(NAME), dict.fromkeys(answered, anyone), self.answer, report=self._log)
         await server.start()
@@ -183,12 +185,16 @@ class Policyd:
                 return await self._status()
             case Doctor():
                 report = await self._present.ask(request, DoctorReport)
-                return msgspec.structs.replace(report, runs=await self._examiner.now())
+                found = (*report.findings, *(await self._bans.complaints()))
+                return msgspec.structs.replace(report, findings=found, runs=await self._examiner.now())
             case Impact():
                 return await self._impact(request, peer)
             case Ban():
-                named = msgspec.structs.replace(request, by=peer.name)
-                return await self._present.ask(named, BanList)
+                return await self._bans.ban(msgspec.structs.replace(request, by=peer.name))
+            case Unban():
+                return await self._bans.unban(request)
+            case GateRequest():
+                return await self._bans.report()
             case Hits():
                 return await self._hits.answer(request)
             case Matched():

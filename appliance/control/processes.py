@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 # Which system calls a process may make; `sandbox.py` holds the lists.
-Seccomp = Literal["keys", "policy", "apply", "inspect", "names", "captures", "verdicts", "watch"]
+Seccomp = Literal["keys", "policy", "apply", "inspect", "names", "captures", "verdicts", "watch", "gate"]
 
 DEFAULT_INSTANCE = Path("/etc/reef/instance.json")
 INSTANCE_VARIABLE = "REEF_INSTANCE"
@@ -92,11 +92,23 @@ PROCESSES: tuple[Process, ...] = (
         # Loads rulesets, addresses, routes and the network's sysctls, for as long as it lives.
         opens=("CAP_NET_ADMIN",),
         keeps=("CAP_NET_ADMIN",),
-        peers=("policyd", "namesd", "inspectd", "watchd", ROOT),
+        peers=("policyd", "namesd", "inspectd", "watchd", "gated", ROOT),
         calls=("keyd",),
         spool=True,
         writes=("/proc/sys/net",),  # forwarding, and what else a policy sets
         limits=Limits(files=256, memory=4096),
+    ),
+    Process(
+        "gated",
+        "dataplane.gated",
+        "drops what is banned, malformed or floods before the kernel makes a packet of it (XDP)",
+        seccomp="gate",
+        # To load its one program; the kernel asks for nothing when it is put at a line.
+        opens=("CAP_NET_ADMIN", "CAP_PERFMON", "CAP_BPF"),
+        peers=("policyd", ROOT),
+        calls=("applyd",),
+        spool=True,
+        limits=Limits(files=256, memory=2048),
     ),
     Process(
         "policyd",
@@ -104,7 +116,7 @@ PROCESSES: tuple[Process, ...] = (
         "candidate, check, plan, compile, seal",
         seccomp="policy",
         peers=(ROOT, OPERATORS),
-        calls=("keyd", "applyd"),
+        calls=("keyd", "applyd", "gated"),
         spool=True,
         limits=Limits(files=256, memory=4096),
     ),
@@ -189,7 +201,8 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Directories are absolute paths: `run` for sockets, `state` for what must survive, `config` for the
     baselines. `identities` maps process names to the numbers of their users. `operators` is the group
-    whose members may use policyd's socket and read the spools.
+    whose members may use policyd's socket and read the spools. `bpf` is where gated pins what outlives it, below a
+    mounted BPF file system; "": in its run directory, where the supervisor mounts one.
     """
 
     name: str
@@ -198,6 +211,7 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     config: str
     identities: dict[str, Identity]
     operators: int
+    bpf: str = ""
 
     def identity(self, name: str) -> Identity:
         return self.identities[name]
@@ -226,7 +240,13 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         own = (self.run_of(row.name), self.state_of(row.name))
         spool = (self.events_of(row.name),) if row.spool else ()
         shared = (self.shared_of(row.name),) if row.reader else ()
-        return (*own, *spool, *shared, *(Path(path) for path in row.writes))
+        pins = (Path(self.pins),) if row.seccomp == "gate" and Path(self.pins).is_dir() else ()
+        return (*own, *spool, *shared, *pins, *(Path(path) for path in row.writes))
+
+    @property
+    def pins(self) -> str:
+        """The directory in which gated pins its program's links and counters."""
+        return self.bpf or str(self.run_of("gated") / "bpf")
 
     @property
     def events(self) -> Path:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from appliance.control.messages import ProcessHealth
+from appliance.control.pins import mount_pins, unmount_pins
 from appliance.control.placement import PROJECT, Placement, enter_placement
 from appliance.control.processes import INSTANCE_VARIABLE, Instance, Process, start_order
 from appliance.control.sandbox import SUPERVISOR_VARIABLE
@@ -69,6 +70,8 @@ def prepare_directories(instance: Instance, rows: Sequence[Process]) -> None:
             _own(instance.events_of(row.name), identity.uid, instance.operators, 0o2750)
         if row.reader:
             _own(instance.shared_of(row.name), identity.uid, instance.identity(row.reader).gid, 0o2750)
+        if row.name == "gated" and not instance.bpf:
+            mount_pins(instance)
 
 
 def _own(directory: Path, uid: int, gid: int, mode: int) -> None:
@@ -192,6 +195,8 @@ class Supervisor:
             self._notify.close()
             self._notify = None
             self._notify_path.unlink(missing_ok=True)
+        if not self._instance.bpf:
+            unmount_pins(Path(self._instance.pins))
 
     # --- starting -----------------------------------------------------------------------------------
 

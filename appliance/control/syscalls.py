@@ -41,9 +41,24 @@ IOCTLS = {
     "FIONCLEX": 0x5450,
     "FIOCLEX": 0x5451,
     "SIOCGIFNAME": 0x8910,
+    "SIOCGIFHWADDR": 0x8927,
     "SIOCGIFINDEX": 0x8933,
 }
 PR_SET_NAME = 15
+
+# Commands of bpf(2), <linux/bpf.h>, with which gated uses what it has: elements of maps, and its program's links.
+# Never one that loads a program or makes a map.
+BPF_COMMANDS = {
+    "BPF_MAP_LOOKUP_ELEM": 1,
+    "BPF_MAP_UPDATE_ELEM": 2,
+    "BPF_MAP_DELETE_ELEM": 3,
+    "BPF_OBJ_PIN": 6,
+    "BPF_OBJ_GET": 7,
+    "BPF_OBJ_GET_INFO_BY_FD": 15,
+    "BPF_LINK_CREATE": 28,
+    "BPF_LINK_UPDATE": 29,
+    "BPF_LINK_DETACH": 34,
+}
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -55,7 +70,7 @@ FORBIDDEN = frozenset(
     execve execveat fork vfork ptrace process_vm_readv process_vm_writev kcmp pidfd_getfd
     mount umount umount2 mount_setattr move_mount open_tree fsopen fsmount fsconfig pivot_root chroot
     setns unshare clone3
-    bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register
+    perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register
     init_module finit_module delete_module create_module kexec_load kexec_file_load reboot
     keyctl add_key request_key
     setuid setgid setreuid setregid setresuid setresgid setgroups setfsuid setfsgid capset
@@ -129,6 +144,8 @@ _FAMILIES: dict[Seccomp, tuple[int, ...]] = {
     "inspect": (_UNIX,),
     # Its queues and lanes are open before.
     "verdicts": (_UNIX,),
+    # Netlink to ask which interfaces there are, and what stands at them.
+    "gate": (_UNIX, _NETLINK),
     # What looks into captures (`reef inspect`) talks to nobody.
     "captures": (),
     "watch": (_UNIX,),
@@ -139,4 +156,10 @@ _FAMILIES: dict[Seccomp, tuple[int, ...]] = {
 
 def allowed(seccomp: Seccomp, own: int) -> tuple[Allowed, ...]:
     """The calls of a class for the process with id `own`."""
-    return (*_always(own), *(Allowed(name) for name in _KEEP_FILES), *_sockets(*_FAMILIES[seccomp]))
+    bpf = BPF_COMMANDS.values() if seccomp == "gate" else ()
+    return (
+        *_always(own),
+        *(Allowed(name) for name in _KEEP_FILES),
+        *(Allowed("bpf", (Condition(0, WORD, command),)) for command in bpf),
+        *_sockets(*_FAMILIES[seccomp]),
+    )

@@ -10,6 +10,7 @@ TARGET = "reef.target"
 INSTANCE_UNIT = "reef-instance.service"
 OPERATORS_GROUP = "reef-operators"
 STATE = "/var/lib/reef"
+PINS = "/sys/fs/bpf/reef"
 
 _FAMILIES = {
     "keys": "AF_UNIX",
@@ -19,6 +20,7 @@ _FAMILIES = {
     "inspect": "AF_UNIX AF_NETLINK AF_PACKET",
     "verdicts": "AF_UNIX AF_NETLINK",
     "watch": "AF_UNIX",
+    "gate": "AF_UNIX AF_NETLINK",
     "names": "AF_UNIX AF_NETLINK AF_INET AF_INET6",
 }
 
@@ -84,6 +86,7 @@ def unit(process: Process, python: str) -> str:
         # tmpfiles.d makes the spool: it belongs to the operators' group, which StateDirectory cannot say.
         *([f"ReadWritePaths={STATE}/events/{process.name}"] if process.spool else []),
         *([f"ReadWritePaths={STATE}/shared/{process.name}"] if process.reader else []),
+        *([f"ReadWritePaths=-{PINS}"] if process.seccomp == "gate" else []),
         f"CapabilityBoundingSet={capabilities}",
         f"AmbientCapabilities={capabilities}",
         f"RestrictAddressFamilies={_FAMILIES[process.seccomp]}",
@@ -95,6 +98,7 @@ def unit(process: Process, python: str) -> str:
         f"RestartSec={restart.first:g}",
         "TimeoutStopSec=10",
         _HARDENING,
+        *(["SystemCallFilter=bpf"] if process.seccomp == "gate" else []),
         "",
         "[Install]",
         f"WantedBy={TARGET}",
@@ -127,8 +131,9 @@ def tmpfiles(rows: Sequence[Process]) -> str:
     # Set-group-id, so that the operators' group can read every spool file that appears in it.
     spools = "".join(f"d {STATE}/events/{row.name} 2750 {row.user} {OPERATORS_GROUP}\n" for row in rows if row.spool)
     shared = "".join(f"d {STATE}/shared/{row.name} 2750 {row.user} reef-{row.reader}\n" for row in rows if row.reader)
+    pins = "".join(f"d {PINS} 0700 {row.user} {row.user}\n" for row in rows if row.seccomp == "gate")
     parents = "".join(f"d {path} 0755 root root\n" for path in (STATE, f"{STATE}/events", f"{STATE}/shared"))
-    return f"d /etc/reef 0755 root root\n{parents}{spools}{shared}"
+    return f"d /etc/reef 0755 root root\n{parents}{spools}{shared}{pins}"
 
 
 def instance(python: str) -> str:

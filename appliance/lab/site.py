@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from appliance.control.pins import unmount_pins
 from appliance.control.placement import PROJECT
 from appliance.control.processes import PROCESSES, Process
 from appliance.lab import netns
@@ -68,6 +69,8 @@ def _clean() -> list[str]:
     for folder in folders():
         if is_free(folder):
             netns.remove(folder.name)
+            for pins in folder.glob("*/run/gated/bpf"):
+                unmount_pins(pins)
             shutil.rmtree(folder)
             cleaned.append(folder.name)
     return cleaned

@@ -47,6 +47,51 @@ LOG = Choice(("none", "start", "end", "both"))
 LEVEL = Choice(("low", "medium", "high"))
 
 
+class ProtectText(Record, frozen=True, kw_only=True):
+    """What is dropped at a zone's lines before the gateway makes a packet of it (the XDP gate)."""
+
+    malformed: Annotated[
+        Word | None,
+        Key(
+            Flag(),
+            "drop what no host may send: wrong lengths, flags that contradict each other",
+            default="yes",
+        ),
+    ] = None
+    bogons: Annotated[
+        Words,
+        Key(
+            Many(Choice(("martians", "private", "documentation"))),
+            "drop sources that are nobody's there: `martians` (nowhere anybody's), `private`, `documentation`",
+            default="none",
+            example="[martians, private]",
+        ),
+    ] = ()
+    syn: Annotated[
+        Word | None,
+        Key(
+            kinds.FLOOD, "at most so many new TCP connections of one source", default="no limit", example="99/second"
+        ),
+    ] = None
+    udp: Annotated[
+        Word | None,
+        Key(kinds.FLOOD, "at most so many datagrams of one source", default="no limit", example="20000/second"),
+    ] = None
+    icmp: Annotated[
+        Word | None,
+        Key(kinds.FLOOD, "at most so many ICMP packets of one source", default="no limit", example="50/second"),
+    ] = None
+    strangers: Annotated[
+        Word | None,
+        Key(
+            kinds.FLOOD,
+            "beyond so many new TCP connections of all sources, a source must ask twice, as every real one does",
+            default="no limit",
+            example="5000/second burst 5000",
+        ),
+    ] = None
+
+
 class ZoneText(Record, frozen=True, kw_only=True):
     """A set of interfaces and networks of one trust."""
 
@@ -91,6 +136,10 @@ class ZoneText(Record, frozen=True, kw_only=True):
     antispoofing: Annotated[
         Word | None,
         Key(Flag(), "drop packets whose source does not belong to this zone", default="yes", example="no"),
+    ] = None
+    protect: Annotated[
+        ProtectText | None,
+        Key(Part(ProtectText), "put the XDP gate at its lines: bans and lists are dropped there, and what this says"),
     ] = None
     description: Annotated[Word | None, Key(kinds.LONG_TEXT, "for people")] = None
 

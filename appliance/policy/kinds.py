@@ -341,6 +341,13 @@ RATE = Kind(
     "100/second burst 20 per source",
     80,
 )
+FLOOD = Kind(
+    "a flood limit",
+    r"[0-9]{1,7}/second(?: burst [0-9]{1,7})?",
+    "write for example `200/second`, or `200/second burst 400`",
+    "200/second burst 400",
+    40,
+)
 CONNECTIONS = Kind(
     "a bound on connections",
     r"[0-9]{1,7}(?: per (?:source|destination|rule))?",

@@ -21,6 +21,8 @@ ANY = "any"
 Action = Literal["allow", "deny", "reject"]
 LogPhase = Literal["none", "start", "end", "both"]
 Level = Literal["low", "medium", "high"]
+Bogons = Literal["martians", "private", "documentation"]
+BOGONS: tuple[Bogons, ...] = ("martians", "private", "documentation")
 Treatment = Literal["reduce", "accept", "avoid", "transfer"]
 SignatureAction = Literal["alert", "drop", "reject", "pass", "off"]
 # What inspection can leave out to save time: file bodies, connections that carried much, connections that turned to
@@ -101,6 +103,18 @@ class Object(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     span: Span | None = None
 
 
+class Protection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the XDP gate drops at the lines of a zone, besides what is banned. Rates are packets of one source;
+    `strangers` are the SYNs of all sources of a line that have not asked twice."""
+
+    malformed: bool = True
+    bogons: tuple[Bogons, ...] = ()
+    syn: Rate | None = None
+    udp: Rate | None = None
+    icmp: Rate | None = None
+    strangers: Rate | None = None
+
+
 class Zone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A set of interfaces and networks of one trust.
 
@@ -118,6 +132,7 @@ class Zone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: str = "internal"  # what it is to the country: internet, internal, dmz, partner, ...
     external: bool = False  # its lines leave the house and are registered in `Policy.connections`
     span: Span | None = None
+    protect: Protection | None = None
 
 
 class InterfaceAddress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

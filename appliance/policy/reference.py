@@ -77,6 +77,7 @@ def _title(record: type) -> str:
 # The heading of the handbook that explains a record.
 _TITLES = {
     "Zone": "Zones",
+    "Protect": "Protection",
     "Connection": "Connections",
     "Object": "Objects",
     "Schedule": "Schedules",

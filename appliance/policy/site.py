@@ -7,16 +7,19 @@ from typing import Literal
 
 from appliance.policy import addresses, limits
 from appliance.policy.addresses import AddressError
-from appliance.policy.document import InvariantText, RouteText, SettingsText, SiteText, ZoneText
+from appliance.policy.document import InvariantText, ProtectText, RouteText, SettingsText, SiteText, ZoneText
 from appliance.policy.inherit import Locks
 from appliance.policy.kinds import did_you_mean
 from appliance.policy.model import (
     ANY,
+    BOGONS,
     GATEWAY,
     Connection,
     InterfaceAddress,
     Invariant,
+    Protection,
     Range,
+    Rate,
     Route,
     Settings,
     Zone,
@@ -86,7 +89,32 @@ def _zone(text: ZoneText, name: Word, report: Report, locks: Locks) -> Zone:
         role,
         external,
         report.span(name.at),
+        None if text.protect is None else _protection(text.protect, report),
     )
+
+
+def _protection(text: ProtectText, report: Report) -> Protection:
+    return Protection(
+        malformed=text.malformed is None or text.malformed.value == "yes",
+        bogons=tuple(kind for kind in BOGONS if kind in {word.value for word in text.bogons}),
+        syn=_flood(text.syn, report),
+        udp=_flood(text.udp, report),
+        icmp=_flood(text.icmp, report),
+        strangers=_flood(text.strangers, report),
+    )
+
+
+def _flood(word: Word | None, report: Report) -> Rate | None:
+    """`200/second burst 400`; `kinds.FLOOD` has checked how it is written. Without a burst, a second's worth."""
+    if word is None:
+        return None
+    rate, _, burst = word.value.partition(" burst ")
+    amount = int(rate.partition("/")[0])
+    found = Rate(amount, 1, int(burst or amount), "source")
+    if not 1 <= found.amount <= limits.MAX_RATE or not 1 <= found.burst <= limits.MAX_RATE:
+        report.error(word.at, f"`{word.value}` is out of bounds", f"write 1 to {limits.MAX_RATE:,}")
+        return None
+    return found
 
 
 def _network(word: Word, report: Report) -> Range | None:

@@ -2,8 +2,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <net/if.h>
+#include <net/if_arp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "gate.h"
@@ -67,11 +71,23 @@ static struct reef_gate_rate rate_of(const struct reef_gate_limit *limit)
     return (struct reef_gate_rate){(uint32_t)gap, (uint32_t)(burst < longest ? burst : longest)};
 }
 
-static uint32_t checks_of(const struct reef_gate_way *way)
+/* Do its packets have a header of Ethernet? Tunnels and PPP carry IP alone. What cannot be asked is taken to have one. */
+static bool has_ethernet(uint32_t interface)
+{
+    struct ifreq request = {.ifr_ifindex = (int)interface};
+    int asker = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool bare = asker >= 0 && ioctl(asker, SIOCGIFNAME, &request) == 0 && ioctl(asker, SIOCGIFHWADDR, &request) == 0 &&
+                request.ifr_hwaddr.sa_family != ARPHRD_ETHER && request.ifr_hwaddr.sa_family != ARPHRD_LOOPBACK;
+    if (asker >= 0)
+        close(asker);
+    return !bare;
+}
+
+static uint32_t checks_of(const struct reef_gate_way *way, uint32_t interface)
 {
     return (way->malformed ? REEF_GATE_CHECK_MALFORMED : 0u) | (way->martians ? REEF_GATE_CHECK_MARTIANS : 0u) |
            (way->private_sources ? REEF_GATE_CHECK_PRIVATE : 0u) | (way->examples ? REEF_GATE_CHECK_EXAMPLES : 0u) |
-           (way->ethernet ? 0u : REEF_GATE_NO_ETHERNET);
+           (has_ethernet(interface) ? 0u : REEF_GATE_NO_ETHERNET);
 }
 
 static int set_way(reef_gate *gate, uint32_t interface, const struct reef_gate_way *way, char words[REEF_GATE_WORDS])
@@ -89,7 +105,7 @@ static int set_way(reef_gate *gate, uint32_t interface, const struct reef_gate_w
     line = (struct reef_gate_line){
         .interface = interface,
         .counters = (uint32_t)row,
-        .checks = checks_of(way),
+        .checks = checks_of(way, interface),
         .syn = rate_of(&way->syn),
         .udp = rate_of(&way->udp),
         .icmp = rate_of(&way->icmp),

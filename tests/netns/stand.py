@@ -22,6 +22,7 @@ import msgspec
 
 from appliance.control import ipc, messages
 from appliance.control.generations import Entry, Kept, Store
+from appliance.control.pins import mount_pins, unmount_pins
 from appliance.control.processes import PROCESSES, Identity, Instance, encode_instance, process
 from appliance.control.sandbox import SUPERVISOR_VARIABLE
 from appliance.policy import bundle as bundles
@@ -108,6 +109,8 @@ class Stand:
                 directory.chmod(mode)
                 os.chown(directory, identity.uid, identity.gid)
         self.file.write_bytes(encode_instance(self.instance))
+        if "gated" in self.names:
+            mount_pins(self.instance)
         for name in self.names:
             self.start(name)
         for name in self.names:
@@ -117,6 +120,7 @@ class Stand:
         for name in list(self.running):
             self.stop(name, signal.SIGKILL)
         _ip("netns", "del", self.namespace)
+        unmount_pins(Path(self.instance.pins))
         shutil.rmtree(self._own, ignore_errors=True)
 
     # --- processes ------------------------------------------------------------------------------------

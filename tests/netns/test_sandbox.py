@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.control.pins import unmount_pins
 from appliance.control.processes import PROCESSES, Identity, Instance, Process, encode_instance
 from appliance.control.supervisor import prepare_directories
 from tests.netns.readable import readable
@@ -28,6 +29,7 @@ FAMILIES = {
     "inspectd": {"unix"},
     "verdictd": {"unix"},
     "watchd": {"unix"},
+    "gated": {"unix", "netlink"},
 }
 
 
@@ -49,6 +51,7 @@ def instance_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     everybodys.touch()
     everybodys.chmod(0o666)
     yield file
+    unmount_pins(Path(instance.pins))
 
 
 @functools.cache

@@ -105,6 +105,14 @@ def test_no_class_lists_a_call_that_none_may_make(row: object) -> None:
     assert not listed & FORBIDDEN
 
 
+def test_only_the_holder_of_the_gate_may_call_bpf_and_it_may_load_nothing() -> None:
+    for row in PROCESSES:
+        commands = [rule.conditions for rule in allowed(row.seccomp, own=1) if rule.name == "bpf"]
+        assert bool(commands) == (row.name == "gated")
+        loading = {0, 5, 18}  # BPF_MAP_CREATE, BPF_PROG_LOAD, BPF_BTF_LOAD
+        assert all(len(found) == 1 and found[0].value not in loading for found in commands)
+
+
 def test_only_who_must_keeps_a_capability() -> None:
     """The kernel asks for CAP_NET_ADMIN at every change of rules and at every verdict."""
     kept = {row.name: row.keeps for row in PROCESSES if row.keeps}

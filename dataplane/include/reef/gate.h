@@ -30,7 +30,6 @@ struct reef_gate_limit {
 /* What is set for one line. */
 struct reef_gate_way {
     bool malformed, martians, private_sources, examples;
-    bool ethernet; /* packets have a link header */
     struct reef_gate_limit syn, udp, icmp;
     struct reef_gate_limit syn_total; /* of sources that are not known yet, altogether */
 };

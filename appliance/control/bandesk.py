@@ -1,0 +1,73 @@
+"""policyd's side of bans: applyd bans first, for it keeps them and its sets drop both ways; then the gate is told.
+
+One ban at a time, so that the gate hears them in the order in which they took. A gate that is away asks applyd itself
+when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call_async
+from appliance.control.messages import Ban, BanList, Request, Unban
+from appliance.control.messages_gate import Gate, GateBan, GateBanned, GateDone, GateReport, GateUnban
+from appliance.control.processes import Instance
+
+T = TypeVar("T")
+_PATIENCE = 5.0  # seconds that a ban waits for the gate at most; it holds at applyd already
+
+
+class Ask(Protocol):
+    """Asks applyd."""
+
+    async def __call__(self, request: Request, reply: type[T]) -> T: ...
+
+
+class BanDesk:
+    def __init__(self, instance: Instance, ask: Ask, log: Callable[[str], None]) -> None:
+        self._gate = instance.socket("gated")
+        self._ask = ask
+        self._log = log
+        self._told = ""
+        self._turn = asyncio.Lock()
+
+    async def ban(self, request: Ban) -> BanList:
+        async with self._turn:
+            banned = await self._ask(request, BanList)
+            entries = tuple(GateBanned(entry.address, entry.until) for entry in banned.bans)
+            await self._tell(GateBan(entries))
+            return banned
+
+    async def unban(self, request: Unban) -> BanList:
+        async with self._turn:
+            gone = await self._ask(request, BanList)
+            await self._tell(GateUnban(tuple(entry.address for entry in gone.bans)))
+            return gone
+
+    async def report(self) -> GateReport:
+        """What the gate says of itself; its absence is said the same way."""
+        try:
+            return await call_async(self._gate, Gate(), GateReport, timeout=_PATIENCE)
+        except (RefusedError, DaemonAway, ProtocolError) as error:
+            return GateReport(str(error))
+
+    async def complaints(self) -> tuple[str, ...]:
+        """Which lines the policy wants the gate at and it does not stand at, and why, in words."""
+        return tuple(
+            f"the XDP gate does not stand at {line.interface}: {line.words or 'it was just told to'}; "
+            "there bans are held by the ruleset alone, lists and floods by nobody"
+            for line in (await self.report()).lines
+            if not line.mode
+        )
+
+    async def _tell(self, request: Request) -> None:
+        words = ""
+        try:
+            words = (await call_async(self._gate, request, GateDone, timeout=_PATIENCE)).words
+        except (RefusedError, DaemonAway, ProtocolError) as error:
+            words = str(error)
+        if words and words != self._told:
+            self._log(f"bans hold in the ruleset, not at the gate: {words}")
+        self._told = words

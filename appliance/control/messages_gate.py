@@ -1,0 +1,102 @@
+"""The messages of the XDP gate: what is banned and allowed there, and what it has counted."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+LIST_NAME = r"[a-z0-9][a-z0-9_.-]{0,62}"
+
+
+class GateBanned(msgspec.Struct, frozen=True):
+    """An address or CIDR, and until when (seconds since the epoch; 0 for no end)."""
+
+    address: str
+    until: float = 0.0
+
+
+class GateBan(msgspec.Struct, frozen=True, tag=True):
+    """Ban these at the gate too; with `whole` nothing but these."""
+
+    entries: tuple[GateBanned, ...]
+    whole: bool = False
+
+
+class GateUnban(msgspec.Struct, frozen=True, tag=True):
+    addresses: tuple[str, ...]
+
+
+class GateAllow(msgspec.Struct, frozen=True, tag=True):
+    """The allow-list, whole: addresses and CIDRs that no ban, bogon or flood limit keeps out. gated keeps it."""
+
+    addresses: tuple[str, ...]
+
+
+class GateList(msgspec.Struct, frozen=True, tag=True):
+    """A list of prefixes under a name, whole, in the place of what stood there: all of it at one moment.
+
+    Packed as `ctypes_ext.gate.PrefixList` does it: the address in network order, then a byte for the length.
+    """
+
+    name: str
+    packed4: bytes = b""
+    packed6: bytes = b""
+
+
+class GateForget(msgspec.Struct, frozen=True, tag=True):
+    """This list is no more."""
+
+    name: str
+
+
+class GateDone(msgspec.Struct, frozen=True, tag=True):
+    """`words` says what was not done and why; "" when all was."""
+
+    words: str = ""
+
+
+class GateListed(msgspec.Struct, frozen=True, tag=True):
+    name: str
+    number: int
+    entries: int
+    duplicates: int
+    seconds: float
+
+
+class Gate(msgspec.Struct, frozen=True, tag=True):
+    """Where does the gate stand, and what has it dropped?"""
+
+
+class GateCount(msgspec.Struct, frozen=True):
+    packets: int
+    bytes: int
+
+
+class GateLine(msgspec.Struct, frozen=True):
+    """A line that the policy wants the gate at. `mode` "" where it is not; `words` says why."""
+
+    interface: str
+    zone: str
+    mode: Literal["", "native", "generic"]
+    words: str = ""
+    counts: dict[str, GateCount] = {}
+
+
+class GateKept(msgspec.Struct, frozen=True):
+    """A list: "bans" are the single ones. Counted since it has been there."""
+
+    name: str
+    number: int
+    entries: int
+    dropped: GateCount
+
+
+class GateReport(msgspec.Struct, frozen=True, tag=True):
+    """`words` says why there is no gate at all, "" when there is one. `memory` is what its tables take, in bytes."""
+
+    words: str = ""
+    lines: tuple[GateLine, ...] = ()
+    lists: tuple[GateKept, ...] = ()
+    allowed: int = 0
+    memory: int = 0

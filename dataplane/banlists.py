@@ -1,0 +1,98 @@
+"""The lists of the gate on disk: which there are, under which number, and what stands in them.
+
+lists.json   the names and numbers, and the allow-list
+<n>.list     one list: 4 bytes length of the IPv4 part, the packed IPv4 entries, the packed IPv6 entries
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from appliance.durable import replace
+from ctypes_ext.gate import LISTS, PrefixList
+
+_LENGTH = struct.Struct("!I")
+FIRST = 2  # number 1 are the single bans
+
+
+class Kept(msgspec.Struct, frozen=True):
+    numbers: dict[str, int] = {}
+    allowed: tuple[str, ...] = ()
+
+
+class NoRoom(Exception):
+    """There are as many lists as there can be."""
+
+
+class Lists:
+    """What the gate keeps. Raises OSError where the disk does not take it; then it is as it was."""
+
+    def __init__(self, folder: Path, log: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._index = folder / "lists.json"
+        self._log = log
+        self.kept = self._read()
+
+    def _read(self) -> Kept:
+        try:
+            return msgspec.json.decode(self._index.read_bytes(), type=Kept)
+        except FileNotFoundError:
+            return Kept()
+        except (OSError, ValueError) as error:
+            self._log(f"{self._index}: the lists cannot be read and are not in force: {error}")
+            return Kept()
+
+    def number(self, name: str) -> int:
+        """The number of a list; that of a new one is free. Raises `NoRoom`."""
+        if name in self.kept.numbers:
+            return self.kept.numbers[name]
+        taken = set(self.kept.numbers.values())
+        for number in range(FIRST, LISTS + 1):
+            if number not in taken:
+                return number
+        raise NoRoom(f"there are {len(taken)} lists, which is as many as there can be; take one back")
+
+    def load(self) -> dict[int, PrefixList]:
+        """Every list that can be read. Damaged ones are reported and left out."""
+        found = {}
+        for name, number in self.kept.numbers.items():
+            try:
+                found[number] = _unpack(self._file(number).read_bytes())
+            except (OSError, ValueError, struct.error) as error:
+                self._log(f"{self._file(number)}: list {name} cannot be read and is not in force: {error}")
+        return found
+
+    def keep(self, name: str, number: int, packed4: bytes, packed6: bytes) -> None:
+        replace(self._file(number), _LENGTH.pack(len(packed4)), packed4, packed6)
+        self._write(Kept({**self.kept.numbers, name: number}, self.kept.allowed))
+
+    def forget(self, name: str) -> int | None:
+        """The number it had; None when there is no such list."""
+        number = self.kept.numbers.get(name)
+        if number is None:
+            return None
+        self._write(Kept({other: n for other, n in self.kept.numbers.items() if other != name}, self.kept.allowed))
+        self._file(number).unlink(missing_ok=True)
+        return number
+
+    def allow(self, addresses: tuple[str, ...]) -> None:
+        self._write(Kept(self.kept.numbers, addresses))
+
+    def _write(self, kept: Kept) -> None:
+        replace(self._index, msgspec.json.encode(kept))
+        self.kept = kept
+
+    def _file(self, number: int) -> Path:
+        return self._folder / f"{number}.list"
+
+
+def _unpack(data: bytes) -> PrefixList:
+    (length,) = _LENGTH.unpack_from(data)
+    if _LENGTH.size + length > len(data):
+        raise ValueError("it ends too early")
+    middle = _LENGTH.size + length
+    return PrefixList.unpack(data[_LENGTH.size : middle], data[middle:])[0]

@@ -1,0 +1,352 @@
+"""gated: holds the XDP gate. It parses no packet and no policy: it fills tables and puts one program at lines.
+
+load the program (the only time that it may) → give up every capability → bans of applyd, lists of the disk → answer,
+and follow the running generation and the interfaces. When it ends the program stays at its lines, with all bans.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from appliance.control import daemon, notify, sandbox
+from appliance.control.ipc import BUNDLE_LIMIT, DaemonAway, Peer, ProtocolError, RefusedError, Server, call_async
+from appliance.control.messages import BanList, Bans, Refused, Reply, Request
+from appliance.control.messages_gate import (
+    Gate,
+    GateAllow,
+    GateBan,
+    GateBanned,
+    GateCount,
+    GateDone,
+    GateForget,
+    GateKept,
+    GateLine,
+    GateList,
+    GateListed,
+    GateReport,
+    GateUnban,
+)
+from appliance.control.processes import Instance, process
+from ctypes_ext import gate as kernel
+from dataplane.banlists import Lists, NoRoom
+from dataplane.gate import ALLOW_MOST, SINGLE, Place, Wanted, is_list_name, networks_of, places, spared
+
+NAME = "gated"
+HOSTS = 1_048_576  # prefixes of each version that there is room for: some 220 MB
+_LOOK = 0.5  # seconds between looks at the running generation, the interfaces and the ends of bans
+_AGAIN = 60.0  # seconds between two comparisons with applyd's bans
+
+
+class Gated:
+    """The process. `gate` is None where this kernel has none; `lacks` says why."""
+
+    def __init__(self, instance: Instance, gate: kernel.Gate | None, lacks: str, log: daemon.Log) -> None:
+        self._instance = instance
+        self._gate = gate
+        self._lacks = lacks
+        self._log = log
+        self._running = instance.run_of("applyd") / "running.json"
+        self._seen: tuple[int, int] = (0, 0)
+        self._wanted = Wanted()
+        self._lists = Lists(instance.state_of(NAME), log)
+        self._ends: dict[kernel.Network, float] = {}  # of single bans; 0 for no end
+        self._spared: dict[kernel.Network, bool] = {}
+        self._places: dict[int, Place] = {}  # where the gate stands, by the number of the interface
+        self._troubles: dict[str, str] = {}  # interface -> why it is not there
+        self._all: tuple[Place, ...] = ()
+        self._building = asyncio.Lock()
+        self._compared = 0.0
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        policyd = self._instance.identity("policyd").uid
+
+        def trusted(peer: Peer) -> bool:
+            return peer.uid in (policyd, 0)
+
+        await self._restore()
+        self._look_at_running()
+        self._look_at_lines()
+        server = Server(
+            self._instance.socket(NAME),
+            dict.fromkeys((Gate, GateBan, GateUnban, GateAllow, GateList, GateForget), trusted),
+            self.answer,
+            large=(policyd, BUNDLE_LIMIT),
+            report=self._log,
+        )
+        await server.start()
+        notify.ready()
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _LOOK)
+            await self._look()
+        await server.stop()
+
+    async def _look(self) -> None:
+        changed = self._look_at_running()
+        if changed:
+            self._spare()
+        self._look_at_lines()
+        now = time.time()
+        self._lift([network for network, end in self._ends.items() if end and end <= now])
+        if time.monotonic() >= self._compared + _AGAIN:
+            await self._compare()
+        await self._settle()
+
+    # --- what was banned before -----------------------------------------------------------------------
+
+    async def _restore(self) -> None:
+        if self._gate is None:
+            return
+        for number, entries in self._lists.load().items():
+            try:
+                await asyncio.to_thread(self._gate.replace, number, entries)
+            except kernel.GateError as error:
+                self._log(f"list {number}: {error}")
+        await self._compare()
+        self._spare()
+
+    async def _compare(self) -> None:
+        """applyd knows what is banned: be of its opinion."""
+        self._compared = time.monotonic()
+        try:
+            bans = (await call_async(self._instance.socket("applyd"), Bans(), BanList, timeout=10)).bans
+        except (RefusedError, DaemonAway, ProtocolError) as error:
+            self._log(f"what is banned is not known: {error}")
+            self._compared -= _AGAIN - 1.0
+            return
+        self._ban(GateBan(tuple(GateBanned(ban.address, ban.until) for ban in bans), whole=True))
+
+    # --- what shall be --------------------------------------------------------------------------------
+
+    def _look_at_running(self) -> bool:
+        """Whether another generation runs than at the last look."""
+        try:
+            status = self._running.stat()
+            seen = (status.st_ino, status.st_mtime_ns)
+            if seen == self._seen:
+                return False
+            self._wanted = msgspec.json.decode(self._running.read_bytes(), type=Wanted)
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError) as error:
+            self._log(f"{self._running}: {error}")
+            return False
+        self._seen = seen
+        return True
+
+    def _look_at_lines(self) -> None:
+        present = {name: index for index, name in socket.if_nameindex()}
+        wanted = places(self._wanted, present)
+        self._all = wanted
+        if self._gate is None:
+            return
+        there = {place.index: place for place in wanted if place.index}
+        gone = [index for index in self._places if index not in there]
+        if gone or not self._places:
+            kernel.detach_others(self._instance.pins, list(there))
+        for index in gone:
+            self._gate.detach(index)
+            self._log(f"the gate is taken away from {self._places.pop(index).interface}")
+        for index, place in there.items():
+            if self._places.get(index) != place or not self._gate.mode(index):
+                self._attach(place)
+
+    def _attach(self, place: Place) -> None:
+        if self._gate is None:
+            return
+        try:
+            mode = self._gate.attach(place.index, place.way)
+        except kernel.GateError as error:
+            self._places.pop(place.index, None)
+            if self._troubles.get(place.interface) != str(error):
+                self._troubles[place.interface] = str(error)
+                self._log(f"the gate cannot stand at {place.interface}: {error}")
+            return
+        self._troubles.pop(place.interface, None)
+        self._places[place.index] = place
+        self._log(f"the gate stands at {place.interface} ({mode})")
+
+    def _spare(self) -> None:
+        """The allow-list and the own networks: what is new comes first, what is no longer there goes then."""
+        if self._gate is None:
+            return
+        allowed: list[kernel.Network] = []
+        for words in self._lists.kept.allowed:
+            allowed += networks_of(words)
+        wanted = spared(self._wanted, allowed)
+        try:
+            for network, unlimited in wanted.items():
+                if self._spared.get(network) is not unlimited:
+                    self._gate.allow(network, unlimited=unlimited)
+            for network in self._spared.keys() - wanted.keys():
+                self._gate.disallow(network)
+        except kernel.GateError as error:
+            self._log(f"the allow-list is not as it should be: {error}")
+        self._spared = wanted
+
+    # --- requests -------------------------------------------------------------------------------------
+
+    async def answer(self, request: Request, peer: Peer) -> Reply:
+        match request:
+            case GateBan():
+                words = self._ban(request)
+                return GateDone(words)
+            case GateUnban():
+                self._lift([ipaddress.ip_network(words) for words in request.addresses])
+                await self._settle()
+                return GateDone()
+            case GateAllow():
+                return self._allow(request)
+            case GateList():
+                return await self._take(request)
+            case GateForget():
+                return await self._forget(request)
+            case _:
+                return self._report()
+
+    def _ban(self, request: GateBan) -> str:
+        """Words for what was not done."""
+        gate, failed = self._gate, ""
+        if gate is None:
+            return self._lacks
+        entries: dict[kernel.Network, float] = {}
+        for entry in request.entries:
+            try:
+                entries.update(dict.fromkeys(networks_of(entry.address), entry.until))
+            except ValueError as error:
+                failed = f"{entry.address}: {error}"
+        if request.whole:
+            self._lift([network for network in self._ends if network not in entries])
+        for network, until in entries.items():
+            try:
+                gate.ban(SINGLE, network)
+            except kernel.GateError as error:
+                failed = str(error)
+                continue
+            self._ends[network] = until
+        if failed:
+            self._log(f"not everything is banned at the gate: {failed}")
+        return failed
+
+    def _lift(self, networks: list[kernel.Network]) -> None:
+        for network in networks:
+            if self._ends.pop(network, None) is not None and self._gate is not None:
+                self._gate.unban(SINGLE, network)
+
+    async def _settle(self) -> None:
+        """What can only be taken back by a new table."""
+        if self._gate is None:
+            return
+        async with self._building:
+            while self._gate.unsettled:
+                await asyncio.to_thread(self._gate.settle)
+
+    def _allow(self, request: GateAllow) -> Reply:
+        if len(request.addresses) > ALLOW_MOST:
+            return Refused("too-many", f"the allow-list has room for {ALLOW_MOST:,} entries")
+        try:
+            for words in request.addresses:
+                networks_of(words)
+            self._lists.allow(request.addresses)
+        except ValueError as error:
+            return Refused("bad-address", str(error))
+        except OSError as error:
+            return Refused("store", f"the allow-list cannot be kept: {error.strerror}")
+        self._spare()
+        return GateDone(self._lacks)
+
+    async def _take(self, request: GateList) -> Reply:
+        if self._gate is None:
+            return Refused("no-gate", self._lacks)
+        if not is_list_name(request.name):
+            return Refused(
+                "bad-name", f"{request.name!r} is no name for a list: small letters, digits, `-`, `_` and `.`"
+            )
+        begun = time.perf_counter()
+        try:
+            async with self._building:
+                number = self._lists.number(request.name)
+                entries, duplicates = await asyncio.to_thread(
+                    kernel.PrefixList.unpack, request.packed4, request.packed6
+                )
+                count = len(entries)
+                await asyncio.to_thread(self._gate.replace, number, entries)
+                self._lists.keep(request.name, number, request.packed4, request.packed6)
+        except (kernel.GateError, NoRoom) as error:
+            return Refused("full", str(error))
+        except ValueError as error:
+            return Refused("bad-list", str(error))
+        except OSError as error:
+            return Refused("store", f"the list is in force but cannot be kept: {error.strerror}")
+        return GateListed(request.name, number, count, duplicates, time.perf_counter() - begun)
+
+    async def _forget(self, request: GateForget) -> Reply:
+        try:
+            number = self._lists.forget(request.name)
+        except OSError as error:
+            return Refused("store", f"the list stays: {error.strerror}")
+        if number is None:
+            return Refused("no-list", f"there is no list {request.name}")
+        if self._gate is not None:
+            async with self._building:
+                await asyncio.to_thread(self._gate.replace, number, kernel.PrefixList())
+            self._gate.forget(number)
+        return GateDone()
+
+    def _report(self) -> GateReport:
+        gate = self._gate
+        if gate is None:
+            lines = tuple(GateLine(place.interface, place.zone, "", self._lacks) for place in self._all)
+            return GateReport(self._lacks, lines)
+        numbers = {"bans": SINGLE, **self._lists.kept.numbers}
+        return GateReport(
+            lines=tuple(self._line(gate, place) for place in self._all),
+            lists=tuple(
+                GateKept(name, number, gate.count(number), _count(gate.counted(number)))
+                for name, number in numbers.items()
+            ),
+            allowed=len(self._spared),
+            memory=gate.memory,
+        )
+
+    def _line(self, gate: kernel.Gate, place: Place) -> GateLine:
+        if not place.index:
+            return GateLine(place.interface, place.zone, "", "there is no such interface now")
+        counts = {reason: _count(tally) for reason, tally in gate.counted_at(place.index).items()}
+        words = self._troubles.get(place.interface, "")
+        return GateLine(place.interface, place.zone, gate.mode(place.index), words, counts)
+
+
+def _count(tally: kernel.Tally) -> GateCount:
+    return GateCount(tally.packets, tally.bytes)
+
+
+def _open(pins: Path) -> tuple[kernel.Gate | None, str]:
+    """The gate, or why there is none."""
+    try:
+        return kernel.Gate(str(pins), HOSTS, HOSTS), ""
+    except kernel.GateError as error:
+        return None, str(error)
+
+
+def main(argv: list[str]) -> None:
+    instance = daemon.instance_argument(NAME, argv)
+    log = daemon.Log(NAME)
+    gate, lacks = _open(Path(instance.pins))
+    sandbox.enter(process(NAME), instance)
+    log.open(instance.events_of(NAME))
+    if lacks:
+        log(f"{lacks}; bans are held by nft alone, floods and bogons by nobody")
+    daemon.run(Gated(instance, gate, lacks, log).serve, log)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

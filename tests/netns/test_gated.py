@@ -1,0 +1,384 @@
+"""gated on a stand: real frames into a line, and what comes through it."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import itertools
+import select
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Dot1Q, Ether
+from scapy.packet import Packet, Raw
+
+from appliance.control import messages
+from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError
+from appliance.control.messages_gate import (
+    Gate,
+    GateAllow,
+    GateDone,
+    GateForget,
+    GateLine,
+    GateList,
+    GateListed,
+    GateReport,
+)
+from appliance.lab.netns import MOUNTS, inside
+from ctypes_ext.gate import PrefixList
+from tests.netns.stand import Stand, as_user, policy, rule, until
+
+HEAD = """\
+reef: 1
+site: stand
+zones:
+  internet:
+    role: internet
+    interfaces: [wan0]
+    protect: {protect}
+  lan: {{role: internal, interfaces: [lan0], networks: [10.20.0.0/16]}}
+connections:
+  wan0: {{provider: Line, officer: "An Officer <noc@stand.example>", phone: "+501 555 0100"}}
+"""
+BEHIND = "198.51.100.1"
+BEHIND6 = "2001:db8:51::1"
+HEADER = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+_numbers = itertools.count()
+
+
+def text(protect: str = "{malformed: yes}") -> str:
+    return policy(rule("R-1", origin="lan", to="internet"), head=HEAD.format(protect=protect))
+
+
+class Line:
+    """A line of the stand: `passes` sends a frame in at one end and looks whether the gateway's end hands it on."""
+
+    def __init__(self, stand: Stand, name: str = "wan0") -> None:
+        self._stand = stand
+        with inside(MOUNTS / stand.namespace):
+            self._in = _raw(f"{name}p")
+            self._out = _raw(name)
+
+    def close(self) -> None:
+        self._in.close()
+        self._out.close()
+
+    def send(self, frame: Packet) -> bytes:
+        mark = b"reef-%08d" % next(_numbers)
+        self._in.send(bytes(frame / Raw(mark)))
+        return mark
+
+    def passes(self, frame: Packet) -> bool:
+        """A frame of nobody in particular goes behind it: when that has come, the other one came before or never."""
+        mark, end = self.send(frame), self.send(tcp("9.9.9.9"))
+        seen = False
+        while select.select([self._out], [], [], 30)[0]:
+            data = self._out.recv(4096)
+            seen = seen or mark in data
+            if end in data:
+                return seen
+        raise AssertionError("the frame behind it did not come through")
+
+
+def _raw(name: str) -> socket.socket:
+    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    raw.bind((name, 3))
+    return raw
+
+
+def tcp(source: str, flags: str = "A", port: int = 4000) -> Packet:
+    if ":" in source:
+        return HEADER / IPv6(src=source, dst=BEHIND6) / TCP(sport=port, dport=443, flags=flags)
+    return HEADER / IP(src=source, dst=BEHIND) / TCP(sport=port, dport=443, flags=flags)
+
+
+@pytest.fixture
+def stand() -> Iterator[Stand]:
+    with Stand(("keyd", "applyd", "gated", "policyd")) as stand:
+        yield stand
+
+
+@pytest.fixture
+def line(stand: Stand) -> Iterator[Line]:
+    stand.apply(text())
+    until(lambda: at(stand).mode == "native", "the gate stands at the line")
+    line = Line(stand)
+    yield line
+    line.close()
+
+
+def report(stand: Stand) -> GateReport:
+    return stand.ask(Gate(), GateReport)
+
+
+def at(stand: Stand, interface: str = "wan0") -> GateLine:
+    found = {line.interface: line for line in report(stand).lines}
+    return found.get(interface, GateLine(interface, "", "", "not wanted"))
+
+
+def ban(stand: Stand, *addresses: str, seconds: int = 0) -> None:
+    stand.ask(messages.Ban(addresses, seconds, "a test"), messages.BanList)
+
+
+def unban(stand: Stand, *addresses: str) -> None:
+    stand.ask(messages.Unban(addresses), messages.BanList)
+
+
+def dropped(stand: Stand, reason: str) -> int:
+    count = at(stand).counts.get(reason)
+    return count.packets if count else 0
+
+
+def packed(*networks: str) -> tuple[bytes, bytes]:
+    entries, read = PrefixList.read("\n".join(networks).encode())
+    assert not read.bad
+    return entries.packed(4), entries.packed(6)
+
+
+def put(stand: Stand, name: str, *networks: str) -> GateListed:
+    return stand.ask(GateList(name, *packed(*networks)), GateListed, to="gated")
+
+
+def test_what_is_banned_is_dropped_at_the_line_and_passes_when_it_is_not(stand: Stand, line: Line) -> None:
+    sources = ("203.0.113.5", "203.0.113.129", "100.70.3.9", "2001:db8:bad::5", "2001:db8:bad:1::5", "2001:db8:77::1")
+    bans = (
+        "203.0.113.5",
+        "203.0.113.128/25",
+        "100.64.0.0/10",
+        "2001:db8:bad::/64",
+        "2001:db8:bad:1::5",
+        "2001:db8:77::/48",
+    )
+    assert all(line.passes(tcp(source)) for source in sources)
+    ban(stand, *bans)
+    assert not any(line.passes(tcp(source)) for source in sources)
+    tagged = HEADER / Dot1Q(vlan=7) / Dot1Q(vlan=8) / IP(src=sources[0], dst=BEHIND) / UDP(dport=53)
+    assert not line.passes(tagged)
+    assert line.passes(tcp("203.0.113.6"))
+    assert line.passes(tcp("2001:db8:bad:1::6"))
+    assert dropped(stand, "banned") == len(sources) + 1
+    unban(stand, *bans)
+    assert all(line.passes(tcp(source)) for source in sources)
+
+
+def test_a_ban_ends_by_itself(stand: Stand, line: Line) -> None:
+    ban(stand, "203.0.113.5", seconds=1)
+    until(lambda: line.passes(tcp("203.0.113.5")), "the ban has ended at the gate")
+
+
+def test_the_gate_outlives_its_holder_and_is_exchanged_in_one_step(stand: Stand, line: Line) -> None:
+    ban(stand, "203.0.113.5")
+    put(stand, "bad-hosts", "192.0.2.0/25", "2001:db8:5::/48")
+    assert not line.passes(tcp("203.0.113.5"))
+    stand.kill("gated")
+    assert not line.passes(tcp("203.0.113.5"))
+    assert not line.passes(tcp("2001:db8:5::1"))
+    through: list[bool] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            through.append(line.passes(tcp("203.0.113.5")))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    stand.start("gated")
+    stand.wait_for("gated")
+    until(lambda: at(stand).mode == "native", "the new holder stands at the line")
+    over.set()
+    watching.join()
+    assert through and not any(through)
+    assert not line.passes(tcp("192.0.2.5"))
+    assert dropped(stand, "banned") >= len(through) + 4, "counters go on"
+    lists = {kept.name: kept.entries for kept in report(stand).lists}
+    assert lists == {"bans": 1, "bad-hosts": 2}
+
+
+def test_what_was_banned_while_the_gate_was_away_is_banned_when_it_is_back(stand: Stand, line: Line) -> None:
+    stand.kill("gated")
+    ban(stand, "203.0.113.5")
+    assert line.passes(tcp("203.0.113.5")), "nobody told the gate"
+    assert "gated" in report(stand).words
+    stand.start("gated")
+    stand.wait_for("gated")
+    until(lambda: not line.passes(tcp("203.0.113.5")), "the gate has asked applyd")
+
+
+def test_a_list_is_replaced_without_a_gap_and_counts_apart(stand: Stand, line: Line) -> None:
+    always = "203.0.113.9"
+    put(stand, "one", always, "192.0.2.0/24")
+    through: list[bool] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            through.append(line.passes(tcp(always)))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    for number in range(12):
+        put(stand, "one", always, *(f"10.{number}.{other}.0/26" for other in range(200)))
+    over.set()
+    watching.join()
+    assert through and not any(through)
+    assert line.passes(tcp("192.0.2.5")), "it is not in the list any more"
+    put(stand, "two", "192.0.2.0/24")
+    assert not line.passes(tcp("192.0.2.5"))
+    counts = {kept.name: kept.dropped.packets for kept in report(stand).lists}
+    assert counts == {"bans": 0, "one": len(through), "two": 1}
+    stand.ask(GateForget("two"), GateDone, to="gated")
+    assert line.passes(tcp("192.0.2.5"))
+    assert [kept.name for kept in report(stand).lists] == ["bans", "one"]
+
+
+def test_the_allow_list_always_wins_and_own_networks_are_never_banned(stand: Stand, line: Line) -> None:
+    put(stand, "wide", "192.0.0.0/8", "10.0.0.0/8", "2001:db8::/32")
+    stand.ask(GateAllow(("192.0.2.10", "192.0.3.0/24", "2001:db8:1::/48")), GateDone, to="gated")
+    assert line.passes(tcp("192.0.2.10"))
+    assert line.passes(tcp("192.0.3.77"))
+    assert line.passes(tcp("2001:db8:1::9"))
+    assert line.passes(tcp("10.20.3.4")), "a network of the zone lan"
+    assert not line.passes(tcp("10.21.3.4"))
+    assert not line.passes(tcp("192.0.2.11"))
+    assert dropped(stand, "allowed") == 4
+    stand.kill("gated")
+    stand.start("gated")
+    stand.wait_for("gated")
+    until(lambda: at(stand).mode == "native", "the new holder stands at the line")
+    assert line.passes(tcp("192.0.2.10")), "it is kept"
+    stand.ask(GateAllow(()), GateDone, to="gated")
+    assert not line.passes(tcp("192.0.2.10"))
+
+
+def test_lists_that_are_none_change_nothing(stand: Stand, line: Line) -> None:
+    put(stand, "good", "203.0.113.9")
+    everybody = ipaddress.ip_address("0.0.0.0").packed + b"\0"
+    for wrong in (
+        GateList("good", everybody),
+        GateList("good", b"\x0a\0\0\0\x07"),
+        GateList("good", b"\x0a\0\0\1\x18"),
+        GateList("good", b"\x0a\0\0"),
+        GateList("good", b"", b"\x20" + bytes(15) + b"\x03"),
+        GateList("../good", *packed("192.0.2.5")),
+        GateList("bans", *packed("192.0.2.5")),
+    ):
+        assert stand.refusal(wrong, to="gated").code in {"bad-list", "bad-name"}
+    assert stand.refusal(GateForget("nothing"), to="gated").code == "no-list"
+    assert stand.refusal(GateAllow(("nobody",)), to="gated").code == "bad-address"
+    assert not line.passes(tcp("203.0.113.9"))
+    assert line.passes(tcp("192.0.2.5"))
+
+
+def test_nobody_else_gives_the_gate_orders(stand: Stand) -> None:
+    with as_user(stand.instance.identity("namesd").uid), pytest.raises((RefusedError, DaemonAway, ProtocolError)):
+        stand.ask(GateAllow(("192.0.2.10",)), GateDone, to="gated")
+    assert report(stand).allowed == 0
+
+
+def test_bogons_malformed_and_floods_as_the_policy_says(stand: Stand, line: Line) -> None:
+    private, martian, example = tcp("10.9.9.9"), tcp("127.0.0.9"), tcp("203.0.113.5")
+    nonsense = tcp("192.0.2.1", flags="SF")
+    assert line.passes(private) and line.passes(martian) and line.passes(example)
+    assert not line.passes(nonsense)
+    stand.apply(text("{malformed: no, bogons: [martians, private], syn: 1/second burst 3, udp: 1/second burst 2}"))
+    until(lambda: not line.passes(private), "the gate has the new settings")
+    assert not line.passes(martian)
+    assert line.passes(example)
+    assert line.passes(nonsense)
+    syns = [line.passes(tcp("203.0.113.50", "S", port)) for port in range(2000, 2012)]
+    assert 3 <= sum(syns) < 8
+    assert line.passes(tcp("203.0.113.50")), "connections that exist go on"
+    assert line.passes(tcp("203.0.113.51", "S")), "another source has a limit of its own"
+    six = [line.passes(tcp(f"2001:db8:5::{number}", "S")) for number in range(1, 13)]
+    assert 3 <= sum(six) < 8, "hosts of one /64 are one source"
+    assert dropped(stand, "syn-flood") == len(syns) + len(six) - sum(syns) - sum(six)
+    assert dropped(stand, "bogon") >= 2
+    assert dropped(stand, "tcp-flags") == 1
+
+
+def test_a_source_that_asks_twice_is_no_stranger(stand: Stand, line: Line) -> None:
+    stand.apply(text("{strangers: 1/second burst 2}"))
+    until(
+        lambda: False in {line.passes(tcp(f"203.0.113.{number}", "S")) for number in range(1, 30)},
+        "more strangers than the policy allows are held up",
+    )
+    until(lambda: line.passes(tcp("192.0.2.200", "S", 5000)), "asked again, as TCP does, it comes through")
+    assert dropped(stand, "syn-total") > 0
+
+
+def test_another_program_at_the_line_stays_and_is_told(stand: Stand, line: Line) -> None:
+    stand.apply(text().replace("    protect: {malformed: yes}\n", ""))
+    until(lambda: at(stand).words == "not wanted" and not _program(stand), "the gate has gone from the line")
+    ban(stand, "203.0.113.5")
+    assert line.passes(tcp("203.0.113.5")), "here the ruleset alone drops it"
+    with _foreign_program(stand) as foreign:
+        stand.apply(text())
+        until(lambda: "another XDP program" in at(stand).words, "the gate says what stands there")
+        assert at(stand).mode == ""
+        assert _program(stand) == foreign
+    until(lambda: at(stand).mode == "native", "the gate comes by itself when the other one has gone")
+    assert not line.passes(tcp("203.0.113.5"))
+
+
+def test_a_line_that_is_made_anew_has_the_gate_again(stand: Stand, line: Line) -> None:
+    ban(stand, "203.0.113.5")
+    stand.sh("ip link del wan0")
+    until(lambda: "no such interface" in at(stand).words, "the gate says that the line has gone")
+    stand.sh("ip link add wan0 type veth peer name wan0p && ip link set wan0 up && ip link set wan0p up")
+    until(lambda: at(stand).mode == "native", "the gate stands there again")
+    again = Line(stand)
+    assert not again.passes(tcp("203.0.113.5"))
+    again.close()
+    assert len(list(Path(stand.instance.pins).glob("line-*"))) == 1
+
+
+def test_without_a_place_to_pin_there_is_no_gate_and_bans_hold_all_the_same() -> None:
+    with Stand(("keyd", "applyd", "policyd")) as stand:
+        stand.start("gated")
+        stand.wait_for("gated")
+        stand.apply(text())
+        until(lambda: bool(at(stand).words) and at(stand).words != "not wanted", "the line says why it has no gate")
+        assert report(stand).words
+        ban(stand, "203.0.113.5")
+        assert "203.0.113.5" in stand.sh("nft list set inet reef_ban ban_v4")
+        assert "alone" in stand.words()
+
+
+def test_a_stop_leaves_the_gate_and_its_mount_takes_it_away() -> None:
+    with Stand(("keyd", "applyd", "gated", "policyd")) as stand:
+        stand.apply(text())
+        until(lambda: at(stand).mode == "native", "the gate stands at the line")
+        assert stand.stop("gated", signal.SIGTERM) == 0
+        assert _program(stand)
+        pins = Path(stand.instance.pins)
+    assert not pins.is_mount()
+
+
+def _program(stand: Stand) -> str:
+    """What `ip` says of the XDP program at the line."""
+    words = stand.sh("ip -d link show wan0")
+    return words.partition("prog/xdp id ")[2].partition(" ")[0]
+
+
+@contextlib.contextmanager
+def _foreign_program(stand: Stand) -> Iterator[str]:
+    """A program of somebody else, put there by ip-link(8) as an administrator would."""
+    folder = Path(stand.instance.run)
+    source, made = folder / "foreign.bpf.c", folder / "foreign.bpf.o"
+    source.write_text(
+        '__attribute__((section("xdp"), used)) int foreign(void *context) { return 2; }\n'
+        'char terms[] __attribute__((section("license"), used)) = "GPL";\n'
+    )
+    subprocess.run(["clang", "-O2", "-target", "bpf", "-c", str(source), "-o", str(made)], check=True)
+    stand.sh(f"ip link set wan0 xdp obj {made} sec xdp")
+    try:
+        yield _program(stand)
+    finally:
+        stand.sh("ip link set wan0 xdp off")
