@@ -41,10 +41,7 @@ LATER = (
 def inspecting(comment: str, why: str) -> str:
     """The ministry: its published service under a profile that is fail-closed, its browsing under one that is not."""
     text = POLICIES["gw"].read_text(encoding="utf-8")
-    for ident, profile in (("P-1", "strict"), ("R-3", "standard")):
-        before, mark, after = text.partition(f"  - id: {ident}\n")
-        assert mark
-        text = f"{before}{mark}    inspect: {profile}\n{after}"
+    assert text.count("\n    inspect: strict ") == text.count("\n    inspect: standard ") == 1
     before, mark, after = text.partition("rules:\n")
     stream = f"service: udp/{PORT}, action: allow, inspect: strict, owner: it@health.example, why: {why}"
     return f"{comment}\n{before}{mark}  - {{id: R-90, from: lan, to: internet, {stream}}}\n{after}"
