@@ -160,7 +160,7 @@ class Frame:
             self.chains["inspected"] = Chain(tuple(self._queued()))
         for hook in self.inspected:
             self.chains[f"judged_{hook}"] = Chain(
-                tuple(_judged()), base=f"type filter hook {hook} priority {JUDGED_PRIORITY}; policy accept;"
+                tuple(_judged()), base=f"type filter hook {hook} priority {JUDGED_PRIORITY}; policy drop;"
             )
         self.chains["rejected"] = Chain(
             ("meta l4proto tcp reject with tcp reset", "reject with icmpx admin-prohibited")
@@ -268,4 +268,5 @@ def _judged() -> list[str]:
         f"meta mark {VERDICT_REJECT:#010x} goto rejected",
         f"meta mark and {FLAG_QUEUE_CLOSED:#010x} != 0 drop",
         f"meta mark and {FLAG_QUEUE_OPEN:#010x} != 0 meta mark set {VERDICT_GO_ON:#010x}",
+        "accept",
     ]

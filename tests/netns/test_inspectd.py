@@ -58,7 +58,7 @@ def test_an_allowed_connection_is_seen_with_rule_zones_and_names(lab: Lab) -> No
 
 def test_a_new_generation_is_followed_and_ends_of_connections_are_logged(lab: Lab) -> None:
     text = POLICIES["gw"].read_text(encoding="utf-8")
-    begun = "service: web\n    action: allow\n    log: start\n"
+    begun = "service: web\n    action: allow\n    inspect: standard  # without inspection it passes\n    log: start\n"
     assert begun in text
     lab.gateway.apply(text.replace(begun, begun.replace("start", "both")), "log the end of web connections, too")
 

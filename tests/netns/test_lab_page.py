@@ -10,8 +10,8 @@ from tests.netns.conftest import lab_id, until
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "lab.md").read_text()
-# What must not succeed, and what the shell says then: nc that is refused or gets no answer, a log that has no end.
-FAILS = {"mail.example.org 25": 1, "203.0.113.2 22": 1, "log --follow": 124}
+# What must not succeed, and what the shell says then: what gets no answer or is refused, a log that has no end.
+FAILS = {"/etc/passwd": 28, "mail.example.org 25": 1, "203.0.113.2 22": 1, "log --follow": 124}
 
 
 def blocks(lab: str) -> list[list[str]]:

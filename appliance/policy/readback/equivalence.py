@@ -264,9 +264,10 @@ class _Examination:
                 self._differ(f"the {table} heeds nothing of what inspection says at hook {name}")
                 continue
             place = Place(name, "" if name == "output" else OTHER, "" if name == "input" else OTHER, 4)
+            policy = "accept" if chain.hook is not None and chain.hook.policy else "drop"
             for tag, verdict, mark in _JUDGED:
                 deeds = reader.judged(chain, place, _DECIDED, tag)
-                if any((deed.verdict if deed else "accept") != verdict for deed in deeds) or any(
+                if any((deed.verdict if deed else policy) != verdict for deed in deeds) or any(
                     deed is not None and deed.verdict == "accept" and deed.mark != (mark, FULL_MARK) for deed in deeds
                 ):
                     self._differ(

@@ -83,8 +83,8 @@ class Reader(Steps):
         return block.items if block.closed else [*block.items, Item(EVERY, NOTHING_SET, end)]
 
     def judged(self, base: KernelChain, place: Place, mark: int, tag: int) -> list[Deed | None]:
-        """What a base chain does with a packet of a connection with `mark` that has `tag` itself; None where nothing
-        decides. More than one deed where it asks for more than the marks."""
+        """What a base chain does with a packet of a connection with `mark` that has `tag` itself; None where the
+        chain's policy decides. More than one deed where it asks for more than the marks."""
         self._place = place
         block = self.block(base.name, State(mark=(mark, FULL_MARK), tag=(tag, FULL_MARK)), 0)
         return [*(item.deed for item in block.items), *([] if block.closed else [None])]
