@@ -181,52 +181,63 @@ static bool compare_bucket(const scan *at, unsigned bucket, uint32_t place)
     return left;
 }
 
-/* The same where the buffer ends: zeros behind it. */
-static inline __attribute__((target("avx512f,avx512bw"))) __m512i load_last(const uint8_t *data, uint32_t length, uint32_t place)
+#define WIDE __attribute__((target("avx512f,avx512bw")))
+
+/* Sixty-four bytes from a place on; where the buffer ends before, zeros behind it. */
+static inline WIDE __m512i load_at(const uint8_t *data, uint32_t length, uint32_t place)
 {
-    uint32_t rest = length > place ? length - place : 0;
-    return _mm512_maskz_loadu_epi8(rest >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << rest) - 1, data + place);
+    if (length - place >= 64)
+        return _mm512_loadu_si512(data + place);
+    return _mm512_maskz_loadu_epi8(length > place ? ((__mmask64)1 << (length - place)) - 1 : 0, data + place);
 }
 
-__attribute__((target("avx512f,avx512bw"))) void brief_scan(const scan *at)
+/* A bit for each bucket of which a pattern has such nibbles at place `k`. */
+static inline WIDE __m512i buckets_with(const brief_table *table, unsigned k, __m512i bytes)
+{
+    const __m512i nibble = _mm512_set1_epi8(15);
+    __m512i low = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)table->low[k]));
+    __m512i high = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)table->high[k]));
+    return _mm512_and_si512(_mm512_shuffle_epi8(low, _mm512_and_si512(bytes, nibble)),
+                            _mm512_shuffle_epi8(high, _mm512_and_si512(_mm512_srli_epi16(bytes, 4), nibble)));
+}
+
+/* The places of sixty-four where patterns may stand are compared; the buckets that have patterns which were not found yet. */
+static WIDE uint8_t compare_hits(const scan *at, uint32_t from, __mmask64 hits, __m512i left, uint8_t live)
+{
+    uint8_t buckets[64];
+    _mm512_storeu_si512(buckets, left);
+    for (; hits != 0; hits &= hits - 1) {
+        uint32_t lane = (uint32_t)__builtin_ctzll(hits);
+        for (unsigned some = buckets[lane] & live; some != 0; some &= some - 1) {
+            unsigned bucket = (unsigned)__builtin_ctz(some);
+            if (!compare_bucket(at, bucket, from + lane))
+                live &= (uint8_t)~(1u << bucket);
+        }
+    }
+    return live;
+}
+
+WIDE void brief_scan(const scan *at)
 {
     const brief_table *table = at->of->brief_table;
     const uint8_t *data = at->bytes.data;
-    const __m512i nibble = _mm512_set1_epi8(15);
     uint32_t length = at->bytes.length;
-    __m512i low[BRIEF_PLACES], high[BRIEF_PLACES];
     uint8_t live = UINT8_MAX; /* buckets with patterns that were not found yet */
-    for (unsigned k = 0; k < BRIEF_PLACES; k++) {
-        low[k] = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)table->low[k]));
-        high[k] = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)table->high[k]));
-    }
-    for (uint32_t i = 0; i < length; i += 64) {
+    for (uint32_t i = 0; i < length && live != 0; i += 64) {
         __m512i left = _mm512_set1_epi8((char)live);
-        for (unsigned k = 0; k < BRIEF_PLACES; k++) {
-            __m512i bytes = length - i >= 64 + BRIEF_PLACES ? _mm512_loadu_si512(data + i + k) : load_last(data + i, length - i, k);
-            __m512i by_low = _mm512_shuffle_epi8(low[k], _mm512_and_si512(bytes, nibble));
-            __m512i by_high = _mm512_shuffle_epi8(high[k], _mm512_and_si512(_mm512_srli_epi16(bytes, 4), nibble));
-            left = _mm512_and_si512(left, _mm512_and_si512(by_low, by_high));
-            if (k == 1 && _mm512_test_epi8_mask(left, left) == 0)
-                break;
+        if (length - i >= 64 + BRIEF_PLACES) {
+#pragma GCC unroll 4
+            for (unsigned k = 0; k < BRIEF_PLACES; k++)
+                left = _mm512_and_si512(left, buckets_with(table, k, _mm512_loadu_si512(data + i + k)));
+        } else {
+            for (unsigned k = 0; k < BRIEF_PLACES; k++)
+                left = _mm512_and_si512(left, buckets_with(table, k, i + k < length ? load_at(data, length, i + k) : _mm512_setzero_si512()));
         }
         __mmask64 hits = _mm512_test_epi8_mask(left, left);
-        if (hits == 0)
-            continue;
-        uint8_t buckets[64];
-        _mm512_storeu_si512(buckets, left);
-        for (; hits != 0; hits &= hits - 1) {
-            uint32_t place = i + (uint32_t)__builtin_ctzll(hits);
-            if (place >= length)
-                break;
-            for (unsigned some = buckets[place - i] & live; some != 0; some &= some - 1) {
-                unsigned bucket = (unsigned)__builtin_ctz(some);
-                if (!compare_bucket(at, bucket, place))
-                    live &= (uint8_t)~(1u << bucket);
-            }
-        }
-        if (live == 0)
-            return;
+        if (length - i < 64)
+            hits &= ((__mmask64)1 << (length - i)) - 1;
+        if (hits != 0)
+            live = compare_hits(at, i, hits, left, live);
     }
 }
 #else

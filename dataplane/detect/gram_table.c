@@ -35,15 +35,14 @@ static int map_new(uint32_t grams, gram_map *map)
     unsigned bits = BITS_MIN;
     while (bits < BITS_MAX && 1u << bits < SPARSE * grams)
         bits++;
-    map->shift = 32 - bits;
-    map->bit = calloc((1u << bits) / 64, sizeof *map->bit);
-    return map->bit != NULL ? REEF_OK : REEF_NOMEM;
+    map->shift = 32 - (bits - 3);
+    map->seen = calloc(1u << (bits - 3), sizeof *map->seen);
+    return map->seen != NULL ? REEF_OK : REEF_NOMEM;
 }
 
-static void map_add(gram_map *map, uint32_t gram)
+static void map_add(gram_map *map, uint32_t gram, uint8_t nearby)
 {
-    uint32_t hash = gram * SPREAD >> map->shift;
-    map->bit[hash >> 6] |= 1ull << (hash & 63);
+    map->seen[gram * SPREAD >> map->shift] |= nearby;
 }
 
 /* Maps, tags and buckets over entries that stand in their order. */
@@ -67,11 +66,13 @@ static int index_grams(const scanner *of, gram_table *made)
         for (; at < made->grams && entry_gram(&made->gram[at]) * SPREAD >> made->bucket_shift == b; at++) {
             const gram_entry *entry = &made->gram[at];
             const kept_pattern *pattern = &of->pattern[entry->pattern];
-            map_add(&made->all, entry_gram(entry));
-            if (pattern->length < FAR_MIN)
-                map_add(&made->between, entry_gram(entry));
             bool known = entry->at + (uint32_t)(GRAM + TAGGED) <= pattern->length;
-            made->tag[b] |= known ? tag_of(of->text + pattern->text + entry->at + GRAM) : UINT32_MAX;
+            const uint8_t *behind = of->text + pattern->text + entry->at + GRAM;
+            uint8_t nearby = known ? nearby_of(behind) : UINT8_MAX;
+            map_add(&made->all, entry_gram(entry), nearby);
+            if (pattern->length < FAR_MIN)
+                map_add(&made->between, entry_gram(entry), nearby);
+            made->tag[b] |= known ? tag_of(behind) : UINT32_MAX;
         }
     }
     made->bucket[made->buckets] = at;
@@ -94,7 +95,7 @@ int gram_table_build(const scanner *of, const uint64_t *taken, const gram_table 
     own = made->grams;
     for (uint32_t i = 0; own < count && i < of->patterns; i++) {
         const kept_pattern *pattern = &of->pattern[i];
-        if (!bit_of(taken, i) || (whole != NULL && (pattern->length >= FAR_MIN || whole->between.bit != NULL)))
+        if (!bit_of(taken, i) || (whole != NULL && (pattern->length >= FAR_MIN || whole->between.seen != NULL)))
             continue;
         uint32_t width = pattern->length < FAR_MIN ? 2 : 4, length = pattern->length;
         if (length >= FAR_MIN + TAGGED) /* with room for the bytes behind the last gram */
@@ -110,8 +111,8 @@ int gram_table_build(const scanner *of, const uint64_t *taken, const gram_table 
 
 void gram_table_free(gram_table *gone)
 {
-    free(gone->all.bit);
-    free(gone->between.bit);
+    free(gone->all.seen);
+    free(gone->between.seen);
     free(gone->bucket);
     free(gone->tag);
     free(gone->gram);
@@ -120,7 +121,7 @@ void gram_table_free(gram_table *gone)
 
 static size_t map_memory(const gram_map *map)
 {
-    return map->bit != NULL ? (size_t)1 << (32 - map->shift) >> 3 : 0;
+    return map->seen != NULL ? (size_t)1 << (32 - map->shift) : 0;
 }
 
 size_t gram_table_memory(const gram_table *of)

@@ -30,7 +30,7 @@ typedef struct gram_entry {
 /* Patterns of five bytes and more by stretches of four of their bytes. Those of seven and more are found at every fourth place of a
  * buffer, since four of their stretches are here, one behind the other; those of five and six also halfway between. */
 typedef struct gram_map {
-    uint64_t *bit; /* by hash of a gram; NULL: there are none */
+    uint8_t *seen; /* by hash of a gram: what its two bytes behind may be (nearby_of), a bit each; NULL: there are none */
     unsigned shift;
 } gram_map;
 typedef struct gram_table {
@@ -104,11 +104,22 @@ static inline uint32_t gram_at(const uint8_t *data)
 /* grams.c: the place in a pattern whose `step` grams are rarest, and how rare. */
 uint32_t scanner_best_place(reef_view bytes, uint32_t step, uint32_t *worth);
 
-static inline uint32_t tag_of(const uint8_t *behind)
+/* The two bytes behind a gram as one of 32, and as one of 8. */
+enum { SPREAD_TWO = 0x9e3b };
+
+static inline uint32_t spread_two(const uint8_t *behind)
 {
     uint16_t two;
     memcpy(&two, behind, sizeof two);
-    return 1u << ((two | (FOLD & 0xffff)) * 0x9e3bu >> 8 & 31);
+    return (two | (FOLD & 0xffff)) * SPREAD_TWO & UINT16_MAX;
+}
+static inline uint32_t tag_of(const uint8_t *behind)
+{
+    return 1u << (spread_two(behind) >> 8 & 31);
+}
+static inline uint8_t nearby_of(const uint8_t *behind)
+{
+    return (uint8_t)(1u << (spread_two(behind) >> 13));
 }
 
 typedef struct scan {
