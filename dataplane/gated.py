@@ -40,7 +40,7 @@ from dataplane.banlists import Lists, NoRoom
 from dataplane.gate import ALLOW_MOST, SINGLE, Place, Wanted, is_list_name, networks_of, places, spared
 
 NAME = "gated"
-HOSTS = 1_048_576  # prefixes of each version that there is room for: some 220 MB
+HOSTS = 1_048_576  # prefixes of each version that there is room for: some 200 MB
 _LOOK = 0.5  # seconds between looks at the running generation, the interfaces and the ends of bans
 _AGAIN = 60.0  # seconds between two comparisons with applyd's bans
 

@@ -27,17 +27,24 @@ __noinline __u32 find4(__u64 key, __u32 side)
 
 static __always_inline __u32 banned4(__u32 address, __u32 side)
 {
-    __u32 at = (address >> 14) | (side ? REEF_GATE_INDEX4_LINES : 0), cell;
-    const struct reef_gate_bytes *line = bpf_map_lookup_elem(&index4, &at);
+    __u32 at = (address >> 17) | (side ? REEF_GATE_ANY4_LINES : 0), cell, list;
+    const struct reef_gate_bytes *line = bpf_map_lookup_elem(&any4, &at);
 
+    if (!line || !(line->at[(address >> 11) & 63] >> ((address >> 8) & 7) & 1))
+        return 0;
+    at = (address >> 14) | (side ? REEF_GATE_INDEX4_LINES : 0);
+    line = bpf_map_lookup_elem(&index4, &at);
     if (!line)
         return 0;
-    cell = line->at[(address >> 8) & 63];
-    if (!(cell & REEF_GATE_DEEPER))
-        return cell;
-    cell &= REEF_GATE_DEEPER - 1;
-    for (__u32 i = 0; i < REEF_GATE_LENGTHS4 && cell; i++) {
-        __u32 bit = cell & -cell, list;
+    /* Hosts are most of what is banned. They are looked for without waiting for the index, so that both lines come from
+     * memory at the same time. */
+    cell = *(const volatile __u8 *)&line->at[(address >> 8) & 63];
+    list = find4(address | 1ull << 32, side);
+    if (list || !(cell & REEF_GATE_DEEPER))
+        return list ? list : cell;
+    cell &= (REEF_GATE_DEEPER - 1) & ~1u;
+    for (__u32 i = 1; i < REEF_GATE_LENGTHS4 && cell; i++) {
+        __u32 bit = cell & -cell;
 
         cell ^= bit;
         list = find4((address & -bit) | (__u64)bit << 32, side);

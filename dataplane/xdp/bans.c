@@ -13,6 +13,8 @@
 #include "reef/status.h"
 #include "table.h"
 
+enum { AHEAD = 12 }; /* entries that memory is asked for before they are put in */
+
 /* What happened to the lists while a table was built. */
 struct deed {
     struct reef_prefix prefix;
@@ -35,6 +37,7 @@ static struct reef_table side_of(const struct reef_bans_memory *memory, unsigned
     const struct reef_gate_fixed *fixed = memory->fixed;
     return (struct reef_table){
         .fixed = fixed,
+        .any4 = memory->any4 + (size_t)side * REEF_GATE_ANY4_LINES * 64,
         .index4 = memory->index4 + (size_t)side * REEF_GATE_INDEX4_LINES * 64,
         .lines4 = memory->lines4 + (size_t)side * fixed->lines4,
         .index6 = memory->index6 + (size_t)side * fixed->cells6,
@@ -218,10 +221,16 @@ static int fill(struct reef_table *table, const reef_banlist *entries, uint32_t 
     const struct reef_prefix6 *six;
     size_t count4 = reef_banlist_entries4(entries, &four), count6 = reef_banlist_entries6(entries, &six);
     int status = REEF_OK;
-    for (size_t i = 0; i < count4 && status == REEF_OK; i++)
+    for (size_t i = 0; i < count4 && status == REEF_OK; i++) {
+        if (i + AHEAD < count4)
+            reef_table_expect4(table, &four[i + AHEAD]);
         status = reef_table_add4(table, &four[i], list);
-    for (size_t i = 0; i < count6 && status == REEF_OK; i++)
+    }
+    for (size_t i = 0; i < count6 && status == REEF_OK; i++) {
+        if (i + AHEAD < count6)
+            reef_table_expect6(table, &six[i + AHEAD]);
         status = reef_table_add6(table, &six[i], list);
+    }
     return status;
 }
 

@@ -13,6 +13,14 @@
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 2 * REEF_GATE_ANY4_LINES);
+    __type(key, __u32);
+    __type(value, struct reef_gate_bytes);
+} any4 SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
     __uint(max_entries, 2 * REEF_GATE_INDEX4_LINES);
     __type(key, __u32);
     __type(value, struct reef_gate_bytes);

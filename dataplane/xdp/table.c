@@ -25,6 +25,7 @@ static void store_slot(__u64 *at, uint64_t value)
 void reef_table_clear(struct reef_table *table)
 {
     const struct reef_gate_fixed *fixed = table->fixed;
+    memset(table->any4, 0, (size_t)REEF_GATE_ANY4_LINES * 64);
     memset(table->index4, 0, (size_t)REEF_GATE_INDEX4_LINES * 64);
     memset(table->lines4, 0, fixed->lines4 * sizeof *table->lines4);
     memset(table->index6, 0, fixed->cells6 * sizeof *table->index6);
@@ -83,14 +84,25 @@ static int put4(struct reef_table *table, uint32_t address, uint32_t length, uin
     return REEF_OK;
 }
 
+/* Something is banned in this /24, which the index says already. */
+static void mark4(struct reef_table *table, uint32_t block)
+{
+    uint8_t *byte = &table->any4[block >> 3];
+    uint8_t bit = (uint8_t)(1u << (block & 7));
+    if (!(*byte & bit))
+        __atomic_store_n(byte, (uint8_t)(*byte | bit), __ATOMIC_RELEASE);
+}
+
 int reef_table_add4(struct reef_table *table, const struct reef_prefix4 *entry, uint32_t list)
 {
     uint8_t *cell = &table->index4[entry->address >> 8];
     if (entry->length <= 24) {
         size_t count = (size_t)1 << (24 - entry->length);
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count; i++) {
             if (cell[i] == 0 || cell[i] & REEF_GATE_DEEPER)
                 __atomic_store_n(&cell[i], (uint8_t)list, __ATOMIC_RELEASE);
+            mark4(table, (entry->address >> 8) + (uint32_t)i);
+        }
         return REEF_OK;
     }
     if (*cell != 0 && !(*cell & REEF_GATE_DEEPER))
@@ -99,9 +111,11 @@ int reef_table_add4(struct reef_table *table, const struct reef_prefix4 *entry, 
     int status = put4(table, entry->address, length, list);
     if (status == REEF_OK && entry->length == 25)
         status = put4(table, entry->address + 64, length, list);
-    if (status == REEF_OK)
-        __atomic_store_n(cell, (uint8_t)(*cell | REEF_GATE_DEEPER | 1u << (32 - length)), __ATOMIC_RELEASE);
-    return status;
+    if (status != REEF_OK)
+        return status;
+    __atomic_store_n(cell, (uint8_t)(*cell | REEF_GATE_DEEPER | 1u << (32 - length)), __ATOMIC_RELEASE);
+    mark4(table, entry->address >> 8);
+    return REEF_OK;
 }
 
 int reef_table_remove4(struct reef_table *table, const struct reef_prefix4 *entry)
@@ -120,6 +134,8 @@ uint32_t reef_table_find4(const struct reef_table *table, uint32_t address)
 {
     uint32_t cell = table->index4[address >> 8], last, steps;
     __u64 *free_slot;
+    if (!(table->any4[address >> 11] >> (address >> 8 & 7) & 1))
+        return 0;
     if (!(cell & REEF_GATE_DEEPER))
         return cell;
     for (uint32_t bits = cell & (REEF_GATE_DEEPER - 1); bits != 0; bits &= bits - 1) {
@@ -217,12 +233,12 @@ int reef_table_add6(struct reef_table *table, const struct reef_prefix6 *entry, 
     uint64_t *top = cell6(table, table->index6, entry->high >> 32);
     if (entry->length > 64) {
         uint64_t *deep = cell6(table, table->deep6, entry->high);
-        store64(deep, *deep | 1ull << (128 - entry->length));
+        store64(deep, *deep | 1ull << ((128 - entry->length) & 63));
         store64(top, *top | REEF_GATE_DEEP);
     } else if (entry->length >= 32) {
-        store64(top, *top | 1ull << (64 - entry->length));
+        store64(top, *top | 1ull << ((64 - entry->length) & 63));
     } else {
-        store64(table->wide, *table->wide | 1ull << (64 - entry->length));
+        store64(table->wide, *table->wide | 1ull << ((64 - entry->length) & 63));
     }
     return REEF_OK;
 }
@@ -266,4 +282,22 @@ uint32_t reef_table_find6(const struct reef_table *table, uint64_t high, uint64_
             return list;
     }
     return 0;
+}
+
+/* The lines that entries will be in come from memory while those before them are put in: a large list is little else. */
+void reef_table_expect4(const struct reef_table *table, const struct reef_prefix4 *entry)
+{
+    uint64_t key = entry->address | (uint64_t)(1u << ((32 - entry->length) & 31)) << 32;
+    __builtin_prefetch(&table->lines4[reef_gate_line_of(reef_gate_hash4(key, table->fixed->seed4), table->fixed->lines4)], 1);
+    __builtin_prefetch(&table->index4[entry->address >> 8], 1);
+}
+
+void reef_table_expect6(const struct reef_table *table, const struct reef_prefix6 *entry)
+{
+    struct key6 key = key6(entry->high, entry->low, entry->length);
+    uint32_t hash = reef_gate_hash6(key.high, key.low, table->fixed->seed6);
+    __builtin_prefetch(&table->lines6[reef_gate_line_of(hash, table->fixed->lines6)], 1);
+    __builtin_prefetch(cell6(table, table->index6, entry->high >> 32), 1);
+    if (entry->length > 64)
+        __builtin_prefetch(cell6(table, table->deep6, entry->high), 1);
 }

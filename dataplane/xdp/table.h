@@ -9,7 +9,7 @@
 
 struct reef_table {
     const struct reef_gate_fixed *fixed;
-    uint8_t *index4;
+    uint8_t *any4, *index4;
     struct reef_gate_line4 *lines4;
     uint64_t *index6, *deep6;
     struct reef_gate_line6 *lines6;
@@ -21,6 +21,10 @@ void reef_table_clear(struct reef_table *table);
 /* The first list that bans a prefix keeps it. REEF_FULL: no room; the table holds what it held. */
 int reef_table_add4(struct reef_table *table, const struct reef_prefix4 *entry, uint32_t list);
 int reef_table_add6(struct reef_table *table, const struct reef_prefix6 *entry, uint32_t list);
+
+/* Such an entry will be added soon. */
+void reef_table_expect4(const struct reef_table *table, const struct reef_prefix4 *entry);
+void reef_table_expect6(const struct reef_table *table, const struct reef_prefix6 *entry);
 
 /* REEF_UNSUPPORTED: only a new table can be without it. REEF_OK: gone, for every list. */
 int reef_table_remove4(struct reef_table *table, const struct reef_prefix4 *entry);

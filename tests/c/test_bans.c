@@ -45,6 +45,7 @@ static struct stand *stand_new(uint32_t lines4, uint32_t lines6)
     stand->memory = (struct reef_bans_memory){
         .fixed = &stand->fixed,
         .live = &stand->live,
+        .any4 = zeroed(2u * REEF_GATE_ANY4_LINES, 64),
         .index4 = zeroed(2u * REEF_GATE_INDEX4_LINES, 64),
         .lines4 = zeroed(2u * lines4, sizeof(struct reef_gate_line4)),
         .index6 = zeroed(2u * 256, 8),
@@ -58,6 +59,7 @@ static struct stand *stand_new(uint32_t lines4, uint32_t lines6)
 static void stand_free(struct stand *stand)
 {
     reef_bans_free(stand->bans);
+    free(stand->memory.any4);
     free(stand->memory.index4);
     free(stand->memory.lines4);
     free(stand->memory.index6);

@@ -23,7 +23,7 @@ struct reef_gate_line6;
 struct reef_bans_memory {
     const struct reef_gate_fixed *fixed;
     struct reef_gate_live *live;
-    uint8_t *index4;
+    uint8_t *any4, *index4;
     struct reef_gate_line4 *lines4;
     uint64_t *index6, *deep6;
     struct reef_gate_line6 *lines6;

@@ -4,7 +4,7 @@
 
 #include <linux/types.h>
 
-#define BENCH_ADDRESSES (1u << 20)
+#define BENCH_ADDRESSES (1u << 18)
 #define BENCH_PREFIXES (1u << 20)
 
 struct bench_address {
