@@ -332,6 +332,7 @@ class Worker:
         c.feeds = options.feeds
         c.checksums, c.memory = options.checksums, options.memory
         c.depth = options.depth
+        c.tcp.depth = max(c.tcp.depth, options.depth)
         c.tcp.midstream, c.tcp.inline_ = options.midstream, options.act
         c.match.act, c.match.costs = options.act, options.rule_costs
         c.match.seed = c.seed

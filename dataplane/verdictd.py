@@ -74,6 +74,8 @@ def _alone(before: Counters, now: Counters) -> list[str]:
         said.append(f"packets that passed uninspected, as their rules say (fail-open): {passed}")
     if dropped := now.alone_dropped - before.alone_dropped:
         said.append(f"packets dropped because nobody inspected them (fail-closed): {dropped}")
+    if unseen := now.unseen - before.unseen:
+        said.append(f"packets that could not be looked at (no room, or not as their connection is): {unseen}")
     if failed := now.verdicts_failed - before.verdicts_failed:
         said.append(f"verdicts that the kernel did not take: {failed}")
     return said

@@ -373,15 +373,9 @@ int reef_verdicts_run(reef_verdicts *v)
             atomic_store(&v->coming, NOBODY);
             meet(v, coming);
         }
-        bool worked;
-        if (v->peer == NOBODY)
-            worked = receive_alone(v);
-        else if (v->silent)
-            worked = collect(v) | receive_alone(v);
-        else {
-            worked = receive(v);
+        bool worked = v->peer == NOBODY || v->silent ? receive_alone(v) : receive(v);
+        if (v->peer != NOBODY)
             worked |= collect(v);
-        }
         int milliseconds = watch(v);
         if (!worked)
             sleep_until(v, milliseconds);

@@ -125,8 +125,10 @@ static void inspect_segment(reef_worker *worker, reef_scene *scene, reef_packet 
     if (packet->events > events)
         reef_report_anomalies(worker, packet, events);
     scene->streamed = believed;
-    if (!believed)
+    if (!believed) {
+        worker->unseen |= packet->payload_length > 0 && !reef_tcp_is_deep(scene->flow, scene->direction, UINT32_MAX);
         return;
+    }
     inspect_bytes(worker, scene, scene->direction);
     inspect_bytes(worker, scene, !scene->direction); /* what this segment acknowledges may jump over a gap */
 }

@@ -21,7 +21,7 @@ void reef_judge_packet(reef_worker *worker, const reef_packet *packet, reef_verd
 static bool is_deep(const reef_flow *flow, int direction, uint32_t depth)
 {
     if (flow->tcp != NULL)
-        return reef_tcp_stream_size(flow, direction) >= depth;
+        return reef_tcp_is_deep(flow, direction, depth);
     return flow->bytes[direction] >= depth;
 }
 

@@ -206,6 +206,12 @@ uint32_t reef_tcp_stream_size(const reef_flow *flow, int direction)
     return tcp == NULL ? 0 : tcp->side[direction].next - tcp->side[direction].initial;
 }
 
+bool reef_tcp_is_deep(const reef_flow *flow, int direction, uint32_t depth)
+{
+    const reef_tcp *tcp = flow->tcp;
+    return tcp != NULL && (tcp->side[direction].flags & TCP_SIDE_DEPTH || tcp->side[direction].offset >= depth);
+}
+
 bool reef_tcp_midstream(const reef_flow *flow)
 {
     return flow->tcp != NULL && flow->tcp->flags & TCP_MIDSTREAM;

@@ -105,6 +105,7 @@ class Inlined:
         before = ("-t", "mangle", "-A", "FORWARD", "-m", "connmark", "--mark")
         waits = (*before, "0x80000000/0x80000000", "-j")
         bypass = ("--queue-bypass",) if self.open else ()
+        self._iptables("-t", "mangle", "-A", "FORWARD", "-m", "conntrack", "--ctstate", "INVALID", "-j", "DROP")
         self._iptables(*before, "0", "-j", "CONNMARK", "--set-mark", _QUEUED)
         self._iptables(*waits, "CONNMARK", "--restore-mark")
         self._iptables(*waits, "NFQUEUE", "--queue-balance", f"{first}:{first + queues - 1}", *bypass)
@@ -218,9 +219,9 @@ class Inlined:
                 assert child.poll() is None, f"{name} ended; the log:\n{self.words()[-3000:]}"
             time.sleep(0.02)
 
-    def socket(self, role: str, kind: int) -> socket.socket:
+    def socket(self, role: str, kind: int, protocol: int = 0) -> socket.socket:
         with inside(Path("/run/netns") / self.names[role]):
-            return socket.socket(socket.AF_INET, kind)
+            return socket.socket(socket.AF_INET, kind, protocol)
 
 
 class Stream(threading.Thread):

@@ -319,6 +319,16 @@ def lowered() -> bytes:
     return b"".join(bytes((word,)) if word < 255 else b"\xff" + struct.pack("<Q", word) for word in words)
 
 
+def queued(packet: bytes) -> bytes:
+    """A message of NFQUEUE as the kernel writes it: number and hook, interfaces, mark, the packet."""
+    values = {1: struct.pack("!IHBx", 7, 0x0800, 2), 5: struct.pack("!I", 3), 6: struct.pack("!I", 4),
+              3: struct.pack("!I", 0x80000009), 10: packet}  # fmt: skip
+    body = struct.pack("!BBH", 2, 0, 5)
+    for kind, value in values.items():
+        body += struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+    return struct.pack("=IHHII", 16 + len(body), 3 << 8, 0, 0, 0) + body
+
+
 def write(target: str, name: str, data: bytes) -> None:
     directory = CORPUS / target
     directory.mkdir(parents=True, exist_ok=True)
@@ -352,6 +362,12 @@ def main() -> None:
     tcp, _, icmp = (packet for _, packet in list(packets().values())[:3])
     write("nflog", "records", logged(tcp.payload, 1) + logged(icmp, 5))
     write("conntrack", "ended", ended() * 2)
+    write("nfqueue", "packet", queued(bytes(tcp.payload)))
+    write(
+        "lane",
+        "turns",
+        bytes([3, 9, *range(9), 2, 5, 3, 0, 0, 3, 1, 0, 7, 2, 31, 1, 2, 9, 0, 8, 1, 1, 2, 2, 8, 3, 0] * 3),
+    )
     write("boxes", "rules", bytes([6, *range(0, 240, 2)]))
     write("boxes", "edits", bytes([4, *range(3, 120), 5, *range(200, 80, -1), 3, *range(5, 95)]))
     write("quic", "initial", bytes.fromhex("2d00c3000000010883 94c8f03e5157080000449e"))
