@@ -1,6 +1,7 @@
-"""The smallest consumer of nft `queue`: binds queues, accepts every packet, says how many when it is told to stop.
+"""The smallest consumer of nft `queue`: binds queues, judges every packet alike, says how many there were.
 
-usage: queue_consumer.py FIRST-LAST COUNT_FILE     (SIGTERM ends it)
+usage: queue_consumer.py FIRST-LAST COUNT_FILE [MARK]     (SIGTERM ends it)
+MARK is what it writes into the mark of each packet, 0 when nothing is said: what the chains behind the queue read.
 It speaks nfnetlink_queue directly (include/uapi/linux/netfilter/nfnetlink_queue.h), so that the test of
 the rules needs nothing of the daemon that will stand there.
 """
@@ -20,7 +21,7 @@ SUBSYSTEM = 3  # NFNL_SUBSYS_QUEUE
 PACKET, VERDICT, CONFIG = 0, 1, 2
 CFG_COMMAND, CFG_PARAMS = 1, 2
 BIND, COPY_PACKET, ACCEPT = 1, 2, 1
-PACKET_HEADER, VERDICT_HEADER = 1, 2
+PACKET_HEADER, VERDICT_HEADER, MARK = 1, 2, 3
 REQUEST, ACK = 1, 4
 
 
@@ -67,6 +68,7 @@ def bind(link: socket.socket, queue: int) -> None:
 def main() -> int:
     first, last = (int(part) for part in sys.argv[1].split("-"))
     count_file = Path(sys.argv[2])
+    mark = attribute(MARK, struct.pack("!I", int(sys.argv[3], 0) if len(sys.argv) > 3 else 0))
     partial = count_file.with_suffix(".partial")
     count = 0
 
@@ -91,7 +93,7 @@ def main() -> int:
                     verdict = attribute(VERDICT_HEADER, struct.pack("!II", ACCEPT, packet_id(payload)))
                     count += 1
                     say()
-                    link.send(message(VERDICT, queue, 0, verdict))
+                    link.send(message(VERDICT, queue, 0, verdict + mark))
 
 
 if __name__ == "__main__":
