@@ -1,5 +1,6 @@
 /* group_plan: where addresses and ports begin to be in other sets of the rules' headers than those before them. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "groups.h"
 #include "reef/status.h"
@@ -79,6 +80,61 @@ static bool add_sets(const reef_rules *rules, const asked *of, int side, group_p
     return done;
 }
 
+/* --- different headers ----------------------------------------------------------------------------------- */
+
+/* What ends_fit and the tests beside it ask of a rule. */
+typedef struct header_words {
+    uint64_t protocols[4];
+    uint32_t source, destination, source_port, destination_port, flags, spare;
+} header_words;
+
+static header_words words_of(const reef_rule *rule)
+{
+    header_words words = {.source = rule->source,
+                          .destination = rule->destination,
+                          .source_port = rule->source_port,
+                          .destination_port = rule->destination_port,
+                          .flags = rule->flags & (REEF_RULE_ONLY_V4 | REEF_RULE_ONLY_V6 | REEF_RULE_BIDIRECTIONAL)};
+    memcpy(words.protocols, rule->protocols, sizeof words.protocols);
+    return words;
+}
+
+static uint32_t hash_of(const header_words *words)
+{
+    uint64_t hash = 0, parts[sizeof *words / 8];
+    memcpy(parts, words, sizeof parts);
+    for (unsigned i = 0; i < sizeof *words / 8; i++)
+        hash = (hash ^ parts[i]) * 0x9e3779b97f4a7c15ull ^ hash >> 29;
+    return (uint32_t)(hash >> 32);
+}
+
+/* Rules with the same header get the same number. */
+static bool number_headers(const reef_rules *rules, group_plan *plan)
+{
+    uint32_t count = rules->header->rules, room = 16;
+    while (room < 2 * count)
+        room *= 2;
+    uint32_t *place = calloc(room, sizeof *place); /* number + 1 */
+    plan->header = calloc(count + 1u, sizeof *plan->header);
+    bool done = place != NULL && plan->header != NULL;
+    for (uint32_t rank = 0; rank < count && done; rank++) {
+        header_words words = words_of(rules->ranked[rank].rule);
+        uint32_t at = hash_of(&words) & (room - 1);
+        for (; place[at] != 0; at = (at + 1) & (room - 1)) {
+            header_words other = words_of(rules->ranked[plan->headers.rank[place[at] - 1]].rule);
+            if (memcmp(&words, &other, sizeof words) == 0)
+                break;
+        }
+        if (place[at] == 0) {
+            done = rank_list_add(&plan->headers, rank);
+            place[at] = plan->headers.count;
+        }
+        plan->header[rank] = place[at] - 1;
+    }
+    free(place);
+    return done;
+}
+
 int group_plan_build(const reef_rules *rules, group_plan *plan)
 {
     asked of = {calloc(rules->header->address_sets + 1u, 1), calloc(rules->header->port_sets + 1u, 1)};
@@ -96,6 +152,7 @@ int group_plan_build(const reef_rules *rules, group_plan *plan)
     }
     for (int side = 0; side < 2 && done; side++)
         done = add_sets(rules, &of, side, plan);
+    done = done && number_headers(rules, plan);
     free(of.address);
     free(of.port);
     return done ? REEF_OK : REEF_NOMEM;
@@ -108,4 +165,6 @@ void group_plan_free(group_plan *plan)
         free(plan->port[side].at);
         free(plan->set6[side].rank);
     }
+    free(plan->header);
+    free(plan->headers.rank);
 }

@@ -23,9 +23,12 @@ struct flow_group {
     group_key key;
     uint8_t address[2][16]; /* of the flow it was made for: what holds for those holds for all of its flows */
     uint16_t port[2];
+    uint8_t *holds[2]; /* by direction and number of a header: HEADER_... */
     group_part *part; /* room of them, a power of two */
     uint32_t parts, room;
 };
+
+enum { HEADER_UNKNOWN, HEADER_HOLDS, HEADER_NEVER };
 
 /* Groups whose rules are the same share the scanner of these. */
 typedef struct made_scanner {
@@ -61,8 +64,10 @@ int groups_new(const reef_rules *rules, const group_plan *plan, uint32_t generat
 
 static void give_up(flow_groups *all)
 {
-    for (uint32_t i = 0; i < all->count; i++)
+    for (uint32_t i = 0; i < all->count; i++) {
         free(all->group[i].part);
+        free(all->group[i].holds[0]);
+    }
     for (uint32_t i = 0; i < all->scanners; i++) {
         scanner_free(all->made[i].part);
         free(all->made[i].chosen);
@@ -133,8 +138,13 @@ static flow_group *find_or_make(flow_groups *all, const group_key *key, const re
         give_up(all);
         all->given_up_ns = packet->time_ns;
     }
+    uint32_t headers = all->plan->headers.count;
+    uint8_t *holds = calloc(2, headers + 1u);
+    if (holds == NULL)
+        return NULL;
     flow_group *made = &all->group[all->count++];
-    *made = (flow_group){.key = *key};
+    *made = (flow_group){.key = *key, .holds = {holds, holds + headers}};
+    all->memory += 2 * (size_t)headers;
     for (int side = 0; side < 2; side++) {
         memcpy(made->address[side], address[side], sizeof made->address[side]);
         made->port[side] = port[side];
@@ -173,6 +183,7 @@ flow_group *groups_find(flow_groups *all, const reef_scene *scene, flow_state *s
 
 typedef struct fitting {
     const reef_rules *rules;
+    const uint32_t *header;
     const flow_group *of;
     int direction;
     unsigned app;
@@ -188,19 +199,27 @@ static bool ends_fit(const fitting *at, const reef_rule *rule, int from)
            address_in_set(rules, rule->destination, version, of->address[!from]);
 }
 
-/* Can the rule's header hold? What may change from packet to packet is asked by header_holds. */
-static bool fits(const void *context, uint32_t rank)
+static bool header_fits(const fitting *at, const reef_rule *rule)
 {
-    const fitting *at = context;
-    const reef_rule *rule = at->rules->ranked[rank].rule;
     unsigned version = at->of->key.version, protocol = at->of->key.protocol;
-    if (rule->apps != 0 && !(rule->apps >> at->app & 1))
-        return false;
     if (rule->flags & (REEF_RULE_ONLY_V4 | REEF_RULE_ONLY_V6) && version != (rule->flags & REEF_RULE_ONLY_V4 ? 4 : 6))
         return false;
     if (!(rule->protocols[protocol >> 6] >> (protocol & 63) & 1))
         return false;
     return ends_fit(at, rule, at->direction) || (rule->flags & REEF_RULE_BIDIRECTIONAL && ends_fit(at, rule, !at->direction));
+}
+
+/* Can the rule's header hold? What may change from packet to packet is asked by header_holds. */
+static bool fits(const void *context, uint32_t rank)
+{
+    const fitting *at = context;
+    const reef_rule *rule = at->rules->ranked[rank].rule;
+    if (rule->apps != 0 && !(rule->apps >> at->app & 1))
+        return false;
+    uint8_t *holds = &at->of->holds[at->direction][at->header[rank]];
+    if (*holds == HEADER_UNKNOWN)
+        *holds = header_fits(at, rule) ? HEADER_HOLDS : HEADER_NEVER;
+    return *holds == HEADER_HOLDS;
 }
 
 static uint32_t place_of(const flow_group *at, const void *whole, unsigned app)
@@ -269,7 +288,7 @@ const scanner *groups_scanner(flow_groups *all, flow_group *at, const scanner *w
     const group_part *known = find_part(at, whole, app);
     if (known != NULL)
         return known->part;
-    fitting with = {.rules = all->rules, .of = at, .direction = direction, .app = app};
+    fitting with = {.rules = all->rules, .header = all->plan->header, .of = at, .direction = direction, .app = app};
     uint64_t *chosen = calloc(scanner_choice_words(whole), sizeof *chosen);
     if (chosen == NULL)
         return whole;
@@ -298,7 +317,7 @@ const rank_list *groups_list(flow_groups *all, flow_group *at, const rank_list *
     if (part == NULL)
         return whole;
     all->list[all->lists++] = part;
-    fitting with = {.rules = all->rules, .of = at, .direction = direction, .app = app};
+    fitting with = {.rules = all->rules, .header = all->plan->header, .of = at, .direction = direction, .app = app};
     for (uint32_t i = 0; i < whole->count; i++)
         if (fits(&with, whole->rank[i]) && !rank_list_add(part, whole->rank[i]))
             return whole;

@@ -30,6 +30,8 @@ static inline uint64_t group_number(uint32_t set)
 typedef struct group_plan {
     group_borders address4[2], port[2];
     rank_list set6[2]; /* numbers of address sets */
+    uint32_t *header;  /* by rank: the number of its header; thousands of rules have few different ones */
+    rank_list headers; /* a rule of each */
 } group_plan;
 
 int group_plan_build(const reef_rules *rules, group_plan *plan);
