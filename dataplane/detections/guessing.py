@@ -28,7 +28,7 @@ _LEAST_RECEIVED = 4  # packets of the server: it said something, and more than o
 _MOST_PACKETS = 60  # of both sides
 _MOST_BYTES = 16 << 10
 _MOST_SECONDS = 120.0
-_SHORT = 2  # so many times the threshold where only the length of connections speaks
+_SHORT = 2  # so many times the threshold where only the length of connections speaks, and programs may be at work
 _CLEAN = 0.5  # logins that succeed are at least so many times those that fail: no guessing
 
 
@@ -91,7 +91,9 @@ class Guessing:
     def _failed(
         self, tried: _Tried, client: bytes, server: bytes, port: int, protocol: str, now: float, *, short: bool
     ) -> Iterator[Finding]:
-        limit = self._limits.guessing * (_SHORT if short else 1)
+        # From outside nobody's programs are expected to log in again and again.
+        doubtful = short and self._around.inside(client)
+        limit = self._limits.guessing * (_SHORT if doubtful else 1)
         tried.failed.append(now)
         while now - tried.failed[0] > self._limits.guessing_seconds or len(tried.failed) > limit:
             del tried.failed[0]

@@ -13,7 +13,7 @@ import msgspec
 
 from appliance.policy.detections import Thresholds
 from dataplane.detections import bounds
-from dataplane.detections.finding import Finding, lasting, moment, several, spelled
+from dataplane.detections.finding import Confidence, Finding, lasting, moment, several, spelled
 from dataplane.detections.seen import ICMP, ICMPV6, TCP, UDP, Conversation
 from dataplane.detections.surroundings import Surroundings
 from dataplane.detections.table import Table
@@ -94,7 +94,7 @@ class Scans:
                 f"{self._limits.scan_ports} ports in {lasting(self._limits.scan_seconds)} on"
             ),
             remedy=self._remedy(seen.client, client),
-            confidence="high",
+            confidence=self._confidence(seen.client),
             seen=len(ports),
             threshold=self._limits.scan_ports,
             evidence=tuple(f"{protocol}/{port}" for port in ports),
@@ -121,11 +121,15 @@ class Scans:
                 f"It is told from {self._limits.scan_hosts} hosts in {lasting(self._limits.scan_seconds)} on"
             ),
             remedy=self._remedy(seen.client, client),
-            confidence="high" if not asked.got else "medium",
+            confidence=self._confidence(seen.client) if not asked.got else "medium",
             seen=len(hosts),
             threshold=self._limits.scan_hosts,
             evidence=tuple(hosts[: bounds.WORDS_SHOWN]),
         )
+
+    def _confidence(self, client: bytes) -> Confidence:
+        """Who scans needs no answer to be seen scanning: from outside the address may be another's (nmap -D)."""
+        return "high" if self._around.inside(client) else "medium"
 
     def _remedy(self, client: bytes, name: str) -> str:
         if self._around.inside(client):

@@ -154,6 +154,21 @@ def test_resets_and_silence_count_as_refusals_do() -> None:
         assert [one.kind for one in told(watch(), scene)] == ["port-scan"], fails
 
 
+def test_a_sweep_of_echo_requests_is_a_host_scan() -> None:
+    scene = (
+        msgspec.structs.replace(no_answer("10.20.0.9", f"10.20.7.{host}", 8, host * 0.1, protocol=1), port=8)
+        for host in range(1, 40)
+    )
+    found = told(watch(), scene)
+    assert [one.kind for one in found] == ["host-scan"]
+    assert "sent an echo request to 20 hosts" in found[0].words
+
+
+def test_a_scan_from_outside_may_be_anothers_address() -> None:
+    assert told(watch(), scenes.port_scan("192.0.2.66"))[0].confidence == "medium"
+    assert told(watch(), scenes.port_scan("10.20.0.9"))[0].confidence == "high"
+
+
 def test_a_traceroute_is_no_scan() -> None:
     scene = (no_answer("10.20.0.9", "192.0.2.1", 33434 + hop, hop * 0.1, protocol=17) for hop in range(90))
     assert told(watch(), scene) == []
