@@ -77,7 +77,7 @@ def flow_row(flow: messages.Flow, names: Names) -> tuple[str, ...]:
         names.host(flow.source),
         target,
         names.service(flow.protocol, port),
-        flow.state,
+        f"{flow.state}, {flow.inspection}" if flow.inspection else flow.state,
         size(flow.bytes[0]),
         size(flow.bytes[1]),
         duration(flow.age) if flow.age >= 0 else "",

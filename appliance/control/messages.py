@@ -383,7 +383,8 @@ class Flow(msgspec.Struct, frozen=True):
 
     `id` is the kernel's number of it, the events' `flow_id`.
     `rule` is the id of the rule that decided it, "" while none did; `age` in seconds, -1 where the kernel keeps no
-    time stamps; `timeout` seconds until it is forgotten.
+    time stamps; `timeout` seconds until it is forgotten. `inspection` is "" where its rule asks for none, "judged"
+    while its packets wait for a verdict, "handed back" once the kernel forwards it by itself.
     """
 
     protocol: str
@@ -402,6 +403,7 @@ class Flow(msgspec.Struct, frozen=True):
     age: int
     timeout: int
     id: int = 0
+    inspection: Literal["", "judged", "handed back"] = ""
 
 
 class FlowList(msgspec.Struct, frozen=True, tag=True):

@@ -6,11 +6,14 @@ import socket
 import time
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
+from typing import Literal
+
+import msgspec
 
 from appliance.control.conntrack import Flow
 from appliance.control.messages import Flow as ShownFlow
 from appliance.control.messages import FlowList, Flows
-from appliance.policy.bundle import MARK_GENERATION, RuleInfo, generation_mark
+from appliance.policy.bundle import FLAGS_QUEUE, MARK_GENERATION, RuleInfo, generation_mark
 
 _PROTOCOLS = {
     number: name.removeprefix("IPPROTO_").lower()
@@ -28,6 +31,7 @@ def shown_flows(flows: Iterable[Flow], request: Flows, generation: int, infos: S
     `host` that is no address."""
     rules = {info.number: info.id for info in infos}
     allowing = frozenset(info.number for info in infos if info.action == "allow")
+    inspecting = frozenset(info.number for info in infos if info.inspect)
     stamp = generation_mark(generation)
     wanted = [flow for flow in flows if _rule(flow, rules) == request.rule] if request.rule else list(flows)
     if request.id:
@@ -43,7 +47,13 @@ def shown_flows(flows: Iterable[Flow], request: Flows, generation: int, infos: S
     return FlowList(
         generation,
         len(wanted),
-        tuple(_shown(flow, rules, _state(flow, stamp, allowing), now) for flow in wanted[: request.limit]),
+        tuple(
+            msgspec.structs.replace(
+                _shown(flow, rules, _state(flow, stamp, allowing), now),
+                inspection=_inspection(flow, stamp, inspecting),
+            )
+            for flow in wanted[: request.limit]
+        ),
     )
 
 
@@ -53,6 +63,14 @@ def _state(flow: Flow, stamp: int, allowing: frozenset[int]) -> str:
         return flow.state
     decided = flow.mark & MARK_GENERATION
     return CUT if not decided or (decided != stamp and flow.rule not in allowing) else flow.state
+
+
+def _inspection(flow: Flow, stamp: int, inspecting: frozenset[int]) -> Literal["", "judged", "handed back"]:
+    """A connection that an earlier generation decided is decided, and inspected, anew at its next packet."""
+    if flow.rule not in inspecting:
+        return ""
+    handed_back = flow.mark & MARK_GENERATION == stamp and not flow.mark & FLAGS_QUEUE
+    return "handed back" if handed_back else "judged"
 
 
 def _rule(flow: Flow, rules: dict[int, str]) -> str:

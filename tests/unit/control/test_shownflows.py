@@ -9,9 +9,13 @@ import pytest
 from appliance.control.conntrack import Flow, Tuple
 from appliance.control.messages import Flows
 from appliance.control.shownflows import CUT, shown_flows
-from appliance.policy.bundle import RuleInfo, generation_mark
+from appliance.policy.bundle import FLAG_QUEUE_CLOSED, FLAG_QUEUE_OPEN, RuleInfo, generation_mark
 
-RULES = (RuleInfo("R-1", 1, "allow"), RuleInfo("R-2", 2, "deny"))
+RULES = (
+    RuleInfo("R-1", 1, "allow"),
+    RuleInfo("R-2", 2, "deny"),
+    RuleInfo("R-4", 4, "allow", inspect="strict"),
+)
 CLIENT, SERVER = ip_address("10.20.0.11"), ip_address("198.51.100.80")
 
 
@@ -34,3 +38,18 @@ def flow(mark: int) -> Flow:
 def test_a_connection_that_is_forbidden_now_is_cut(mark: int, cut: bool) -> None:
     (shown,) = shown_flows([flow(mark)], Flows(), 8, RULES).flows
     assert (shown.state == CUT) is cut
+
+
+@pytest.mark.parametrize(
+    ("mark", "inspection"),
+    [
+        (generation_mark(8) | 1, ""),
+        (generation_mark(8) | 4 | FLAG_QUEUE_CLOSED, "judged"),
+        (generation_mark(8) | 4 | FLAG_QUEUE_OPEN, "judged"),
+        (generation_mark(8) | 4, "handed back"),
+        (generation_mark(7) | 4, "judged"),  # its next packet is decided anew
+    ],
+)
+def test_a_connection_says_whether_it_is_judged_or_was_handed_back(mark: int, inspection: str) -> None:
+    (shown,) = shown_flows([flow(mark)], Flows(), 8, RULES).flows
+    assert shown.inspection == inspection
