@@ -7,12 +7,17 @@ completion answer at once. Arguments never pass through a shell.
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+
+from appliance.cli_bans import ban_verbs
+from appliance.verbtree import Parser, everywhere
+from appliance.verbtree import Tree as _Tree
+from appliance.verbtree import flow as _flow
+from appliance.verbtree import positive as _positive
+from appliance.verbtree import seconds as _seconds
 
 _ABOUT = """\
 Reef, the gateway between this site and every other network.
@@ -26,24 +31,6 @@ exit codes: 0 done; 1 refused or bad input; 2 wrong usage; 3 the gateway's daemo
 130 interrupted"""
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse with the words of this project: a wrong verb is answered with the nearest right one."""
-
-    def __init__(self, **options: Any) -> None:
-        options.setdefault("allow_abbrev", False)
-        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(**options)
-
-    def _check_value(self, action: argparse.Action, value: object) -> None:
-        if action.choices is not None and value not in action.choices:
-            near = difflib.get_close_matches(str(value), [str(choice) for choice in action.choices], 1)
-            hint = f"did you mean {near[0]}?" if near else "known are " + ", ".join(map(str, action.choices))
-            raise argparse.ArgumentError(None, f"{str(value)!r} is not known here; {hint}")
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\nsee: {self.prog} --help\n")
-
-
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from appliance import __version__
@@ -52,65 +39,11 @@ class _Version(argparse.Action):
         parser.exit(0)
 
 
-def _positive(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 2**31:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
-def _flow(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 2**64:
-        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a flow")
-    return int(text)
-
-
-def _seconds(text: str) -> int:
-    from appliance.commands.words import parse_duration
-
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _everywhere(defaults: bool) -> Parser:
-    """The options that may stand before or after the verb."""
-    # A sub-parser's default would overwrite what stood before the verb, hence none there.
-    parent = Parser(add_help=False, argument_default=None if defaults else argparse.SUPPRESS)
-    group = parent.add_argument_group("which gateway, and how to print")
-    group.add_argument(
-        "--json",
-        action="store_true",
-        default=False if defaults else argparse.SUPPRESS,
-        help="print data for programs",
-    )
-    group.add_argument("--lab", metavar="ID", help="the gateway of that running lab (or $REEF_LAB)")
-    group.add_argument("--instance", metavar="FILE", help="the gateway of that instance file (or $REEF_INSTANCE)")
-    group.add_argument("--gateway", metavar="USER@HOST", help="run the verb on that gateway, over SSH")
-    return parent
-
-
-class _Tree:
-    """Adds verbs to a parser, each with the module and function that run it."""
-
-    def __init__(self, parser: Parser, common: Parser, metavar: str, title: str) -> None:
-        self.common = common
-        self.verbs = parser.add_subparsers(metavar=metavar, title=title, parser_class=Parser)
-
-    def verb(self, name: str, runs: str, words: str, more: str = "") -> Parser:
-        parser = self.verbs.add_parser(
-            name, parents=[self.common], help=words, description=f"{words}.\n\n{more}".strip()
-        )
-        assert isinstance(parser, Parser)
-        parser.set_defaults(runs=runs)
-        return parser
-
-
 def build_parser() -> Parser:
     """The whole tree, as completion and the documentation test read it."""
-    top = Parser(prog="reef", description=_ABOUT, epilog=_EXITS, parents=[_everywhere(True)])
+    top = Parser(prog="reef", description=_ABOUT, epilog=_EXITS, parents=[everywhere(True)])
     top.add_argument("--version", action=_Version, nargs=0, help="print the version")
-    tree = _Tree(top, _everywhere(False), "VERB", "verbs")
+    tree = _Tree(top, everywhere(False), "VERB", "verbs")
     _text_verbs(tree)
     _change_verbs(tree)
     _look_verbs(tree)
@@ -519,24 +452,7 @@ def _other_verbs(tree: _Tree) -> None:
         "Exit code 0: all is well; 1: something needs a person; 3: the daemon does not answer.",
     )
     _report_verb(tree)
-    ban = tree.verb("ban", "ban:listing", "Drop everything from and to an address, at once")
-    bans = _Tree(ban, tree.common, "WHAT", "what (default: list)")
-    add = bans.verb("add", "ban:add", "Ban addresses or networks")
-    add.add_argument("addresses", nargs="+", metavar="ADDRESS", help="an address or a network like 203.0.113.0/24")
-    add.add_argument(
-        "--for",
-        dest="seconds",
-        type=_seconds,
-        default=0,
-        metavar="TIME",
-        help="how long, like 15m or 7d (default: until it is taken back)",
-    )
-    add.add_argument("--reason", default="", metavar="WORDS", help="why")
-    add.add_argument("--yes", action="store_true", help="even when it holds your own address or the gateway's")
-    remove = bans.verb("remove", "ban:remove", "Take bans back")
-    remove.add_argument("addresses", nargs="+", metavar="ADDRESS", help="what was banned")
-    bans.verb("list", "ban:listing", "List the bans")
-    bans.verb("gate", "ban:gate", "Where the XDP gate stands, and what it has dropped there")
+    ban_verbs(tree)
     # Named here for help and completion; `main` hands it over before anything is parsed.
     tree.verbs.add_parser("lab", help="Start and use the lab: a ministry's site made of network namespaces")
     completion = tree.verb(
@@ -546,6 +462,23 @@ def _other_verbs(tree: _Tree) -> None:
         'bash: eval "$(reef completion bash)"; zsh likewise; fish: reef completion fish | source',
     )
     completion.add_argument("shell", choices=["bash", "zsh", "fish"])
+
+
+_WITH_VALUE = ("--lab", "--instance", "--gateway")
+
+
+def spelled_out(words: Sequence[str]) -> list[str]:
+    """`reef ban 192.0.2.1` is `reef ban add 192.0.2.1`, and likewise `reef allow`."""
+    found = list(words)
+    at = 0
+    while at < len(found) and found[at].startswith("-"):
+        at += 2 if found[at] in _WITH_VALUE else 1
+    if found[at : at + 1] in (["ban"], ["allow"]):
+        said = found[at + 1 : at + 2]
+        # An address has a digit or a colon, which no verb has.
+        if said and not said[0].startswith("-") and any(letter.isdigit() or letter == ":" for letter in said[0]):
+            found.insert(at + 1, "add")
+    return found
 
 
 def _report_verb(tree: _Tree) -> None:
@@ -584,7 +517,7 @@ def _report_verb(tree: _Tree) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `reef` with `arguments` (default: those of the process) and return its exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = spelled_out(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["lab"]:
         # The lab has a command line of its own, help included.
         start: Callable[[list[str]], int] = importlib.import_module("appliance.lab.demo").main

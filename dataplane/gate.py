@@ -33,6 +33,7 @@ class Wanted(msgspec.Struct, frozen=True):
     protections: dict[str, Protection] = {}
     networks: dict[str, tuple[str, ...]] = {}
     addresses: tuple[InterfaceAddress, ...] = ()
+    nameservers: tuple[str, ...] = ()
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -85,13 +86,14 @@ def networks_of(words: str) -> tuple[Network, ...]:
 
 
 def own_networks(wanted: Wanted) -> frozenset[Network]:
-    """What is never banned, whatever a list says: the gateway's own addresses, and the networks of its zones.
+    """What is never banned, whatever a list says: the gateway's own addresses, its resolvers, its zones' networks.
 
     A zone that is everybody's (the Internet has no networks of its own) is not among them.
     """
     found: set[Network] = set()
     for address in wanted.addresses:
         found.add(ipaddress.ip_network(address.address.partition("/")[0]))
+    found.update(map(ipaddress.ip_network, wanted.nameservers))
     for said in wanted.networks.values():
         for words in said:
             found.update(network for network in networks_of(words) if network.prefixlen >= SHORTEST[network.version])

@@ -19,6 +19,7 @@ import msgspec
 from appliance.control import daemon, notify, sandbox
 from appliance.control.ipc import BUNDLE_LIMIT, DaemonAway, Peer, ProtocolError, RefusedError, Server, call_async
 from appliance.control.messages import BanList, Bans, Refused, Reply, Request
+from appliance.control.messages_bans import Allowed, AllowList
 from appliance.control.messages_gate import (
     Gate,
     GateAllow,
@@ -93,6 +94,7 @@ class Gated:
         changed = self._look_at_running()
         if changed:
             self._spare()
+            self._compared = time.monotonic() - _AGAIN  # its text may allow others
         self._look_at_lines()
         now = time.time()
         self._lift([network for network, end in self._ends.items() if end and end <= now])
@@ -117,12 +119,17 @@ class Gated:
         """applyd knows what is banned: be of its opinion."""
         self._compared = time.monotonic()
         try:
-            bans = (await call_async(self._instance.socket("applyd"), Bans(), BanList, timeout=10)).bans
+            applyd = self._instance.socket("applyd")
+            bans = (await call_async(applyd, Bans(), BanList, timeout=10)).bans
+            allowed = (await call_async(applyd, AllowList(), Allowed, timeout=10)).entries
         except (RefusedError, DaemonAway, ProtocolError) as error:
             self._log(f"what is banned is not known: {error}")
             self._compared -= _AGAIN - 1.0
             return
         self._ban(GateBan(tuple(GateBanned(ban.address, ban.until) for ban in bans), whole=True))
+        by_choice = tuple(entry.address for entry in allowed if entry.origin != "gateway")
+        if by_choice != self._lists.kept.allowed and isinstance(failed := self._allow(GateAllow(by_choice)), Refused):
+            self._log(f"the allow-list is not as it should be: {failed.message}")
 
     # --- what shall be --------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import ipaddress
 import time
 from collections.abc import Sequence
@@ -18,33 +17,28 @@ from appliance.control.messages_gate import Gate, GateCount, GateReport
 
 
 def add(options: argparse.Namespace, terminal: Terminal) -> int:
-    request = messages.Ban(_addresses(options.addresses), options.seconds, options.reason)
+    request = messages.Ban(whole(options.addresses), options.seconds, options.reason, owner=options.owner)
     gateway = Gateway(options)
     if not options.yes:
-        _not_oneself(request.addresses, gateway)
+        _not_oneself(request.addresses)
     bans = gateway.ask(request, messages.BanList)
     how_long = f"for {duration(options.seconds)}" if options.seconds else "until it is taken back"
     _say(bans, f"banned {_addresses_of(bans)} {how_long}", terminal)
     return OK
 
 
-def _not_oneself(addresses: Sequence[str], gateway: Gateway) -> None:
+def _not_oneself(addresses: Sequence[str]) -> None:
     """A ban needs no confirm, so nothing would let its author in again: raises `Failure` for their own address."""
-    own = dict.fromkeys(session().split()[:1], "where you come from")
-    with contextlib.suppress(Failure):  # no generation runs yet
-        book = gateway.ask(messages.Names(), messages.NameBook)
-        own |= {address.address.partition("/")[0]: "the gateway's own" for address in book.addresses}
-    for address, whose in own.items():
+    for address in session().split()[:1]:
         inside = ipaddress.ip_address(address)
         for banned in map(ipaddress.ip_network, addresses):
             if inside.version == banned.version and inside in banned:
-                raise Failure(
-                    f"{banned} holds {address}, which is {whose}", "say --yes if you mean it", name="oneself"
-                )
+                words = f"{banned} holds {address}, which is where you come from"
+                raise Failure(words, "say --yes if you mean it", name="oneself")
 
 
 def remove(options: argparse.Namespace, terminal: Terminal) -> int:
-    request = messages.Unban(_addresses(options.addresses))
+    request = messages.Unban(whole(options.addresses))
     bans = Gateway(options).ask(request, messages.BanList)
     _say(bans, f"no longer banned: {_addresses_of(bans)}", terminal)
     return OK
@@ -61,7 +55,7 @@ def listing(options: argparse.Namespace, terminal: Terminal) -> int:
             ban.address,
             duration(ban.until - now) if ban.until else "no end",
             local_time(ban.since),
-            ban.by,
+            by_and_owner(ban.by, ban.owner),
             ban.reason,
         )
         for ban in bans.bans
@@ -108,11 +102,15 @@ def _say(bans: messages.BanList, words: str, terminal: Terminal) -> None:
         terminal.line(words, "green")
 
 
+def by_and_owner(by: str, owner: str) -> str:
+    return f"{by} for {owner}" if owner and owner != by else by
+
+
 def _addresses_of(bans: messages.BanList) -> str:
     return ", ".join(ban.address for ban in bans.bans)
 
 
-def _addresses(words: Sequence[str]) -> tuple[str, ...]:
+def whole(words: Sequence[str]) -> tuple[str, ...]:
     """Canonical addresses and CIDRs. Raises `Failure` for all that are none."""
     found, wrong = [], []
     for word in words:

@@ -24,7 +24,6 @@ from appliance.control.ipc import BUNDLE_LIMIT, DaemonAway, Peer, ProtocolError,
 from appliance.control.livesets import LiveSets, SetRefused
 from appliance.control.messages import (
     Ban,
-    BanList,
     Confirm,
     Confirmed,
     Doctor,
@@ -55,6 +54,7 @@ from appliance.control.messages import (
     Unban,
 )
 from appliance.control.messages import Bans as BansRequest
+from appliance.control.messages_bans import Allow, AllowList, BanFound, Disallow
 from appliance.control.messages_readback import ReadBack
 from appliance.control.messages_why import Trace, Trail, WayList, Ways
 from appliance.control.netlink import NetlinkError
@@ -112,7 +112,7 @@ class Applyd:
             log,
         )
         self._sets = LiveSets(self._netfilter, self._network.own_addresses)
-        self._bans = Bans(self._netfilter, state / "bans.json", log)
+        self._bans = Bans(self._netfilter, state / "bans.json", self._network.own_addresses, log)
         self._kept_fingerprint = state / "fingerprint"
         self._expiry = Expiry(self._conntrack, log)
         self._tracer = Tracer(self._conntrack, self._names_of_links)
@@ -163,7 +163,7 @@ class Applyd:
 
     async def serve(self, stop: asyncio.Event) -> None:
         self._gateway.recover()
-        self._bans.restore()
+        self._bans.restore(self._bundle())
         clear()
         self._running_changed()
         server = Server(
@@ -203,9 +203,10 @@ class Applyd:
             Confirm: person,
             Rollback: person,
             SetUpdate: only(uid["policyd"], uid["namesd"]),
-            Ban: policyd,
-            Unban: policyd,
-            **dict.fromkeys((Status, Names, RuleCounters, Flows, Sets, BansRequest), reader),
+            **dict.fromkeys((Ban, Unban, Allow, Disallow), policyd),
+            # Who sees traffic may ask; what for, whom and how long is the policy's to say.
+            BanFound: only(uid["inspectd"], uid["watchd"]),
+            **dict.fromkeys((Status, Names, RuleCounters, Flows, Sets, BansRequest, AllowList), reader),
             # Who inspects looks for something else now. It can only have more inspected that way.
             Recall: only(uid["inspectd"], uid["policyd"], 0),
             **dict.fromkeys((Ways, Trace, Trail), person),
@@ -222,6 +223,7 @@ class Applyd:
         if time.monotonic() >= self._next_lines:
             self._next_lines = time.monotonic() + _LINES
             self._look_at_lines()
+        self._bans.tick()
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _LOOK
             await self._look()
@@ -245,6 +247,7 @@ class Applyd:
         if pending is not None:
             self._deadline = loop.call_later(max(pending.deadline - time.monotonic(), 0), self._time_out)
         running = self._gateway.running
+        self._bans.follow(self._bundle())
         self._expiry.watch(running.bundle.rules if running else (), time.time())
         self._loaded()
 
@@ -422,13 +425,8 @@ class Applyd:
                 return self._show(request)
             case Doctor():
                 return self._doctor()
-            case Ban():
-                by = request.by or peer.name
-                return BanList(self._bans.ban(request.addresses, request.seconds, request.reason, by))
-            case Unban():
-                return BanList(self._bans.unban(request.addresses))
-            case BansRequest():
-                return BanList(self._bans.current())
+            case Ban() | Unban() | BansRequest() | BanFound() | Allow() | Disallow() | AllowList():
+                return self._bans.answer(request, peer.name)
             case Ways():
                 return self._ways(request)
             case _:
@@ -485,6 +483,7 @@ class Applyd:
                     profiles=bundle.profiles,
                     suppressions=bundle.suppressions,
                     feeds=bundle.feeds,
+                    bans=bundle.bans,
                     detections=bundle.detections,
                 )
             case RuleCounters():

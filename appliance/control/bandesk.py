@@ -12,7 +12,8 @@ from typing import Protocol, TypeVar
 
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call_async
 from appliance.control.messages import Ban, BanList, Request, Unban
-from appliance.control.messages_gate import Gate, GateBan, GateBanned, GateDone, GateReport, GateUnban
+from appliance.control.messages_bans import Allow, Allowed, AllowList, Disallow
+from appliance.control.messages_gate import Gate, GateAllow, GateBan, GateBanned, GateDone, GateReport, GateUnban
 from appliance.control.processes import Instance
 
 T = TypeVar("T")
@@ -33,18 +34,18 @@ class BanDesk:
         self._told = ""
         self._turn = asyncio.Lock()
 
-    async def ban(self, request: Ban) -> BanList:
+    async def change(self, request: Ban | Unban | Allow | Disallow) -> BanList | Allowed:
         async with self._turn:
-            banned = await self._ask(request, BanList)
-            entries = tuple(GateBanned(entry.address, entry.until) for entry in banned.bans)
-            await self._tell(GateBan(entries))
-            return banned
-
-    async def unban(self, request: Unban) -> BanList:
-        async with self._turn:
-            gone = await self._ask(request, BanList)
-            await self._tell(GateUnban(tuple(entry.address for entry in gone.bans)))
-            return gone
+            if isinstance(request, Allow | Disallow):
+                changed = await self._ask(request, Allowed)
+                listed = await self._ask(AllowList(), Allowed)
+                await self._tell(GateAllow(_by_choice(listed)))
+                return changed
+            bans = await self._ask(request, BanList)
+            entries = tuple(GateBanned(entry.address, entry.until) for entry in bans.bans)
+            gone = GateUnban(tuple(entry.address for entry in entries))
+            await self._tell(GateBan(entries) if isinstance(request, Ban) else gone)
+            return bans
 
     async def report(self) -> GateReport:
         """What the gate says of itself; its absence is said the same way."""
@@ -71,3 +72,8 @@ class BanDesk:
         if words and words != self._told:
             self._log(f"bans hold in the ruleset, not at the gate: {words}")
         self._told = words
+
+
+def _by_choice(listed: Allowed) -> tuple[str, ...]:
+    """The gate knows by itself what the gateway cannot do without, and does not spare it the limits of floods."""
+    return tuple(entry.address for entry in listed.entries if entry.origin != "gateway")

@@ -1,54 +1,39 @@
-"""Bans: addresses whose packets are dropped before anything else, in a table of their own.
+"""Bans and the allow-list: who is banned until when, by whom and why, and whom no ban holds for.
 
-They belong to no generation, survive every apply and are kept in a file. Hosts lie in hash sets, where one
-among a million costs what one among ten does (some 10 µs to change); networks in interval sets, whose
-change costs with their size, so there should be few.
+They belong to no generation, survive every apply and are kept in a file. The kernel's sets are `bantable`. The text
+says whom the gateway bans by itself (`policy/banning.py`); who asks for such a ban is not believed more than that.
 """
 
 from __future__ import annotations
 
-import errno
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
-from appliance.control.messages import BanEntry, Refused
+from appliance.control.bantable import BanTable, Held
+from appliance.control.messages import Ban, BanEntry, BanList, Refused, Reply, Unban
+from appliance.control.messages import Bans as BansRequest
+from appliance.control.messages_bans import Allow, Allowed, AllowEntry, AllowList, BanFound, Disallow
 from appliance.control.netlink import NetlinkError
 from appliance.control.nfnetlink import Netfilter
-from appliance.control.nfsets import Element, ElementError, Sets, format_element, parse_address
+from appliance.control.nfsets import ElementError
 from appliance.durable import replace
-from appliance.policy.delta import repair
-from appliance.policy.ruleset import Chain, Ruleset, Set
-from ctypes_ext.nftables import Nftables
+from appliance.events import record
+from appliance.policy import addresses, banning
+from appliance.policy.addresses import AddressError
+from appliance.policy.banning import Spared
+from appliance.policy.bundle import Bundle
+from appliance.policy.model import Banning, Range
 
-TABLE = "reef_ban"
-_FAMILY = {4: ("ip", "ipv4_addr"), 6: ("ip6", "ipv6_addr")}
-
-
-def _drops(direction: str) -> tuple[str, ...]:
-    return tuple(
-        f"{word} {direction} @{kind}_v{version} goto banned"
-        for version, (word, _) in _FAMILY.items()
-        for kind in ("ban", "ban_net")
-    )
-
-
-BANS = Ruleset(
-    table=TABLE,
-    counters=("banned",),
-    sets={
-        f"{kind}_v{version}": Set(key=f"type {key}", flags=flags, live=True)
-        for version, (_, key) in _FAMILY.items()
-        for kind, flags in (("ban", ("timeout",)), ("ban_net", ("interval", "timeout")))
-    },
-    chains={
-        "banned": Chain(("counter name banned", "drop")),
-        "early": Chain(_drops("saddr"), base="type filter hook prerouting priority -310; policy accept;"),
-        "leaving": Chain(_drops("daddr"), base="type filter hook postrouting priority -310; policy accept;"),
-    },
-)
+MOST_ALLOWED = 10_000
+_MOST_OFFENDERS = 20_000  # of whom it is remembered how often they were banned
+_MINUTE = 60.0
+_MOST_WORDS = 500
 
 
 class BanRefused(Exception):
@@ -59,128 +44,333 @@ class BanRefused(Exception):
         self.reply = Refused(code, message)
 
 
+class Log(Protocol):
+    """Where it is said what was done."""
+
+    def __call__(self, words: str) -> None: ...
+
+    def event(self, event: record.Event) -> None: ...
+
+
+class Earlier(msgspec.Struct, frozen=True):
+    """How often the gateway banned an address by itself, and when last."""
+
+    times: int
+    last: float
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """`bans.json`."""
+
+    bans: tuple[BanEntry, ...] = ()
+    allowed: tuple[AllowEntry, ...] = ()
+    offenders: dict[str, Earlier] = {}
+
+
 class Bans:
     """The bans of this gateway: in the kernel, and in a file for the next start."""
 
-    def __init__(self, netfilter: Netfilter, path: Path, log: Callable[[str], None]) -> None:
-        self._sets = Sets(netfilter, TABLE)
+    def __init__(self, netfilter: Netfilter, path: Path, own: Callable[[], frozenset[str]], log: Log) -> None:
+        self._table = BanTable(netfilter)
         self._path = path
+        self._own = own
         self._log = log
         self._entries: dict[str, BanEntry] = {}
+        self._allowed: dict[str, AllowEntry] = {}
+        self._offenders: dict[str, Earlier] = {}
+        self._policy = Banning()
+        self._resolvers: tuple[str, ...] = ()
+        self._inside: tuple[Spared, ...] = ()
+        self._in_kernel: tuple[Range, ...] | None = None
+        self._begun: deque[float] = deque()  # when automatic bans began, monotonic
+        self._said_full = -_MINUTE
+        self._site = ""
 
-    def restore(self) -> None:
+    def answer(
+        self, request: Ban | Unban | BansRequest | BanFound | Allow | Disallow | AllowList, asker: str
+    ) -> Reply:
+        """Raises `BanRefused`. `asker` is who asks where the request does not say it."""
+        match request:
+            case Ban():
+                by = request.by or asker
+                return BanList(self.ban(request.addresses, request.seconds, request.reason, request.owner, by))
+            case Unban():
+                return BanList(self.unban(request.addresses, request.by or asker))
+            case BansRequest():
+                return BanList(self.current())
+            case BanFound():
+                return BanList(self.found(request))
+            case Allow():
+                by = request.by or asker
+                return Allowed(self.allow(request.addresses, request.seconds, request.reason, request.owner, by))
+            case Disallow():
+                return Allowed(self.disallow(request.addresses, request.by or asker))
+            case AllowList():
+                return Allowed(self.allowed())
+
+    # --- what holds -----------------------------------------------------------------------------------
+
+    def restore(self, bundle: Bundle | None) -> None:
         """Put the kept bans that still hold into the kernel. Damaged files are reported and left aside."""
+        kept = self._read()
+        now = time.time()
+        self._entries = {entry.address: entry for entry in kept.bans if not entry.until or entry.until > now}
+        self._allowed = {entry.address: entry for entry in kept.allowed if not entry.until or entry.until > now}
+        self._offenders = dict(kept.offenders)
+        self._take(bundle)
+        wanted = self._wanted()
+        self._table.restore([_held(entry, now) for entry in self._entries.values()], wanted)
+        self._in_kernel = wanted
+
+    def _read(self) -> _Kept:
         try:
-            kept = msgspec.json.decode(self._path.read_bytes(), type=tuple[BanEntry, ...])
+            return msgspec.json.decode(self._path.read_bytes(), type=_Kept)
         except FileNotFoundError:
-            kept = ()
+            return _Kept()
         except (OSError, ValueError) as error:
             self._log(f"{self._path}: the bans cannot be read and are not in force: {error}")
-            kept = ()
-        now = time.time()
-        self._entries = {entry.address: entry for entry in kept if not entry.until or entry.until > now}
-        if not self._declared():
-            Nftables().run(repair(BANS))
-        # Over what an earlier process left there: never a moment without the bans that hold.
-        grouped = self._grouped(self._entries.values())
-        for name in BANS.sets:
-            info = self._sets.info(name)
-            self._sets.replace(info, [_timed(entry, plain, now) for entry, plain in grouped.get(name, [])])
+            return _Kept()
 
-    def ban(self, addresses: tuple[str, ...], seconds: int, reason: str, by: str) -> tuple[BanEntry, ...]:
+    def follow(self, bundle: Bundle | None) -> None:
+        """Another generation runs: whom it allows, and what it bans for."""
+        self._take(bundle)
+        self.tick()
+
+    def _take(self, bundle: Bundle | None) -> None:
+        if bundle is None:
+            return
+        self._policy = bundle.bans
+        self._resolvers = bundle.nameservers
+        networks = {zone: tuple(map(addresses.literal, said)) for zone, said in bundle.networks.items()}
+        self._inside = banning.inside(networks, (zone.name for zone in bundle.zones if zone.external))
+        self._site = bundle.site
+
+    def tick(self) -> None:
+        """What has ended is no more, and the kernel allows whom it shall. To be called now and then."""
+        self._forget_ended()
+        wanted = self._wanted()
+        if wanted == self._in_kernel:
+            return
+        try:
+            self._table.allow(wanted)
+            self._in_kernel = wanted
+        except NetlinkError as error:
+            self._log(f"the allow-list is not as it should be: {error}")
+
+    def _wanted(self) -> tuple[Range, ...]:
+        return addresses.normal(one.part for one in self._always())
+
+    def _always(self) -> list[Spared]:
+        """Whom no ban holds for, whoever makes it."""
+        found = self._vital()
+        found += [Spared(part, "on the allow-list of the policy") for part in self._policy.allow.ranges]
+        found += [Spared(addresses.literal(entry.address), _why(entry)) for entry in self._allowed.values()]
+        return found
+
+    def _vital(self) -> list[Spared]:
+        """Those among them that nobody can do without."""
+        own = [Spared(addresses.literal(word), "an address of the gateway") for word in sorted(self._own())]
+        return own + [Spared(addresses.literal(word), "a resolver of the gateway") for word in self._resolvers]
+
+    def _forget_ended(self) -> None:
+        now = time.time()
+        for entries in (self._entries, self._allowed):
+            for name in [name for name, entry in entries.items() if entry.until and entry.until <= now]:
+                del entries[name]
+
+    # --- bans that somebody asks for -------------------------------------------------------------------
+
+    def ban(self, words: tuple[str, ...], seconds: int, reason: str, owner: str, by: str) -> tuple[BanEntry, ...]:
         """Raises `BanRefused`."""
+        parts = [_parsed(word) for word in words]
+        vital, always = self._vital(), self._always()
+        for part in parts:
+            self._bannable(part, vital, always)
         now = time.time()
         until = now + seconds if seconds else 0.0
-        entries = {name: BanEntry(name, by, reason, now, until) for name in map(_canonical, addresses)}
-        overlap = [name for name in entries if "/" in name or "-" in name if name not in self._entries]
-        for name in overlap:
-            self._no_overlap(name)
-        renewed = [name for name in entries if name in self._entries]
-        if renewed:
-            self._delete(renewed)
-        self._insert(entries.values(), now)
-        self._entries.update(entries)
-        self._save()
+        entries = {name: BanEntry(name, by, reason, now, until, owner) for name in map(addresses.words_of, parts)}
+        self._enforce(entries, now)
+        self._log(f"banned by {by} {_until(seconds)}: {', '.join(entries)}{_because(reason)}")
         return tuple(entries.values())
 
-    def unban(self, addresses: tuple[str, ...]) -> tuple[BanEntry, ...]:
+    def _bannable(self, part: Range, vital: Iterable[Spared], always: Iterable[Spared]) -> None:
+        if banning.everybody(part):
+            raise BanRefused("everybody", f"{addresses.words_of(part)}: this is everybody; name a smaller network")
+        if (needed := banning.held(vital, part)) is not None:
+            raise BanRefused("own", f"{banning.said(needed, part)}; what is banned must not hold it")
+        if (allowed := banning.around(always, part)) is not None:
+            raise BanRefused("allowed", f"{banning.said(allowed, part)}: no ban holds there")
+
+    def _enforce(self, entries: dict[str, BanEntry], now: float) -> None:
+        """Into the kernel and into the file. Raises `BanRefused`."""
+        try:
+            for name in entries:
+                if ("/" in name or "-" in name) and name not in self._entries:
+                    other = self._table.overlapping(name)
+                    if other:
+                        raise BanRefused("overlap", f"{name} overlaps the banned network {other}; unban that first")
+            renewed = [name for name in entries if name in self._entries]
+            if renewed:
+                self._remove(renewed)
+            self._table.add(_held(entry, now) for entry in entries.values())
+        except (NetlinkError, ElementError) as error:
+            raise BanRefused("kernel", f"the kernel refuses the ban: {error}") from error
+        self._entries.update(entries)
+        self._save()
+
+    def unban(self, words: tuple[str, ...], by: str) -> tuple[BanEntry, ...]:
         """Take bans back; those that there were. Raises `BanRefused` when one is not banned."""
-        names = [_canonical(name) for name in addresses]
+        names = [addresses.words_of(_parsed(word)) for word in words]
         self._forget_ended()
         unknown = [name for name in names if name not in self._entries]
         if unknown:
             raise BanRefused("not-banned", f"not banned: {', '.join(unknown)}; `reef ban list` lists what is")
-        self._delete(names)
+        self._remove(names)
         gone = tuple(self._entries.pop(name) for name in dict.fromkeys(names))
+        for name in names:
+            self._offenders.pop(name, None)
         self._save()
+        self._log(f"no longer banned, by {by}: {', '.join(entry.address for entry in gone)}")
         return gone
 
     def current(self) -> tuple[BanEntry, ...]:
         self._forget_ended()
         return tuple(self._entries.values())
 
-    def _declared(self) -> bool:
-        try:
-            return {info.name for info in self._sets.all()} == set(BANS.sets)
-        except NetlinkError as error:
-            if error.errno != errno.ENOENT:
-                raise
-            return False
+    def _remove(self, names: Iterable[str]) -> None:
+        for error in self._table.remove(names):
+            self._log(f"a ban was gone already: {error}")
 
-    def _forget_ended(self) -> None:
+    # --- the allow-list --------------------------------------------------------------------------------
+
+    def allow(self, words: tuple[str, ...], seconds: int, reason: str, owner: str, by: str) -> tuple[AllowEntry, ...]:
+        """Raises `BanRefused`."""
+        parts = [_parsed(word) for word in words]
+        for part in parts:
+            if banning.everybody(part):
+                raise BanRefused("everybody", f"{addresses.words_of(part)}: this is everybody; no ban would hold")
         now = time.time()
-        for name in [name for name, entry in self._entries.items() if entry.until and entry.until <= now]:
-            del self._entries[name]
+        until = now + seconds if seconds else 0.0
+        entries = {name: AllowEntry(name, by, owner, reason, now, until) for name in map(addresses.words_of, parts)}
+        if len(self._allowed | entries) > MOST_ALLOWED:
+            raise BanRefused("too-many", f"the allow-list holds {MOST_ALLOWED:,} entries at most; take some back")
+        self._allowed |= entries
+        self._save()
+        self.tick()
+        self._log(f"allowed by {by} {_until(seconds)}: {', '.join(entries)}{_because(reason)}")
+        return tuple(entries.values())
 
-    def _no_overlap(self, name: str) -> None:
-        version, wanted = parse_address(name)
-        info = self._sets.info(f"ban_net_v{version}")
-        for element in self._sets.elements(info):
-            if element.first <= wanted.last and wanted.first <= element.last:
-                held = format_element(element, info.key_length)
-                raise BanRefused("overlap", f"{name} overlaps the banned network {held}; unban that first")
+    def disallow(self, words: tuple[str, ...], by: str) -> tuple[AllowEntry, ...]:
+        """Raises `BanRefused` when one of them was not allowed at run time."""
+        names = [addresses.words_of(_parsed(word)) for word in words]
+        self._forget_ended()
+        unknown = [name for name in names if name not in self._allowed]
+        if unknown:
+            raise BanRefused("not-allowed-now", f"not allowed by hand: {', '.join(unknown)}; see `reef allow list`")
+        gone = tuple(self._allowed.pop(name) for name in dict.fromkeys(names))
+        self._save()
+        self.tick()
+        self._log(f"no longer allowed, by {by}: {', '.join(entry.address for entry in gone)}")
+        return gone
 
-    def _insert(self, entries: Iterable[BanEntry], now: float) -> None:
+    def allowed(self) -> tuple[AllowEntry, ...]:
+        """Whom no ban holds for: those of a person first, then those of the text, then the gateway's own."""
+        self._forget_ended()
+        why = "on the allow-list of the policy"
+        texts = [
+            AllowEntry(addresses.words_of(part), "", "", why, origin="policy") for part in self._policy.allow.ranges
+        ]
+        own = [AllowEntry(addresses.words_of(one.part), "", "", one.why, origin="gateway") for one in self._vital()]
+        return (*self._allowed.values(), *texts, *own)
+
+    # --- bans that nobody asks for ---------------------------------------------------------------------
+
+    def found(self, request: BanFound) -> tuple[BanEntry, ...]:
+        """Ban for what was found, if the policy says so. Raises `BanRefused`."""
+        automatic = next((one for one in self._policy.automatic if one.id == request.rule), None)
+        if automatic is None or not banning.of_author(automatic, request.author):
+            raise BanRefused("not-automatic", f"{request.rule}: the policy bans nobody for that")
         try:
-            for name, pairs in self._grouped(entries).items():
-                self._sets.add(self._sets.info(name), [_timed(entry, plain, now) for entry, plain in pairs])
-        except (NetlinkError, ElementError) as error:
-            raise BanRefused("kernel", f"the kernel refuses the ban: {error}") from error
+            part = addresses.literal(str(ip_address(request.address)))
+        except ValueError as error:
+            raise BanRefused("bad-address", str(error)) from error
+        name = addresses.words_of(part)
+        spared = banning.held((*self._always(), *self._inside), part)
+        if spared is not None:
+            raise BanRefused("spared", f"{banning.said(spared, part)}: never banned by itself")
+        self._forget_ended()
+        if name in self._entries:
+            return (self._entries[name],)
+        now = time.time()
+        self._bounded()
+        earlier = self._offenders.get(name, Earlier(0, 0.0))
+        times = earlier.times if now - earlier.last <= automatic.memory else 0
+        seconds = banning.lasting(automatic, times)
+        words = request.words[:_MOST_WORDS]
+        entry = BanEntry(name, request.author, f"{request.rule}: {words}", now, now + seconds, automatic.owner)
+        self._remember(name, Earlier(times + 1, now))
+        self._enforce({name: entry}, now)
+        self._begun.append(time.monotonic())
+        self._log.event(record.banned(_explained(entry, seconds, times), name, seconds=now, host=self._site))
+        return (entry,)
 
-    def _delete(self, names: Iterable[str]) -> None:
-        entries = [BanEntry(name, "", "", 0.0, 0.0) for name in names]
-        for name, pairs in self._grouped(entries).items():
-            info = self._sets.info(name)
-            for _, plain in pairs:
-                try:
-                    self._sets.remove(info, [plain])
-                except NetlinkError as error:
-                    self._log(f"a ban was gone already: {error}")
+    def _bounded(self) -> None:
+        """Raises `BanRefused` when there are too many already, or they come too fast."""
+        now = time.monotonic()
+        while self._begun and now - self._begun[0] >= _MINUTE:
+            self._begun.popleft()
+        standing = sum(entry.by.startswith(("detection ", "signature ")) for entry in self._entries.values())
+        if standing >= self._policy.most:
+            words = f"{standing} automatic bans hold, as many as the policy lets there be"
+        elif len(self._begun) >= self._policy.rate:
+            words = f"{len(self._begun)} automatic bans began in a minute, as many as the policy lets"
+        else:
+            return
+        if now - self._said_full >= _MINUTE:
+            self._said_full = now
+            self._log(f"{words}; nobody more is banned by itself for now")
+        raise BanRefused("too-many", words)
 
-    def _grouped(self, entries: Iterable[BanEntry]) -> dict[str, list[tuple[BanEntry, Element]]]:
-        """The entries by the set that holds them."""
-        found: dict[str, list[tuple[BanEntry, Element]]] = {}
-        for entry in entries:
-            version, plain = parse_address(entry.address)
-            name = f"ban_v{version}" if plain.first == plain.last else f"ban_net_v{version}"
-            found.setdefault(name, []).append((entry, plain))
-        return found
+    def _remember(self, name: str, times: Earlier) -> None:
+        self._offenders.pop(name, None)
+        self._offenders[name] = times  # the one that was longest ago stands first
+        while len(self._offenders) > _MOST_OFFENDERS:
+            del self._offenders[next(iter(self._offenders))]
 
     def _save(self) -> None:
+        kept = _Kept(tuple(self._entries.values()), tuple(self._allowed.values()), self._offenders)
         try:
-            replace(self._path, msgspec.json.encode(tuple(self._entries.values())))
+            replace(self._path, msgspec.json.encode(kept))
         except OSError as error:
-            raise BanRefused("store", f"the bans are in force but cannot be kept: {error.strerror}") from error
+            raise BanRefused("store", f"this is in force but cannot be kept: {error.strerror}") from error
 
 
-def _timed(entry: BanEntry, plain: Element, now: float) -> Element:
-    """The element of a ban, with the seconds it has left."""
-    return Element(plain.first, plain.last, max(entry.until - now, 0.001) if entry.until else 0.0)
+def _held(entry: BanEntry, now: float) -> Held:
+    return Held(entry.address, max(entry.until - now, 0.001) if entry.until else 0.0)
 
 
-def _canonical(words: str) -> str:
+def _parsed(words: str) -> Range:
     try:
-        version, element = parse_address(words)
-    except ElementError as error:
+        return addresses.literal(words)
+    except AddressError as error:
         raise BanRefused("bad-address", str(error)) from error
-    return format_element(element, 4 if version == 4 else 16)
+
+
+def _why(entry: AllowEntry) -> str:
+    return f"allowed by {entry.by}" + (f" ({entry.reason})" if entry.reason else "")
+
+
+def _because(reason: str) -> str:
+    return f" ({reason})" if reason else ""
+
+
+def _until(seconds: int) -> str:
+    return f"for {banning.length(seconds)}" if seconds else "until it is taken back"
+
+
+def _explained(entry: BanEntry, seconds: int, times: int) -> str:
+    again = f" (it was {times} time{'s' if times > 1 else ''} before)" if times else ""
+    return (
+        f"{entry.address} is banned for {banning.length(seconds)}{again} by {entry.by}, {entry.reason} "
+        f"Take it back: reef unban {entry.address}. Never again: reef allow {entry.address} --reason WORDS"
+    )

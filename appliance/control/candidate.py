@@ -13,7 +13,7 @@ from appliance.control.numbering import Numbers
 from appliance.policy.bundle import Bundle
 from appliance.policy.compile import CompileCache, Compiled, compile_policy
 from appliance.policy.emit import addresses
-from appliance.policy.model import Feed, Policy, Profile, Suppression
+from appliance.policy.model import AutomaticBan, Feed, Policy, Profile, Suppression
 from appliance.policy.parse import ParseCache, parse
 from appliance.policy.problem import PolicyError, Problem
 from appliance.policy.services import words_of_entry
@@ -143,6 +143,7 @@ def _bundle(candidate: Candidate, policy: Policy, compiled: Compiled, origin: Or
         suppressions=_without_places(policy.suppressions),
         feeds=_without_places(policy.feeds.values()),
         protections={name: zone.protect for name, zone in policy.zones.items() if zone.protect is not None},
+        bans=msgspec.structs.replace(policy.bans, automatic=_without_places(policy.bans.automatic)),
         horizon=compiled.horizon,
         requires=compiled.requires,
         omitted=compiled.omitted,
@@ -154,7 +155,7 @@ def _used_profiles(policy: Policy) -> list[Profile]:
     return [profile for name, profile in policy.profiles.items() if name in used]
 
 
-S = TypeVar("S", Profile, Suppression, Feed)
+S = TypeVar("S", Profile, Suppression, Feed, AutomaticBan)
 
 
 def _without_places(parts: Iterable[S]) -> tuple[S, ...]:

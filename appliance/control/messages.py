@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from appliance.control.messages_bans import Allow, Allowed, AllowList, BanFound, Disallow
 from appliance.control.messages_gate import (
     Gate,
     GateAllow,
@@ -51,7 +52,7 @@ from appliance.control.messages_why import (
 )
 from appliance.policy.bundle import RuleInfo, ZoneInfo
 from appliance.policy.detections import Detections
-from appliance.policy.model import Feed, InterfaceAddress, Profile, Suppression
+from appliance.policy.model import Banning, Feed, InterfaceAddress, Profile, Suppression
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -356,6 +357,7 @@ class NameBook(msgspec.Struct, frozen=True, tag=True):
     suppressions: tuple[Suppression, ...] = ()
     feeds: tuple[Feed, ...] = ()
     detections: Detections = Detections()
+    bans: Banning = Banning()
 
 
 class Recall(msgspec.Struct, frozen=True, tag=True):
@@ -442,10 +444,12 @@ class Ban(msgspec.Struct, frozen=True, tag=True):
     seconds: int = 0
     reason: str = ""
     by: str = ""  # policyd tells applyd who asked
+    owner: str = ""
 
 
 class Unban(msgspec.Struct, frozen=True, tag=True):
     addresses: tuple[str, ...]
+    by: str = ""
 
 
 class Bans(msgspec.Struct, frozen=True, tag=True):
@@ -458,6 +462,7 @@ class BanEntry(msgspec.Struct, frozen=True):
     reason: str
     since: float
     until: float  # 0 for no end
+    owner: str = ""
 
 
 class BanList(msgspec.Struct, frozen=True, tag=True):
@@ -543,6 +548,10 @@ Request = (
     | Ban
     | Unban
     | Bans
+    | Allow
+    | Disallow
+    | AllowList
+    | BanFound
     | Ways
     | Trace
     | Trail
@@ -584,6 +593,7 @@ Reply = (
     | FlowList
     | SetList
     | BanList
+    | Allowed
     | WayList
     | Tracing
     | Traced

@@ -66,6 +66,7 @@ from appliance.control.messages import (
     StatusReport,
     Unban,
 )
+from appliance.control.messages_bans import Allow, Allowed, AllowList, Disallow
 from appliance.control.messages_gate import Gate as GateRequest
 from appliance.control.messages_hits import Matched
 from appliance.control.messages_impact import Impact
@@ -107,6 +108,7 @@ _FORWARDED: dict[type, type] = {
     History: HistoryList,
     Show: Shown,
     Bans: BanList,
+    AllowList: Allowed,
     Ways: WayList,
 }
 
@@ -136,7 +138,8 @@ class Policyd:
             return self._instance.allows(NAME, peer.uid, peer.groups)
 
         answered = (
-            Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, Unban, GateRequest, Hits, Matched,
+            Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, Unban, Allow, Disallow, GateRequest, Hits,
+            Matched,
             Impact, Trail, Disagreement, Trace, *_FORWARDED,
         )  # fmt: skip
         server = Server(self._instance.socket(NAME), dict.fromkeys(answered, anyone), self.answer, report=self._log)
@@ -189,10 +192,8 @@ class Policyd:
                 return msgspec.structs.replace(report, findings=found, runs=await self._examiner.now())
             case Impact():
                 return await self._impact(request, peer)
-            case Ban():
-                return await self._bans.ban(msgspec.structs.replace(request, by=peer.name))
-            case Unban():
-                return await self._bans.unban(request)
+            case Ban() | Unban() | Allow() | Disallow():
+                return await self._bans.change(msgspec.structs.replace(request, by=peer.name))
             case GateRequest():
                 return await self._bans.report()
             case Hits():

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from appliance.control.bans import BANS
+from appliance.control.bantable import BANS
 from appliance.control.messages_readback import LONGEST_WAIT, ReadBack, ReadBackOf, Why
 from appliance.control.netlink import NetlinkError
 from appliance.control.readback import snapshot

@@ -9,7 +9,7 @@ import socket
 import struct
 from pathlib import Path
 
-from appliance.control.bans import BANS
+from appliance.control.bantable import BANS
 from appliance.control.nfnetlink import Netfilter
 from appliance.control.nfsets import counters
 from appliance.policy.bundle import Bundle

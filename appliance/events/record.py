@@ -8,6 +8,7 @@ open, under the group id "reef".
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import Any
 
 import msgspec
@@ -129,6 +130,7 @@ ALERTS = 87
 UNREGISTERED_LINE = 1
 KERNEL_DISAGREES = 2
 RULESET_DIFFERS = 3
+BANNED = 4
 
 
 def alert(signature: int, category: str, message: str, *, seconds: float, interface: str = "") -> Event:
@@ -143,3 +145,18 @@ def alert(signature: int, category: str, message: str, *, seconds: float, interf
         "severity": 1,
     }
     return Event(timestamp=format_time(seconds), event_type="alert", in_iface=interface, alert=body)
+
+
+def banned(words: str, address: str, *, seconds: float, host: str = "") -> Event:
+    """That the gateway banned an address by itself; `words` say why, and how to undo it."""
+    body = {
+        "action": "blocked",
+        "gid": ALERTS,
+        "signature_id": BANNED,
+        "rev": 1,
+        "signature": words,
+        "category": "Banned by itself",
+        "severity": 2,
+    }
+    full = ip_address(address).exploded
+    return Event(timestamp=format_time(seconds), event_type="alert", src_ip=full, host=host, alert=body)

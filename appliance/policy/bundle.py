@@ -12,7 +12,17 @@ from typing import Literal
 import msgspec
 
 from appliance.policy.detections import Detections
-from appliance.policy.model import Dynamic, Feed, InterfaceAddress, LogPhase, Profile, Protection, Route, Suppression
+from appliance.policy.model import (
+    Banning,
+    Dynamic,
+    Feed,
+    InterfaceAddress,
+    LogPhase,
+    Profile,
+    Protection,
+    Route,
+    Suppression,
+)
 from appliance.policy.ruleset import Ruleset
 
 # The conntrack mark: rule number (18 bits), generation (4 bits), pair of zones (7 bits, `decided.py`), flags (3).
@@ -109,6 +119,7 @@ class Bundle(msgspec.Struct, frozen=True):
     feeds: tuple[Feed, ...] = ()
     detections: Detections = Detections()  # what watchd looks for, and from when on it tells
     protections: dict[str, Protection] = {}  # zone -> what the XDP gate does at its lines
+    bans: Banning = Banning()
     horizon: int = 0  # until when schedules and expiries are compiled (epoch); 0: nothing depends on time
     requires: tuple[str, ...] = ()  # kernel capabilities it uses, e.g. "queue", "flowtable"
     omitted: tuple[str, ...] = ()  # what the text asks and this kernel lacks, in words

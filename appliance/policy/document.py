@@ -621,6 +621,70 @@ class RiskText(Record, frozen=True, kw_only=True):
     )
 
 
+class AutomaticBanText(Record, frozen=True, kw_only=True):
+    """Whom the gateway bans by itself. Own networks, resolvers and who is allowed never are."""
+
+    id: Annotated[Word, Key(kinds.ID, "permanent; in every ban that it makes", example="B-1")]
+    after: Annotated[
+        Words,
+        Key(
+            Many(kinds.OFFENCE),
+            "what they do: detections, or signatures that stopped a packet of theirs",
+            example="[port-scan, guessing, severity 1]",
+        ),
+    ]
+    sources: Annotated[
+        Words,
+        Key(Many(kinds.ZONE_WORD), "only who comes from these zones", name="from", default="any", example="internet"),
+    ] = ()
+    confidence: Annotated[
+        Word | None, Key(LEVEL, "how sure the detection must be at least; a signature always is", default="medium")
+    ] = None
+    lasts: Annotated[
+        Words,
+        Key(
+            Many(kinds.LASTING),
+            "for how long; with more than one, the first time, the second, and so on",
+            name="for",
+            default="1 hour",
+            example="[1 hour, 1 day, 7 days]",
+        ),
+    ] = ()
+    memory: Annotated[
+        Word | None, Key(kinds.LASTING, "for how long an earlier time counts", default="30 days", example="90 days")
+    ] = None
+    owner: Annotated[Word, Key(kinds.TEXT, "who answers for it", example="soc@health.example")]
+    why: Annotated[Word, Key(kinds.TEXT, "the reason", example="who scans us has no business here")]
+
+
+class BansText(Record, frozen=True, kw_only=True):
+    """Who is never banned, and who is without anybody asking."""
+
+    allow: Annotated[
+        Words,
+        Key(
+            Many(kinds.ADDRESS_WORD),
+            "no ban holds for them, whoever made it: objects or literals",
+            default="nobody else than the gateway and its resolvers",
+            example="[partners, 198.51.100.7]",
+        ),
+    ] = ()
+    automatic: Annotated[
+        tuple[AutomaticBanText, ...], Key(Parts(AutomaticBanText), "bans that nobody has to ask for", default="none")
+    ] = ()
+    most: Annotated[
+        Word | None,
+        Key(
+            Number(1, limits.MAX_AUTOMATIC_BANS),
+            "at most so many of them hold at a time; what is beyond is told and not banned",
+            default="1000",
+        ),
+    ] = None
+    rate: Annotated[
+        Word | None, Key(Number(1, limits.MAX_AUTOMATIC_BANS, "a minute"), "and so many begin", default="60")
+    ] = None
+
+
 class SettingsText(Record, frozen=True, kw_only=True):
     """Values that are not rules."""
 
@@ -751,6 +815,7 @@ class SiteText(DocumentText, frozen=True, kw_only=True):
     suppressions: Annotated[
         tuple[SuppressionText, ...], Key(Parts(SuppressionText), "signatures that are silent somewhere")
     ] = ()
+    bans: Annotated[BansText | None, Key(Part(BansText), "who is never banned, and who is by itself")] = None
     risks: Annotated[
         tuple[RiskText, ...], Key(Parts(RiskText), "threats to what the site has, and what stands against them")
     ] = ()

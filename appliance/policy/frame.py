@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from appliance.policy import inherit, limits, profiles, risks, site, times, translate
+from appliance.policy import bantext, inherit, limits, profiles, risks, site, times, translate
 from appliance.policy import names as vocabulary
 from appliance.policy.addresses import without
 from appliance.policy.document import PublishText, SettingsText, SiteText
@@ -113,6 +113,9 @@ class Frame:
         for suppression_text in document.suppressions:
             self.claims.claim(suppression_text.id, report)
             self.suppressions.append(profiles.suppression(suppression_text, self.names, self.resolver, report))
+        for ban_text in document.bans.automatic if document.bans is not None else ():
+            self.claims.claim(ban_text.id, report)
+        self.bans = bantext.banning(document.bans, self.resolver, report)
         self.risks: list[Risk] = []
         for risk_text in document.risks:
             self.claims.claim(risk_text.id, report)
@@ -224,6 +227,7 @@ class Frame:
             risks=tuple(self.risks),
             suppressions=tuple(self.suppressions),
             feeds=self.names.feeds,
+            bans=self.bans,
             settings=self.settings,
             description="" if self.document.description is None else self.document.description.value,
             inherits=tuple(baseline.name for baseline in self.baselines),

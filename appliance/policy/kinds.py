@@ -375,6 +375,21 @@ REACTING = Kind(
     "severity 1 inbound",
     90,
 )
+OFFENCE = Kind(
+    "a detection or signatures",
+    rf"port-scan|host-scan|guessing|{_SIGNATURES}",
+    "write `port-scan`, `host-scan`, `guessing`, or signatures like `sid 2019401`, `category attempted-admin`, "
+    "`severity 1`",
+    "port-scan",
+    80,
+)
+LASTING = Kind(
+    "a length of time",
+    r"[0-9]{1,4} (?:minute|hour|day)s?",
+    "write for example `30 minutes`, `1 hour` or `7 days`",
+    "1 hour",
+    20,
+)
 THRESHOLD = Kind(
     "a threshold",
     r"(?:at most|every|once after) [0-9]{1,6}/(?:[0-9]{1,5} )?(?:second|minute|hour|day)s?"

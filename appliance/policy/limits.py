@@ -27,6 +27,8 @@ MAX_BASELINES = 16
 MIN_DEPTH = 4_096  # bytes of a direction that are looked into
 MAX_DEPTH_BYTES = 1 << 40
 MAX_THRESHOLD_SECONDS = 30 * 86_400
+MAX_AUTOMATIC_BANS = 100_000  # that hold at a time
+MAX_BAN_SECONDS = 366 * 86_400  # of one that nobody asked for
 
 MAX_LIST_FILE_BYTES = 64 * 1024 * 1024  # one list from a file
 MAX_DNS_CAP = 65_536  # addresses of one DNS object

@@ -321,6 +321,37 @@ class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     span: Span | None = None
 
 
+class AutomaticBan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom the gateway bans by itself: who does one of `findings` (names of detections), or is the source of a packet
+    that one of `signatures` stopped, comes from one of the zones `sources` (() any), and is found with at least
+    `confidence`.
+
+    Banned for `lasts[0]` seconds, the second time for `lasts[1]` and so on, the last from then on; what is longer ago
+    than `memory` seconds does not count.
+    """
+
+    id: str
+    findings: tuple[str, ...] = ()
+    signatures: tuple[Signatures, ...] = ()
+    sources: tuple[str, ...] = ()
+    confidence: Level = "medium"
+    lasts: tuple[int, ...] = (3600,)
+    memory: int = 30 * 86_400
+    owner: str = ""
+    why: str = ""
+    span: Span | None = None
+
+
+class Banning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is never banned (`allow`), and who is without anybody asking. At most `most` automatic bans hold at a time,
+    and at most `rate` begin in a minute."""
+
+    allow: AddressSet = AddressSet()
+    automatic: tuple[AutomaticBan, ...] = ()
+    most: int = 1000
+    rate: int = 60
+
+
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One filter rule. Order matters only inside one zone pair; `Policy.rules` is in evaluation order.
 
@@ -480,6 +511,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     risks: tuple[Risk, ...] = ()
     suppressions: tuple[Suppression, ...] = ()
     feeds: dict[str, Feed] = {}
+    bans: Banning = Banning()
     settings: Settings = Settings()
     description: str = ""
     inherits: tuple[str, ...] = ()

@@ -18,6 +18,8 @@ from appliance.policy.model import (
     ANY,
     EVERYTHING,
     AddressSet,
+    AutomaticBan,
+    Banning,
     Connection,
     Connections,
     DestinationNat,
@@ -92,10 +94,18 @@ def plan(old: Policy | None, new: Policy) -> tuple[Change, ...]:
     _listed("invariant", old.invariants, new.invariants, lambda item: item.id, found)
     _listed("suppression", old.suppressions, new.suppressions, lambda item: item.id, found)
     _listed("risk", old.risks, new.risks, lambda item: item.id, found)
+    _bans(old.bans, new.bans, found)
     if old.settings != new.settings:
         changes = _fields(old.settings, new.settings)
         found.append(Change("changed", "settings", f"settings: {changes}"))
     return tuple(found)
+
+
+def _bans(old: Banning, new: Banning, found: list[Change]) -> None:
+    _listed("automatic ban", old.automatic, new.automatic, lambda item: item.id, found)
+    rest = [msgspec.structs.replace(each, automatic=()) for each in (old, new)]
+    if rest[0] != rest[1]:
+        found.append(Change("changed", "bans", f"bans: {_fields(*rest)}"))
 
 
 def _dynamic_name(item: Dynamic) -> str:
@@ -340,6 +350,8 @@ def said_of(value: msgspec.Struct) -> str:
         return said + (f", actions {_item(value.reactions)}" if value.reactions else "")
     if isinstance(value, Suppression):
         return f"{_item(value.signatures)} {value.action} until {value.expires}"
+    if isinstance(value, AutomaticBan):
+        return f"after {_several([*value.findings, *map(words_of_signatures, value.signatures)])}"
     if isinstance(value, Feed):
         return value.file or value.address
     if isinstance(value, Dynamic):

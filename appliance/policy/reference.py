@@ -86,6 +86,8 @@ _TITLES = {
     "Profile": "Profiles",
     "Feed": "Feeds",
     "Suppression": "Suppressions",
+    "Bans": "Bans",
+    "AutomaticBan": "Bans",
     "Invariant": "Invariants",
     "Risk": "Risks",
     "Rule": "Rules",

@@ -55,6 +55,8 @@ NAMING: dict[type[Record], dict[str, str]] = {
         "signatures": "signatures", "host": "address", "source": "address", "destination": "address",
         "sources": "zone", "destinations": "zone", "profiles": "profile",
     },
+    document.BansText: {"allow": "address"},
+    document.AutomaticBanText: {"after": "signatures", "sources": "zone"},
     document.RouteText: {"to": "literal", "via": "literal"},
     document.RiskText: {"assets": "asset", "safeguards": "rule"},
     document.SettingsText: {"nameservers": "literal"},
@@ -69,6 +71,8 @@ _CALLED: dict[type[Record], str] = {
     document.RiskText: "risk",
     document.ProfileText: "profile",
     document.SuppressionText: "suppression",
+    document.BansText: "bans",
+    document.AutomaticBanText: "automatic ban",
     document.ObjectText: "object",
     document.GroupText: "group",
     document.ZoneText: "zone",
@@ -239,6 +243,8 @@ class Uses:
                     )
             for route in text.routes:
                 self._record(route, route.to.value, report)
+            if text.bans is not None:
+                self._record(text.bans, "", report)
         if text.settings is not None:
             self._record(text.settings, "", report)
         if isinstance(text, BaselineText):
@@ -378,6 +384,8 @@ def _numbered(text: DocumentText) -> Iterator[tuple[Word, Record]]:
             yield published.id, published
         for suppression in text.suppressions:
             yield suppression.id, suppression
+        for ban in text.bans.automatic if text.bans is not None else ():
+            yield ban.id, ban
         for risk in text.risks:
             yield risk.id, risk
     for invariant in text.invariants:

@@ -21,6 +21,7 @@ from scapy.packet import Packet, Raw
 
 from appliance.control import messages
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError
+from appliance.control.messages_bans import Allow, Allowed, Disallow
 from appliance.control.messages_gate import (
     Gate,
     GateAllow,
@@ -240,7 +241,8 @@ def test_a_list_is_replaced_without_a_gap_and_counts_apart(stand: Stand, line: L
 
 def test_the_allow_list_always_wins_and_own_networks_are_never_banned(stand: Stand, line: Line) -> None:
     put(stand, "wide", "192.0.0.0/8", "10.0.0.0/8", "2001:db8::/32")
-    stand.ask(GateAllow(("192.0.2.10", "192.0.3.0/24", "2001:db8:1::/48")), GateDone, to="gated")
+    allowed = ("192.0.2.10", "192.0.3.0/24", "2001:db8:1::/48")
+    stand.ask(Allow(allowed, 0, "a test"), Allowed)
     assert line.passes(tcp("192.0.2.10"))
     assert line.passes(tcp("192.0.3.77"))
     assert line.passes(tcp("2001:db8:1::9"))
@@ -253,7 +255,7 @@ def test_the_allow_list_always_wins_and_own_networks_are_never_banned(stand: Sta
     stand.wait_for("gated")
     until(lambda: at(stand).mode == "native", "the new holder stands at the line")
     assert line.passes(tcp("192.0.2.10")), "it is kept"
-    stand.ask(GateAllow(()), GateDone, to="gated")
+    stand.ask(Disallow(allowed), Allowed)
     assert not line.passes(tcp("192.0.2.10"))
 
 

@@ -12,7 +12,7 @@ import pytest
 from appliance.cli import build_parser
 from appliance.commands import failure, followed, health, ips, kept, live, past, rules, suggest, text, whereused, why
 from appliance.commands.flows import FlowLine
-from appliance.control import messages, messages_impact, messages_why
+from appliance.control import messages, messages_bans, messages_impact, messages_why
 from appliance.policy.impact import ImpactGroup, Tally
 from appliance.policy.tighten import Narrowing
 from appliance.policy.why import Answer, NearMiss, Step
@@ -100,6 +100,7 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
             [report.Report, report.Section, report.Answer, report.Judgement, evidence.Evidence, facts.Subject],
         ),
         ("reef ban list", [messages.BanList, messages.BanEntry]),
+        ("reef allow list", [messages_bans.Allowed, messages_bans.AllowEntry]),
     ],
 )
 def test_every_json_field_is_said(verb: str, structs: list[type]) -> None:

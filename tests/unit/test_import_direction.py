@@ -28,6 +28,7 @@ PROCESS_SHAPE = (
     "appliance.control.daemon",
     "appliance.control.ipc",
     "appliance.control.messages",
+    "appliance.control.messages_bans",
     "appliance.control.messages_gate",
     "appliance.control.messages_impact",
     "appliance.control.messages_watch",
