@@ -13,7 +13,7 @@
 /* --- building ------------------------------------------------------------------------------------------ */
 
 /* Looked at so many places, one bucket's patterns may be compared once; more is dearer than other ways. */
-enum { NARROW = 200 };
+enum { NARROW = 100 };
 
 /* The rarest four bytes of a pattern. */
 static uint32_t rarest_of(const scanner *made, const kept_pattern *pattern)

@@ -134,39 +134,50 @@ static void list_brief(scanner *made, const uint64_t *taken)
             made->brief_pattern[made->brief_count++] = i;
 }
 
-/* Those of five and six bytes are looked for with the shorter ones where that lets little through: it saves a pass. True: they are. */
-static int build_brief(scanner *made, const uint64_t *brief, const uint64_t *middle, bool *both)
+enum { FIXED, LONG, MIDDLE, BRIEF, WAYS };
+enum { BRIEF_FEW = 48 }; /* so few patterns of any length are tried as short ones */
+
+static uint32_t count_of(const scanner *made, const uint64_t *taken)
 {
-    uint32_t count = 0, shortest = 0;
-    *both = false;
-    for (uint32_t i = 0; i < made->patterns; i++) {
-        shortest += bit_of(brief, i);
-        count += bit_of(brief, i) || bit_of(middle, i);
-    }
-    if (count == 0 || (shortest == 0 && !made->wide))
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < made->patterns; i++)
+        count += bit_of(taken, i);
+    return count;
+}
+
+/* Longer patterns are looked for with the short ones where that lets little through: it saves a pass. `first` is the longest kind
+ * that is: LONG, MIDDLE or BRIEF. */
+static int build_brief(scanner *made, const uint64_t *way, uint32_t words, unsigned *first)
+{
+    uint32_t count[WAYS], all = 0;
+    for (unsigned kind = LONG; kind < WAYS; kind++)
+        all += count[kind] = count_of(made, way + (size_t)kind * words);
+    *first = BRIEF;
+    if (all == 0 || (count[BRIEF] == 0 && !made->wide))
         return REEF_OK;
-    made->brief_pattern = calloc(count, sizeof *made->brief_pattern);
+    made->brief_pattern = calloc(all, sizeof *made->brief_pattern);
     if (made->brief_pattern == NULL)
         return REEF_NOMEM;
-    list_brief(made, brief);
-    if (made->wide && count > shortest) {
-        list_brief(made, middle);
-        int status = brief_build(made);
-        *both = made->brief_table != NULL;
-        if (status != REEF_OK || *both)
+    for (unsigned from = made->wide ? LONG : WAYS; from < WAYS; from++) {
+        if ((from == LONG && all > BRIEF_FEW) || (from < BRIEF && count[from] == 0))
+            continue;
+        made->brief_count = 0;
+        for (unsigned kind = from; kind < WAYS; kind++)
+            list_brief(made, way + (size_t)kind * words);
+        int status = made->brief_count > 0 ? brief_build(made) : REEF_OK;
+        if (status != REEF_OK || made->brief_table != NULL) {
+            *first = from;
             return status;
-        made->brief_count = shortest;
+        }
     }
-    if (shortest == 0)
-        return REEF_OK;
-    int status = made->wide ? brief_build(made) : REEF_OK;
-    return status != REEF_OK || made->brief_table != NULL ? status : compile_brief(made);
+    made->brief_count = 0;
+    list_brief(made, way + (size_t)BRIEF * words);
+    return compile_brief(made);
 }
 
 /* Each pattern goes where it is found at the least cost. */
 static int build_tables(scanner *made, const uint64_t *chosen)
 {
-    enum { FIXED, LONG, MIDDLE, BRIEF, WAYS };
     uint32_t words = made->patterns / 64 + 1;
     uint64_t *way = calloc((size_t)WAYS * words, sizeof *way);
     if (way == NULL)
@@ -179,13 +190,13 @@ static int build_tables(scanner *made, const uint64_t *chosen)
         way[goes * words + i / 64] |= 1ull << (i & 63);
     }
     made->wide = scanner_is_wide();
+    unsigned first;
+    int status = build_brief(made, way, words, &first);
     uint64_t *longer = way + (size_t)LONG * words;
     const uint64_t *middle = way + (size_t)MIDDLE * words;
-    bool both;
-    int status = build_brief(made, way + (size_t)BRIEF * words, middle, &both);
-    for (uint32_t w = 0; !both && w < words; w++)
+    for (uint32_t w = 0; first == BRIEF && w < words; w++)
         longer[w] |= middle[w];
-    if (status == REEF_OK)
+    if (status == REEF_OK && first > LONG)
         status = gram_table_build(made, longer, made->whole != NULL ? &made->whole->table : NULL, &made->table);
     if (status == REEF_OK)
         status = build_fixed(made, way);
