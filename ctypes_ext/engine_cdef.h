@@ -187,6 +187,17 @@ typedef struct reef_inline reef_inline;
 int reef_inline_new(reef_worker *worker, reef_inline **out);
 void reef_inline_free(reef_inline *line);
 int reef_inline_run(reef_inline *line, int peer);
+
+typedef struct reef_bridge reef_bridge;
+typedef struct reef_bridge_counters {
+    uint64_t passed, stopped, unseen, lost;
+    ...;
+} reef_bridge_counters;
+int reef_bridge_open(reef_bridge **out);
+void reef_bridge_free(reef_bridge *bridge);
+int reef_bridge_bind(reef_bridge *bridge, uint32_t one, uint32_t other, uint32_t mark, bool open);
+void reef_bridge_count(const reef_bridge *bridge, reef_bridge_counters *counters);
+int reef_inline_bridge(reef_inline *line, reef_bridge *bridge);
 void reef_inline_stop(reef_inline *line);
 int reef_inline_rules(reef_inline *line, const reef_rules *rules, const reef_reactions *reactions);
 int reef_inline_keep(reef_inline *line, reef_filestore *store, bool all, struct reef_evidence *evidence);

@@ -3,10 +3,38 @@
 from __future__ import annotations
 
 import socket
+from typing import NamedTuple
 
 from ctypes_ext._engine import ffi, lib
 from ctypes_ext.engine import Counters, EngineError, Evidence, FileStore, Rules, Worker, check, counters_of
 from ctypes_ext.reactions import Reactions
+
+
+class BridgeCounters(NamedTuple):
+    """Frames."""
+
+    passed: int
+    stopped: int
+    unseen: int
+    lost: int
+
+
+class Bridge:
+    """A bump in the wire (`reef/bridge.h`). Making it needs CAP_NET_RAW, no more. Raises `EngineError`."""
+
+    def __init__(self) -> None:
+        out = ffi.new("reef_bridge **")
+        check(lib.reef_bridge_open(out), "AF_PACKET")
+        self._c = ffi.gc(out[0], lib.reef_bridge_free)
+
+    def bind(self, one: int, other: int, *, mark: int = 0, open_: bool = False) -> None:
+        """Between these interfaces; `mark` stands for the policy's rule; `open_`: what cannot be read passes."""
+        check(lib.reef_bridge_bind(self._c, one, other, mark, open_), "bridge")
+
+    def counters(self) -> BridgeCounters:
+        c = ffi.new("reef_bridge_counters *")
+        lib.reef_bridge_count(self._c, c)
+        return BridgeCounters(*(getattr(c, field) for field in BridgeCounters._fields))
 
 
 class Inline:
@@ -24,6 +52,10 @@ class Inline:
         status = lib.reef_inline_run(self._c, peer.fileno())
         if status != lib.REEF_END:
             check(status, "lane")
+
+    def run_bridge(self, bridge: Bridge) -> None:
+        """Between the lines of a bridge, likewise, until one of them is gone or down (`EngineError`) or `stop`."""
+        check(lib.reef_inline_bridge(self._c, bridge._c), "bridge")
 
     def stop(self) -> None:
         lib.reef_inline_stop(self._c)

@@ -220,6 +220,21 @@ static int work(reef_inline *line, int peer)
     return REEF_OK;
 }
 
+int reef_inline_bridge(reef_inline *line, reef_bridge *bridge)
+{
+    int status = REEF_OK;
+    set_running(line, true);
+    while (status == REEF_OK && !atomic_load_explicit(&line->stop, memory_order_relaxed)) {
+        if (atomic_load_explicit(&line->wish, memory_order_relaxed) != NOTHING)
+            read_box(line);
+        status = reef_bridge_turn(bridge, line->worker, IDLE_MS);
+    }
+    int error = errno;
+    set_running(line, false);
+    errno = error;
+    return status;
+}
+
 int reef_inline_run(reef_inline *line, int peer)
 {
     int status = take_lane(line, peer);

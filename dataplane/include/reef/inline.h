@@ -3,6 +3,7 @@
 #ifndef REEF_INLINE_H
 #define REEF_INLINE_H
 
+#include "reef/bridge.h"
 #include "reef/judge.h"
 
 typedef struct reef_inline reef_inline;
@@ -14,6 +15,8 @@ void reef_inline_free(reef_inline *line);
 /* Take the lane that comes over `peer` (a connected Unix socket, borrowed), and judge until the other side goes (REEF_END) or
  * reef_inline_stop (REEF_OK). REEF_FORMAT: what came is not a lane. */
 int reef_inline_run(reef_inline *line, int peer);
+/* The same over a bump in the wire, until one of its lines is gone or down (REEF_SYSTEM) or reef_inline_stop (REEF_OK). */
+int reef_inline_bridge(reef_inline *line, reef_bridge *bridge);
 
 /* These from any thread. */
 void reef_inline_stop(reef_inline *line);
