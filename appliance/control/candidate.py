@@ -144,6 +144,7 @@ def _bundle(candidate: Candidate, policy: Policy, compiled: Compiled, origin: Or
         feeds=_without_places(policy.feeds.values()),
         protections={name: zone.protect for name, zone in policy.zones.items() if zone.protect is not None},
         bans=msgspec.structs.replace(policy.bans, automatic=_without_places(policy.bans.automatic)),
+        detections=policy.detections,
         horizon=compiled.horizon,
         requires=compiled.requires,
         omitted=compiled.omitted,

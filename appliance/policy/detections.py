@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from appliance.policy.model import Range
+# What can be found, by the names that texts and findings use.
+NAMES = (
+    "port-scan", "host-scan", "guessing", "shared-guessing", "beacon", "dns-tunnel", "dga", "new-device",
+    "new-service", "upload", "moved-address",
+)  # fmt: skip
 
 
 class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -15,9 +19,11 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scan_ports: int = 15  # ports of one host that one source does not get
     scan_hosts: int = 20  # hosts of which one source does not get one port
     scan_seconds: int = 300
+    sweep_seconds: int = 300
     guessing: int = 15  # failed logins, or connections in which nothing but a login can have happened
     guessing_sources: int = 30  # sources that fail at one service
     guessing_seconds: int = 600
+    shared_seconds: int = 600
     beacon_times: int = 16  # conversations at even intervals
     beacon_jitter: int = 20  # percent of the interval by which they may be off
     beacon_seconds: int = 1800  # how long it must go on
@@ -31,15 +37,25 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     again: int = 3600  # seconds until what goes on is told again
 
 
+class Hosts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A closed interval of addresses, as numbers."""
+
+    version: int
+    first: int
+    last: int
+
+
 class Exemption(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Hosts of which something is not told; `detections` empty: nothing is. `until` in seconds since the
     epoch, 0: ever.
     """
 
-    hosts: tuple[Range, ...]
+    id: str
+    hosts: tuple[Hosts, ...]
     detections: tuple[str, ...] = ()
     owner: str = ""
     why: str = ""
+    expires: str = ""
     until: float = 0.0
 
 

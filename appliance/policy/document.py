@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 
+from appliance.policy import detections as detected
 from appliance.policy import kinds, limits
 from appliance.policy.kinds import Choice, Flag, Many, Named, Number, Part, Parts
 from appliance.policy.text import Word
@@ -331,6 +332,86 @@ class SuppressionText(Record, frozen=True, kw_only=True):
     why: Annotated[Word, Key(kinds.TEXT, "the reason", example="the backup server looks like a scanner")]
     ticket: Annotated[Word | None, Key(kinds.TEXT, "where it was asked for")] = None
     expires: Annotated[Word, Key(kinds.MOMENT, "when it ends, in the site's time", example="2027-03-31")]
+
+
+class ExemptionText(Record, frozen=True, kw_only=True):
+    """Hosts of which something is not told, because somebody knows why they do it, until a day."""
+
+    id: Annotated[Word, Key(kinds.ID, "permanent", example="E-1")]
+    host: Annotated[
+        Words, Key(Many(kinds.ADDRESS_WORD), "who does it: the offender of the finding", example="scanner")
+    ]
+    detections: Annotated[
+        Words, Key(Many(Choice(detected.NAMES)), "what is not told of them", default="all", example="host-scan")
+    ] = ()
+    owner: Annotated[Word, Key(kinds.TEXT, "who answers for it", example="it@health.example")]
+    why: Annotated[Word, Key(kinds.TEXT, "the reason", example="the inventory asks every host each night")]
+    expires: Annotated[Word, Key(kinds.MOMENT, "when it ends, in the site's time", example="2027-03-31")]
+
+
+class DetectionsText(Record, frozen=True, kw_only=True):
+    """What is found without signatures, and from when on it is told."""
+
+    watch: Annotated[Word | None, Key(Flag(), "look for any of it", default="yes")] = None
+    off: Annotated[
+        Words, Key(Many(Choice(detected.NAMES)), "what is not wanted", default="nothing", example="beacon")
+    ] = ()
+    learning: Annotated[
+        Word | None,
+        Key(
+            Number(0, limits.MAX_LEARNING_DAYS, "days"),
+            "how long from the first packet on new devices and services are noted and not told",
+            default="7",
+        ),
+    ] = None
+    port_scan: Annotated[
+        Word | None,
+        Key(
+            kinds.COUNT_IN,
+            "ports of one host that one source asks for and does not get",
+            name="port-scan",
+            default="15/5 minutes",
+        ),
+    ] = None
+    host_scan: Annotated[
+        Word | None,
+        Key(
+            kinds.COUNT_IN,
+            "hosts of which one source does not get one port",
+            name="host-scan",
+            default="20/5 minutes",
+        ),
+    ] = None
+    guessing: Annotated[
+        Word | None, Key(kinds.COUNT_IN, "failed logins of one source at one service", default="15/10 minutes")
+    ] = None
+    shared_guessing: Annotated[
+        Word | None,
+        Key(
+            kinds.COUNT_IN,
+            "sources that fail at one service",
+            name="shared-guessing",
+            default="30/10 minutes",
+        ),
+    ] = None
+    beacon: Annotated[
+        Word | None, Key(Number(5, 60, "conversations"), "conversations at even intervals", default="16")
+    ] = None
+    dns_tunnel: Annotated[
+        Word | None,
+        Key(kinds.COUNT_IN, "different long names of one domain", name="dns-tunnel", default="150/hour"),
+    ] = None
+    dga: Annotated[Word | None, Key(kinds.COUNT_IN, "made-up domains that do not exist", default="20/hour")] = None
+    upload: Annotated[
+        Word | None, Key(kinds.SIZE, "bytes that a host must send outside in an hour at the least", default="1 GiB")
+    ] = None
+    again: Annotated[
+        Word | None,
+        Key(Number(1, 10_080, "minutes"), "until what goes on is told again", default="60"),
+    ] = None
+    exempt: Annotated[
+        tuple[ExemptionText, ...], Key(Parts(ExemptionText), "hosts of which something is not told")
+    ] = ()
 
 
 class FeedText(Record, frozen=True, kw_only=True):
@@ -812,6 +893,9 @@ class SiteText(DocumentText, frozen=True, kw_only=True):
     nat: Annotated[NatText | None, Key(Part(NatText), "address translation")] = None
     publish: Annotated[tuple[PublishText, ...], Key(Parts(PublishText), "services that the outside may use")] = ()
     routes: Annotated[tuple[RouteText, ...], Key(Parts(RouteText), "static routes")] = ()
+    detections: Annotated[
+        DetectionsText | None, Key(Part(DetectionsText), "what is found without signatures, and when it is told")
+    ] = None
     suppressions: Annotated[
         tuple[SuppressionText, ...], Key(Parts(SuppressionText), "signatures that are silent somewhere")
     ] = ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from appliance.policy import bantext, inherit, limits, profiles, risks, site, times, translate
+from appliance.policy import bantext, detecting, inherit, limits, profiles, risks, site, times, translate
 from appliance.policy import names as vocabulary
 from appliance.policy.addresses import without
 from appliance.policy.document import PublishText, SettingsText, SiteText
@@ -116,6 +116,9 @@ class Frame:
         for ban_text in document.bans.automatic if document.bans is not None else ():
             self.claims.claim(ban_text.id, report)
         self.bans = bantext.banning(document.bans, self.resolver, report)
+        self.detections = detecting.detections(document.detections, self.resolver, report)
+        for exemption in document.detections.exempt if document.detections is not None else ():
+            self.claims.claim(exemption.id, report)
         self.risks: list[Risk] = []
         for risk_text in document.risks:
             self.claims.claim(risk_text.id, report)
@@ -228,6 +231,7 @@ class Frame:
             suppressions=tuple(self.suppressions),
             feeds=self.names.feeds,
             bans=self.bans,
+            detections=self.detections,
             settings=self.settings,
             description="" if self.document.description is None else self.document.description.value,
             inherits=tuple(baseline.name for baseline in self.baselines),

@@ -398,6 +398,13 @@ THRESHOLD = Kind(
     "at most 1/hour per source",
     60,
 )
+COUNT_IN = Kind(
+    "a count in a time",
+    r"[0-9]{1,6}/(?:[0-9]{1,5} )?(?:second|minute|hour|day)s?",
+    "write for example `15/5 minutes`, or `20/hour`",
+    "15/5 minutes",
+    40,
+)
 SIZE = Kind(
     "a number of bytes",
     r"[0-9]{1,9}(?: (?:KiB|MiB|GiB))?|all",

@@ -14,6 +14,8 @@ from typing import Literal
 
 import msgspec
 
+from appliance.policy.detections import Detections
+
 # The zone that is the box itself: `to: gateway` is nftables' input hook, `from: gateway` its output hook.
 GATEWAY = "gateway"
 ANY = "any"
@@ -512,6 +514,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     suppressions: tuple[Suppression, ...] = ()
     feeds: dict[str, Feed] = {}
     bans: Banning = Banning()
+    detections: Detections = Detections()
     settings: Settings = Settings()
     description: str = ""
     inherits: tuple[str, ...] = ()

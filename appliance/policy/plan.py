@@ -14,6 +14,7 @@ import msgspec
 
 from appliance.policy.addresses import words_of
 from appliance.policy.builtin import BUILT_IN_PROFILES
+from appliance.policy.detections import Detections, Exemption, Thresholds
 from appliance.policy.model import (
     ANY,
     EVERYTHING,
@@ -95,6 +96,7 @@ def plan(old: Policy | None, new: Policy) -> tuple[Change, ...]:
     _listed("suppression", old.suppressions, new.suppressions, lambda item: item.id, found)
     _listed("risk", old.risks, new.risks, lambda item: item.id, found)
     _bans(old.bans, new.bans, found)
+    _detections(old.detections, new.detections, found)
     if old.settings != new.settings:
         changes = _fields(old.settings, new.settings)
         found.append(Change("changed", "settings", f"settings: {changes}"))
@@ -134,6 +136,25 @@ def _named(kind: str, old: Mapping[str, V], new: Mapping[str, V], found: list[Ch
     for name, after in new.items():
         if name not in old:
             found.append(Change("added", f"{kind} {name}", f"{kind} {name} is new: {said_of(after)}"))
+
+
+def _detections(old: Detections, new: Detections, found: list[Change]) -> None:
+    if old == new:
+        return
+    changes = []
+    if old.on != new.on:
+        changes.append(f"watch {_item(old.on)} -> {_item(new.on)}")
+    if old.off != new.off:
+        changes.append(f"off {_several(list(old.off))} -> {_several(list(new.off))}")
+    if old.learning != new.learning:
+        changes.append(f"learning {old.learning // 86_400} -> {new.learning // 86_400} days")
+    for name in Thresholds.__struct_fields__:
+        before, after = getattr(old.thresholds, name), getattr(new.thresholds, name)
+        if before != after:
+            changes.append(f"{name.replace('_', ' ')} {before} -> {after}")
+    if changes:
+        found.append(Change("changed", "detections", f"detections: {'; '.join(changes)}"))
+    _listed("exemption", old.exemptions, new.exemptions, lambda item: item.id, found)
 
 
 def _listed(kind: str, old: tuple[V, ...], new: tuple[V, ...], name: Callable[[V], str], found: list[Change]) -> None:
@@ -352,6 +373,10 @@ def said_of(value: msgspec.Struct) -> str:
         return f"{_item(value.signatures)} {value.action} until {value.expires}"
     if isinstance(value, AutomaticBan):
         return f"after {_several([*value.findings, *map(words_of_signatures, value.signatures)])}"
+    if isinstance(value, Exemption):
+        hosts = _several([words_of(Range(one.version, one.first, one.last)) for one in value.hosts])
+        what = _several(list(value.detections)) if value.detections else "everything"
+        return f"{hosts}, {what} until {value.expires}"
     if isinstance(value, Feed):
         return value.file or value.address
     if isinstance(value, Dynamic):

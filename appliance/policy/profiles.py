@@ -109,7 +109,7 @@ class _Profiles:
         if text.unavailable is not None:
             changes["unavailable"] = text.unavailable.value
         if text.depth is not None:
-            changes["depth"] = _size(text.depth, self.report)
+            changes["depth"] = size(text.depth, self.report)
         if text.overload:
             changes["overload"] = _overload(text.overload, self.report)
         if text.feeds:
@@ -220,15 +220,16 @@ def _threshold(meant: Signatures, word: Word, report: Report) -> Threshold:
     )
 
 
-def _size(word: Word, report: Report) -> int:
+def size(word: Word, report: Report) -> int:
+    """Bytes; 0 for `all`."""
     if word.value == "all":
         return 0
     number, _, unit = word.value.partition(" ")
-    size = int(number) * _UNITS.get(unit, 1)
-    if not limits.MIN_DEPTH <= size <= limits.MAX_DEPTH_BYTES:
+    count = int(number) * _UNITS.get(unit, 1)
+    if not limits.MIN_DEPTH <= count <= limits.MAX_DEPTH_BYTES:
         report.error(word.at, f"`{word.value}` is out of bounds", "write 4 KiB to 1024 GiB, or `all`")
         return DEPTH
-    return size
+    return count
 
 
 def _overload(words: tuple[Word, ...], report: Report) -> tuple[Shed, ...]:

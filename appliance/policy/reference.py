@@ -88,6 +88,8 @@ _TITLES = {
     "Suppression": "Suppressions",
     "Bans": "Bans",
     "AutomaticBan": "Bans",
+    "Detections": "Detections",
+    "Exemption": "Detections",
     "Invariant": "Invariants",
     "Risk": "Risks",
     "Rule": "Rules",

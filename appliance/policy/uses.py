@@ -57,6 +57,7 @@ NAMING: dict[type[Record], dict[str, str]] = {
     },
     document.BansText: {"allow": "address"},
     document.AutomaticBanText: {"after": "signatures", "sources": "zone"},
+    document.ExemptionText: {"host": "address"},
     document.RouteText: {"to": "literal", "via": "literal"},
     document.RiskText: {"assets": "asset", "safeguards": "rule"},
     document.SettingsText: {"nameservers": "literal"},
@@ -73,6 +74,7 @@ _CALLED: dict[type[Record], str] = {
     document.SuppressionText: "suppression",
     document.BansText: "bans",
     document.AutomaticBanText: "automatic ban",
+    document.ExemptionText: "exemption",
     document.ObjectText: "object",
     document.GroupText: "group",
     document.ZoneText: "zone",
@@ -386,6 +388,8 @@ def _numbered(text: DocumentText) -> Iterator[tuple[Word, Record]]:
             yield suppression.id, suppression
         for ban in text.bans.automatic if text.bans is not None else ():
             yield ban.id, ban
+        for exemption in text.detections.exempt if text.detections is not None else ():
+            yield exemption.id, exemption
         for risk in text.risks:
             yield risk.id, risk
     for invariant in text.invariants:

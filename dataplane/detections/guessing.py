@@ -52,7 +52,9 @@ class Guessing:
         self._around = around
         seconds = float(thresholds.guessing_seconds)
         self._sources: Table[tuple[bytes, bytes, str], _Tried] = Table(bounds.GUESSERS, seconds)
-        self._services: Table[tuple[bytes, str], _Service] = Table(bounds.GUESSED_SERVICES, seconds)
+        self._services: Table[tuple[bytes, str], _Service] = Table(
+            bounds.GUESSED_SERVICES, float(thresholds.shared_seconds)
+        )
 
     def login(self, seen: Login) -> Iterator[Finding]:
         """A login whose outcome was read."""
@@ -115,7 +117,7 @@ class Guessing:
         while True:
             oldest = next(iter(service.sources))
             held = len(service.sources) <= bounds.GUESSING_SOURCES
-            if now - service.sources[oldest] <= self._limits.guessing_seconds and held:
+            if now - service.sources[oldest] <= self._limits.shared_seconds and held:
                 break
             del service.sources[oldest]
         self._services.weigh(key, len(service.sources))
@@ -141,7 +143,7 @@ class Guessing:
                 f"{len(sources)} sources ({outside} of them outside) {how} at {protocol} of {name} "
                 f"({self._around.words(server)}) within {lasting(now - began)} from {moment(began)} on: "
                 f"{several(sources, bounds.WORDS_SHOWN)}. It is told from {limit} sources in "
-                f"{lasting(self._limits.guessing_seconds)} on"
+                f"{lasting(self._limits.shared_seconds)} on"
             ),
             remedy=(
                 f"See in the logs of {name} whether one of them came in. Let {protocol} be reached only by those who "

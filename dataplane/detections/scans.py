@@ -38,7 +38,8 @@ class Scans:
         self._around = around
         seconds = float(thresholds.scan_seconds)
         self._ports: Table[tuple[bytes, bytes, int], _Asked] = Table(bounds.SCANNERS, seconds)
-        self._hosts: Table[tuple[bytes, int, int], _Asked] = Table(bounds.SCANNERS, seconds)
+        sweep = float(thresholds.sweep_seconds)
+        self._hosts: Table[tuple[bytes, int, int], _Asked] = Table(bounds.SCANNERS, sweep)
 
     def look(self, seen: Conversation) -> Iterator[Finding]:
         if seen.phase in ("goes-on",) or seen.protocol not in _PROTOCOLS:
@@ -68,7 +69,7 @@ class Scans:
 
     def _missed_host(self, seen: Conversation) -> Iterator[Finding]:
         key = (seen.client, seen.protocol, seen.port)
-        asked = _count(self._hosts, key, seen.server, seen, self._limits.scan_seconds)
+        asked = _count(self._hosts, key, seen.server, seen, self._limits.sweep_seconds)
         missed = len(asked.missed)
         if missed >= self._limits.scan_hosts and missed >= _MISSES_TO_HITS * asked.got:
             self._hosts.drop(key)
@@ -118,7 +119,7 @@ class Scans:
                 f"{client} ({self._around.words(seen.client)}) {what} {len(hosts)} hosts within "
                 f"{lasting(seen.time - asked.first)} from {moment(asked.first)} on that refused it or did not answer"
                 f"{f', and {asked.got} times one did' if asked.got else ''}: {several(hosts, bounds.WORDS_SHOWN)}. "
-                f"It is told from {self._limits.scan_hosts} hosts in {lasting(self._limits.scan_seconds)} on"
+                f"It is told from {self._limits.scan_hosts} hosts in {lasting(self._limits.sweep_seconds)} on"
             ),
             remedy=self._remedy(seen.client, client),
             confidence=self._confidence(seen.client) if not asked.got else "medium",

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from appliance.control.ipc import call
 from appliance.control.messages_watch import DeviceInfo, DeviceList, Devices
 from appliance.control.processes import INSTANCE_VARIABLE
 from appliance.events.view import Selection, past
-from appliance.lab.site import Lab
+from appliance.lab.site import POLICIES, Lab
 from dataplane.detections.finding import Finding, of_event
 from tests.netns.conftest import until
 
@@ -99,3 +100,41 @@ def test_a_device_is_accepted_by_name_and_still_is_after_a_kill(lab: Lab) -> Non
 
     until(back, "watchd runs again", lab=lab, patience=30)
     until(lambda: devices(lab)[mac].state == "accepted", "and knows the device", lab=lab, patience=30)
+
+
+def test_a_new_device_is_told_when_the_policy_does_not_wait(lab: Lab) -> None:
+    text = POLICIES["gw"].read_text(encoding="utf-8") + "\ndetections:\n  learning: 0\n  again: 1\n"
+    lab.gateway.apply(text, "tell of new devices at once")
+
+    def followed() -> bool:
+        lab.run("lan1", "ping", "-c", "1", "-W", "1", "10.20.0.1")
+        answer = call(lab.gateway.instance.socket("watchd"), Devices(), DeviceList, timeout=10)
+        return 0 < answer.learning_until <= time.time()
+
+    until(followed, "watchd follows the new generation", lab=lab, patience=30)
+    lab.run("lan2", "ip", "link", "set", "eth0", "address", "b8:27:eb:0a:0b:0c")
+
+    def told() -> list[Finding]:
+        lab.run("lan2", "ip", "neigh", "flush", "dev", "eth0")
+        lab.run("lan2", "ping", "-c", "1", "-W", "1", "10.20.0.1")
+        return [one for one in findings(lab, "new-device") if one.device == "b8:27:eb:0a:0b:0c"]
+
+    until(told, "the new device is told", lab=lab, patience=30)
+    assert "zone lan" in told()[0].words
+    assert len(told()) == 1
+    assert devices(lab)["b8:27:eb:0a:0b:0c"].state == "unknown"
+
+
+def test_guessing_by_failed_logins_is_found(lab: Lab) -> None:
+    def guessed() -> list[Finding]:
+        for _ in range(20):
+            lab.run(
+                "lan1", "curl", "-4", "-sS", "-o", "/dev/null", "--data", "user=a", "http://www.example.org/login"
+            )
+        return findings(lab, "guessing")
+
+    until(guessed, "the guessing is found", lab=lab, patience=30)
+    found = findings(lab, "guessing")[0]
+    assert found.offender == "10.20.0.11"
+    assert not found.outside
+    assert "failed 15 times to log in at web login" in found.words

@@ -13,8 +13,7 @@ import pytest
 from jsonschema.validators import validator_for
 
 from appliance.events import record
-from appliance.policy.detections import Detections, Exemption, Thresholds
-from appliance.policy.model import Range
+from appliance.policy.detections import NAMES, Detections, Exemption, Hosts, Thresholds
 from dataplane.detections import bounds, finding, makers
 from dataplane.detections.finding import KINDS, Finding
 from dataplane.detections.seen import Conversation, Login, Question, Seen
@@ -92,9 +91,9 @@ def test_it_is_silent_where_it_is_off(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", [kind.name for kind in KINDS if kind.name != "shared-guessing"])
 def test_a_host_is_exempted_until_its_day(kind: str) -> None:
-    everyone = (Range(4, 0, 2**32 - 1),)
-    late = msgspec.structs.replace(AT_ONCE, exemptions=(Exemption(everyone, (kind,), "it", "an audit", START - 1),))
-    open_ended = msgspec.structs.replace(AT_ONCE, exemptions=(Exemption(everyone, (kind,), "it", "an audit"),))
+    everyone = (Hosts(4, 0, 2**32 - 1),)
+    late = msgspec.structs.replace(AT_ONCE, exemptions=(Exemption("E-1", everyone, (kind,), until=START - 1),))
+    open_ended = msgspec.structs.replace(AT_ONCE, exemptions=(Exemption("E-1", everyone, (kind,)),))
     exempted = watch(open_ended)
     assert not [one for one in told(exempted, SCENES[kind]()) if one.kind == kind]
     assert exempted.kept_back > 0
@@ -331,5 +330,5 @@ def test_what_goes_on_is_told_again_with_how_often() -> None:
 
 def test_every_kind_has_its_own_number_and_scene() -> None:
     assert len({kind.number for kind in KINDS}) == len(KINDS)
-    assert set(SCENES) == {kind.name for kind in KINDS}
+    assert set(SCENES) == {kind.name for kind in KINDS} == set(NAMES)
     assert isinstance(next(iter(told(watch(), scenes.port_scan()))), Finding)
