@@ -323,6 +323,12 @@ def _inspect_verb(tree: _Tree) -> None:
         metavar="NAME=VALUE",
         help="a variable of the rules, like HOME_NET=10.20.0.0/16; may be given again",
     )
+    inspect.add_argument(
+        "--geoip",
+        default="",
+        metavar="FILE",
+        help="a file in MaxMind's format (GeoLite2-Country.mmdb and the like) for rules with geoip",
+    )
     inspect.add_argument("--eve", metavar="FILE", help="write every event there, as lines of Suricata's EVE JSON")
     inspect.add_argument(
         "-k",

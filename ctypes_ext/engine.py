@@ -51,6 +51,7 @@ class Options(msgspec.Struct, frozen=True):
     rule_text: bool = False  # alerts carry their rule as it is written
     file_digests: bool = False  # of every file, whether rules ask for them or not
     rule_costs: bool = False  # count what each rule costs: `Worker.rule_costs`
+    places: str = ""  # file in MaxMind's format that tells the country of an address, for `geoip`; "": none
     memory: int = 256 << 20  # bytes that inspection may keep of conversations, besides the flow table
 
 
@@ -336,6 +337,8 @@ class Worker:
         c.tcp.midstream, c.tcp.inline_ = options.midstream, options.act
         c.match.act, c.match.costs = options.act, options.rule_costs
         c.match.seed = c.seed
+        self._places = ffi.new("char[]", options.places.encode()) if options.places else ffi.NULL
+        c.match.places = self._places  # the file is opened with the first rules
         c.rules = ffi.NULL if rules is None else rules._c
         c.alerts_with = (lib.REEF_ALERT_WITH_PAYLOAD if options.payload else 0) | (
             lib.REEF_ALERT_WITH_RULE if options.rule_text else 0

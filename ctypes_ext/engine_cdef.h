@@ -74,6 +74,7 @@ typedef struct reef_match_options {
     bool act;
     uint32_t alerts_max;
     bool costs;
+    const char *places;
     uint64_t seed[2];
     ...;
 } reef_match_options;

@@ -40,6 +40,7 @@ def inspect(options: argparse.Namespace, terminal: Terminal) -> int:
             payload=options.payload,
             feeds=not options.quiet,
             rule_costs=options.rule_costs,
+            places=options.geoip,
         )
         told = shown.told if shown.wanted else None
         paths = tuple(Path(name) for name in (options.files_to, options.evidence, options.eve) if name)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from jsonschema.validators import validator_for
+from mmdb_writer import MMDBWriter
+from netaddr import IPSet
 from scapy.layers.dns import DNS, DNSQR, DNSRR
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
@@ -99,6 +101,33 @@ def events(tmp_path: Path, *words: str) -> list[dict[str, Any]]:
 
 def alerts(lines: list[dict[str, Any]], sid: int) -> list[dict[str, Any]]:
     return [line for line in lines if line["event_type"] == "alert" and line["alert"]["signature_id"] == sid]
+
+
+def test_rules_know_the_country_of_an_address(tmp_path: Path, found: tuple[Path, Path]) -> None:
+    countries = MMDBWriter(6, ipv4_compatible=True, database_type="Test-Country")
+    countries.insert_network(IPSet(["198.51.100.0/24"]), {"country": {"iso_code": "BZ"}})
+    countries.insert_network(IPSet(["2001:db8::2/128"]), {"country": {"iso_code": "MX"}})
+    countries.to_db_file(str(tmp_path / "country.mmdb"))
+    rules = tmp_path / "geo.rules"
+    rules.write_text(
+        "".join(
+            f'alert {header} (msg:"{where}"; geoip:{where}; sid:{sid};)\n'
+            for sid, header, where in (
+                (1, "icmp any any -> any any", "dst,BZ"),
+                (2, "icmp any any -> any any", "src,BZ"),
+                (3, "udp any any -> any 53", "any,MX,BZ"),
+                (4, "udp any any -> any 53", "any,MX"),
+                (5, "udp any any -> any 53", "dst,!MX"),
+                (6, "ip6 any any -> any any", "dst,MX"),
+            )
+        )
+    )
+    geoip = ["--geoip", str(tmp_path / "country.mmdb")]
+    told = events(tmp_path, str(found[0]), "--rules", str(rules), *geoip)
+    assert {sid for sid in range(1, 7) if alerts(told, sid)} == {1, 3, 5, 6}
+    assert not any(line["event_type"] == "alert" for line in events(tmp_path, str(found[0]), "--rules", str(rules)))
+    (tmp_path / "country.mmdb").write_bytes(b"no such format")
+    assert main(["inspect", str(found[0]), "--rules", str(rules), *geoip]) == 1
 
 
 def test_an_alert_says_what_suricata_says(tmp_path: Path, found: tuple[Path, Path]) -> None:
