@@ -26,6 +26,7 @@ from appliance.events import record
 from appliance.events.spool import Spool, SpoolError
 from appliance.policy.logprefix import NFLOG_GROUP
 from ctypes_ext import engine
+from dataplane.banning import Banning
 from dataplane.flowlog import FlowLog
 from dataplane.inline import Lines
 from dataplane.keeping import Keeping
@@ -167,6 +168,7 @@ class Inspectd:
         lines: Lines,
         recalling: Recalling,
         watch: Line,
+        banning: Banning,
     ) -> None:
         self._sources = sources
         self._spool = spool
@@ -176,6 +178,7 @@ class Inspectd:
         self._recalling = recalling
         self._flows = FlowLog(flows, key)
         self._watch = watch
+        self._banning = banning
         self._feed = engine.Feed()
         self._generation = generation
         self._worker = engine.Worker(OPTIONS)
@@ -232,6 +235,8 @@ class Inspectd:
         """Another generation runs, or interfaces came or went."""
         self._book = self._generation.book
         self._rules.book = self._book
+        if self._book is not None:
+            self._banning.follow(self._book)
         self._flows.days = self._book.flow_log_days if self._book else None
         links = self._sources.links.names
         zones = zone_of_interface(self._book)
@@ -246,6 +251,7 @@ class Inspectd:
                 self._watch.offer(fed)
                 if not lines and not fed:
                     break
+                self._banning.look_through(lines)
                 self._spool.append(lines, count)
 
     def _each_second(self) -> None:
@@ -307,9 +313,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         recalling = Recalling(instance.socket("applyd"), log)
         recalling.start()
         watch = Line(instance.run_of("watchd") / WATCH_SOCKET, tuple(engine.protocols()))
+        banning = Banning(instance.socket("applyd"), log)
+        banning.start()
         inspectd = Inspectd(
-            sources, spool, generation, instance.shared_of(NAME), keys.key, rules, keeping, lines, recalling, watch
-        )
+            sources, spool, generation, instance.shared_of(NAME), keys.key, rules, keeping, lines, recalling, watch,
+            banning,
+        )  # fmt: skip
     except OSError as error:
         sys.exit(f"{NAME}: {instance.shared_of(NAME)}: {error.strerror}; the flow log must be writable")
     notify.ready()
@@ -319,6 +328,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     generation.stop()
     rules.stop()
     recalling.stop()
+    banning.stop()
     inspectd.finish()
     keys.stop()
 

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import sys
 import time
-from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import msgspec
@@ -33,11 +32,13 @@ from appliance.control.processes import Instance, process
 from appliance.durable import replace
 from appliance.policy.detections import Detections
 from dataplane import watchline
+from dataplane.banning import Banning
 from dataplane.detections import finding, makers
 from dataplane.detections.devices import Device
 from dataplane.detections.seen import TCP
 from dataplane.detections.surroundings import Surroundings
 from dataplane.detections.watch import Kept, Watch
+from dataplane.places import around
 from dataplane.watchfeed import Feed
 
 NAME = "watchd"
@@ -62,6 +63,7 @@ class Watchd:
         self._lost = 0
         self._said_lost = 0
         self._dirty = False
+        self._banning = Banning(instance.socket("applyd"), log)
         self._watch = Watch(Detections(), Surroundings(), register, self._read_kept())
 
     async def serve(self, stop: asyncio.Event) -> None:
@@ -75,7 +77,9 @@ class Watchd:
         path.chmod(0o666)  # who may write is decided by credentials
         notify.ready()
         chores = [asyncio.create_task(work) for work in (self._follow(), self._keeping())]
+        self._banning.start()
         await stop.wait()
+        self._banning.stop()
         for each in chores:
             each.cancel()
         line.close()
@@ -119,6 +123,7 @@ class Watchd:
 
     def _tell(self, found: finding.Finding) -> None:
         self._log.event(finding.event(found, self._book.site if self._book else ""))
+        self._banning.look_at(found)
 
     # --- what is told by the policy -----------------------------------------------------------------
 
@@ -140,6 +145,7 @@ class Watchd:
     def _take(self, book: NameBook) -> None:
         """Another generation: its thresholds and zones, the same registers."""
         self._book = book
+        self._banning.follow(book)
         kept = self._watch.kept()
         self._watch = Watch(book.detections, around(book), self._makers, kept)
 
@@ -232,19 +238,6 @@ class Watchd:
             for one in self._watch.services.all()
         )  # fmt: skip
         return ServiceList(shown, self._watch.learning_until)
-
-
-def around(book: NameBook | None) -> Surroundings:
-    """Where addresses are, as the running generation says it."""
-    if book is None:
-        return Surroundings()
-    networks = {
-        zone: tuple(ip_network(text, strict=False) for text in texts) for zone, texts in book.networks.items()
-    }
-    lines = [zone.name for zone in book.zones if zone.external]
-    elsewhere = [name for name in lines if not networks.get(name)]
-    own = (ip_address(one.address.partition("/")[0]).packed for one in book.addresses)
-    return Surroundings(networks, lines, own, elsewhere[0] if len(elsewhere) == 1 else "")
 
 
 def read_makers(folder: Path = IEEE) -> makers.Makers:

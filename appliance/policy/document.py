@@ -705,7 +705,7 @@ class RiskText(Record, frozen=True, kw_only=True):
 class AutomaticBanText(Record, frozen=True, kw_only=True):
     """Whom the gateway bans by itself. Own networks, resolvers and who is allowed never are."""
 
-    id: Annotated[Word, Key(kinds.ID, "permanent; in every ban that it makes", example="B-1")]
+    id: Annotated[Word, Key(kinds.ID, "permanent; in every ban that it makes", example="A-1")]
     after: Annotated[
         Words,
         Key(

@@ -48,6 +48,7 @@ BESIDE = {
         *BORDER,
         *PROCESS_SHAPE,
         "ctypes_ext",
+        "appliance.policy.banning",
         "appliance.policy.bundle",
         "appliance.policy.detections",
         "appliance.policy.logprefix",
