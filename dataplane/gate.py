@@ -82,6 +82,8 @@ def networks_of(words: str) -> tuple[Network, ...]:
     if not dash:
         return (ipaddress.ip_network(first.strip()),)
     ends = ipaddress.ip_address(first.strip()), ipaddress.ip_address(last.strip())
+    if ends[0].version != ends[1].version:
+        raise ValueError(f"{words}: two versions of IP")
     return tuple(ipaddress.summarize_address_range(*ends))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 import sys
 import time
@@ -207,9 +206,7 @@ class Gated:
                 words = self._ban(request)
                 return GateDone(words)
             case GateUnban():
-                self._lift([ipaddress.ip_network(words) for words in request.addresses])
-                await self._settle()
-                return GateDone()
+                return await self._unban(request)
             case GateAllow():
                 return self._allow(request)
             case GateList():
@@ -242,6 +239,17 @@ class Gated:
         if failed:
             self._log(f"not everything is banned at the gate: {failed}")
         return failed
+
+    async def _unban(self, request: GateUnban) -> Reply:
+        networks: list[kernel.Network] = []
+        try:
+            for words in request.addresses:
+                networks += networks_of(words)
+        except ValueError as error:
+            return Refused("bad-address", str(error))
+        self._lift(networks)
+        await self._settle()
+        return GateDone()
 
     def _lift(self, networks: list[kernel.Network]) -> None:
         for network in networks:

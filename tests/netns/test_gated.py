@@ -31,6 +31,7 @@ from appliance.control.messages_gate import (
     GateList,
     GateListed,
     GateReport,
+    GateUnban,
 )
 from appliance.lab.netns import MOUNTS, inside
 from ctypes_ext.gate import PrefixList
@@ -171,6 +172,10 @@ def test_what_is_banned_is_dropped_at_the_line_and_passes_when_it_is_not(stand: 
 
 def test_a_ban_ends_by_itself(stand: Stand, line: Line) -> None:
     ban(stand, "203.0.113.5", seconds=1)
+    ban(stand, "198.18.0.1-198.18.0.6")
+    assert not line.passes(tcp("198.18.0.6")) and line.passes(tcp("198.18.0.7"))
+    unban(stand, "198.18.0.1-198.18.0.6")
+    assert line.passes(tcp("198.18.0.6"))
     until(lambda: line.passes(tcp("203.0.113.5")), "the ban has ended at the gate")
 
 
@@ -274,6 +279,7 @@ def test_lists_that_are_none_change_nothing(stand: Stand, line: Line) -> None:
         assert stand.refusal(wrong, to="gated").code in {"bad-list", "bad-name"}
     assert stand.refusal(GateForget("nothing"), to="gated").code == "no-list"
     assert stand.refusal(GateAllow(("nobody",)), to="gated").code == "bad-address"
+    assert stand.refusal(GateUnban(("10.0.0.1-2001:db8::",)), to="gated").code == "bad-address"
     assert not line.passes(tcp("203.0.113.9"))
     assert line.passes(tcp("192.0.2.5"))
 

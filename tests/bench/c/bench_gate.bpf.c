@@ -123,6 +123,36 @@ int send(struct xdp_md *context)
     return next_source(context) ? bpf_redirect(bench.link, 0) : XDP_DROP;
 }
 
+static __always_inline __u16 folded(__u32 sum)
+{
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (__u16)(sum + (sum >> 16));
+}
+
+/* A SYN of the next source: both checksums are mended by what the source changed (RFC 1624). */
+SEC("xdp.frags")
+int send_syn(struct xdp_md *context)
+{
+    const void *end = (const void *)(long)context->data_end;
+    const struct ethhdr *ethernet = frame(context);
+    __u32 before, after;
+
+    if (!ethernet)
+        return XDP_DROP;
+    struct iphdr *ip = (void *)(ethernet + 1);
+    struct tcphdr *tcp = (void *)(ip + 1);
+    if ((void *)(tcp + 1) > end)
+        return XDP_DROP;
+    before = ip->saddr;
+    if (!next_source(context))
+        return XDP_DROP;
+    after = ip->saddr;
+    before = (~before & 0xffff) + (~before >> 16) + (after & 0xffff) + (after >> 16);
+    ip->check = ~folded((__u16)~ip->check + before);
+    tcp->check = ~folded((__u16)~tcp->check + before);
+    return bpf_redirect(bench.link, 0);
+}
+
 SEC("xdp.frags")
 int take_drop(struct xdp_md *context)
 {

@@ -1,8 +1,11 @@
 /* Measures the XDP gate with a million prefixes, beside the kernel's trie and a drop without looking.
  *
- *   bench_gate PINS PREFIXES FRAMES ROUNDS [SENDER-NAMESPACE SENDER-LINK RECEIVER-NAMESPACE RECEIVER-LINK]
+ *   bench_gate PINS PREFIXES FRAMES ROUNDS [SENDER-NAMESPACE SENDER-LINK RECEIVER-NAMESPACE RECEIVER-LINK [FILE]]
+ *   bench_gate flood PINS SECONDS SENDER-NAMESPACE SENDER-LINK
  *
- * Each line of output is one figure: what, of which version, hit or miss, and frames a second (or seconds). */
+ * Each line of output is one figure: what, of which version, hit or miss, and frames a second (or seconds). With FILE the
+ * prefixes of IPv4 are written there, one a line, and when a line has come from standard input, banned sources are sent to
+ * whatever stands at the receiver then. `flood` sends SYNs of ever other sources for so long. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_link.h>
@@ -18,7 +21,8 @@
 #include "gate.h"
 #include "reef/status.h"
 
-enum { FRAME = 64, BATCH = 64, BY_FEW = 4096 };
+enum { FRAME = 64, BATCH = 64 };
+#define SEED 0x1234567890abcdefull
 
 struct bench {
     reef_gate *gate;
@@ -266,6 +270,42 @@ static void measure(struct bench *bench, int version, bool hit)
         printf("%s-%s %d %s %.0f %.4f\n", i < 3 ? "try" : "wire", names[i % 3], version, hit ? "hit" : "miss", best[i], share[i]);
 }
 
+static void write_prefixes(const char *path)
+{
+    struct bench again = {.random = SEED};
+    FILE *file = fopen(path, "w");
+    if (file == NULL)
+        fail(path);
+    for (uint32_t i = 0; i < BENCH_PREFIXES; i++) {
+        struct bench_address inside;
+        struct reef_prefix prefix = prefix4(&again, &inside);
+        const uint8_t *at = prefix.address;
+        fprintf(file, "%u.%u.%u.%u/%u\n", at[0], at[1], at[2], at[3], prefix.length);
+    }
+    if (fclose(file) != 0)
+        fail(path);
+}
+
+/* Banned sources to a line where no program stands. */
+static void send_to_ruleset(struct bench *bench)
+{
+    uint8_t frame[FRAME];
+    struct bpf_test_run_opts options = {.sz = sizeof options, .data_in = frame, .data_size_in = FRAME,
+                                        .repeat = (int)bench->frames, .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH};
+    double best = 0;
+    write_frame(frame, 4);
+    choose(bench, 4, true);
+    (void)getchar();
+    for (uint32_t round = 0; round < bench->rounds; round++) {
+        double begun = seconds();
+        if (bpf_prog_test_run_opts(program_fd(bench, "send"), &options) != 0)
+            fail("sending");
+        double rate = bench->frames / (seconds() - begun);
+        best = rate > best ? rate : best;
+    }
+    printf("wire-ruleset 4 hit %.0f %u\n", best, bench->frames * bench->rounds);
+}
+
 static int open_namespace(const char *name)
 {
     char path[256];
@@ -276,13 +316,71 @@ static int open_namespace(const char *name)
     return fd;
 }
 
+static uint16_t checksum(const uint8_t *data, size_t length, uint32_t sum)
+{
+    for (size_t i = 0; i + 1 < length; i += 2)
+        sum += (uint32_t)data[i] << 8 | data[i + 1];
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)~sum;
+}
+
+/* A SYN to 10.99.2.2:80 but for its source and what that does to the checksums, which the program mends. */
+static void write_syn(uint8_t frame[FRAME])
+{
+    static const uint8_t head[] = {0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 0, 0, 0, 0, 10, 99, 2, 2,
+                                   0x30, 0x39, 0, 80, 1, 2, 3, 4, 0, 0, 0, 0, 0x50, 2, 0xff, 0xff};
+    memset(frame, 0, FRAME);
+    memcpy(frame, (uint8_t[]){2, 0, 0, 0, 9, 1, 2, 0, 0, 0, 9, 9, 8, 0}, 14);
+    memcpy(frame + 14, head, sizeof head);
+    uint16_t sum = checksum(frame + 14, 20, 0);
+    frame[24] = (uint8_t)(sum >> 8);
+    frame[25] = (uint8_t)sum;
+    sum = checksum(frame + 34, 20, 6 + 20 + (10 << 8) + 99 + (2 << 8) + 2);
+    frame[50] = (uint8_t)(sum >> 8);
+    frame[51] = (uint8_t)sum;
+}
+
+/* SYNs of ever other sources, as fast as they go. */
+static int flood(char **arguments)
+{
+    struct bench bench = {.random = SEED, .sender = open_namespace(arguments[4])};
+    struct reef_gate_room room = {1024, 1024};
+    char words[REEF_GATE_WORDS] = "";
+    uint8_t frame[FRAME];
+    struct bpf_test_run_opts options = {.sz = sizeof options, .data_in = frame, .data_size_in = FRAME, .repeat = 100000,
+                                        .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH};
+    if (reef_gate_new(arguments[2], &room, &bench.gate, words) != REEF_OK) {
+        fprintf(stderr, "bench_gate: %s\n", words);
+        return 1;
+    }
+    bench.addresses = mapped(&bench, "addresses", BENCH_ADDRESSES * sizeof *bench.addresses);
+    bench.state = mapped(&bench, ".data.bench", sizeof *bench.state);
+    enter(bench.sender);
+    bench.state->link = if_nametoindex(arguments[5]);
+    write_syn(frame);
+    double begun = seconds(), end = begun + strtod(arguments[3], NULL);
+    uint64_t sent_frames = 0;
+    while (seconds() < end) {
+        choose(&bench, 4, false);
+        if (bpf_prog_test_run_opts(program_fd(&bench, "send_syn"), &options) != 0)
+            fail("flooding");
+        sent_frames += 100000;
+    }
+    printf("flood 4 %llu %.0f\n", (unsigned long long)sent_frames, (double)sent_frames / (seconds() - begun));
+    reef_gate_free(bench.gate);
+    return 0;
+}
+
 int main(int count, char **arguments)
 {
-    struct bench bench = {.random = 0x1234567890abcdefull, .sender = -1, .receiver = -1};
+    struct bench bench = {.random = SEED, .sender = -1, .receiver = -1};
     struct reef_gate_room room;
     char words[REEF_GATE_WORDS] = "";
     setvbuf(stdout, NULL, _IOLBF, 0);
-    if (count != 5 && count != 9) {
+    if (count == 6 && strcmp(arguments[1], "flood") == 0)
+        return flood(arguments);
+    if (count != 5 && count != 9 && count != 10) {
         fprintf(stderr, "usage: bench_gate PINS PREFIXES FRAMES ROUNDS [NAMESPACE LINK NAMESPACE LINK]\n");
         return 2;
     }
@@ -297,7 +395,7 @@ int main(int count, char **arguments)
     bench.addresses = mapped(&bench, "addresses", BENCH_ADDRESSES * sizeof *bench.addresses);
     bench.state = mapped(&bench, ".data.bench", sizeof *bench.state);
     ban(&bench);
-    if (count == 9) {
+    if (count >= 9) {
         bench.sender = open_namespace(arguments[5]);
         bench.receiver = open_namespace(arguments[7]);
         enter(bench.receiver);
@@ -309,6 +407,10 @@ int main(int count, char **arguments)
     for (int version = 4; version <= 6; version += 2)
         for (int hit = 1; hit >= 0; hit--)
             measure(&bench, version, hit != 0);
+    if (count == 10) {
+        write_prefixes(arguments[9]);
+        send_to_ruleset(&bench);
+    }
     reef_gate_free(bench.gate);
     return 0;
 }

@@ -376,6 +376,13 @@ def main() -> None:
     write(
         "rules", "counts", bytes(16) + struct.pack("<12I", 1, 2, 3, 1, 1, 1, 1, 1, 1, 1, 0, 0) + bytes(range(256)) * 4
     )
+    write(
+        "banlist",
+        "text",
+        b"# a\n192.0.2.1\n10.0.0.0/9 ; b\n10.0.0.1-10.0.0.9\n2001:db8::/33\n0.0.0.0/0\n1.2.3.4/24\n",
+    )
+    write("banlist", "packed4", b"\0" + bytes([10, 0, 0, 0, 9, 192, 0, 2, 1, 32]))
+    write("banlist", "packed6", b"\1" + bytes([32, 1, 13, 184, *bytes(12), 33]))
     write("tcp", "segments", bytes([0, 4, *range(240)]))
     write("flowlog", "columns", flows())
     write("classify", "rules", lowered())
