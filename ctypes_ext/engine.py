@@ -312,6 +312,15 @@ class Feed:
         return int(lib.reef_feed_lost(self.c))
 
 
+class Claims:
+    """Conversations that lanes judge, so that taps leave them out (`reef/claims.h`). For workers of any thread."""
+
+    def __init__(self) -> None:
+        out = ffi.new("reef_claims **")
+        check(lib.reef_claims_new((secrets.randbits(64), secrets.randbits(64)), out), "claims")
+        self.c = ffi.gc(out[0], lib.reef_claims_free)
+
+
 class Worker:
     """Scratch of one thread: flow table, buffers and event ring (`reef/engine.h`)."""
 
@@ -321,6 +330,7 @@ class Worker:
         rules: Rules | None = None,
         store: FileStore | None = None,
         evidence: Evidence | None = None,
+        claims: Claims | None = None,
     ) -> None:
         c = ffi.new("reef_options *")
         lib.reef_options_default(c)
@@ -343,6 +353,8 @@ class Worker:
         c.alerts_with = (lib.REEF_ALERT_WITH_PAYLOAD if options.payload else 0) | (
             lib.REEF_ALERT_WITH_RULE if options.rule_text else 0
         )
+        c.claims = ffi.NULL if claims is None else claims.c
+        self._claims = claims  # they outlive the worker
         c.evidence = ffi.NULL if evidence is None else evidence._c
         c.store = ffi.NULL if store is None else store._c
         c.files.store_all = store is not None

@@ -43,6 +43,9 @@ unsigned reef_protocols_count(void);
 
 typedef struct reef_rules reef_rules;
 typedef struct reef_filestore reef_filestore;
+typedef struct reef_claims reef_claims;
+int reef_claims_new(const uint64_t seed[2], reef_claims **out);
+void reef_claims_free(reef_claims *claims);
 
 typedef struct reef_file_wants {
     bool magic, md5, sha1, sha256, store_all;
@@ -94,6 +97,7 @@ typedef struct reef_options {
     reef_filestore *store;
     struct reef_evidence *evidence;
     reef_file_wants files;
+    reef_claims *claims;
     const reef_rules *rules;
     ...;
 } reef_options;

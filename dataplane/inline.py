@@ -35,11 +35,13 @@ OPTIONS = engine.Options(
 class Lane(threading.Thread):
     """One lane: a worker, and the thread that it runs in. It asks for a lane again whenever verdictd is back."""
 
-    def __init__(self, number: int, verdictd: Path, options: engine.Options, rules: RuleChange | None) -> None:
+    def __init__(
+        self, number: int, verdictd: Path, options: engine.Options, rules: RuleChange | None, claims: engine.Claims
+    ) -> None:
         super().__init__(name=f"inline-{number}", daemon=True)
         self._verdictd = verdictd
         self._ended = threading.Event()
-        self.worker = engine.Worker(options)
+        self.worker = engine.Worker(options, claims=claims)
         self.inline = Inline(self.worker)
         if rules is not None:
             self.inline.change_rules(rules.rules, rules.reactions)
@@ -69,6 +71,7 @@ class Lines:
         self._verdictd = verdictd
         self._options = options
         self._lanes: Sequence[Lane] = ()
+        self.claims = engine.Claims()  # for taps: what a lane judges is left to it
 
     @property
     def begun(self) -> bool:
@@ -76,7 +79,9 @@ class Lines:
 
     def begin(self, rules: RuleChange | None) -> None:
         """The rules are known, or it is known that there are none."""
-        self._lanes = [Lane(number, self._verdictd, self._options, rules) for number in range(len(lanes()))]
+        self._lanes = [
+            Lane(number, self._verdictd, self._options, rules, self.claims) for number in range(len(lanes()))
+        ]
         for lane in self._lanes:
             lane.start()
 
@@ -88,6 +93,10 @@ class Lines:
     def workers(self) -> Iterator[engine.Worker]:
         """To drain their events."""
         return (lane.worker for lane in self._lanes)
+
+    def keepers(self) -> Iterator[Inline]:
+        """To hand them what they should keep of traffic."""
+        return (lane.inline for lane in self._lanes)
 
     def counters(self) -> list[engine.Counters]:
         return [lane.inline.counters() for lane in self._lanes]

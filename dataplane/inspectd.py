@@ -181,7 +181,7 @@ class Inspectd:
         self._banning = banning
         self._feed = engine.Feed()
         self._generation = generation
-        self._worker = engine.Worker(OPTIONS)
+        self._worker = engine.Worker(OPTIONS, claims=lines.claims)
         self._loaded: RuleChange | None = None
         self._losses = Losses(sources)
         self._book: NameBook | None = None
@@ -262,7 +262,7 @@ class Inspectd:
             self._recalling.want()
         if self._rules.looked and not self._lines.begun:
             self._lines.begin(self._loaded)
-        self._keeping.follow(self._worker, self._book)
+        self._keeping.follow([self._worker, *self._lines.keepers()], self._book)
         self._keeping.tidy(time.time())
         self._sources.nflog.pull(self._worker)  # ready or not: it may have to tell what a flood left out
         self._worker.pass_time(time.time_ns())

@@ -1,4 +1,4 @@
-"""What the taps keep of traffic beside their events, when the policy says so: files, and packets of alerts.
+"""What taps and lanes keep of traffic beside their events, when the policy says so: files, and packets of alerts.
 
 Nothing is kept unless `settings.keep_files` or `settings.keep_evidence` ask for it (R30): both hold what people say.
 It lies where only inspectd and root can read it, is bounded in bytes, and goes after `settings.keep_days`.
@@ -7,14 +7,16 @@ It lies where only inspectd and root can read it, is bounded in bytes, and goes 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from appliance.control.messages import NameBook
-from ctypes_ext.engine import EngineError, Evidence, FileStore, Worker
+from ctypes_ext.engine import EngineError, Evidence, FileStore
 
 FILES_MAX = 4 << 30  # bytes in all
 EVIDENCE_MAX = 1 << 30
+KEEPERS_MAX = 5  # workers that keep: the taps', and one of each lane
 _DAY = 86_400.0
 _PARTS = 256  # folders of a store, by the first byte of the digest
 
@@ -24,16 +26,32 @@ class _Wanted(NamedTuple):
     evidence: bool = False
 
 
+class Keeper(Protocol):
+    """A worker, or a lane with one."""
+
+    def keep(self, store: FileStore | None, evidence: Evidence | None, *, every: bool) -> None: ...
+
+
 class Store:
-    """A folder of the engine's file store; what was in it before counts. Raises OSError and `EngineError`."""
+    """A folder of the engine's file store; what was in it before counts. Raises OSError and `EngineError`.
+
+    Each worker has a part of the room to itself, and a door of its own (`of`).
+    """
 
     def __init__(self, folder: Path, most: int) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         self._folder = folder
         self._directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         held = sum(size for part in range(_PARTS) for _, size, _ in self._files(part))
-        self.store = FileStore(self._directory, max(0, most - held))
+        self._room = max(0, most - held) // KEEPERS_MAX
+        self._doors: list[FileStore] = []
         self._refused = 0
+
+    def of(self, number: int) -> FileStore:
+        """For the worker of that number."""
+        while len(self._doors) <= number:
+            self._doors.append(FileStore(self._directory, self._room, len(self._doors)))
+        return self._doors[number]
 
     def tidy(self, part: int, before: float) -> None:
         """Delete what one of its folders holds from before that moment."""
@@ -42,12 +60,12 @@ class Store:
             if changed < before:
                 path.unlink(missing_ok=True)
                 freed += size
-        if freed:
-            self.store.freed(freed)
+        for door in self._doors if freed else ():
+            door.freed(freed // KEEPERS_MAX)
 
     def refused(self) -> int:
         """Files that were not kept since this was asked last."""
-        refused = self.store.refused()
+        refused = sum(door.refused() for door in self._doors)
         more, self._refused = refused - self._refused, refused
         return more
 
@@ -65,31 +83,40 @@ class Keeping:
     def __init__(self, state: Path) -> None:
         self._state = state
         self._stores: dict[str, Store] = {}  # those opened so far; files may still come into them
-        self._applied = _Wanted()
+        self._applied: list[_Wanted] = []  # by worker
         self._days = 0  # 0: no generation is known yet
         self._part = 0
         self._words: list[str] = []
 
-    def follow(self, worker: Worker, book: NameBook | None) -> None:
-        """Hand the worker what the policy wants, when that is something else than before."""
+    def follow(self, keepers: Sequence[Keeper], book: NameBook | None) -> None:
+        """Hand each of the workers what the policy wants, when that is something else than before."""
         if book is None:
             return
         if self._days == 0:
             self._open_old()
         self._days = book.keep_days
         wanted = _Wanted(book.keep_files, book.keep_evidence)
-        if wanted == self._applied:
+        self._applied += [_Wanted()] * (len(keepers) - len(self._applied))
+        late = [number for number in range(len(keepers)) if self._applied[number] != wanted]
+        if not late:
             return
-        self._applied = wanted
+        for number in late:
+            self._applied[number] = wanted
         try:
-            store = self._store("files", FILES_MAX).store if wanted.files != "none" else None
-            evidence = Evidence(self._store("evidence", EVIDENCE_MAX).store) if wanted.evidence else None
-            worker.keep(store, evidence, every=wanted.files == "all")
+            for number in late:
+                self._hand(keepers[number], number, wanted)
         except (OSError, EngineError) as error:
             self._words.append(f"nothing is kept of traffic: {error}")
             return
+        if 0 not in late:  # lanes that came later do as the tap does
+            return
         packets = "of connections with alerts" if wanted.evidence else "none"
         self._words.append(f"kept of traffic: files: {wanted.files}; packets: {packets}")
+
+    def _hand(self, keeper: Keeper, number: int, wanted: _Wanted) -> None:
+        store = self._store("files", FILES_MAX).of(number) if wanted.files != "none" else None
+        evidence = Evidence(self._store("evidence", EVIDENCE_MAX).of(number)) if wanted.evidence else None
+        keeper.keep(store, evidence, every=wanted.files == "all")
 
     def tidy(self, now: float) -> None:
         """A small part of what is kept is looked at, each time another: what is too old goes."""

@@ -14,7 +14,7 @@
 #include "reef/lane.h"
 #include "reef/status.h"
 
-enum { BATCH = 16, BATCH_BYTES = 1 << 18, IDLE_MS = 100, FIRST_MS = 5000 };
+enum { BATCH = 16, BATCH_BYTES = 1 << 18, IDLE_MS = 100, FIRST_MS = 1000 };
 
 typedef enum wish_kind { NOTHING, RULES, KEEP, COUNT } wish_kind;
 

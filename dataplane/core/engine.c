@@ -285,7 +285,7 @@ static inline void pass_time(reef_worker *worker, uint64_t now_ns)
 
 static bool is_over(const reef_worker *worker, const reef_flow *flow, const reef_packet *packet, bool source_is_high)
 {
-    if (flow->done != 0 && flow->done != worker->epoch)
+    if (flow->done != 0 && flow->done != worker->epoch && flow->done != REEF_DONE_ELSEWHERE)
         return true; /* handed back under other rules: it is looked at anew */
     if (flow->tcp == NULL)
         return reef_flow_is_over(flow, packet);
@@ -346,6 +346,8 @@ static void take_packet(reef_worker *worker, reef_packet *packet, const reef_flo
     if (worker->judgement != NULL && packet->outer == NULL && packet->inner.kind == REEF_INNER_NONE &&
         !(packet->flags & REEF_PACKET_FRAGMENT))
         worker->judged = flow;
+    if (worker->config->options.claims != NULL)
+        reef_judge_claim(worker, flow);
     int direction = reef_flows_update(worker->flows, flow, packet, source_is_high);
     if (worker->neighbours != NULL)
         feed(worker, flow, direction, packet);

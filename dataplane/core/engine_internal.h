@@ -59,6 +59,9 @@ static inline bool reef_is_reported(const reef_worker *worker, uint8_t way)
 
 /* The rules have changed, and with them what parsers are told. */
 void reef_worker_settle_call(reef_worker *worker);
+/* A flow that this worker judges is claimed; one that another judges is left to it. Before the packet is counted. */
+enum { REEF_DONE_ELSEWHERE = 255 };
+void reef_judge_claim(reef_worker *worker, reef_flow *flow);
 /* The verdict on one packet of the frame at hand: it, or what it carries. */
 void reef_judge_packet(reef_worker *worker, const reef_packet *packet, reef_verdict verdict);
 /* The kernel forwards the flow from now on: what it leaves is told; it stays in the table so that stragglers are known. */

@@ -18,6 +18,18 @@ void reef_judge_packet(reef_worker *worker, const reef_packet *packet, reef_verd
         worker->verdict = verdict;
 }
 
+void reef_judge_claim(reef_worker *worker, reef_flow *flow)
+{
+    uint32_t packets = flow->packets[REEF_TO_SERVER] + flow->packets[REEF_TO_CLIENT];
+    reef_claims *claims = worker->config->options.claims;
+    if (worker->judgement != NULL && packets == 0)
+        reef_claims_add(claims, &flow->key);
+    else if (worker->judgement == NULL && packets < REEF_CLAIM_PACKETS && flow->done == 0 && reef_claims_has(claims, &flow->key)) {
+        reef_worker_forget(worker, flow);
+        flow->done = REEF_DONE_ELSEWHERE;
+    }
+}
+
 static bool is_deep(const reef_flow *flow, int direction, uint32_t depth)
 {
     if (flow->tcp != NULL)

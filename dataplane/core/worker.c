@@ -131,7 +131,7 @@ int reef_worker_rules(reef_worker *worker, const reef_rules *rules)
         return status;
     worker->rules = rules;
     reef_worker_settle_call(worker);
-    worker->epoch = (uint8_t)(worker->epoch % 255 + 1);
+    worker->epoch = (uint8_t)(worker->epoch % (REEF_DONE_ELSEWHERE - 1) + 1);
     return want_files(worker);
 }
 

@@ -242,6 +242,54 @@ static void test_what_finds_no_room_or_is_cut_was_not_seen(void)
     close_world(&w);
 }
 
+static reef_worker *worker_with(reef_config **config, const reef_rules *rules, reef_claims *claims, bool tap)
+{
+    reef_worker *worker;
+    reef_options o;
+    reef_options_default(&o);
+    o.flows = 256, o.memory = 1 << 22, o.events = 1024, o.text_bytes = 1 << 18;
+    o.checksums = false, o.by_interface = o.only_entering = tap, o.rules = rules, o.claims = claims;
+    CHECK_EQUAL(reef_config_new(&o, config), REEF_OK);
+    CHECK_EQUAL(reef_worker_new(*config, &worker), REEF_OK);
+    return worker;
+}
+
+static uint64_t alerts_of(const reef_worker *worker)
+{
+    reef_counters counters;
+    reef_worker_count(worker, &counters);
+    return counters.alerts;
+}
+
+/* A tap sees what a lane judges, too, on any interface and in any VLAN: it is told once. */
+static void test_what_a_lane_judges_is_left_to_it(void)
+{
+    const uint64_t seed[2] = {3, 4};
+    reef_claims *claims;
+    reef_config *configs[2];
+    reef_rules *rules = some_rules();
+    CHECK_EQUAL(reef_claims_new(seed, &claims), REEF_OK);
+    reef_worker *lane = worker_with(&configs[0], rules, claims, false), *tap = worker_with(&configs[1], rules, claims, true);
+    for (unsigned port = 1; port <= 100; port++) {
+        bytes b;
+        reef_judgement judgement;
+        udp_frame(&b, 1, port, 2, 9, "evil intent", 11);
+        reef_frame frame = frame_of(&b, REEF_LINK_ETHERNET, SECOND + port);
+        if (port % 2 == 0)
+            reef_worker_judge(lane, &frame, 1, &judgement);
+        frame.interface = 5, frame.way = REEF_WAY_IN, frame.vlan = 7 | REEF_FRAME_HAS_VLAN;
+        reef_worker_frames(tap, &frame, 1);
+    }
+    CHECK_EQUAL(alerts_of(lane), 50);
+    CHECK_EQUAL(alerts_of(tap), 50);
+    reef_worker_free(lane);
+    reef_worker_free(tap);
+    reef_config_free(configs[0]);
+    reef_config_free(configs[1]);
+    reef_rules_free(rules);
+    reef_claims_free(claims);
+}
+
 /* Packets are stamped with the wall clock, which somebody sets, to any day. */
 static void test_a_clock_that_jumps_stops_and_frees_nothing(void)
 {
@@ -272,6 +320,7 @@ static void test_a_segment_outside_the_window_was_not_seen(void)
 
 int main(void)
 {
+    test_what_a_lane_judges_is_left_to_it();
     test_a_clock_that_jumps_stops_and_frees_nothing();
     test_a_segment_outside_the_window_was_not_seen();
     test_each_frame_has_the_verdict_of_its_own();

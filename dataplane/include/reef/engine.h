@@ -7,6 +7,7 @@
 #ifndef REEF_ENGINE_H
 #define REEF_ENGINE_H
 
+#include "reef/claims.h"
 #include "reef/defrag.h"
 #include "reef/event.h"
 #include "reef/flow.h"
@@ -40,6 +41,7 @@ typedef struct reef_options {
     reef_filestore *store; /* where files go that are kept; NULL: nowhere. Borrowed */
     struct reef_evidence *evidence; /* records the packets of flows with alerts; NULL: nobody does. Borrowed */
     reef_file_wants files; /* what is wanted of files, whatever the rules say */
+    reef_claims *claims;     /* shared by who judges and who taps; NULL: all is looked at. Borrowed */
     const reef_rules *rules; /* NULL: none; must outlive the worker, or its next rules */
 } reef_options;
 

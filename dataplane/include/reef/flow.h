@@ -66,7 +66,7 @@ typedef struct reef_flow {
     uint8_t app;          /* number of the protocol in the registry (protocol.h), 0 while unknown */
     uint8_t icmp_type, icmp_code;
     uint8_t refused;      /* what cannot be followed is not let through: nothing of it is looked at any more */
-    uint8_t done;         /* handed back to the kernel: under which rules (reef_worker_hand_back); 0: not */
+    uint8_t done;         /* handed back to the kernel: under which rules (reef_worker_hand_back); or left to who judges it; 0: neither */
 
     uint32_t wheel_slot, wheel_previous, wheel_next;
     uint32_t young_previous, young_next; /* flows of one direction only, newest first */

@@ -118,6 +118,8 @@
 #define REEF_LANE_SLOT 66112u          /* one of them: 64 KiB and what netlink says about it; an odd number of cache lines */
 #define REEF_LANE_BATCH 32u            /* received at once */
 #define REEF_LANE_SILENCE_MS 100u      /* that packets wait for a worker before the holder decides by itself */
+#define REEF_CLAIMS (1u << 18)         /* conversations that lanes judge and taps leave out; a power of two */
+#define REEF_CLAIM_PACKETS 8u          /* of a conversation at which a tap looks whether it is claimed */
 #define REEF_INLINE_DEPTH (1u << 20)   /* bytes of one direction that are looked at inline */
 
 
