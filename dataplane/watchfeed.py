@@ -17,7 +17,7 @@ from dataplane.detections.seen import Conversation, Login, Neighbour, Phase, Que
 RECORD = struct.Struct("=HBBBBBBQQQ16s16sHHIQQII6sBx")
 _PHASES: dict[int, Phase] = {1: "answered", 2: "goes-on", 3: "ended", 4: "refused"}
 _NEIGHBOUR, _LINE, _LOST, _HTTP = 5, 6, 7, 8
-_HOW = {1: "arp", 2: "nd"}
+_HOW = {1: "arp", 2: "nd", 3: "mdns"}
 _NOBODY = frozenset({401, 407})
 _MOVED = range(300, 400)
 
@@ -118,7 +118,8 @@ class Feed:
                 if received:
                     yield Login(time, "web login", client, server, port, sent not in _MOVED)
             elif kind == _NEIGHBOUR and how in _HOW:
-                yield Neighbour(time, interface, _HOW[how], mac.hex(":"), client if version else b"")
+                name = data[at + RECORD.size : at + size].rstrip(b"\0").decode("ascii", "replace")
+                yield Neighbour(time, interface, _HOW[how], mac.hex(":"), client if version else b"", name)
             elif kind == _LOST:
                 self.lost += sent
             else:

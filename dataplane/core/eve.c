@@ -217,7 +217,7 @@ int reef_eve_drain_and_log(reef_events *events, const reef_names *names, reef_fl
         if (log != NULL)
             reef_flowlog_event(log, event, names, rule);
         if (feed != NULL)
-            reef_feed_event(feed, event, out + *used, length,
+            reef_feed_event(feed, event, text, out + *used, length,
                             rule != NULL && *rule->action != '\0' && strcmp(rule->action, "allow") != 0);
         reef_events_done(events);
         *used += length;

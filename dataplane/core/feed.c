@@ -165,14 +165,14 @@ static bool is_wanted(const reef_event *event, const char *line, size_t length)
            (is_of(event, "smb") && find(line, length, "SESSION_SETUP") != NULL);
 }
 
-void reef_feed_event(reef_feed *feed, const reef_event *event, const char *line, size_t length, bool refused)
+void reef_feed_event(reef_feed *feed, const reef_event *event, const char *text, const char *line, size_t length, bool refused)
 {
     switch (event->kind) {
     case REEF_EVENT_CONVERSATION:
         add_record(feed, event, (reef_fed)event->code);
         break;
     case REEF_EVENT_NEIGHBOUR:
-        add_record(feed, event, REEF_FED_NEIGHBOUR);
+        add(feed, event, REEF_FED_NEIGHBOUR, text, event->text_length);
         break;
     case REEF_EVENT_LOG:
         if (refused && event->version != 0)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../app/dns_internal.h"
 #include "reef/bytes.h"
 #include "reef/flow.h"
 #include "reef/status.h"
@@ -122,6 +123,54 @@ static bool discovery(const reef_packet *packet, reef_neighbour *out)
     return true;
 }
 
+/* The host name of a record, without ".local": one label, of what people may read. */
+static bool host_name(reef_view message, const reef_dns_record *record, char name[REEF_NEIGHBOUR_NAME_MAX + 1])
+{
+    static const char domain[] = ".local";
+    uint8_t text[REEF_DNS_NAME_ROOM];
+    uint32_t length;
+    unsigned odd = 0;
+    if (reef_dns_name(message, record->name, message.length, text, &length, &odd) == 0 || odd != 0)
+        return false;
+    uint32_t tail = sizeof domain - 1;
+    if (length <= tail || length - tail > REEF_NEIGHBOUR_NAME_MAX || memcmp(text + length - tail, domain, tail) != 0)
+        return false;
+    for (uint32_t i = 0; i < length - tail; i++) {
+        if (text[i] <= ' ' || text[i] > '~' || text[i] == '.' || text[i] == '"' || text[i] == '\\')
+            return false;
+        name[i] = (char)text[i];
+    }
+    name[length - tail] = '\0';
+    return true;
+}
+
+/* An announcement of the sender's own address under its name. */
+static bool multicast_dns(const reef_frame *frame, const reef_packet *packet, reef_neighbour *out,
+                          char name[REEF_NEIGHBOUR_NAME_MAX + 1])
+{
+    reef_dns_message message;
+    unsigned odd = 0;
+    uint16_t size = packet->version == 4 ? 4 : 16, wanted = packet->version == 4 ? REEF_DNS_A : REEF_DNS_AAAA;
+    reef_view bytes = {packet->payload, packet->payload_length};
+    if (!(packet->flags & REEF_PACKET_TRANSPORT) || frame->link != REEF_LINK_ETHERNET || frame->captured < 12 ||
+        packet->destination[0] < 224 || bytes.length < REEF_DNS_HEADER || !(bytes.data[2] & 0x80) ||
+        !reef_dns_read(bytes, true, &message, &odd))
+        return false;
+    uint32_t at = message.at[REEF_DNS_ANSWERS];
+    for (unsigned i = 0; at != 0 && i < message.count[REEF_DNS_ANSWERS]; i++) {
+        reef_dns_record record;
+        at = reef_dns_record_at(&message, REEF_DNS_ANSWERS, at, &record);
+        if (at == 0 || record.type != wanted || record.length != size || memcmp(bytes.data + record.data, packet->source, size) != 0)
+            continue;
+        out->how = REEF_NEIGHBOUR_MDNS;
+        out->version = packet->version;
+        memcpy(out->mac, frame->data + 6, 6);
+        memcpy(out->address, packet->source, size);
+        return host_name(bytes, &record, name);
+    }
+    return false;
+}
+
 /* --- what is told ---------------------------------------------------------------------------------- */
 
 static uint32_t hash_of(const reef_neighbours *neighbours, const reef_neighbour *neighbour)
@@ -163,12 +212,20 @@ static bool may_tell(reef_neighbours *neighbours, uint64_t now_ns)
     return true;
 }
 
-bool reef_neighbours_take(reef_neighbours *neighbours, const reef_frame *frame, const reef_packet *packet, reef_neighbour *out)
+static bool shown(const reef_frame *frame, const reef_packet *packet, reef_neighbour *out, char name[REEF_NEIGHBOUR_NAME_MAX + 1])
 {
+    if (packet->version == 0)
+        return frame->link == REEF_LINK_ETHERNET && arp(frame, out);
+    return packet->protocol == REEF_PROTO_UDP ? multicast_dns(frame, packet, out, name) : discovery(packet, out);
+}
+
+bool reef_neighbours_take(reef_neighbours *neighbours, const reef_frame *frame, const reef_packet *packet, reef_neighbour *out,
+                          char name[REEF_NEIGHBOUR_NAME_MAX + 1])
+{
+    *name = '\0';
     memset(out, 0, sizeof *out);
     out->interface = packet->interface;
-    if (!(packet->version == 0 ? frame->link == REEF_LINK_ETHERNET && arp(frame, out) : discovery(packet, out)) ||
-        !is_device(out->mac))
+    if (!shown(frame, packet, out, name) || !is_device(out->mac))
         return false;
     bool known;
     place *its = place_of(neighbours, out, &known);

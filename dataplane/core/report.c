@@ -99,8 +99,9 @@ void reef_report_neighbour(reef_worker *worker, const reef_packet *packet)
 {
     reef_neighbour seen;
     reef_json text;
+    char name[REEF_NEIGHBOUR_NAME_MAX + 1];
     if (packet->way == REEF_WAY_OUT || packet->outer != NULL ||
-        !reef_neighbours_take(worker->neighbours, worker->frame, packet, &seen))
+        !reef_neighbours_take(worker->neighbours, worker->frame, packet, &seen, name))
         return;
     reef_event *event = reef_events_begin(worker->events, packet->time_ns, &text);
     if (event == NULL)
@@ -111,6 +112,7 @@ void reef_report_neighbour(reef_worker *worker, const reef_packet *packet)
     event->version = seen.version;
     memcpy(event->source, seen.address, 16);
     memcpy(event->other_address, seen.mac, 6);
+    reef_json_raw(&text, name, strlen(name));
     reef_events_commit(worker->events, event, &text);
 }
 

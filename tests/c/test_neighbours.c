@@ -10,6 +10,7 @@
 static const uint64_t seed[2] = {1, 2};
 static reef_neighbours *neighbours;
 static reef_neighbour seen;
+static char name[REEF_NEIGHBOUR_NAME_MAX + 1];
 
 static bool take(bytes *b, uint64_t time_ns)
 {
@@ -17,7 +18,7 @@ static bool take(bytes *b, uint64_t time_ns)
     reef_packet packet;
     frame.interface = 3;
     reef_decode(&frame, &packet);
-    return reef_shows_neighbour(&packet) && reef_neighbours_take(neighbours, &frame, &packet, &seen);
+    return reef_shows_neighbour(&packet) && reef_neighbours_take(neighbours, &frame, &packet, &seen, name);
 }
 
 static void arp(bytes *b, bool tagged, uint32_t mac, uint32_t address)
@@ -95,6 +96,44 @@ static void test_discovery_shows_who_asks_and_who_answers(void)
     stop();
 }
 
+/* An announcement: 10.0.0.9 is <label>.<domain>, with an A record of `address`. */
+static void announcement(bytes *b, const char *label, const char *domain, uint32_t address, unsigned flags)
+{
+    bytes dns = {.length = 0};
+    add16(&dns, 0), add16(&dns, flags), add16(&dns, 0), add16(&dns, 1), add32(&dns, 0);
+    add8(&dns, (unsigned)strlen(label)), add_text(&dns, label);
+    add8(&dns, (unsigned)strlen(domain)), add_text(&dns, domain), add8(&dns, 0);
+    add16(&dns, 1), add16(&dns, 0x8001), add32(&dns, 120), add16(&dns, 4), add32(&dns, address);
+    udp_frame(b, 9, 5353, 251, 5353, dns.data, dns.length);
+    b->data[14 + 16] = 224, b->data[14 + 17] = 0, b->data[14 + 18] = 0;
+}
+
+static void test_multicast_dns_says_what_a_device_is_called(void)
+{
+    bytes b;
+    start();
+    announcement(&b, "kitchen", "local", 0x0a000009, 0x8400);
+    CHECK(take(&b, SECOND));
+    CHECK_EQUAL(seen.how, REEF_NEIGHBOUR_MDNS);
+    CHECK_EQUAL(seen.address[3], 9);
+    CHECK(memcmp(seen.mac, "\2\0\0\0\0\2", 6) == 0);
+    CHECK_TEXT(name, "kitchen");
+    for (uint32_t whole = b.length, cut = 0; cut < whole; cut++) {
+        bytes part = b;
+        part.length = cut;
+        CHECK(!take(&part, 1000 * SECOND));
+    }
+    announcement(&b, "kitchen", "local", 0x0a00000a, 0x8400); /* of another's address */
+    CHECK(!take(&b, SECOND));
+    announcement(&b, "kitchen", "world", 0x0a000009, 0x8400);
+    CHECK(!take(&b, SECOND));
+    announcement(&b, "kit chen", "local", 0x0a000009, 0x8400);
+    CHECK(!take(&b, SECOND));
+    announcement(&b, "kitchen", "local", 0x0a000009, 0x0000); /* a question */
+    CHECK(!take(&b, SECOND));
+    stop();
+}
+
 static void test_what_is_cut_or_is_no_device_shows_nobody(void)
 {
     bytes b;
@@ -153,6 +192,7 @@ int main(void)
 {
     test_arp_shows_a_device_once_in_a_while();
     test_discovery_shows_who_asks_and_who_answers();
+    test_multicast_dns_says_what_a_device_is_called();
     test_what_is_cut_or_is_no_device_shows_nobody();
     test_a_flood_is_bounded_and_counted();
     test_a_clock_that_is_set_back_silences_nobody();

@@ -12,7 +12,7 @@ typedef enum reef_fed {
     REEF_FED_GOES_ON = 2,  /* again and again while it carries much */
     REEF_FED_ENDED = 3,
     REEF_FED_REFUSED = 4,  /* the ruleset dropped or rejected its packet */
-    REEF_FED_NEIGHBOUR = 5, /* `how` is its reef_neighbour.how, `client` its address */
+    REEF_FED_NEIGHBOUR = 5, /* `how` is its reef_neighbour.how, `client` its address; behind it, what it is called */
     REEF_FED_LINE = 6,     /* of a transaction; behind the record its line of EVE, zeros up to `size` */
     REEF_FED_HTTP = 8,     /* an answer: bytes[0] is its status, bytes[1] not 0 when something like a login was posted */
     REEF_FED_LOST = 7,     /* so many were lost before: bytes[0] */
@@ -41,9 +41,10 @@ typedef struct reef_feed reef_feed;
 int reef_feed_new(size_t size, reef_feed **out);
 void reef_feed_free(reef_feed *feed);
 
-/* An event that leaves the ring, with its line (length 0: there is none). What finds no room is counted, and said by the
+/* An event that leaves the ring, with its text and its line (length 0: there is none). What finds no room is counted, and said by the
  * next record that finds some. `refused`: it is a packet that the ruleset did not let through. */
-void reef_feed_event(reef_feed *feed, const reef_event *event, const char *line, size_t length, bool refused);
+void reef_feed_event(reef_feed *feed, const reef_event *event, const char *text, const char *line, size_t length,
+                     bool refused);
 
 /* What was gathered: records one after the other. Borrowed until the feed is emptied or added to. */
 const uint8_t *reef_feed_data(const reef_feed *feed, size_t *size);

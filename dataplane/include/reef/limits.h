@@ -95,6 +95,7 @@
 #define REEF_FEED_MAX (64u << 20)     /* bytes that wait for their reader */
 #define REEF_FEED_GOES_ON 4096u       /* packets of a conversation between two records of it; a power of two */
 #define REEF_NEIGHBOURS_MAX 8192u     /* devices that are remembered as told of */
+#define REEF_NEIGHBOUR_NAME_MAX 63u   /* bytes of what it says it is called */
 #define REEF_NEIGHBOURS_TOLD_MAX 256u /* in one second */
 #define REEF_NEIGHBOUR_AGAIN_S 300u   /* seconds until one that goes on showing itself is told again */
 

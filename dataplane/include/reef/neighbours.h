@@ -1,5 +1,5 @@
-/* neighbours: which devices of our own networks show themselves, by ARP (RFC 826, RFC 5227) and neighbour discovery
- * (RFC 4861). A table of fixed size remembers who was told of, so that each is told once in a while and not by every
+/* neighbours: which devices of our own networks show themselves, by ARP (RFC 826, RFC 5227), neighbour discovery
+ * (RFC 4861) and multicast DNS (RFC 6762), which says what they are called. A table of fixed size remembers who was told of, so that each is told once in a while and not by every
  * packet. It costs nothing for packets that are neither. */
 #ifndef REEF_NEIGHBOURS_H
 #define REEF_NEIGHBOURS_H
@@ -8,7 +8,7 @@
 
 #include "reef/packet.h"
 
-enum { REEF_NEIGHBOUR_ARP = 1, REEF_NEIGHBOUR_ND = 2 };
+enum { REEF_NEIGHBOUR_ARP = 1, REEF_NEIGHBOUR_ND = 2, REEF_NEIGHBOUR_MDNS = 3 };
 
 typedef struct reef_neighbour {
     uint8_t mac[6];
@@ -27,12 +27,16 @@ void reef_neighbours_free(reef_neighbours *neighbours);
 /* Can this packet show a neighbour at all? One compare for most. */
 static inline bool reef_shows_neighbour(const reef_packet *packet)
 {
-    return packet->version == 0 ? packet->ether_type == 0x0806
-                                : packet->protocol == REEF_PROTO_ICMPV6 && packet->icmp_type >= 133 && packet->icmp_type <= 136;
+    if (packet->version == 0)
+        return packet->ether_type == 0x0806;
+    return (packet->protocol == REEF_PROTO_ICMPV6 && packet->icmp_type >= 133 && packet->icmp_type <= 136) ||
+           (packet->protocol == REEF_PROTO_UDP && packet->source_port == 5353 && packet->destination_port == 5353);
 }
 
-/* What a packet shows, when it is to be told: it was not for REEF_NEIGHBOUR_AGAIN_S, and no flood is on. */
-bool reef_neighbours_take(reef_neighbours *neighbours, const reef_frame *frame, const reef_packet *packet, reef_neighbour *out);
+/* What a packet shows, when it is to be told: it was not for REEF_NEIGHBOUR_AGAIN_S, and no flood is on. `name` is what the
+ * device says it is called, or "". */
+bool reef_neighbours_take(reef_neighbours *neighbours, const reef_frame *frame, const reef_packet *packet, reef_neighbour *out,
+                          char name[REEF_NEIGHBOUR_NAME_MAX + 1]);
 
 /* How many were not told because too many came at once. */
 uint64_t reef_neighbours_left_out(const reef_neighbours *neighbours);

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.dhcp import BOOTP, DHCP
-from scapy.layers.dns import DNS, DNSQR
+from scapy.layers.dns import DNS, DNSQR, DNSRR
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw
@@ -115,22 +115,25 @@ def test_names_that_are_asked_for_and_that_do_not_exist(tmp_path: Path) -> None:
     assert {one.client for one in found} == {address("10.0.0.1")}
 
 
-def test_devices_show_themselves_by_arp_and_dhcp(tmp_path: Path) -> None:
+def test_devices_show_themselves_by_arp_dhcp_and_multicast_dns(tmp_path: Path) -> None:
     everybody = "ff:ff:ff:ff:ff:ff"
     given = BOOTP(op=2, yiaddr="10.0.0.77", chaddr=bytes.fromhex("b827eb010203"), xid=5)
     options = [("message-type", "ack"), ("hostname", b"printer"), ("server_id", "10.0.0.1"), "end"]
+    said = DNS(qr=1, aa=1, qd=[], an=DNSRR(rrname="kitchen.local", type="A", ttl=120, rdata="10.0.0.78"))
     found = [
         one
         for one in seen(
             tmp_path / "c.pcap",
             Ether(src="b8:27:eb:01:02:03", dst=everybody) / ARP(hwsrc="b8:27:eb:01:02:03", psrc="10.0.0.76"),
             B / IP(src="10.0.0.1", dst="10.0.0.77") / UDP(sport=67, dport=68) / given / DHCP(options=options),
+            A / IP(src="10.0.0.78", dst="224.0.0.251", ttl=255) / UDP(sport=5353, dport=5353) / said,
         )
         if isinstance(one, Neighbour)
     ]
     assert [(one.how, one.mac, one.address, one.name) for one in found] == [
         ("arp", "b8:27:eb:01:02:03", address("10.0.0.76"), ""),
         ("dhcp", "b8:27:eb:01:02:03", address("10.0.0.77"), "printer"),
+        ("mdns", "02:00:00:00:00:01", address("10.0.0.78"), "kitchen"),
     ]
 
 
