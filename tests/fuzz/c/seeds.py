@@ -11,8 +11,18 @@ from pathlib import Path
 
 from scapy.layers.dns import DNS, DNSQR, DNSRR
 from scapy.layers.inet import ICMP, IP, TCP, UDP
-from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop
-from scapy.layers.l2 import GRE, Dot1Q, Ether
+from scapy.layers.inet6 import (
+    ICMPv6EchoRequest,
+    ICMPv6ND_NA,
+    ICMPv6ND_NS,
+    ICMPv6NDOptDstLLAddr,
+    ICMPv6NDOptSrcLLAddr,
+    IPv6,
+    IPv6ExtHdrDestOpt,
+    IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop,
+)
+from scapy.layers.l2 import ARP, GRE, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 from scapy.utils import PcapNgWriter, PcapWriter
 
@@ -319,6 +329,20 @@ def lowered() -> bytes:
     return b"".join(bytes((word,)) if word < 255 else b"\xff" + struct.pack("<Q", word) for word in words)
 
 
+def neighbours() -> dict[str, Packet]:
+    """Devices that show themselves."""
+    mac = "02:00:00:00:00:01"
+    said = DNS(qr=1, aa=1, qd=[], an=DNSRR(rrname="kitchen.local", ttl=120, rdata="10.0.0.9"))
+    there = IPv6(src="fe80::1", dst="ff02::1:ff00:2", hlim=255)
+    return {
+        "arp": Ether(src=mac) / ARP(hwsrc=mac, psrc="10.0.0.9", pdst="10.0.0.1"),
+        "tagged": Ether(src=mac) / Dot1Q(vlan=7) / ARP(hwsrc=mac, psrc="10.0.0.9", pdst="10.0.0.1"),
+        "solicitation": Ether(src=mac) / there / ICMPv6ND_NS(tgt="fe80::2") / ICMPv6NDOptSrcLLAddr(lladdr=mac),
+        "advertisement": Ether(src=mac) / there / ICMPv6ND_NA(tgt="fe80::1") / ICMPv6NDOptDstLLAddr(lladdr=mac),
+        "mdns": Ether(src=mac) / IP(src="10.0.0.9", dst="224.0.0.251") / UDP(sport=5353, dport=5353) / said,
+    }
+
+
 def queued(packet: bytes) -> bytes:
     """A message of NFQUEUE as the kernel writes it: number and hook, interfaces, mark, the packet."""
     values = {1: struct.pack("!IHBx", 7, 0x0800, 2), 5: struct.pack("!I", 3), 6: struct.pack("!I", 4),
@@ -339,6 +363,8 @@ def main() -> None:
     for name, (link, packet) in packets().items():
         write("decode", name, struct.pack("!H", link) + bytes(packet))
     write("defrag", "overlap", fragments())
+    for name, packet in neighbours().items():
+        write("neighbours", name, bytes(packet))
     write("telnet", "dialogue", said((0, b"\xff\xfb\x18\xff\xfa\x22\1\xff\xf0ann\r\nls"), (1, b"\r\nlogin: ")))
     for name, dialogue in (("mqtt", mqtt()), ("ike", ike()), ("snmp", snmp()), ("krb5", krb5())):
         write(name, "dialogue", dialogue)
