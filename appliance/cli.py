@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from appliance.cli_bans import ban_verbs
+from appliance.cli_prevention import ban_verbs, fired_verbs
 from appliance.verbtree import Parser, everywhere
 from appliance.verbtree import Tree as _Tree
 from appliance.verbtree import flow as _flow
@@ -404,6 +404,7 @@ def _ips_verbs(tree: _Tree) -> None:
     check.add_argument("--keywords", action="store_true", help="print every keyword that is used, and its state")
     check.add_argument("--all", action="store_true", help="print all problems, not only the first 50")
     check.add_argument("--allow-refused", action="store_true", help="exit code 0 also where rules were refused")
+    fired_verbs(kinds)
     _feed_verbs(kinds)
     _kept_verbs(kinds, "evidence", "The packets of connections with alerts that the taps kept", "a capture")
     _kept_verbs(kinds, "files", "The files that the taps took out of traffic", "a file")

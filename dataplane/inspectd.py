@@ -27,6 +27,7 @@ from appliance.events.spool import Spool, SpoolError
 from appliance.policy.logprefix import NFLOG_GROUP
 from ctypes_ext import engine
 from dataplane.banning import Banning
+from dataplane.costs import Costs
 from dataplane.flowlog import FlowLog
 from dataplane.inline import Lines
 from dataplane.keeping import Keeping
@@ -48,7 +49,9 @@ _HELD_BACK = 0.06  # seconds; the ring's blocks are due after 0.02
 
 # Conversations are reported where they enter; their ends come from the kernel's own table, with the rule.
 # Checksums are the card's or the peer's work: what this box sends or forwards may not have its own yet.
-OPTIONS = engine.Options(by_interface=True, only_entering=True, report_flows=False, checksums=False, feeds=True)
+OPTIONS = engine.Options(
+    by_interface=True, only_entering=True, report_flows=False, checksums=False, feeds=True, rule_costs=True
+)
 
 
 class Sources:
@@ -169,6 +172,7 @@ class Inspectd:
         recalling: Recalling,
         watch: Line,
         banning: Banning,
+        costs: Costs,
     ) -> None:
         self._sources = sources
         self._spool = spool
@@ -179,6 +183,7 @@ class Inspectd:
         self._flows = FlowLog(flows, key)
         self._watch = watch
         self._banning = banning
+        self._costs = costs
         self._feed = engine.Feed()
         self._generation = generation
         self._worker = engine.Worker(OPTIONS, claims=lines.claims)
@@ -259,6 +264,7 @@ class Inspectd:
             self._worker.change_rules(change.rules, change.reactions)
             self._lines.change_rules(change)
             self._loaded = change
+            self._costs.begin(time.time())
             self._recalling.want()
         if self._rules.looked and not self._lines.begun:
             self._lines.begin(self._loaded)
@@ -274,6 +280,7 @@ class Inspectd:
         if time.monotonic() >= self._next_stats:
             self._next_stats += _STATS_EVERY
             self._say_counters(host)
+            self._costs.tell(self._worker.rule_costs(), time.time())
 
     def _say_counters(self, host: str) -> None:
         counted = stats(
@@ -317,7 +324,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         banning.start()
         inspectd = Inspectd(
             sources, spool, generation, instance.shared_of(NAME), keys.key, rules, keeping, lines, recalling, watch,
-            banning,
+            banning, Costs(instance.events_of(NAME) / record.COSTS_STATE, log),
         )  # fmt: skip
     except OSError as error:
         sys.exit(f"{NAME}: {instance.shared_of(NAME)}: {error.strerror}; the flow log must be writable")

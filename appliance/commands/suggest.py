@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import time
 
 import msgspec
 
+from appliance.commands.candidate import Running, difference, running_text
 from appliance.commands.failure import OK, REFUSED, Failure
-from appliance.commands.files import Baselines
 from appliance.commands.gateway import Gateway
 from appliance.commands.observed import HOUR, Observation, observed
 from appliance.commands.rules import LACK, number
 from appliance.commands.terminal import Terminal, escape
-from appliance.commands.text import parse_text, show_lines
+from appliance.commands.text import show_lines
 from appliance.commands.words import count, span
 from appliance.control import messages
 from appliance.policy import edit
@@ -39,25 +38,10 @@ class Proposal(msgspec.Struct, frozen=True):
     diff: tuple[str, ...] = ()
 
 
-class _Running(msgspec.Struct, frozen=True):
-    """The text that runs, with what it takes to read it again after an edit."""
-
-    name: str
-    text: str
-    policy: Policy
-    inherited: dict[str, str]
-    files: dict[str, str]
-
-    def parsed(self, text: str) -> Policy:
-        inherited = Baselines([])
-        inherited.read.update(self.inherited)
-        return parse_text(text, self.name, inherited, self.files)[0]
-
-
 def suggest(options: argparse.Namespace, terminal: Terminal) -> int:
     gateway = Gateway(options)
     now = time.time()
-    running = _running(gateway)
+    running = running_text(gateway)
     rules = _chosen(options.rule, running.policy)
     hits = gateway.ask(messages.Hits(options.window), messages.HitList)
     history = {one.id: one for one in hits.rules}
@@ -68,19 +52,12 @@ def suggest(options: argparse.Namespace, terminal: Terminal) -> int:
     if terminal.json:
         terminal.data({"suggestions": found})
     elif options.diff:
-        _show_diff(running, found, terminal)
+        _showdifference(running, found, terminal)
     else:
         _show(found, terminal)
         for words in seen.missing:
             terminal.note(f"not looked at: {escape(words)}", "yellow")
     return OK
-
-
-def _running(gateway: Gateway) -> _Running:
-    shown = gateway.ask(messages.Show(), messages.Shown)
-    name = f"generation {shown.summary.generation}"
-    running = _Running(name, shown.text, Policy(""), shown.inherited, shown.files)
-    return msgspec.structs.replace(running, policy=running.parsed(shown.text))
 
 
 def _chosen(ident: str, policy: Policy) -> list[Rule]:
@@ -95,7 +72,7 @@ def _chosen(ident: str, policy: Policy) -> list[Rule]:
 
 def _proposal(
     rule: Rule,
-    running: _Running,
+    running: Running,
     history: messages.RuleHits | None,
     seen: Observation,
     options: argparse.Namespace,
@@ -143,7 +120,7 @@ def _proposal(
     return _with_edit(proposal, running, rule, suggestion)
 
 
-def _with_edit(proposal: Proposal, running: _Running, rule: Rule, suggestion: Suggestion | None) -> Proposal:
+def _with_edit(proposal: Proposal, running: Running, rule: Rule, suggestion: Suggestion | None) -> Proposal:
     """The proposal with the edit that would do it, read back: it must parse and say exactly what is proposed."""
     try:
         text = _edited(running.text, proposal)
@@ -157,7 +134,7 @@ def _with_edit(proposal: Proposal, running: _Running, rule: Rule, suggestion: Su
     wanted = [] if suggestion is None else [suggestion.narrowed]
     if [_meant(one) for one in found] != [_meant(one) for one in wanted]:
         return msgspec.structs.replace(proposal, why=f"{proposal.why}; not edited: the text would say something else")
-    return msgspec.structs.replace(proposal, diff=_diff(running, text))
+    return msgspec.structs.replace(proposal, diff=difference(running, text))
 
 
 def _edited(text: str, proposal: Proposal) -> str:
@@ -173,21 +150,16 @@ def _meant(rule: Rule) -> tuple[object, ...]:
     return frozenset(rule.sources), frozenset(rule.destinations), rule.source, rule.destination, entries
 
 
-def _diff(running: _Running, text: str) -> tuple[str, ...]:
-    old, new = running.text.splitlines(), text.splitlines()
-    return tuple(difflib.unified_diff(old, new, running.name, f"{running.name}, as proposed", lineterm="", n=3))
-
-
 # --- what is printed --------------------------------------------------------------------------------
 
 
-def _show_diff(running: _Running, found: list[Proposal], terminal: Terminal) -> None:
+def _showdifference(running: Running, found: list[Proposal], terminal: Terminal) -> None:
     """All edits as one diff, for `patch`."""
     text = running.text
     for proposal in found:
         if proposal.diff:
             text = _edited(text, proposal)
-    show_lines(_diff(running, text), terminal)
+    show_lines(difference(running, text), terminal)
 
 
 def _show(found: list[Proposal], terminal: Terminal) -> None:

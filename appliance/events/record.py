@@ -125,6 +125,29 @@ class RulesState(msgspec.Struct, frozen=True):
     error: str = ""
 
 
+# What the rules cost, likewise.
+COSTS_STATE = "costs.json"
+
+
+class RuleCostState(msgspec.Struct, frozen=True):
+    """How often the conditions of a rule were asked and all held, nanoseconds of all checks and of the longest."""
+
+    gid: int
+    sid: int
+    checks: int
+    matches: int
+    ns: int
+    worst_ns: int
+
+
+class CostsState(msgspec.Struct, frozen=True):
+    """The dearest rules, the dearest first, counted since the rules came into force (seconds since the epoch)."""
+
+    since: float
+    until: float
+    costs: tuple[RuleCostState, ...]
+
+
 # Alerts of the gateway itself, beside those of inspection: EVE's generator id of ours, and a number for each.
 ALERTS = 87
 UNREGISTERED_LINE = 1

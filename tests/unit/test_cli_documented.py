@@ -10,9 +10,25 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import build_parser
-from appliance.commands import failure, followed, health, ips, kept, live, past, rules, suggest, text, whereused, why
+from appliance.commands import (
+    failure,
+    followed,
+    health,
+    ips,
+    ipsedit,
+    ipstop,
+    kept,
+    live,
+    past,
+    rules,
+    suggest,
+    text,
+    whereused,
+    why,
+)
 from appliance.commands.flows import FlowLine
 from appliance.control import messages, messages_bans, messages_impact, messages_why
+from appliance.events import record
 from appliance.policy.impact import ImpactGroup, Tally
 from appliance.policy.tighten import Narrowing
 from appliance.policy.why import Answer, NearMiss, Step
@@ -99,6 +115,8 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
             "reef report",
             [report.Report, report.Section, report.Answer, report.Judgement, evidence.Evidence, facts.Subject],
         ),
+        ("reef ips top", [ipstop.FiredList, ipstop.Fired, ipstop.Touched, record.RuleCostState]),
+        ("reef ips escalate", [ipsedit.Candidate]),
         ("reef ban list", [messages.BanList, messages.BanEntry]),
         ("reef allow list", [messages_bans.Allowed, messages_bans.AllowEntry]),
     ],
