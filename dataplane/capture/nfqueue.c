@@ -157,12 +157,11 @@ size_t reef_nfqueue_receive(reef_nfqueue *queues, uint8_t *const *buffers, size_
 {
     struct mmsghdr messages[REEF_LANE_BATCH];
     struct iovec vectors[REEF_LANE_BATCH];
-    struct sockaddr_nl from[REEF_LANE_BATCH];
+    struct sockaddr_nl from[REEF_LANE_BATCH] = {{0}};
     if (max > REEF_LANE_BATCH)
         max = REEF_LANE_BATCH;
     for (size_t i = 0; i < max; i++) {
         vectors[i] = (struct iovec){.iov_base = buffers[i], .iov_len = REEF_LANE_SLOT};
-        from[i].nl_pid = 0;
         messages[i].msg_hdr = (struct msghdr){
             .msg_name = &from[i], .msg_namelen = sizeof from[i], .msg_iov = &vectors[i], .msg_iovlen = 1};
     }
