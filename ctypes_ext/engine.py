@@ -46,7 +46,10 @@ class Options(msgspec.Struct, frozen=True):
     checksums: bool = True  # what has a bad one is not looked at
     midstream: bool = False  # follow connections whose beginning was not seen
     act: bool = False  # as if packets could be stopped: drop and reject take effect
-    depth: int = 1 << 20  # bytes of a direction that are looked at where packets are judged
+    depth: int = (
+        1 << 20
+    )  # bytes of a direction that are looked at where packets are judged, unless a profile says else
+    whole: bool = False  # streams are put together as far as they go, not only to their depth
     payload: bool = False  # alerts carry the bytes of their packet (R30: only where an analyst asks for it)
     rule_text: bool = False  # alerts carry their rule as it is written
     file_digests: bool = False  # of every file, whether rules ask for them or not
@@ -69,6 +72,7 @@ class Counters(msgspec.Struct, frozen=True):
     transactions: int
     events_lost: int
     alerts: int
+    shed: int  # packets that were not looked at for want of time
     feed_lost: int
     memory_used: int
     memory_peak: int
@@ -343,7 +347,7 @@ class Worker:
         c.feeds = options.feeds
         c.checksums, c.memory = options.checksums, options.memory
         c.depth = options.depth
-        c.tcp.depth = max(c.tcp.depth, options.depth)
+        c.tcp.depth = 0 if options.whole else max(c.tcp.depth, options.depth)
         c.tcp.midstream, c.tcp.inline_ = options.midstream, options.act
         c.match.act, c.match.costs = options.act, options.rule_costs
         c.match.seed = c.seed

@@ -110,6 +110,7 @@ typedef struct reef_counters {
     uint64_t events_lost;
     uint64_t alerts;
     uint64_t verdicts[4];
+    uint64_t shed;
     uint64_t feed_lost;
     uint64_t memory_used, memory_peak, memory_refused;
     uint32_t flows_active;
@@ -183,6 +184,11 @@ typedef struct reef_suppression {
 int reef_reactions_new(const reef_rules *rules, uint32_t profiles, const uint8_t *actions, reef_reactions **out);
 void reef_reactions_free(reef_reactions *reactions);
 int reef_reactions_profile(reef_reactions *reactions, const uint16_t *profile_of, uint32_t numbers);
+typedef struct reef_limits {
+    uint32_t depth;
+    uint8_t shed_at[5];
+} reef_limits;
+int reef_reactions_limits(reef_reactions *reactions, uint32_t profile, const reef_limits *limits);
 int reef_reactions_threshold(reef_reactions *reactions, uint32_t profile, const uint32_t *rules, uint32_t count, const reef_reaction_threshold *threshold);
 int reef_reactions_suppress(reef_reactions *reactions, const uint32_t *rules, uint32_t count, const reef_suppression *suppression);
 int reef_worker_reactions(reef_worker *worker, const reef_reactions *reactions);
@@ -206,6 +212,7 @@ int reef_inline_bridge(reef_inline *line, reef_bridge *bridge);
 void reef_inline_stop(reef_inline *line);
 int reef_inline_rules(reef_inline *line, const reef_rules *rules, const reef_reactions *reactions);
 int reef_inline_keep(reef_inline *line, reef_filestore *store, bool all, struct reef_evidence *evidence);
+void reef_inline_pressure(reef_inline *line, unsigned *now, unsigned *most);
 void reef_inline_count(reef_inline *line, reef_counters *counters);
 
 typedef struct reef_rule_name {

@@ -75,6 +75,12 @@ class Inline:
         check(lib.reef_inline_keep(self._c, files, every, packets), "what is kept")
         self._kept.append((store, evidence))  # files that come lie in it until they end
 
+    def pressure(self) -> tuple[int, int]:
+        """How much more there is to look into than time, 0 to 5: now, and the most since this was asked last."""
+        found = ffi.new("unsigned[2]")
+        lib.reef_inline_pressure(self._c, found, found + 1)
+        return int(found[0]), int(found[1])
+
     def counters(self) -> Counters:
         c = ffi.new("reef_counters *")
         lib.reef_inline_count(self._c, c)

@@ -17,6 +17,7 @@ ACTIONS: dict[str, int] = {
     "off": lib.REEF_OFF,
 }
 _KINDS = {"at-most": 0, "every": 1, "once-after": 2}
+_SHEDS = ("files", "transfers", "encrypted", "established", "new")  # reef_shed
 _PER = {"source": 0, "destination": 1, "pair": 2, "rule": 3}
 
 # Version (4 or 6), first and last address as numbers.
@@ -42,6 +43,13 @@ class Reactions:
     def profile_of(self, column: Sequence[int]) -> None:
         """The column of connections by the number of the policy's rule that let them in; others have column 0."""
         check(lib.reef_reactions_profile(self._c, ffi.new("uint16_t[]", list(column)), len(column)), "profiles")
+
+    def limits(self, column: int, depth: int, shed: Sequence[str]) -> None:
+        """Bytes of a direction that are looked at, 0 for all; and what is left out under pressure, first to last."""
+        said = ffi.new("reef_limits *", {"depth": min(depth, 0xFFFFFFFF)})
+        for place, word in enumerate(shed, 1):
+            said.shed_at[_SHEDS.index(word)] = place
+        check(lib.reef_reactions_limits(self._c, column, said), "limits")
 
     def threshold(self, column: int, rules: Sequence[int], kind: str, count: int, seconds: int, per: str) -> None:
         """How often these rules (places in the image) are told of; as `model.Threshold` has it."""

@@ -27,9 +27,33 @@ OPTIONS = engine.Options(
     checksums=False,
     midstream=True,
     act=True,
+    whole=True,
     events=8192,
     text_bytes=4 << 20,
 )
+
+
+class Strained:
+    """What a person should know of one lane that has more to look into than time."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._level = 0
+        self._shed = 0
+
+    def words(self, now: int, most: int, shed: int) -> list[str]:
+        """`now` and `most` are levels of pressure, `shed` packets that were not looked at so far."""
+        said = []
+        worst = max(now, most)
+        if worst > self._level:
+            said.append(
+                f"more to look into than time: what profiles name first under overload is left out ({worst} of 5)"
+            )
+        elif now == 0 and self._level > 0:
+            said.append(f"time for everything again; packets that were left out: {shed - self._shed}")
+            self._shed = shed
+        self._level = now if now == 0 else max(worst, self._level)
+        return [f"lane {self._number}: {words}" for words in said]
 
 
 class Lane(threading.Thread):
@@ -71,6 +95,7 @@ class Lines:
         self._verdictd = verdictd
         self._options = options
         self._lanes: Sequence[Lane] = ()
+        self._strained: Sequence[Strained] = ()
         self.claims = engine.Claims()  # for taps: what a lane judges is left to it
 
     @property
@@ -82,6 +107,7 @@ class Lines:
         self._lanes = [
             Lane(number, self._verdictd, self._options, rules, self.claims) for number in range(len(lanes()))
         ]
+        self._strained = [Strained(number) for number in range(len(self._lanes))]
         for lane in self._lanes:
             lane.start()
 
@@ -100,6 +126,14 @@ class Lines:
 
     def counters(self) -> list[engine.Counters]:
         return [lane.inline.counters() for lane in self._lanes]
+
+    def words(self) -> list[str]:
+        """What a person should read of lanes that cannot keep up."""
+        return [
+            words
+            for lane, strained in zip(self._lanes, self._strained, strict=True)
+            for words in strained.words(*lane.inline.pressure(), lane.inline.counters().shed)
+        ]
 
     def stop(self) -> None:
         """Lanes go back to verdictd; afterwards the workers are free to be ended."""

@@ -275,7 +275,13 @@ class Inspectd:
         self._drain()
         self._flows.tick(time.time())
         host = self._book.site if self._book else ""
-        for words in (*self._losses.grown(), *self._flows.words(), *self._rules.words(), *self._keeping.words()):
+        for words in (
+            *self._losses.grown(),
+            *self._flows.words(),
+            *self._rules.words(),
+            *self._keeping.words(),
+            *self._lines.words(),
+        ):
             self._spool.append(record.encode(record.notice(NAME, words, seconds=time.time(), host=host)), 1)
         if time.monotonic() >= self._next_stats:
             self._next_stats += _STATS_EVERY

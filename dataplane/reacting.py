@@ -71,6 +71,9 @@ def react(rules: Rules, book: NameBook, known: Known, networks: Mapping[str, Seq
         columns.append(column(signatures, reactions, variant.directions, known.on_trial))
     made = Reactions(rules, len(columns), b"".join(columns))
     made.profile_of(_by_number(of_rule))
+    for number, variant in enumerate(variants, 1):
+        profile = profiles[variant.profile]
+        made.limits(number, profile.depth, profile.overload)
     for number, reactions in enumerate(asked, 1):
         _thresholds(made, number, signatures, reactions)
     for suppression in book.suppressions:

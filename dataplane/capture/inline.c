@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "reef/lane.h"
+#include "reef/limits.h"
+#include "reef/pressure.h"
 #include "reef/status.h"
 
 enum { BATCH = 16, BATCH_BYTES = 1 << 18, IDLE_MS = 100, FIRST_MS = 1000 };
@@ -23,6 +25,8 @@ struct reef_inline {
     reef_lane *lane; /* while it runs */
     int fds[REEF_LANE_FDS];
     _Atomic bool stop;
+    reef_pressure pressure;
+    _Atomic unsigned pressed, most_pressed;
     /* The letter box: one wish at a time; its owner waits until it is fulfilled. */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -130,6 +134,12 @@ void reef_inline_count(reef_inline *line, reef_counters *counters)
     pthread_mutex_unlock(&line->mutex);
 }
 
+void reef_inline_pressure(reef_inline *line, unsigned *now, unsigned *most)
+{
+    *now = atomic_load(&line->pressed);
+    *most = atomic_exchange(&line->most_pressed, *now);
+}
+
 static void set_running(reef_inline *line, bool running)
 {
     pthread_mutex_lock(&line->mutex);
@@ -187,6 +197,26 @@ static uint64_t wall_clock_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static uint64_t steady_clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* How full the lane is says whether there is time for all that comes. */
+static void feel_pressure(reef_inline *line)
+{
+    unsigned before = line->pressure.level;
+    unsigned now = reef_pressure_feel(&line->pressure, reef_lane_waiting(line->lane), REEF_LANE_PACKETS, steady_clock_ns());
+    if (now == before)
+        return;
+    reef_worker_pressure(line->worker, now);
+    atomic_store(&line->pressed, now);
+    if (now > atomic_load(&line->most_pressed))
+        atomic_store(&line->most_pressed, now);
+}
+
 /* Judgements are told as soon as they are there: after a few packets, or one large one. */
 static void judge(reef_inline *line, const reef_frame *frames, size_t count)
 {
@@ -208,6 +238,7 @@ static int work(reef_inline *line, int peer)
         if (atomic_load_explicit(&line->wish, memory_order_relaxed) != NOTHING)
             read_box(line);
         size_t count = reef_lane_next(line->lane, frames, BATCH);
+        feel_pressure(line);
         if (count > 0) {
             judge(line, frames, count);
             continue;
@@ -240,6 +271,9 @@ int reef_inline_run(reef_inline *line, int peer)
     int status = take_lane(line, peer);
     if (status != REEF_OK)
         return status;
+    line->pressure = (reef_pressure){0};
+    reef_worker_pressure(line->worker, 0);
+    atomic_store(&line->pressed, 0);
     set_running(line, true);
     status = work(line, peer);
     set_running(line, false);

@@ -273,6 +273,11 @@ size_t reef_lane_next(reef_lane *lane, reef_frame *frames, size_t max)
     return ready;
 }
 
+uint32_t reef_lane_waiting(const reef_lane *lane)
+{
+    return atomic_load_explicit(&lane->packets->posted, memory_order_relaxed) - lane->given;
+}
+
 void reef_lane_judge(reef_lane *lane, const reef_judgement *judgements, size_t count)
 {
     for (size_t i = 0; i < count; i++)

@@ -18,6 +18,7 @@ static reef_call *call_of(reef_worker *worker, reef_flow *flow, const reef_packe
     call->packet = packet;
     call->time_ns = packet->time_ns;
     call->midstream = call->may_turn = call->turned = false;
+    call->sheds_files = worker->pressure > 0 && reef_sheds_files(worker);
     return call;
 }
 
@@ -353,6 +354,8 @@ static void take_packet(reef_worker *worker, reef_packet *packet, const reef_flo
         feed(worker, flow, direction, packet);
     if (worker->evidence != NULL && worker->evidence_flow == 0)
         worker->evidence_flow = flow->id;
+    if (worker->pressure > 0 && reef_shed_packet(worker, flow, packet))
+        return;
     if (reef_is_reported(worker, flow->way) && flow->done == 0 && (worker->config->options.report_apps || worker->matcher != NULL))
         inspect(worker, flow, direction, packet);
 }

@@ -43,6 +43,7 @@ struct reef_worker {
     reef_flow *judged;         /* the flow that the kernel knows it by; NULL: none */
     reef_verdict verdict;      /* the hardest one so far */
     bool unseen;
+    uint8_t pressure;          /* shed.c */
     uint64_t memory_refused;   /* so often before it */
     uint8_t epoch;             /* of the rules; never 0 */
     reef_packet packet[GROUP];
@@ -64,6 +65,9 @@ enum { REEF_DONE_ELSEWHERE = 255 };
 void reef_judge_claim(reef_worker *worker, reef_flow *flow);
 /* The verdict on one packet of the frame at hand: it, or what it carries. */
 void reef_judge_packet(reef_worker *worker, const reef_packet *packet, reef_verdict verdict);
+/* For want of time (shed.c): no file of the flow is looked at; and the packet at hand, which is dropped or handed back. */
+bool reef_sheds_files(const reef_worker *worker);
+bool reef_shed_packet(reef_worker *worker, reef_flow *flow, const reef_packet *packet);
 /* The kernel forwards the flow from now on: what it leaves is told; it stays in the table so that stragglers are known. */
 void reef_worker_hand_back(reef_worker *worker, reef_flow *flow);
 

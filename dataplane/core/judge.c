@@ -62,8 +62,9 @@ static bool is_done(const reef_worker *worker, const reef_flow *flow)
     if (session != NULL && (session->flags & REEF_SESSION_NO_INSPECT ||
                             (session->flags & REEF_SESSION_NO_PARSE && !wants_stream(worker, flow))))
         return true;
-    uint32_t depth = worker->config->options.depth;
-    return is_deep(flow, REEF_TO_SERVER, depth) || is_deep(flow, REEF_TO_CLIENT, depth);
+    const reef_limits *limits = worker->matcher != NULL ? reef_match_limits(worker->matcher, worker->frame->mark) : NULL;
+    uint32_t depth = limits != NULL ? limits->depth : worker->config->options.depth;
+    return depth > 0 && (is_deep(flow, REEF_TO_SERVER, depth) || is_deep(flow, REEF_TO_CLIENT, depth));
 }
 
 /* After each frame. */

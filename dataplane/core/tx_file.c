@@ -88,7 +88,7 @@ const reef_file_wants *reef_files_wants(const reef_files *files)
 
 bool reef_files_wanted(const reef_call *call)
 {
-    return call->files == NULL || call->files->wants.any;
+    return !call->sheds_files && (call->files == NULL || call->files->wants.any);
 }
 
 void reef_files_keep(reef_files *files, reef_filestore *store)
@@ -120,6 +120,8 @@ static void begin_digests(reef_memory *memory, reef_tx_file *file)
 
 static void take_wants(reef_call *call, reef_tx_file *file)
 {
+    if (call->sheds_files)
+        return;
     if (call->files == NULL) {
         file->wants_data = true;
         return;

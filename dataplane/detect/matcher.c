@@ -192,6 +192,12 @@ int reef_matcher_reactions(reef_matcher *matcher, const reef_reactions *reaction
     return REEF_OK;
 }
 
+const reef_limits *reef_match_limits(const reef_matcher *matcher, uint32_t mark)
+{
+    const reef_reactions *reactions = matcher->reactions;
+    return reactions == NULL ? NULL : reactions_limits(reactions, reactions_profile(reactions, mark));
+}
+
 /* --- memory of a round ------------------------------------------------------------------------------- */
 
 enum { PIECE_BYTES = 16384 };

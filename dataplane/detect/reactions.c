@@ -32,6 +32,8 @@ struct reef_reactions {
     uint8_t *action; /* of profile and rule */
     uint16_t *profile_of;
     uint32_t numbers;
+    reef_limits *limits; /* by profile */
+    bool *limited;
     chains thresholds, suppressions;
     reef_reaction_threshold *threshold;
     suppression *suppression;
@@ -56,9 +58,11 @@ int reef_reactions_new(const reef_rules *rules, uint32_t profiles, const uint8_t
     made->rules = rules;
     made->profiles = profiles;
     made->action = malloc(size + 1);
+    made->limits = calloc(profiles, sizeof *made->limits);
+    made->limited = calloc(profiles, sizeof *made->limited);
     made->thresholds.first = calloc(count + 1u, sizeof(uint32_t));
     made->suppressions.first = calloc(count + 1u, sizeof(uint32_t));
-    if (made->action == NULL || made->thresholds.first == NULL || made->suppressions.first == NULL) {
+    if (made->limits == NULL || made->limited == NULL || made->action == NULL || made->thresholds.first == NULL || made->suppressions.first == NULL) {
         reef_reactions_free(made);
         return REEF_NOMEM;
     }
@@ -80,6 +84,8 @@ void reef_reactions_free(reef_reactions *reactions)
     free(reactions->suppressions.first);
     free(reactions->suppressions.remark);
     free(reactions->profile_of);
+    free(reactions->limits);
+    free(reactions->limited);
     free(reactions->action);
     free(reactions);
 }
@@ -98,6 +104,15 @@ int reef_reactions_profile(reef_reactions *reactions, const uint16_t *profile_of
     free(reactions->profile_of);
     reactions->profile_of = copy;
     reactions->numbers = numbers;
+    return REEF_OK;
+}
+
+int reef_reactions_limits(reef_reactions *reactions, uint32_t profile, const reef_limits *limits)
+{
+    if (profile >= reactions->profiles)
+        return REEF_INVALID;
+    reactions->limits[profile] = *limits;
+    reactions->limited[profile] = true;
     return REEF_OK;
 }
 
@@ -197,6 +212,11 @@ uint16_t reactions_profile(const reef_reactions *reactions, uint32_t mark)
 {
     uint32_t number = mark & MARK_RULE;
     return number < reactions->numbers ? reactions->profile_of[number] : 0;
+}
+
+const reef_limits *reactions_limits(const reef_reactions *reactions, uint16_t profile)
+{
+    return profile < reactions->profiles && reactions->limited[profile] ? &reactions->limits[profile] : NULL;
 }
 
 static bool holds_one(const reef_address_range *range, uint32_t count, unsigned version, const uint8_t *address)

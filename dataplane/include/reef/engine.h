@@ -87,6 +87,7 @@ typedef struct reef_counters {
     uint64_t events_lost;
     uint64_t alerts;
     uint64_t verdicts[4];  /* packets by reef_verdict, while there are rules */
+    uint64_t shed;         /* packets that were not looked at for want of time (judge.h) */
     uint64_t feed_lost;    /* words of conversations for which the ring had no room to spare */
     uint64_t memory_used, memory_peak, memory_refused;
     uint32_t flows_active;

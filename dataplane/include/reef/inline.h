@@ -24,5 +24,7 @@ void reef_inline_stop(reef_inline *line);
 int reef_inline_rules(reef_inline *line, const reef_rules *rules, const reef_reactions *reactions);
 int reef_inline_keep(reef_inline *line, reef_filestore *store, bool all, struct reef_evidence *evidence);
 void reef_inline_count(reef_inline *line, reef_counters *counters);
+/* How much more there is to look into than time (reef/pressure.h): now, and the most since this was asked last. */
+void reef_inline_pressure(reef_inline *line, unsigned *now, unsigned *most);
 
 #endif

@@ -17,4 +17,9 @@ typedef struct reef_judgement {
 /* As reef_worker_frames; judgement[i] is of frames[i]. The verdict on a tunnel's packet is the hardest of those on what it carries. */
 void reef_worker_judge(reef_worker *worker, const reef_frame *frames, size_t count, reef_judgement *judgements);
 
+/* How much more there is to look into than time: 0 (none) to REEF_SHEDS. What is left out at which pressure is the profile's to
+ * say (reef/reactions.h). A connection that is left out is handed back where its rule is fail-open; where it is fail-closed its
+ * packets are dropped, which slows down who sends them. */
+void reef_worker_pressure(reef_worker *worker, unsigned pressure);
+
 #endif

@@ -53,6 +53,8 @@ void reef_lane_after_sleep(reef_lane *lane);
 int reef_lane_join(const int fds[REEF_LANE_FDS], reef_lane **out);
 /* Packets that are there, at most `max`; borrowed until they are judged. */
 size_t reef_lane_next(reef_lane *lane, reef_frame *frames, size_t max);
+/* Posted, and not given to the worker yet. */
+uint32_t reef_lane_waiting(const reef_lane *lane);
 /* The oldest `count` of them; and the holder is woken. */
 void reef_lane_judge(reef_lane *lane, const reef_judgement *judgements, size_t count);
 /* Sleep until there are packets, `other` can be read or is closed, or the time is over. REEF_END: `other` was closed. */

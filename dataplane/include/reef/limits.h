@@ -213,4 +213,7 @@
 #define REEF_SMB_OPEN_MAX 512u          /* trees and files open in one connection */
 #define REEF_SMB_NAME_MAX 1024u         /* bytes of a name */
 
+/* Bytes of both directions from which on a connection is one that carries much (reef/reactions.h). */
+#define REEF_SHED_TRANSFER 65536u
+
 #endif

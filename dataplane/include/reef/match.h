@@ -49,6 +49,8 @@ int reef_matcher_rules(reef_matcher *matcher, const reef_rules *rules);
 /* What these rules do by the policy's word, until others come; NULL: by their own. REEF_INVALID: made for other rules. They must
  * outlive the matcher, or its next reactions or rules. */
 int reef_matcher_reactions(reef_matcher *matcher, const reef_reactions *reactions);
+/* Of the profile of connections with this mark; NULL: nothing is said of it. */
+const reef_limits *reef_match_limits(const reef_matcher *matcher, uint32_t mark);
 
 /* A packet: begin; then for each new stretch of stream, and whenever a session was fed, the calls between; finish. */
 void reef_match_begin(reef_matcher *matcher, const reef_scene *scene);

@@ -33,12 +33,30 @@ typedef struct reef_suppression {
     uint32_t profiles;
 } reef_suppression;
 
+/* What can be left out when there is more to look into than time. */
+typedef enum reef_shed {
+    REEF_SHED_FILES,       /* bodies that begin: they are not searched, hashed or kept */
+    REEF_SHED_TRANSFERS,   /* connections that carried much */
+    REEF_SHED_ENCRYPTED,   /* that turned to ciphertext */
+    REEF_SHED_ESTABLISHED, /* in which nothing was found so far */
+    REEF_SHED_NEW,         /* that begin */
+    REEF_SHEDS,
+} reef_shed;
+
+/* Of a profile: bytes of a direction that are looked at (0: all), and at which pressure each thing is left out (0: at none). */
+typedef struct reef_limits {
+    uint32_t depth;
+    uint8_t shed_at[REEF_SHEDS];
+} reef_limits;
+
 /* `actions` are of `profiles` (1 to REEF_PROFILES_MAX) times the rules, in the order of the image; both are copied. The rules must
  * outlive it. */
 int reef_reactions_new(const reef_rules *rules, uint32_t profiles, const uint8_t *actions, reef_reactions **out);
 void reef_reactions_free(reef_reactions *reactions);
 /* The profile of connections that rules of the policy let in, by their number (the mark's); the others have profile 0. */
 int reef_reactions_profile(reef_reactions *reactions, const uint16_t *profile_of, uint32_t numbers);
+/* Where nothing is said, the worker's depth holds and nothing is left out. */
+int reef_reactions_limits(reef_reactions *reactions, uint32_t profile, const reef_limits *limits);
 /* For these rules (indices in the image) under one profile. The last one said holds. */
 int reef_reactions_threshold(reef_reactions *reactions, uint32_t profile, const uint32_t *rules, uint32_t count,
                              const reef_reaction_threshold *threshold);

@@ -100,6 +100,7 @@ typedef struct reef_call {
     void (*forget)(struct reef_matcher *matcher, reef_transaction *transaction); /* before one goes; may be NULL */
     bool midstream; /* the handshake of this flow was not seen */
     bool may_turn;  /* the flow may be the wrong way round (picked up midstream, or a first datagram) */
+    bool sheds_files; /* there is no time for bodies that begin (reactions.h) */
     bool turned;    /* answer: it was. The session has turned itself; flow and tcp are the engine's to turn */
 } reef_call;
 
