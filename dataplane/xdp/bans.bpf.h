@@ -2,6 +2,8 @@
 #ifndef REEF_BANS_BPF_H
 #define REEF_BANS_BPF_H
 
+#include <stdbool.h>
+
 #include "maps.bpf.h"
 
 /* The list of the entry with this key, 0 when there is none. */
@@ -54,11 +56,22 @@ static __always_inline __u32 banned4(__u32 address, __u32 side)
     return 0;
 }
 
+/* Is there anything with this hash at all? */
+static __always_inline bool any_of(__u32 hash, __u32 side)
+{
+    __u32 at = (hash >> 17) | (side ? REEF_GATE_ANY6_LINES : 0);
+    const struct reef_gate_bytes *line = bpf_map_lookup_elem(&any6, &at);
+
+    return line && line->at[(hash >> 11) & 63] >> ((hash >> 8) & 7) & 1;
+}
+
 __noinline __u32 find6(__u64 high, __u64 low, __u32 kind, __u32 side)
 {
     __u64 seed[2] = {fixed.seed6[0], fixed.seed6[1]};
-    __u32 number = reef_gate_line_of(reef_gate_hash6(high, low, seed), fixed.lines6);
+    __u32 hash = reef_gate_hash6(high, low, seed), number = reef_gate_line_of(hash, fixed.lines6);
 
+    if (!any_of(hash, side))
+        return 0;
     for (__u32 step = 0; step < REEF_GATE_CHAIN; step++) {
         __u32 at = number + (side ? fixed.lines6 : 0);
         const struct reef_gate_line6 *line = bpf_map_lookup_elem(&lines6, &at);
@@ -79,11 +92,11 @@ __noinline __u32 find6(__u64 high, __u64 low, __u32 kind, __u32 side)
 __noinline __u32 deep_banned6(__u64 high, __u64 low, __u32 side)
 {
     __u64 seed[2] = {fixed.seed6[0], fixed.seed6[1]};
-    __u32 at = (reef_gate_hash6(high, 0, seed) & (fixed.cells6 - 1)) + (side ? fixed.cells6 : 0);
+    __u32 hash = reef_gate_hash6(high, 0, seed), at = (hash & (fixed.cells6 - 1)) + (side ? fixed.cells6 : 0);
     const __u64 *cell = bpf_map_lookup_elem(&deep6, &at);
     __u64 lengths;
 
-    if (!cell)
+    if (!cell || !any_of(hash, side))
         return 0;
     lengths = *cell;
     for (__u32 i = 0; i < 64 && lengths; i++) {

@@ -40,6 +40,7 @@ static struct reef_table side_of(const struct reef_bans_memory *memory, unsigned
         .any4 = memory->any4 + (size_t)side * REEF_GATE_ANY4_LINES * 64,
         .index4 = memory->index4 + (size_t)side * REEF_GATE_INDEX4_LINES * 64,
         .lines4 = memory->lines4 + (size_t)side * fixed->lines4,
+        .any6 = memory->any6 + (size_t)side * REEF_GATE_ANY6_LINES * 64,
         .index6 = memory->index6 + (size_t)side * fixed->cells6,
         .deep6 = memory->deep6 + (size_t)side * fixed->cells6,
         .lines6 = memory->lines6 + (size_t)side * fixed->lines6,

@@ -20,7 +20,7 @@ __asm__(".section .rodata\n"
         ".previous\n");
 extern const char reef_gate_program[], reef_gate_program_end[];
 
-enum { LIVE = 6, LINES_MIN = 256, CELLS_MIN = 4096, LINES_MAX = 1 << 24 };
+enum { LIVE = 7, LINES_MIN = 256, CELLS_MIN = 4096, LINES_MAX = 1 << 24 };
 
 static const char *const PINNED[] = {"lists", "reasons", "ways_in"};
 
@@ -122,7 +122,7 @@ static int map_table(reef_gate *gate, struct reef_gate_mapping *mapping, const c
 
 static int map_tables(reef_gate *gate)
 {
-    static const char *const names[REEF_GATE_TABLES] = {"any4", "index4", "lines4", "index6", "deep6", "lines6", ".data.live"};
+    static const char *const names[REEF_GATE_TABLES] = {"any4", "index4", "lines4", "any6", "index6", "deep6", "lines6", ".data.live"};
     for (int i = 0; i < REEF_GATE_TABLES; i++)
         if (map_table(gate, &gate->tables[i], names[i]) != REEF_OK)
             return REEF_SYSTEM;
@@ -133,9 +133,10 @@ static int map_tables(reef_gate *gate)
         .any4 = gate->tables[0].at,
         .index4 = gate->tables[1].at,
         .lines4 = gate->tables[2].at,
-        .index6 = gate->tables[3].at,
-        .deep6 = gate->tables[4].at,
-        .lines6 = gate->tables[5].at,
+        .any6 = gate->tables[3].at,
+        .index6 = gate->tables[4].at,
+        .deep6 = gate->tables[5].at,
+        .lines6 = gate->tables[6].at,
     };
     return reef_bans_new(&memory, &gate->bans);
 }

@@ -15,7 +15,7 @@ struct reef_gate_mapping {
     size_t length;
 };
 
-enum { REEF_GATE_TABLES = 7 };
+enum { REEF_GATE_TABLES = 8 };
 
 struct reef_gate {
     struct bpf_object *object;

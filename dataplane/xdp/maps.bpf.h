@@ -37,6 +37,14 @@ struct {
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 2 * REEF_GATE_ANY6_LINES);
+    __type(key, __u32);
+    __type(value, struct reef_gate_bytes);
+} any6 SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
     __uint(max_entries, 2);
     __type(key, __u32);
     __type(value, __u64);

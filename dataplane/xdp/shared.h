@@ -34,6 +34,10 @@ struct reef_gate_line4 {
  * REEF_GATE_DEEP that longer ones do; then a cell for the hash of the upper 64 bits says which of those (bit p: 128 - p).
  * Prefixes shorter than 32 bits are few: their lengths stand in `reef_gate_live.wide`. */
 #define REEF_GATE_DEEP (1ull << 63)
+
+/* Before an entry or a cell of a /64 is looked for, a bit is: of 2^24, by the upper bits of its hash. Of a source that nobody
+ * banned nearly all of these are 0, and they stay in the caches, too. */
+#define REEF_GATE_ANY6_LINES (1u << 15) /* of 64 bytes */
 #define REEF_GATE_SLOTS6 3u
 
 /* What kind of prefix an entry of IPv6 is: up to 64 bits (`low` is the isolated bit of its length), up to 127 (a one

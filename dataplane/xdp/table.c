@@ -28,6 +28,7 @@ void reef_table_clear(struct reef_table *table)
     memset(table->any4, 0, (size_t)REEF_GATE_ANY4_LINES * 64);
     memset(table->index4, 0, (size_t)REEF_GATE_INDEX4_LINES * 64);
     memset(table->lines4, 0, fixed->lines4 * sizeof *table->lines4);
+    memset(table->any6, 0, (size_t)REEF_GATE_ANY6_LINES * 64);
     memset(table->index6, 0, fixed->cells6 * sizeof *table->index6);
     memset(table->deep6, 0, fixed->cells6 * sizeof *table->deep6);
     memset(table->lines6, 0, fixed->lines6 * sizeof *table->lines6);
@@ -224,6 +225,20 @@ static int put6(struct reef_table *table, const struct key6 *key, uint32_t list)
     return REEF_OK;
 }
 
+/* There is something with this hash. */
+static void mark6(struct reef_table *table, uint32_t hash)
+{
+    uint8_t *byte = &table->any6[hash >> 11];
+    uint8_t bit = (uint8_t)(1u << ((hash >> 8) & 7));
+    if (!(*byte & bit))
+        __atomic_store_n(byte, (uint8_t)(*byte | bit), __ATOMIC_RELEASE);
+}
+
+static int marked6(const struct reef_table *table, uint32_t hash)
+{
+    return table->any6[hash >> 11] >> ((hash >> 8) & 7) & 1;
+}
+
 int reef_table_add6(struct reef_table *table, const struct reef_prefix6 *entry, uint32_t list)
 {
     struct key6 key = key6(entry->high, entry->low, entry->length);
@@ -231,7 +246,9 @@ int reef_table_add6(struct reef_table *table, const struct reef_prefix6 *entry, 
     if (status != REEF_OK)
         return status;
     uint64_t *top = cell6(table, table->index6, entry->high >> 32);
+    mark6(table, reef_gate_hash6(key.high, key.low, table->fixed->seed6));
     if (entry->length > 64) {
+        mark6(table, reef_gate_hash6(entry->high, 0, table->fixed->seed6));
         uint64_t *deep = cell6(table, table->deep6, entry->high);
         store64(deep, *deep | 1ull << ((128 - entry->length) & 63));
         store64(top, *top | REEF_GATE_DEEP);
@@ -258,6 +275,8 @@ static uint32_t list6(const struct reef_table *table, const struct key6 *key)
 {
     struct place6 room;
     uint32_t last, steps;
+    if (!marked6(table, reef_gate_hash6(key->high, key->low, table->fixed->seed6)))
+        return 0;
     struct place6 place = seek6(table, key, &room, &last, &steps);
     return place.line != NULL ? place.line->list[place.slot] : 0;
 }
@@ -273,7 +292,9 @@ uint32_t reef_table_find6(const struct reef_table *table, uint64_t high, uint64_
         if (list != 0)
             return list;
     }
-    bits = top & REEF_GATE_DEEP ? *cell6(table, table->deep6, high) : 0;
+    bits = top & REEF_GATE_DEEP && marked6(table, reef_gate_hash6(high, 0, table->fixed->seed6))
+               ? *cell6(table, table->deep6, high)
+               : 0;
     for (; bits != 0; bits &= bits - 1) {
         uint64_t bit = bits & -bits;
         struct key6 key = {high, bit == 1 ? low : (low & -bit) | bit >> 1, bit == 1 ? REEF_GATE_WHOLE6 : REEF_GATE_LONG6};

@@ -11,6 +11,7 @@ struct reef_table {
     const struct reef_gate_fixed *fixed;
     uint8_t *any4, *index4;
     struct reef_gate_line4 *lines4;
+    uint8_t *any6;
     uint64_t *index6, *deep6;
     struct reef_gate_line6 *lines6;
     uint64_t *wide;

@@ -24,6 +24,7 @@ from tests.bench.table import Row
 from tests.netns.stand import Stand, policy, rule, until
 
 PREFIXES = 1_000_000
+FRAMES = 60_000  # of one round: so short that some round is undisturbed
 Figures = dict[tuple[str, str, str], float]
 
 PROTECTED = """\
@@ -47,7 +48,7 @@ table netdev banned {
 
 
 def main(*, quick: bool) -> list[Row]:
-    figures = lookups(300_000 if quick else 1_000_000, 2 if quick else 5)
+    figures = lookups(FRAMES, 8 if quick else 40)
     return [*table(figures), *bans(20 if quick else 200), *flood(4 if quick else 8)]
 
 

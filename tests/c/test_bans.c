@@ -48,6 +48,7 @@ static struct stand *stand_new(uint32_t lines4, uint32_t lines6)
         .any4 = zeroed(2u * REEF_GATE_ANY4_LINES, 64),
         .index4 = zeroed(2u * REEF_GATE_INDEX4_LINES, 64),
         .lines4 = zeroed(2u * lines4, sizeof(struct reef_gate_line4)),
+        .any6 = zeroed(2u * REEF_GATE_ANY6_LINES, 64),
         .index6 = zeroed(2u * 256, 8),
         .deep6 = zeroed(2u * 256, 8),
         .lines6 = zeroed(2u * lines6, sizeof(struct reef_gate_line6)),
@@ -62,6 +63,7 @@ static void stand_free(struct stand *stand)
     free(stand->memory.any4);
     free(stand->memory.index4);
     free(stand->memory.lines4);
+    free(stand->memory.any6);
     free(stand->memory.index6);
     free(stand->memory.deep6);
     free(stand->memory.lines6);

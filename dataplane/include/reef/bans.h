@@ -25,6 +25,7 @@ struct reef_bans_memory {
     struct reef_gate_live *live;
     uint8_t *any4, *index4;
     struct reef_gate_line4 *lines4;
+    uint8_t *any6;
     uint64_t *index6, *deep6;
     struct reef_gate_line6 *lines6;
 };
