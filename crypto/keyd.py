@@ -15,8 +15,9 @@ import time
 
 from appliance.control import daemon, notify, sandbox
 from appliance.control.ipc import Peer, Server
-from appliance.control.messages import PublicKey, PublicKeyIs, Refused, Reply, Request, Sign, Signed
+from appliance.control.messages import Refused, Reply, Request
 from appliance.control.messages_impact import FlowKey, FlowKeyIs, FlowKeysForgotten, ForgetFlowKeys
+from appliance.control.messages_keys import PublicKey, PublicKeyIs, Sign, Signed
 from appliance.control.processes import Instance, process
 from crypto.flowkeys import FlowKeys
 from crypto.signing import KeyFileError, SigningKey, load_or_create

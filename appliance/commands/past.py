@@ -18,6 +18,7 @@ from appliance.commands.text import parse_text, show_lines
 from appliance.commands.traffic import show_traffic
 from appliance.commands.words import count, local_time
 from appliance.control import messages
+from appliance.control.messages_traffic import TrafficDifference
 from appliance.policy.model import Policy
 
 _STYLES = {"running": "yellow bold", "confirmed": "green", "rolled-back": "red", "failed": "red"}
@@ -79,7 +80,7 @@ class Difference(msgspec.Struct, frozen=True):
     new: str
     lines: tuple[str, ...]
     changes: tuple[messages.Change, ...]
-    traffic: messages.TrafficDifference
+    traffic: TrafficDifference
 
 
 class _Side(msgspec.Struct, frozen=True):

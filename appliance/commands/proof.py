@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from appliance.commands.problems import finding
 from appliance.commands.proven import Proven, Shown
 from appliance.control.gate import traffic_of
-from appliance.control.messages import Finding, TrafficDifference
+from appliance.control.messages import Finding
+from appliance.control.messages_traffic import TrafficDifference
 from appliance.policy.alone import renamed
 from appliance.policy.examine import Examiner
 from appliance.policy.lexicon import Lexicon

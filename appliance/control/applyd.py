@@ -34,8 +34,6 @@ from appliance.control.messages import (
     Load,
     NameBook,
     Names,
-    PublicKey,
-    PublicKeyIs,
     Recall,
     Refused,
     Reply,
@@ -55,6 +53,7 @@ from appliance.control.messages import (
 )
 from appliance.control.messages import Bans as BansRequest
 from appliance.control.messages_bans import Allow, AllowList, BanFound, Disallow
+from appliance.control.messages_keys import PublicKey, PublicKeyIs
 from appliance.control.messages_readback import ReadBack
 from appliance.control.messages_why import Trace, Trail, WayList, Ways
 from appliance.control.netlink import NetlinkError

@@ -29,11 +29,10 @@ from appliance.control.messages import (
     Rollback,
     Show,
     Shown,
-    Sign,
-    Signed,
     Status,
     StatusReport,
 )
+from appliance.control.messages_keys import Sign, Signed
 from appliance.control.processes import Instance
 from appliance.control.running import Present, Running
 from appliance.control.sources import SourceError, baselines, required, with_own_lists

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 import msgspec
 
 from appliance.control.candidate import Candidate, findings, renamed
-from appliance.control.messages import Finding, TrafficChange, TrafficDifference
+from appliance.control.messages import Finding
+from appliance.control.messages_traffic import TrafficChange, TrafficDifference
 from appliance.policy.examine import Examiner
 from appliance.policy.lexicon import Lexicon
 from appliance.policy.model import Policy, Span

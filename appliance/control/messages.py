@@ -31,7 +31,9 @@ from appliance.control.messages_impact import (
     Impact,
     Impacted,
 )
+from appliance.control.messages_keys import PublicKey, PublicKeyIs, Sign, Signed
 from appliance.control.messages_readback import ReadBack, ReadBackOf, Runs
+from appliance.control.messages_traffic import TrafficDifference
 from appliance.control.messages_watch import (
     AcceptDevice,
     DeviceList,
@@ -96,29 +98,6 @@ class Change(msgspec.Struct, frozen=True):
     kind: Literal["added", "removed", "changed", "moved"]
     what: str
     words: str
-
-
-class TrafficChange(msgspec.Struct, frozen=True):
-    """Traffic that another text decides otherwise: in words, with one packet as example, and by which rules."""
-
-    words: str
-    example: str
-    old_action: str
-    new_action: str
-    old_rule: str
-    new_rule: str
-
-
-class TrafficDifference(msgspec.Struct, frozen=True):
-    """What two policies decide differently, exactly. `opened` is newly allowed, `closed` no longer allowed, `other`
-    denied by both but otherwise. `unlisted` lines are left out. Where `undecided` says something, it is not complete.
-    """
-
-    opened: tuple[TrafficChange, ...]
-    closed: tuple[TrafficChange, ...]
-    other: tuple[TrafficChange, ...] = ()
-    unlisted: int = 0
-    undecided: tuple[str, ...] = ()
 
 
 # --- to policyd -------------------------------------------------------------------------------------
@@ -503,27 +482,6 @@ class SetUpdated(msgspec.Struct, frozen=True, tag=True):
     name: str
     added: int
     removed: int
-
-
-# --- to keyd ----------------------------------------------------------------------------------------
-
-
-class Sign(msgspec.Struct, frozen=True, tag=True):
-    """Sign a generation by the digest of its bundle (SHA-256, hexadecimal)."""
-
-    digest: str
-
-
-class Signed(msgspec.Struct, frozen=True, tag=True):
-    signature: bytes  # Ed25519, 64 bytes
-
-
-class PublicKey(msgspec.Struct, frozen=True, tag=True):
-    pass
-
-
-class PublicKeyIs(msgspec.Struct, frozen=True, tag=True):
-    key: bytes  # Ed25519, raw 32 bytes
 
 
 Request = (

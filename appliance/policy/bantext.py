@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import cast
 
 from appliance.policy import limits
-from appliance.policy.document import AutomaticBanText, BansText
 from appliance.policy.model import ANY, EVERYTHING, AddressSet, AutomaticBan, Banning, Level, Range, Signatures
+from appliance.policy.prevention import AutomaticBanText, BansText
 from appliance.policy.profiles import signatures
 from appliance.policy.rules import SECONDS, Resolver
 from appliance.policy.text import Report, Word

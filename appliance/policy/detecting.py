@@ -8,7 +8,7 @@ import msgspec
 
 from appliance.policy import limits
 from appliance.policy.detections import Detections, Exemption, Hosts, Thresholds
-from appliance.policy.document import DetectionsText, ExemptionText
+from appliance.policy.prevention import DetectionsText, ExemptionText
 from appliance.policy.profiles import size
 from appliance.policy.rules import SECONDS, Resolver
 from appliance.policy.text import Report, Word

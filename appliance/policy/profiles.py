@@ -9,7 +9,7 @@ import msgspec
 
 from appliance.policy import limits
 from appliance.policy.builtin import BUILT_IN_PROFILES
-from appliance.policy.document import DocumentText, FeedText, ProfileText, SuppressionText
+from appliance.policy.document import DocumentText
 from appliance.policy.kinds import did_you_mean
 from appliance.policy.model import (
     ANY,
@@ -26,6 +26,7 @@ from appliance.policy.model import (
     Threshold,
 )
 from appliance.policy.names import Names, may_define, named
+from appliance.policy.prevention import FeedText, ProfileText, SuppressionText
 from appliance.policy.rules import SECONDS, Resolver
 from appliance.policy.text import Report, Word
 

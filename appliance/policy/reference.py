@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from appliance.policy import document, kinds
-from appliance.policy.document import Record
+from appliance.policy import document, kinds, prevention
+from appliance.policy.keys import Record
 from appliance.policy.kinds import Choice, Flag, Kind, Many, Named, Number, Part, Parts, Shape
 from appliance.policy.schema import declared
 from appliance.policy.services import WELL_KNOWN
@@ -17,7 +17,7 @@ _BLOCK = re.compile(r"(<!-- keys: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 RECORDS: dict[str, type[Record]] = {
     name.removesuffix("Text"): found
-    for name, found in vars(document).items()
+    for name, found in (vars(prevention) | vars(document)).items()
     if isinstance(found, type) and issubclass(found, Record) and name.endswith("Text")
 }
 

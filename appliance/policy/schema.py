@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from appliance.policy.document import BaselineText, Key, Record, SiteText
+from appliance.policy.document import BaselineText, SiteText
+from appliance.policy.keys import Key, Record
 from appliance.policy.kinds import Choice, Flag, Kind, Many, Named, Number, Part, Parts, Scalar, Shape, did_you_mean
 from appliance.policy.text import Items, Node, Report, Table, Word
 

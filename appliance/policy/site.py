@@ -7,7 +7,7 @@ from typing import Literal
 
 from appliance.policy import addresses, limits
 from appliance.policy.addresses import AddressError
-from appliance.policy.document import InvariantText, ProtectText, RouteText, SettingsText, SiteText, ZoneText
+from appliance.policy.document import InvariantText, RouteText, SettingsText, SiteText, ZoneText
 from appliance.policy.inherit import Locks
 from appliance.policy.kinds import did_you_mean
 from appliance.policy.model import (
@@ -25,6 +25,7 @@ from appliance.policy.model import (
     Zone,
 )
 from appliance.policy.names import Names
+from appliance.policy.prevention import ProtectText
 from appliance.policy.rules import Resolver
 from appliance.policy.text import Report, Word
 

@@ -14,9 +14,10 @@ from typing import Literal
 
 import msgspec
 
-from appliance.policy import addresses, document, inherit
+from appliance.policy import addresses, document, inherit, prevention
 from appliance.policy.addresses import AddressError
-from appliance.policy.document import BaselineText, DocumentText, ObjectText, Record, SiteText
+from appliance.policy.document import BaselineText, DocumentText, ObjectText, SiteText
+from appliance.policy.keys import Record
 from appliance.policy.kinds import did_you_mean
 from appliance.policy.model import ANY, GATEWAY, Range, Span
 from appliance.policy.problem import PolicyError
@@ -48,16 +49,16 @@ NAMING: dict[type[Record], dict[str, str]] = {
         "sources": "zone", "source": "address", "address": "literal", "service": "service", "to": "literal",
         "zone": "zone", "hairpin": "hairpin", "when": "schedule", "inspect": "profile",
     },
-    document.ProfileText: {
+    prevention.ProfileText: {
         "extends": "profile", "feeds": "feed", "actions": "signatures", "thresholds": "signatures",
     },
-    document.SuppressionText: {
+    prevention.SuppressionText: {
         "signatures": "signatures", "host": "address", "source": "address", "destination": "address",
         "sources": "zone", "destinations": "zone", "profiles": "profile",
     },
-    document.BansText: {"allow": "address"},
-    document.AutomaticBanText: {"after": "signatures", "sources": "zone"},
-    document.ExemptionText: {"host": "address"},
+    prevention.BansText: {"allow": "address"},
+    prevention.AutomaticBanText: {"after": "signatures", "sources": "zone"},
+    prevention.ExemptionText: {"host": "address"},
     document.RouteText: {"to": "literal", "via": "literal"},
     document.RiskText: {"assets": "asset", "safeguards": "rule"},
     document.SettingsText: {"nameservers": "literal"},
@@ -70,11 +71,11 @@ _CALLED: dict[type[Record], str] = {
     document.DestinationNatText: "translation",
     document.InvariantText: "invariant",
     document.RiskText: "risk",
-    document.ProfileText: "profile",
-    document.SuppressionText: "suppression",
-    document.BansText: "bans",
-    document.AutomaticBanText: "automatic ban",
-    document.ExemptionText: "exemption",
+    prevention.ProfileText: "profile",
+    prevention.SuppressionText: "suppression",
+    prevention.BansText: "bans",
+    prevention.AutomaticBanText: "automatic ban",
+    prevention.ExemptionText: "exemption",
     document.ObjectText: "object",
     document.GroupText: "group",
     document.ZoneText: "zone",

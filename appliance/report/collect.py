@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from appliance import __version__
-from appliance.control import ipc, messages
+from appliance.control import ipc, messages, messages_keys
 from appliance.control.generations import StoreError, read_stored, stored_path
 from appliance.control.processes import Instance
 from appliance.control.sources import SourceError, baselines
@@ -167,7 +167,7 @@ def _seal(instance: Instance, path: Path, generation: int) -> Seal:
         raise Gone("only root can read the stored bundle; run the report as root")
     try:
         body, signature = read_stored(path, generation)
-        key = ipc.call(instance.socket("keyd"), messages.PublicKey(), messages.PublicKeyIs).key
+        key = ipc.call(instance.socket("keyd"), messages_keys.PublicKey(), messages_keys.PublicKeyIs).key
     except StoreError as error:
         return Seal(generation, str(error), False)
     except (ipc.RefusedError, ipc.DaemonAway, ipc.ProtocolError, TimeoutError) as error:

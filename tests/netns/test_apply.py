@@ -16,6 +16,7 @@ import pytest
 
 from appliance.control import messages
 from appliance.control.ipc import DaemonAway, RefusedError
+from appliance.control.messages_keys import Sign
 from appliance.policy.bundle import FLAG_REVISIT, GENERATION_MARKS, generation_mark, pair_mark
 from appliance.policy.ruleset import Chain
 from crypto.signing import load_or_create
@@ -317,12 +318,12 @@ def test_an_interface_that_is_made_anew_carries_decided_connections_again(stand:
 def test_only_those_who_may_are_answered(stand: Stand) -> None:
     stand.apply(TWO)
     load = messages.Load(b"{}", b"", 0)
-    for request, name in ((load, "applyd"), (messages.Sign("0" * 64), "keyd"), (messages.SetUpdate("x"), "applyd")):
+    for request, name in ((load, "applyd"), (Sign("0" * 64), "keyd"), (messages.SetUpdate("x"), "applyd")):
         assert stand.refusal(request, to=name).code == "not-allowed"
     nobody = 65534
     with as_user(nobody):
         assert stand.refusal(messages.Status()).code == "not-allowed"
-        assert stand.refusal(messages.Sign("0" * 64), to="keyd").code == "not-allowed"
+        assert stand.refusal(Sign("0" * 64), to="keyd").code == "not-allowed"
     with as_user(nobody, (stand.instance.operators,)):
         assert stand.ask(messages.Status(), messages.StatusReport).running == 1
         assert stand.refusal(messages.Status(), to="applyd").code == "not-allowed"

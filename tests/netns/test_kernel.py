@@ -217,7 +217,8 @@ def test_a_dry_run_leaves_nothing_behind_also_in_the_library() -> None:
 
 
 def test_probing_changes_nothing_and_tells_what_is_needed() -> None:
-    found = capabilities.probe(Nftables())
+    with Netfilter() as netfilter:
+        found = capabilities.probe(Nftables(), netfilter)
     assert sh("nft list ruleset") == ""
     names = capabilities.names(found)
     # Without these no policy could run, and every kernel that the tests run on has them.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from appliance.control import messages
+from appliance.control.messages_traffic import TrafficDifference
 from tests.netns.stand import POLICY, Stand, policy, rule
 
 INVARIANT = "invariants:\n  - {id: I-1, never: internet -> lan}\n"
@@ -68,7 +69,7 @@ def test_a_plan_shows_what_it_opens_and_closes(stand: Stand) -> None:
     assert applied.traffic == planned.traffic
     assert applied.seconds["prove"] > 0
     same = stand.ask(messages.Plan(edited), messages.Planned).traffic
-    assert same == messages.TrafficDifference((), ())
+    assert same == TrafficDifference((), ())
 
 
 def test_a_required_baseline_cannot_be_left_out(stand: Stand) -> None:

@@ -31,6 +31,7 @@ PROCESS_SHAPE = (
     "appliance.control.messages_bans",
     "appliance.control.messages_gate",
     "appliance.control.messages_impact",
+    "appliance.control.messages_keys",
     "appliance.control.messages_watch",
     "appliance.control.notify",
     "appliance.control.processes",

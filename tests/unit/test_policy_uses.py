@@ -6,14 +6,8 @@ import msgspec
 import pytest
 
 from appliance.policy import kinds
-from appliance.policy.document import (
-    BaselineText,
-    DocumentText,
-    InvariantText,
-    Record,
-    RiskText,
-    SiteText,
-)
+from appliance.policy.document import BaselineText, DocumentText, InvariantText, RiskText, SiteText
+from appliance.policy.keys import Record
 from appliance.policy.kinds import Many, Named, Part, Parts, Shape
 from appliance.policy.schema import declared
 from appliance.policy.uses import NAMING, Kind, UnknownName, Uses
