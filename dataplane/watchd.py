@@ -1,8 +1,7 @@
 """watchd: finds what no single packet shows, from what inspectd saw; writes findings into its spool.
 
 It holds no privilege and sees no packet: conversations, refusals, neighbours and a few transactions come over a
-socket
-that only inspectd may write to. What it decides is in `dataplane/detections`, which is pure.
+socket that only inspectd may write to. What it decides is in `dataplane/detections`, which is pure.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import asyncio
 import contextlib
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -44,8 +44,8 @@ from dataplane.watchfeed import Feed
 NAME = "watchd"
 IEEE = Path("/usr/share/ieee-data")
 _SECOND = 1.0
+_PATIENCE = 10.0  # seconds that applyd may take to start without a word about it
 _KEEP_EVERY = 30.0  # seconds: what a power cut costs of the registers
-_SLICE = 1 << 16  # bytes of records between two looks at everything else
 _SAY_EVERY = 60.0
 
 
@@ -67,9 +67,13 @@ class Watchd:
         self._watch = Watch(Detections(), Surroundings(), register, self._read_kept())
 
     async def serve(self, stop: asyncio.Event) -> None:
-        anyone = self._operates
-        asked = (Devices, AcceptDevice, ForgetDevice, KnownServices)
-        server = Server(self._instance.socket(NAME), dict.fromkeys(asked, anyone), self.answer, report=self._log)
+        permits: dict[type, Callable[[Peer], bool]] = {
+            AcceptDevice: self._operates,
+            ForgetDevice: self._operates,
+            Devices: self._looks,
+            KnownServices: self._looks,
+        }
+        server = Server(self._instance.socket(NAME), permits, self.answer, report=self._log)
         await server.start()
         path = self._instance.run_of(NAME) / watchline.NAME
         path.unlink(missing_ok=True)
@@ -88,6 +92,10 @@ class Watchd:
 
     def _operates(self, peer: Peer) -> bool:
         return peer.uid == 0 or self._instance.operators in peer.groups or peer.gid == self._instance.operators
+
+    def _looks(self, peer: Peer) -> bool:
+        """policyd too: it looks whether every process answers."""
+        return peer.uid == self._instance.identity("policyd").uid or self._operates(peer)
 
     # --- what is seen -------------------------------------------------------------------------------
 
@@ -129,15 +137,16 @@ class Watchd:
 
     async def _follow(self) -> None:
         """Which generation runs, and what it says."""
+        known = time.monotonic()
         while True:
             try:
                 socket = self._instance.socket("applyd")
                 running = (await call_async(socket, Status(), StatusReport, timeout=10)).running
                 if running and (self._book is None or self._book.generation != running):
                     self._take(await call_async(socket, Names(), NameBook, timeout=30))
-                self._said = ""
+                self._said, known = "", time.monotonic()
             except (DaemonAway, ProtocolError, RefusedError) as error:
-                if str(error) != self._said:
+                if str(error) != self._said and time.monotonic() - known >= _PATIENCE:
                     self._said = str(error)
                     self._log(f"the running generation is not known: {error}")
             await asyncio.sleep(_SECOND)

@@ -146,7 +146,7 @@ PROCESSES: tuple[Process, ...] = (
         "dataplane.watchd",
         "finds what no single packet shows: scans, guessing, beacons, tunnels, new devices and services",
         seccomp="watch",
-        peers=("inspectd", ROOT, OPERATORS),
+        peers=("policyd", "inspectd", ROOT, OPERATORS),
         calls=("applyd",),
         spool=True,
         limits=Limits(files=256, memory=1024),
