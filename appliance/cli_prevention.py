@@ -15,10 +15,13 @@ def ban_verbs(tree: Tree) -> None:
     bans = Tree(ban, tree.common, "WHAT", "what (default: list)")
     add = bans.verb("add", "ban:add", "Ban addresses or networks")
     _whom(add, "how long, like 15m or 7d (default: until it is taken back)")
+    add.add_argument("--file", default="", metavar="LIST", help="a whole list, one a line")
+    add.add_argument("--list", default="", metavar="NAME", help="its name; what had it before is replaced at once")
     add.add_argument("--yes", action="store_true", help="even when it holds the address you come from")
     for where, name in ((bans, "remove"), (tree, "unban")):
         remove = where.verb(name, "ban:remove", "Take bans back")
-        remove.add_argument("addresses", nargs="+", metavar="ADDRESS", help="what was banned")
+        remove.add_argument("addresses", nargs="*", metavar="ADDRESS", help="what was banned")
+        remove.add_argument("--list", default="", metavar="NAME", help="a whole list, by its name")
     bans.verb("list", "ban:listing", "List the bans")
     bans.verb("gate", "ban:gate", "Where the XDP gate stands, and what it has dropped there")
     allow = tree.verb(
@@ -36,7 +39,7 @@ def ban_verbs(tree: Tree) -> None:
 
 
 def _whom(verb: Parser, how_long: str) -> None:
-    verb.add_argument("addresses", nargs="+", metavar="ADDRESS", help="an address or a network like 203.0.113.0/24")
+    verb.add_argument("addresses", nargs="*", metavar="ADDRESS", help="an address or a network like 203.0.113.0/24")
     verb.add_argument("--for", dest="seconds", type=seconds, default=0, metavar="TIME", help=how_long)
     verb.add_argument("--reason", default="", metavar="WORDS", help="why")
     verb.add_argument("--owner", default="", metavar="WHO", help="who answers for it (default: who asks)")

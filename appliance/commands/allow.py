@@ -15,6 +15,8 @@ from appliance.control.messages_bans import Allow, Allowed, AllowList, Disallow
 
 def add(options: argparse.Namespace, terminal: Terminal) -> int:
     addresses = whole(options.addresses)
+    if not addresses:
+        raise Failure("nobody is named", "name addresses or networks", code=USAGE, name="usage")
     if not options.reason.strip():
         words = "who is allowed passes every ban, so somebody must be able to read why"
         raise Failure(words, "give --reason WORDS", code=USAGE, name="usage")

@@ -6,17 +6,23 @@ import argparse
 import ipaddress
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from appliance.commands.change import session
-from appliance.commands.failure import OK, Failure
+from appliance.commands.failure import OK, USAGE, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal
-from appliance.commands.words import duration, local_time, size
+from appliance.commands.words import count, duration, local_time, size
 from appliance.control import messages
-from appliance.control.messages_gate import Gate, GateCount, GateReport
+from appliance.control.messages_gate import Gate, GateCount, GateDone, GateForget, GateList, GateListed, GateReport
+
+_MOST_BYTES = 64 << 20  # of the text of a list
 
 
 def add(options: argparse.Namespace, terminal: Terminal) -> int:
+    if options.file or options.list:
+        return _put(options, terminal)
+    _somebody(options)
     request = messages.Ban(whole(options.addresses), options.seconds, options.reason, owner=options.owner)
     gateway = Gateway(options)
     if not options.yes:
@@ -37,7 +43,52 @@ def _not_oneself(addresses: Sequence[str]) -> None:
                 raise Failure(words, "say --yes if you mean it", name="oneself")
 
 
+def _somebody(options: argparse.Namespace) -> None:
+    if not options.addresses:
+        raise Failure("nobody is named", "name addresses or networks, or a list", code=USAGE, name="usage")
+
+
+def _put(options: argparse.Namespace, terminal: Terminal) -> int:
+    """A whole list, read here: the gateway gets numbers, and checks them again."""
+    if options.addresses or not options.file or not options.list:
+        raise Failure("a list has a file and a name", "say --file LIST --list NAME alone", code=USAGE, name="usage")
+    from ctypes_ext.gate import PrefixList
+
+    try:
+        with Path(options.file).open("rb") as opened:
+            text = opened.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise Failure(f"{options.file}: {error.strerror}", name="unreadable") from error
+    if len(text) > _MOST_BYTES:
+        raise Failure(f"{options.file}: more than {size(_MOST_BYTES)}", "give it as several lists", name="too-large")
+    prefixes, report = PrefixList.read(text)
+    wide = [str(line) for line, is_wide in report.notes if is_wide]
+    if wide:
+        words = f"{options.file}: line {', '.join(wide)} bans whole parts of the Internet"
+        raise Failure(words, "nothing wider than /8 (IPv6: /16) is banned; take it out", name="wide")
+    request = GateList(options.list, prefixes.packed(4), prefixes.packed(6))
+    listed = Gateway(options).ask(request, GateListed)
+    if terminal.json:
+        terminal.data(listed)
+        return OK
+    terminal.line(f"the list {listed.name} of {count(listed.entries, 'prefix', 'prefixes')} is in force", "green")
+    if report.bad:
+        first = ", ".join(str(line) for line, _ in report.notes)
+        terminal.note(f"{count(report.bad, 'line')} left out that begin with no prefix, the first: {first}", "yellow")
+    return OK
+
+
 def remove(options: argparse.Namespace, terminal: Terminal) -> int:
+    if options.list:
+        if options.addresses:
+            raise Failure("a list goes whole", "say --list NAME alone", code=USAGE, name="usage")
+        done = Gateway(options).ask(GateForget(options.list), GateDone)
+        if terminal.json:
+            terminal.data(done)
+        else:
+            terminal.line(f"the list {options.list} is no more", "green")
+        return OK
+    _somebody(options)
     request = messages.Unban(whole(options.addresses))
     bans = Gateway(options).ask(request, messages.BanList)
     _say(bans, f"no longer banned: {_addresses_of(bans)}", terminal)

@@ -8,15 +8,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from ipaddress import ip_address, ip_network
 from typing import Protocol, TypeVar
 
-from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call_async
-from appliance.control.messages import Ban, BanList, Request, Unban
+from appliance.control.ipc import BUNDLE_LIMIT, DaemonAway, ProtocolError, RefusedError, call_async
+from appliance.control.messages import Ban, BanList, Refused, Request, Unban
 from appliance.control.messages_bans import Allow, Allowed, AllowList, Disallow
-from appliance.control.messages_gate import Gate, GateAllow, GateBan, GateBanned, GateDone, GateReport, GateUnban
+from appliance.control.messages_gate import (
+    Gate,
+    GateAllow,
+    GateBan,
+    GateBanned,
+    GateDone,
+    GateForget,
+    GateList,
+    GateListed,
+    GateReport,
+    GateUnban,
+)
 from appliance.control.processes import Instance
 
 T = TypeVar("T")
+_LONG = 60.0  # seconds that a list of a million may take
 _PATIENCE = 5.0  # seconds that a ban waits for the gate at most; it holds at applyd already
 
 
@@ -46,6 +59,29 @@ class BanDesk:
             gone = GateUnban(tuple(entry.address for entry in entries))
             await self._tell(GateBan(entries) if isinstance(request, Ban) else gone)
             return bans
+
+    async def put(self, request: GateList, by: str) -> GateListed | Refused:
+        """A list in the place of what had its name. Refused where it bans the gateway, or holds nowhere."""
+        async with self._turn:
+            own = (await self._ask(AllowList(), Allowed)).entries
+            for entry in own:
+                if entry.origin != "gateway":
+                    continue
+                if prefix := await asyncio.to_thread(holding, request, entry.address):
+                    return Refused("own", f"the list holds {prefix}, and with it {entry.address}: {entry.reason}")
+            report = await self.report()
+            if report.words or not any(line.mode for line in report.lines):
+                words = report.words or "it stands at no line; give a zone `protect` in the policy"
+                return Refused("no-gate", f"lists are held by the XDP gate: {words}")
+            listed = await call_async(self._gate, request, GateListed, timeout=_LONG, limit=BUNDLE_LIMIT)
+            self._log(f"the ban list {listed.name} of {listed.entries:,} prefixes is in force, by {by}")
+            return listed
+
+    async def forget(self, request: GateForget, by: str) -> GateDone:
+        async with self._turn:
+            done = await call_async(self._gate, request, GateDone, timeout=_LONG)
+            self._log(f"the ban list {request.name} is no more, by {by}")
+            return done
 
     async def report(self) -> GateReport:
         """What the gate says of itself; its absence is said the same way."""
@@ -77,3 +113,19 @@ class BanDesk:
 def _by_choice(listed: Allowed) -> tuple[str, ...]:
     """The gate knows by itself what the gateway cannot do without, and does not spare it the limits of floods."""
     return tuple(entry.address for entry in listed.entries if entry.origin != "gateway")
+
+
+def holding(request: GateList, address: str) -> str:
+    """The shortest prefix of the list that holds an address; "" when none does."""
+    wanted = ip_address(address)
+    packed = request.packed4 if wanted.version == 4 else request.packed6
+    size = wanted.max_prefixlen // 8 + 1
+    for length in range(wanted.max_prefixlen + 1):
+        prefix = ip_network((address, length), strict=False)
+        entry = prefix.network_address.packed + bytes([length])
+        at = packed.find(entry)
+        while at >= 0:
+            if at % size == 0:
+                return str(prefix)
+            at = packed.find(entry, at + 1)
+    return ""

@@ -68,6 +68,7 @@ from appliance.control.messages import (
 )
 from appliance.control.messages_bans import Allow, Allowed, AllowList, Disallow
 from appliance.control.messages_gate import Gate as GateRequest
+from appliance.control.messages_gate import GateForget, GateList
 from appliance.control.messages_hits import Matched
 from appliance.control.messages_impact import Impact
 from appliance.control.messages_why import (
@@ -138,9 +139,8 @@ class Policyd:
             return self._instance.allows(NAME, peer.uid, peer.groups)
 
         answered = (
-            Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, Unban, Allow, Disallow, GateRequest, Hits,
-            Matched,
-            Impact, Trail, Disagreement, Trace, *_FORWARDED,
+            Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, Unban, Allow, Disallow, GateRequest,
+            GateList, GateForget, Hits, Matched, Impact, Trail, Disagreement, Trace, *_FORWARDED,
         )  # fmt: skip
         server = Server(self._instance.socket(NAME), dict.fromkeys(answered, anyone), self.answer, report=self._log)
         await server.start()
@@ -194,6 +194,10 @@ class Policyd:
                 return await self._impact(request, peer)
             case Ban() | Unban() | Allow() | Disallow():
                 return await self._bans.change(msgspec.structs.replace(request, by=peer.name))
+            case GateList():
+                return await self._bans.put(request, peer.name)
+            case GateForget():
+                return await self._bans.forget(request, peer.name)
             case GateRequest():
                 return await self._bans.report()
             case Hits():

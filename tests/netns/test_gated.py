@@ -390,3 +390,33 @@ def _foreign_program(stand: Stand) -> Iterator[str]:
         yield _program(stand)
     finally:
         stand.sh("ip link set wan0 xdp off")
+
+
+def test_a_list_that_an_operator_gives_holds_and_is_taken_back(stand: Stand, line: Line) -> None:
+    prefixes, _ = PrefixList.read(b"192.0.2.0/24 ; theirs\n2001:db8:6::/48\n")
+    request = GateList("drop", prefixes.packed(4), prefixes.packed(6))
+    assert stand.ask(request, GateListed).entries == 2
+    assert not line.passes(tcp("192.0.2.5"))
+    stand.ask(Allow(("192.0.2.5",), 0, "a test"), Allowed)
+    assert line.passes(tcp("192.0.2.5"))
+    assert stand.ask(GateForget("drop"), GateDone) == GateDone()
+    assert line.passes(tcp("192.0.2.6"))
+    assert stand.refusal(GateForget("drop")).code == "no-list"
+
+
+@pytest.mark.parametrize("text", ["127.0.0.0/8", "198.51.100.0/24\n127.0.0.1", "10.0.0.0/8"])
+def test_a_list_with_an_address_of_the_gateway_is_refused_with_the_prefix(
+    stand: Stand, line: Line, text: str
+) -> None:
+    stand.sh("ip addr add 10.20.0.1/16 dev lan0")
+    prefixes, _ = PrefixList.read(text.encode())
+    refused = stand.refusal(GateList("drop", prefixes.packed(4), prefixes.packed(6)))
+    assert refused.code == "own"
+    assert text.rpartition("\n")[2] in refused.message
+    assert report(stand).lists[1:] == ()
+
+
+def test_a_list_that_would_hold_nowhere_is_refused(stand: Stand) -> None:
+    stand.apply(policy(rule("R-1")))
+    prefixes, _ = PrefixList.read(b"192.0.2.0/24")
+    assert stand.refusal(GateList("drop", prefixes.packed(4), b"")).code == "no-gate"
