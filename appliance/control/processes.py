@@ -53,7 +53,7 @@ class Process(msgspec.Struct, frozen=True):
     `calls` are the processes whose sockets it connects to; those are started before it.
     `spool` says that it writes events. `reader` is the one process that may read, and only read, what this one keeps
     in its shared directory. Files may be changed in its run directory, its state, its spool, its shared
-    directory, and below the paths of `writes`; nowhere else.
+    directory, and below the paths of `writes`; nowhere else. `nice` below 0: it goes before other processes.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Process(msgspec.Struct, frozen=True):
     spool: bool = False
     writes: tuple[str, ...] = ()
     reader: str = ""
+    nice: int = 0
     limits: Limits = Limits()
     restart: Restart = Restart()
 
@@ -139,6 +140,7 @@ PROCESSES: tuple[Process, ...] = (
         keeps=("CAP_NET_ADMIN",),
         peers=("inspectd",),
         spool=True,
+        nice=-10,  # packets wait for it
         limits=Limits(files=64, memory=1024),
     ),
     Process(
@@ -161,6 +163,7 @@ PROCESSES: tuple[Process, ...] = (
         calls=("keyd", "applyd", "verdictd", "watchd"),
         spool=True,
         reader="policyd",  # of the flow log
+        nice=-10,  # packets wait for it
         limits=Limits(files=256, memory=4096),
     ),
 )

@@ -111,6 +111,8 @@ def _limits(process: Process) -> None:
         value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(kind, (value, value))
 
+    if process.nice and os.geteuid() == 0:  # otherwise whoever started it has seen to that
+        os.setpriority(os.PRIO_PROCESS, 0, process.nice)
     lower(resource.RLIMIT_CORE, 0)
     lower(resource.RLIMIT_NOFILE, process.limits.files)
     lower(resource.RLIMIT_AS, process.limits.memory << 20)

@@ -91,6 +91,7 @@ def unit(process: Process, python: str) -> str:
         f"AmbientCapabilities={capabilities}",
         f"RestrictAddressFamilies={_FAMILIES[process.seccomp]}",
         f"ProtectKernelTunables={tunables}",
+        *([f"Nice={process.nice}"] if process.nice else []),
         f"LimitNOFILE={limits.files}",
         f"LimitAS={limits.memory}M",
         "LimitCORE=0",

@@ -161,7 +161,16 @@ class Inlined:
     def _as(self, user: int | None) -> tuple[str, ...]:
         if user is None:
             return ()
-        return ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--bounding-set=-all")
+        return (
+            "nice",
+            "-n",
+            "-10",
+            "setpriv",
+            f"--reuid={user}",
+            f"--regid={user}",
+            "--clear-groups",
+            "--bounding-set=-all",
+        )
 
     def start_verdictd(self) -> None:
         self.instance.socket("verdictd").unlink(missing_ok=True)
