@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli import build_parser
+from appliance.cli import build_parser, spelled_out
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -59,7 +59,7 @@ def test_every_command_shown_is_one(document: Path, capsys: pytest.CaptureFixtur
         if words == ["--version"]:
             continue
         try:
-            build_parser().parse_args(words)
+            build_parser().parse_args(spelled_out(words))
         except SystemExit:
             pytest.fail(f"{document.name}: reef {' '.join(words)}: {capsys.readouterr().err}")
 
