@@ -333,13 +333,14 @@ def neighbours() -> dict[str, Packet]:
     """Devices that show themselves."""
     mac = "02:00:00:00:00:01"
     said = DNS(qr=1, aa=1, qd=[], an=DNSRR(rrname="kitchen.local", ttl=120, rdata="10.0.0.9"))
+    frame = Ether(src=mac, dst="ff:ff:ff:ff:ff:ff")
     there = IPv6(src="fe80::1", dst="ff02::1:ff00:2", hlim=255)
     return {
-        "arp": Ether(src=mac) / ARP(hwsrc=mac, psrc="10.0.0.9", pdst="10.0.0.1"),
-        "tagged": Ether(src=mac) / Dot1Q(vlan=7) / ARP(hwsrc=mac, psrc="10.0.0.9", pdst="10.0.0.1"),
-        "solicitation": Ether(src=mac) / there / ICMPv6ND_NS(tgt="fe80::2") / ICMPv6NDOptSrcLLAddr(lladdr=mac),
-        "advertisement": Ether(src=mac) / there / ICMPv6ND_NA(tgt="fe80::1") / ICMPv6NDOptDstLLAddr(lladdr=mac),
-        "mdns": Ether(src=mac) / IP(src="10.0.0.9", dst="224.0.0.251") / UDP(sport=5353, dport=5353) / said,
+        "arp": frame / ARP(hwsrc=mac, psrc="10.0.0.9", pdst="10.0.0.1"),
+        "tagged": frame / Dot1Q(vlan=7) / ARP(hwsrc=mac, psrc="10.0.0.9", pdst="10.0.0.1"),
+        "solicitation": frame / there / ICMPv6ND_NS(tgt="fe80::2") / ICMPv6NDOptSrcLLAddr(lladdr=mac),
+        "advertisement": frame / there / ICMPv6ND_NA(tgt="fe80::1") / ICMPv6NDOptDstLLAddr(lladdr=mac),
+        "mdns": frame / IP(src="10.0.0.9", dst="224.0.0.251") / UDP(sport=5353, dport=5353) / said,
     }
 
 
