@@ -12,6 +12,7 @@ from appliance.commands.files import Baselines, ListFiles, baselines, folder_of,
 from appliance.commands.gateway import Gateway, own_baselines
 from appliance.commands.text import parse_text
 from appliance.control import messages, messages_why
+from appliance.control.messages_bans import Allowed, AllowList
 from appliance.policy import addresses
 from appliance.policy.model import Policy, Range
 from appliance.policy.nearly import Rulebook
@@ -61,13 +62,19 @@ def _of_gateway(options: argparse.Namespace) -> Asked:
     said = {rule.id: rule.action for rule in policy.rules}
     status = gateway.ask(messages.Status(), messages.StatusReport)
     bans = gateway.ask(messages.Bans(), messages.BanList).bans
+    entries = gateway.ask(AllowList(), Allowed).entries
+    allowed = addresses.normal(addresses.literal(entry.address) for entry in entries)
     known = gateway.ask(messages_why.Ways(()), messages_why.WayList)
     situation = Situation(
         now=int(time.time()),
         hop=_hops(gateway),
         own=_first_of(known),
         members=members,
-        bans=tuple((addresses.literal(ban.address), _banned(ban)) for ban in bans),
+        bans=tuple(
+            (part, _banned(ban))
+            for ban in bans
+            for part in addresses.without((addresses.literal(ban.address),), allowed)
+        ),
         enforced={rule.id: rule.action for rule in book.rules if said.get(rule.id, rule.action) != rule.action},
         omitted=_omitted(status.omitted),
     )

@@ -74,6 +74,8 @@ def test_who_is_allowed_passes_whoever_bans(reef: Reef) -> None:
     assert reef("allow", SERVER, "--reason", "our web", "--owner", "web@health.example").returncode == 0
     assert reached(lab)
     assert "our web" in reef("allow").stdout
+    why = reef("why", "--from", "10.20.0.11", "--to", SERVER, "tcp/80").stdout
+    assert "is banned" not in why
     assert reef("ban", SERVER).returncode == 1, "it would have no effect"
     assert reef("allow", "remove", SERVER).returncode == 0
     assert not reached(lab)
