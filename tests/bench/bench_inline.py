@@ -149,7 +149,9 @@ def peer(bench: Bench, release: str, rules: Path) -> Iterator[None]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            bench.site.until(lambda: len(bench.site.kernel_counts()) >= len(queues) // 2, "Suricata holds its queues")
+            bench.site.until(
+                lambda: len(bench.site.kernel_counts()) >= len(queues) // 2, "Suricata holds its queues", 300
+            )
             yield
         finally:
             child.terminate()

@@ -220,10 +220,10 @@ class Inlined:
     def words(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def until(self, holds: Callable[[], object], what: str) -> None:
-        deadline = time.monotonic() + PATIENCE
+    def until(self, holds: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
+        deadline = time.monotonic() + patience
         while not holds():
-            assert time.monotonic() < deadline, f"not within {PATIENCE:g} s: {what}; the log:\n{self.words()[-3000:]}"
+            assert time.monotonic() < deadline, f"not within {patience:g} s: {what}; the log:\n{self.words()[-3000:]}"
             for name, child in self.running.items():
                 assert child.poll() is None, f"{name} ended; the log:\n{self.words()[-3000:]}"
             time.sleep(0.02)
