@@ -54,7 +54,7 @@ def count(command: Sequence[str | Path], *, inside: str = "", timeout: float = 1
         if result.returncode != 0:
             raise CallgrindError(f"{' '.join(map(str, command))}: status {result.returncode}\n{result.stderr}")
         total = re.search(r"^(?:summary|totals): (\d+)", output.read_text(encoding="utf-8"), re.MULTILINE)
-    if total is None:
+    if total is None or int(total.group(1)) == 0:
         raise CallgrindError(f"callgrind counted nothing; is there a function {inside!r}?\n{result.stderr}")
     return int(total.group(1))
 

@@ -35,4 +35,4 @@ def test_rules(hold: Callable[[str, float], None], tmp_path: Path) -> None:
     mix.write_web(capture, 2)
     command: list[str | Path] = [program("bench_inspect"), "--image", image, capture]
     packets = sum(1 for _frame in mix.frames_of(capture))
-    hold("match: instructions per packet of web pages", count(command, inside="reef_worker_frames") / packets)
+    hold("match: instructions per packet of web pages", count(command, inside="reef_file_pull") / packets)
