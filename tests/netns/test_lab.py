@@ -150,7 +150,7 @@ class Demo:
     def end(self, number: int) -> str:
         """Send a signal; everything it printed until it ended."""
         self.process.send_signal(number)
-        rest, _ = self.process.communicate(timeout=20)
+        rest, _ = self.process.communicate(timeout=60)
         return "".join(self.lines) + rest
 
 
