@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from appliance.lab.site import Lab
 
+ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
 Until = Callable[..., None]
 
@@ -35,3 +41,16 @@ def until(holds: Callable[[], object], what: str, *, lab: Lab | None = None, pat
             time.sleep(0.02)
         else:
             lab.poll(0.02)
+
+
+def reef_says(lab: Lab, *words: str, ends_well: bool = True) -> Any:
+    """What `reef` says as JSON of the lab's gateway, to root beside it; `ends_well`: its exit code must be 0."""
+    done = subprocess.run(
+        [sys.executable, "-m", "appliance.cli", *words, "--json"],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "REEF_LAB": lab.lab},
+        capture_output=True,
+        text=True,
+        check=ends_well,
+        timeout=60,
+    )
+    return json.loads(done.stdout)

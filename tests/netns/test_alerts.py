@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,9 +12,7 @@ from appliance.commands.health import from_rules
 from appliance.events.record import Event
 from appliance.events.view import Selection, past
 from appliance.lab.site import POLICIES, Lab
-from tests.netns.conftest import until
-
-ROOT = Path(__file__).parents[2]
+from tests.netns.conftest import reef_says, until
 
 
 def alerts(lab: Lab, sid: int) -> list[Event]:
@@ -91,15 +86,7 @@ def kept(lab: Lab, store: str) -> list[Path]:
 
 def listed(lab: Lab, store: str) -> list[dict[str, Any]]:
     """What `reef ips` says is kept."""
-    result = subprocess.run(
-        [sys.executable, "-m", "appliance.cli", "ips", store, "--json"],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "REEF_LAB": lab.lab},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    kept: list[dict[str, Any]] = json.loads(result.stdout)["kept"]
+    kept: list[dict[str, Any]] = reef_says(lab, "ips", store)["kept"]
     return kept
 
 

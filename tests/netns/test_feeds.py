@@ -2,31 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
-
 from appliance.events.record import Event
 from appliance.lab.site import POLICIES, Lab
-from tests.netns.conftest import until
+from tests.netns.conftest import reef_says, until
 from tests.netns.test_alerts import alerts
-
-ROOT = Path(__file__).parents[2]
-
-
-def reef(lab: Lab, *words: str) -> Any:
-    result = subprocess.run(
-        [sys.executable, "-m", "appliance.cli", *words, "--json"],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "REEF_LAB": lab.lab},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    return json.loads(result.stdout)
 
 
 def pings(lab: Lab, sid: int) -> list[Event]:
@@ -42,18 +21,18 @@ def test_a_feed_is_looked_for_and_taken_back(lab: Lab) -> None:
     text = POLICIES["gw"].read_text(encoding="utf-8")
     lab.gateway.apply(f"{text}\nfeeds:\n  own: {{file: own, trial: 14}}\n", "our own signatures")
 
-    first = reef(lab, "ips", "update")
+    first = reef_says(lab, "ips", "update")
     assert [(row["feed"], row["revision"], row["error"]) for row in first] == [("own", 1, "")]
     assert [one["sid"] for one in first[0]["added"]] == [9875001]
     until(lambda: pings(lab, 9875001), "the feed's signature alerts", lab=lab)
 
     (folder / "a.rules").write_text(rule.format(9875002))
-    assert reef(lab, "ips", "update", "own")[0]["revision"] == 2
+    assert reef_says(lab, "ips", "update", "own")[0]["revision"] == 2
     until(lambda: pings(lab, 9875002), "the new signature alerts", lab=lab)
-    assert [row["on_trial"] for row in reef(lab, "ips", "feeds")] == [1]
-    told = reef(lab, "ips", "difference", "own")
+    assert [row["on_trial"] for row in reef_says(lab, "ips", "feeds")] == [1]
+    told = reef_says(lab, "ips", "difference", "own")
     assert [one["sid"] for one in told["removed"]] == [9875001]
 
-    assert reef(lab, "ips", "take", "own")["serial"] == 1
+    assert reef_says(lab, "ips", "take", "own")["serial"] == 1
     seen = len(alerts(lab, 9875001))
     until(lambda: len(pings(lab, 9875001)) > seen, "the old signature is back", lab=lab)

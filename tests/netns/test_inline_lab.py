@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,9 +19,8 @@ from appliance.lab.netns import inside, path_of
 from appliance.lab.site import POLICIES, Lab
 from appliance.lab.topology import WEB4
 from appliance.policy.bundle import FLAGS_QUEUE
-from tests.netns.conftest import lab_id, until
+from tests.netns.conftest import lab_id, reef_says, until
 
-ROOT = Path(__file__).parents[2]
 OUTER = "203.0.113.2"
 PORT = 5001
 EXPLOIT = (
@@ -119,18 +114,6 @@ def visit(site: Lab) -> Iterator[Visit]:
     made = Visit(site)
     yield made
     made.close()
-
-
-def reef(lab: Lab, *words: str) -> Any:
-    done = subprocess.run(
-        [sys.executable, "-m", "appliance.cli", *words, "--json"],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "REEF_LAB": lab.lab},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    return json.loads(done.stdout)
 
 
 def test_an_exploit_is_stopped_and_told_and_everything_else_passes(site: Lab) -> None:
@@ -238,8 +221,8 @@ def test_applies_lose_no_packet_of_what_is_inspected(site: Lab) -> None:
 
 
 def test_doctor_says_which_way_packets_are_queued(site: Lab) -> None:
-    found = {one["name"]: one for one in reef(site, "doctor")["capabilities"]}
+    found = {one["name"]: one for one in reef_says(site, "doctor", ends_well=False)["capabilities"]}
     ways = [name for name in ("queue", "xt-queue") if found[name]["available"]]
     assert ways
     assert found[ways[0]]["needed_by"]
-    assert not any("inspection" in one["what"] for one in reef(site, "doctor")["findings"])
+    assert not any("inspection" in one["what"] for one in reef_says(site, "doctor", ends_well=False)["findings"])
