@@ -142,11 +142,6 @@ class FeedStore:
             raise FeedStoreError(f"feed {feed}: there is no revision before the current one")
         return self.take(feed, before[-1].serial, now)
 
-    def remove(self, feed: str) -> None:
-        """Forget a feed that the policy no longer names."""
-        with self._locked(feed) as folder:
-            shutil.rmtree(folder)
-
     @contextmanager
     def _locked(self, feed: str) -> Iterator[Path]:
         if not feed or "/" in feed or feed.startswith("."):

@@ -110,8 +110,6 @@ def test_revisions_come_stand_and_go_back(tmp_path: Path) -> None:
     assert store.take("own", 2, 14) == second
     with pytest.raises(FeedStoreError, match=r"no revision 9; there are: 1, 2"):
         store.take("own", 9, 15)
-    store.remove("own")
-    assert store.feeds() == []
 
 
 def test_there_is_nothing_before_the_first_revision(tmp_path: Path) -> None:
