@@ -16,7 +16,7 @@ from dataplane.detections import bounds
 from dataplane.detections.finding import Confidence, Finding, lasting, moment, several, spelled
 from dataplane.detections.seen import ICMP, ICMPV6, TCP, UDP, Conversation
 from dataplane.detections.surroundings import Surroundings
-from dataplane.detections.table import Table
+from dataplane.detections.table import K, Table
 
 _PROTOCOLS = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "ipv6-icmp"}
 _ECHO = {ICMP: 8, ICMPV6: 128}
@@ -141,12 +141,11 @@ class Scans:
         return f"See whether it reached something: reef log --host {name}. Ban it if it goes on: reef ban add {name}"
 
 
-def _count(table: Table[tuple[bytes, bytes, int], _Asked] | Table[tuple[bytes, int, int], _Asked], key: object,
-           what: int | bytes, seen: Conversation, seconds: int) -> _Asked:  # fmt: skip
+def _count(table: Table[K, _Asked], key: K, what: int | bytes, seen: Conversation, seconds: int) -> _Asked:
     """One more that failed; those that are too long ago are forgotten."""
-    asked = table.get(key, seen.time)  # type: ignore[arg-type]
+    asked = table.get(key, seen.time)
     if asked is None:
-        asked = table.put(key, _Asked(first=seen.time), seen.time)  # type: ignore[arg-type]
+        asked = table.put(key, _Asked(first=seen.time), seen.time)
     asked.missed.pop(what, None)
     asked.missed[what] = seen.time
     while asked.missed:
@@ -155,5 +154,5 @@ def _count(table: Table[tuple[bytes, bytes, int], _Asked] | Table[tuple[bytes, i
             break
         del asked.missed[oldest]
         asked.first = next(iter(asked.missed.values()))
-    table.weigh(key, len(asked.missed))  # type: ignore[arg-type]
+    table.weigh(key, len(asked.missed))
     return asked
