@@ -1,4 +1,4 @@
-"""`make bench`: run every bench of this folder, print one table, write docs/performance.md.
+"""`make bench`: run every bench of this folder or those named, print tables, write their part of docs/performance.md.
 
 A bench is a module `bench_<name>.py` with a docstring whose first line is its heading and
 `main(*, quick: bool) -> list[Row]`. Ratios are taken in one run, on one machine, so that they say
@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.bench.document import renewed, section
 from tests.bench.table import Row, markdown
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,23 +72,18 @@ def main() -> int:
         parser.error(f"no bench named {', '.join(unknown)}; there are: {', '.join(names())}")
     chosen = options.names or names()
 
-    facts = machine()
-    sections, missed = [], 0
+    measured, missed = {}, 0
     for name in chosen:
         print(f"== {name}", flush=True)
+        facts = machine()
         heading, rows, seconds = run_one(name, quick=options.quick)
         table = markdown(rows)
         print(f"{table}({seconds:.0f} s)\n", flush=True)
-        sections.append(f"## {heading}\n\n`python -m tests.bench.run {name}`\n\n{table}")
+        measured[name] = section(heading, name, facts, table)
         missed += sum(row.holds is False for row in rows)
 
-    if not options.names and not options.quick and not options.no_write:
-        introduction = (
-            "# Performance\n\nWritten by `make bench`; do not edit.\n"
-            "Every ratio compares two figures of one run on one machine.\n"
-            "What is held in CI is not time but instructions: `tests/bench/`, with a baseline file.\n"
-        )
-        DOCUMENT.write_text("\n".join([introduction, "\n".join(facts) + "\n", *sections]), encoding="utf-8")
+    if not options.quick and not options.no_write:
+        DOCUMENT.write_text(renewed(DOCUMENT.read_text(encoding="utf-8"), measured), encoding="utf-8")
         print(f"written: {DOCUMENT.relative_to(ROOT)}")
     print(f"{missed} figures missed what is wanted" if missed else "every figure reaches what is wanted")
     return 1 if missed else 0
