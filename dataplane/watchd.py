@@ -91,7 +91,7 @@ class Watchd:
         self._keep()
 
     def _operates(self, peer: Peer) -> bool:
-        return peer.uid == 0 or self._instance.operators in peer.groups or peer.gid == self._instance.operators
+        return peer.uid == 0 or self._instance.operates(peer.uid, (peer.gid, *peer.groups))
 
     def _looks(self, peer: Peer) -> bool:
         """policyd too: it looks whether every process answers."""

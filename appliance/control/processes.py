@@ -52,8 +52,10 @@ class Process(msgspec.Struct, frozen=True):
     `peers` may connect to its socket: names of processes, ROOT, OPERATORS; with none it has no socket.
     `calls` are the processes whose sockets it connects to; those are started before it.
     `spool` says that it writes events. `reader` is the one process that may read, and only read, what this one keeps
-    in its shared directory. Files may be changed in its run directory, its state, its spool, its shared
-    directory, and below the paths of `writes`; nowhere else. `nice` below 0: it goes before other processes.
+    in its shared directory. `reads_spools`: it may read the events of every process; the operators' group lends it
+    that, and it never counts as an operator where it asks for something. Files may be changed in its run directory,
+    its state, its spool, its shared directory, and below the paths of `writes`; nowhere else. `nice` below 0: it goes
+    before other processes.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Process(msgspec.Struct, frozen=True):
     spool: bool = False
     writes: tuple[str, ...] = ()
     reader: str = ""
+    reads_spools: bool = False
     nice: int = 0
     limits: Limits = Limits()
     restart: Restart = Restart()
@@ -277,11 +280,15 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 if uid == 0:
                     return True
             elif peer == OPERATORS:
-                if self.operators in set(gids):
+                if self.operates(uid, gids):
                     return True
             elif self.identities[peer].uid == uid:
                 return True
         return False
+
+    def operates(self, uid: int, gids: Iterable[int]) -> bool:
+        """Is this a person of the operators' group? A process is none, whatever group lends it the spools to read."""
+        return self.operators in set(gids) and all(own.uid != uid for own in self.identities.values())
 
 
 class InstanceError(Exception):

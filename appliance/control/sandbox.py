@@ -127,10 +127,14 @@ def _user(process: Process, instance: Instance) -> None:
         return
     # Keep the permitted set over the change of user; `keep_capabilities` then cuts it to what the row says.
     kernel.keep_capabilities_over_setuid(True)
-    os.setgroups([])
+    os.setgroups(_groups(process, instance))
     os.setresgid(identity.gid, identity.gid, identity.gid)
     os.setresuid(identity.uid, identity.uid, identity.uid)
     kernel.keep_capabilities_over_setuid(False)
+
+
+def _groups(process: Process, instance: Instance) -> list[int]:
+    return [instance.operators] if process.reads_spools else []
 
 
 def _end_with_supervisor() -> None:
@@ -148,7 +152,7 @@ def _check(process: Process, instance: Instance) -> None:
     identity = instance.identity(process.name)
     if os.getresuid() != (identity.uid,) * 3 or os.getresgid() != (identity.gid,) * 3:
         raise SandboxError(f"{process.name}: runs as {os.getresuid()}/{os.getresgid()}, not as {identity}")
-    others = sorted(set(os.getgroups()) - {identity.gid})
+    others = sorted(set(os.getgroups()) - {identity.gid, *_groups(process, instance)})
     if others:
         raise SandboxError(f"{process.name}: is still in the groups {others}")
     permitted, _ = kernel.held_capabilities()

@@ -78,6 +78,7 @@ def unit(process: Process, python: str) -> str:
         f"ExecStart={python} -m {process.module} --instance {DEFAULT_INSTANCE}",
         f"User={process.user}",
         f"Group={process.user}",
+        *([f"SupplementaryGroups={OPERATORS_GROUP}"] if process.reads_spools else []),
         f"RuntimeDirectory=reef/{process.name}",
         "RuntimeDirectoryMode=0755",
         "RuntimeDirectoryPreserve=restart",

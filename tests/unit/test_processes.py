@@ -75,6 +75,14 @@ def test_only_the_key_holder_and_nobody_from_outside_talks_to_applyd() -> None:
     assert not INSTANCE.allows("policyd", INSTANCE.identity("inspectd").uid)
 
 
+def test_who_is_lent_the_spools_to_read_is_no_operator() -> None:
+    policyd = INSTANCE.identity("policyd").uid
+    assert INSTANCE.operates(1000, (700,))
+    assert not INSTANCE.operates(1000, (1000,))
+    assert not INSTANCE.operates(policyd, (700,))
+    assert not INSTANCE.allows("watchd", INSTANCE.identity("namesd").uid, (700,))
+
+
 def test_an_instance_file_reads_back_as_it_was_written(tmp_path: Path) -> None:
     file = tmp_path / "instance.json"
     file.write_bytes(encode_instance(INSTANCE))
