@@ -30,6 +30,8 @@ _BLOCKED = b'"action":"blocked"'
 _MOST_WAITING = 256  # bans that are asked for; more are not
 _ONCE_IN = 5.0  # seconds: of one address no more than one is asked for
 _MOST_ASKED = 4096
+_MOST_LATELY = 1000  # offenders for whom the text said no ban when they were told of
+_LATELY = 3600.0  # seconds for which one that does finds them
 _TRIES = 20
 _AGAIN = 0.25
 # What applyd says by itself, or what the running policy means: nothing that this process must tell.
@@ -78,8 +80,20 @@ def blocked(lines: bytes) -> Iterator[tuple[Offence, str]]:
         at = lines.find(_BLOCKED, end)
 
 
+class _Told(msgspec.Struct, frozen=True):
+    """What a detection found at the moment `at` (monotonic), and words for it."""
+
+    offence: Offence
+    words: str
+    at: float
+
+
 class Banning(threading.Thread):
-    """`look_at` and `look_through` never wait. Until a generation is known nobody is banned."""
+    """`look_at` and `look_through` never wait. Until a generation is known nobody is banned.
+
+    What a detection found it does not tell again soon. So whoever the text had no ban for is looked at once more when
+    another text is in force; whoever was asked for is not, because a person may have taken the ban back.
+    """
 
     def __init__(self, socket: Path, log: daemon.Log) -> None:
         super().__init__(name="banning", daemon=True)
@@ -90,6 +104,7 @@ class Banning(threading.Thread):
         self._around = Surroundings()
         self._wanted: queue.Queue[BanFound | None] = queue.Queue(_MOST_WAITING)
         self._asked: dict[str, float] = {}
+        self._lately: dict[tuple[str, str], _Told] = {}  # by offender and detection, the oldest first
         self._stopped = threading.Event()
         self._said = ""
 
@@ -98,11 +113,24 @@ class Banning(threading.Thread):
         self._bans = book.bans
         self._signatures = any(one.signatures for one in book.bans.automatic)
         self._around = around(book)
+        earliest = time.monotonic() - _LATELY
+        lately, self._lately = self._lately, {}
+        for told in lately.values():
+            if told.at >= earliest:
+                self._look_at(told)
 
     def look_at(self, found: Finding) -> None:
-        if found.offender and self._bans.automatic:
+        if found.offender:
             offence = Offence(found.offender, finding=found.kind, confidence=found.confidence)
-            self._want(offence, f"{found.words.rstrip('.')}.")
+            self._look_at(_Told(offence, f"{found.words.rstrip('.')}.", time.monotonic()))
+
+    def _look_at(self, told: _Told) -> None:
+        if not self._want(told.offence, told.words):
+            key = (told.offence.address, told.offence.finding)
+            self._lately.pop(key, None)
+            self._lately[key] = told
+            if len(self._lately) > _MOST_LATELY:
+                del self._lately[next(iter(self._lately))]
 
     def look_through(self, lines: bytes) -> None:
         """Events that go into the spool."""
@@ -117,18 +145,19 @@ class Banning(threading.Thread):
         except queue.Full:
             return  # it sees `_stopped` behind the one it asks for
 
-    def _want(self, offence: Offence, words: str) -> None:
+    def _want(self, offence: Offence, words: str) -> bool:
+        """Whether the text has a ban for it, be it asked for now or just before."""
         try:
-            place = self._around.place(ip_address(offence.address).packed)
+            address = str(ip_address(offence.address))
         except ValueError:
-            return
-        if place.inside:
-            return
+            return False
+        place = self._around.place(ip_address(address).packed)
         chosen = banning.chosen(self._bans, msgspec.structs.replace(offence, zone=place.zone))
+        if chosen is None or place.inside:
+            return False
         now = time.monotonic()
-        address = str(ip_address(offence.address))
-        if chosen is None or now - self._asked.get(address, -_ONCE_IN) < _ONCE_IN:
-            return
+        if now - self._asked.get(address, -_ONCE_IN) < _ONCE_IN:
+            return True
         if len(self._asked) >= _MOST_ASKED:
             self._asked.clear()
         self._asked[address] = now
@@ -136,6 +165,7 @@ class Banning(threading.Thread):
             self._wanted.put_nowait(BanFound(address, chosen.id, offence.author, words))
         except queue.Full:
             self._tell("more is found than can be banned at a time; some are not")
+        return True
 
     def run(self) -> None:
         while (wanted := self._wanted.get()) is not None and not self._stopped.is_set():

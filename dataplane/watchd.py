@@ -44,7 +44,8 @@ from dataplane.watchfeed import Feed
 NAME = "watchd"
 IEEE = Path("/usr/share/ieee-data")
 _SECOND = 1.0
-_PATIENCE = 10.0  # seconds that applyd may take to start without a word about it
+_SOON = 0.1
+_PATIENCE = 10.0  # seconds that applyd may take to start: without a word about it, and with what was seen unjudged
 _KEEP_EVERY = 30.0  # seconds: what a power cut costs of the registers
 _SAY_EVERY = 60.0
 
@@ -52,12 +53,16 @@ _SAY_EVERY = 60.0
 class Watchd:
     """The process: the watch, its line from inspectd, and who may ask about the registers."""
 
-    def __init__(self, instance: Instance, log: daemon.Log, register: makers.Makers) -> None:
+    def __init__(
+        self, instance: Instance, log: daemon.Log, register: makers.Makers, *, patience: float = _PATIENCE
+    ) -> None:
         self._instance = instance
         self._log = log
         self._makers = register
         self._path = instance.state_of(NAME) / "watch.state"
         self._book: NameBook | None = None
+        self._patience = patience
+        self._may_judge = asyncio.Event()
         self._said = ""
         self._feed = Feed(())
         self._lost = 0
@@ -122,12 +127,21 @@ class Watchd:
         elif kind == watchline.LOST and len(payload) == watchline.COUNT.size:
             self._lost += watchline.COUNT.unpack(payload)[0]
         elif kind == watchline.RECORDS:
+            await self._wait_for_the_book()
             for number, seen in enumerate(self._feed.read(payload)):
                 for found in self._watch.look(seen):
                     self._tell(found)
                 if number % 512 == 511:
                     await asyncio.sleep(0)  # others ask meanwhile
             self._dirty = True
+
+    async def _wait_for_the_book(self) -> None:
+        """Nothing is judged before it is known where addresses are; meanwhile what is seen waits in the line,
+        which is bounded. Not for ever: a gateway that has no policy yet is watched too."""
+        if not self._may_judge.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._may_judge.wait(), self._patience)
+            self._may_judge.set()
 
     def _tell(self, found: finding.Finding) -> None:
         self._log.event(finding.event(found, self._book.site if self._book else ""))
@@ -146,10 +160,10 @@ class Watchd:
                     self._take(await call_async(socket, Names(), NameBook, timeout=30))
                 self._said, known = "", time.monotonic()
             except (DaemonAway, ProtocolError, RefusedError) as error:
-                if str(error) != self._said and time.monotonic() - known >= _PATIENCE:
+                if str(error) != self._said and time.monotonic() - known >= self._patience:
                     self._said = str(error)
                     self._log(f"the running generation is not known: {error}")
-            await asyncio.sleep(_SECOND)
+            await asyncio.sleep(_SECOND if self._book else _SOON)
 
     def _take(self, book: NameBook) -> None:
         """Another generation: its thresholds and zones, the same registers."""
@@ -157,6 +171,7 @@ class Watchd:
         self._banning.follow(book)
         kept = self._watch.kept()
         self._watch = Watch(book.detections, around(book), self._makers, kept)
+        self._may_judge.set()
 
     # --- what is kept -------------------------------------------------------------------------------
 

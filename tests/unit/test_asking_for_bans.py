@@ -120,7 +120,6 @@ def banning(applyd: Applyd, tmp_path: Path) -> Iterator[Banning]:
 
 
 def test_a_ban_is_asked_for_where_the_policy_says_so(applyd: Applyd, banning: Banning) -> None:
-    banning.look_at(finding("203.0.113.1"))  # nothing is known yet
     banning.follow(BOOK)
     banning.look_at(finding("203.0.113.2"))
     banning.look_through(line())
@@ -128,6 +127,44 @@ def test_a_ban_is_asked_for_where_the_policy_says_so(applyd: Applyd, banning: Ba
         BanFound("203.0.113.2", "B-1", "detection port-scan", "It scanned."),
         BanFound("203.0.113.9", "B-1", "signature 1:7", "it stopped “a quote”."),
     ]
+
+
+def test_who_was_told_of_before_the_text_bans_is_asked_for_when_it_does(applyd: Applyd, banning: Banning) -> None:
+    banning.look_at(finding("203.0.113.1"))  # nothing is known yet
+    banning.follow(msgspec.structs.replace(BOOK, bans=Bans()))
+    banning.look_at(finding("203.0.113.2"))  # and nobody is banned
+    banning.look_at(finding("203.0.113.3", "beacon"))
+    banning.follow(BOOK)
+    assert [asked.address for asked in applyd.wait(2)] == ["203.0.113.1", "203.0.113.2"]
+
+
+def test_who_was_asked_for_is_not_asked_for_again_by_an_apply(
+    applyd: Applyd, banning: Banning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person may have taken the ban back."""
+    monkeypatch.setattr("dataplane.banning._ONCE_IN", 0.0)
+    banning.follow(BOOK)
+    banning.look_at(finding("203.0.113.1"))
+    for _ in range(3):
+        banning.follow(BOOK)
+    banning.look_at(finding("203.0.113.4"))
+    assert [asked.address for asked in applyd.wait(2)] == ["203.0.113.1", "203.0.113.4"]
+
+
+def test_of_those_told_of_before_the_last_are_kept_and_for_an_hour(
+    applyd: Applyd, banning: Banning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dataplane.banning._MOST_LATELY", 3)
+    for number in range(1, 6):
+        banning.look_at(finding(f"203.0.113.{number}"))
+    banning.follow(BOOK)
+    assert [asked.address for asked in applyd.wait(3)] == [f"203.0.113.{number}" for number in (3, 4, 5)]
+    banning.follow(msgspec.structs.replace(BOOK, bans=Bans()))
+    banning.look_at(finding("203.0.113.6"))
+    monkeypatch.setattr("dataplane.banning._LATELY", -1.0)
+    banning.follow(BOOK)
+    banning.look_at(finding("203.0.113.7"))
+    assert applyd.wait(4)[3].address == "203.0.113.7"
 
 
 def test_for_hosts_of_the_site_and_for_what_no_ban_is_nothing_is_asked(applyd: Applyd, banning: Banning) -> None:
