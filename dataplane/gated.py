@@ -71,8 +71,8 @@ class Gated:
         def trusted(peer: Peer) -> bool:
             return peer.uid in (policyd, 0)
 
-        await self._restore()
         self._look_at_running()
+        await self._restore()
         self._look_at_lines()
         server = Server(
             self._instance.socket(NAME),

@@ -57,7 +57,7 @@ def test_rules_change_while_flows_go_on(lab: Lab) -> None:
         'alert tcp any any -> any any (msg:"not ours"; no_such_keyword:1; sid:9871002; rev:1;)\n'
     )
     until(lambda: loaded(lab) > before, "the new rules are loaded", lab=lab)
-    assert any("no_such_keyword" in words for words in notices(lab)), "a refused rule is said"
+    until(lambda: any("no_such_keyword" in words for words in notices(lab)), "a refused rule is said", lab=lab)
 
     said = from_rules(lab.gateway.instance.events, lab.gateway.instance.rules)
     assert [finding.what.split(" of ")[0] for finding in said] == ["1"], "reef doctor tells of the refused one"

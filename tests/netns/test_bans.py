@@ -120,7 +120,7 @@ def test_everybody_is_not_allowed_either(stand: Stand) -> None:
 
 
 def test_who_is_allowed_for_a_while_is_no_longer_afterwards(stand: Stand) -> None:
-    stand.ask(Allow(("192.0.2.9",), 1, "a second"), Allowed)
+    stand.ask(Allow(("192.0.2.9",), 3, "three seconds"), Allowed)
     assert "192.0.2.9" in in_kernel(stand, "allow_v4")
     until(lambda: "192.0.2.9" not in in_kernel(stand, "allow_v4"), "it ends")
     assert all(entry.address != "192.0.2.9" for entry in stand.ask(AllowList(), Allowed).entries)

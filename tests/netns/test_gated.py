@@ -171,7 +171,7 @@ def test_what_is_banned_is_dropped_at_the_line_and_passes_when_it_is_not(stand: 
 
 
 def test_a_ban_ends_by_itself(stand: Stand, line: Line) -> None:
-    ban(stand, "203.0.113.5", seconds=1)
+    ban(stand, "203.0.113.5", seconds=3)
     ban(stand, "198.18.0.1-198.18.0.6")
     assert not line.passes(tcp("198.18.0.6")) and line.passes(tcp("198.18.0.7"))
     unban(stand, "198.18.0.1-198.18.0.6")
@@ -260,6 +260,7 @@ def test_the_allow_list_always_wins_and_own_networks_are_never_banned(stand: Sta
     stand.wait_for("gated")
     until(lambda: at(stand).mode == "native", "the new holder stands at the line")
     assert line.passes(tcp("192.0.2.10")), "it is kept"
+    assert line.passes(tcp("10.20.3.4")), "and so are the networks of the running generation"
     stand.ask(Disallow(allowed), Allowed)
     assert not line.passes(tcp("192.0.2.10"))
 

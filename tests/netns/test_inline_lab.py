@@ -48,6 +48,8 @@ def site() -> Iterator[Lab]:
         rules(running, "own", EXPLOIT)
         running.gateway.apply(inspecting("# first", "a stream"), "inspection")
         until(lambda: fetch(running, "/ready") == 0, "what is inspected passes", lab=running)
+        # The gateway looks at its folder of rules once a second.
+        until(lambda: fetch(running, "/exploit-me") == 28, "the rule is loaded", lab=running)
         yield running
 
 
