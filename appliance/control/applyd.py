@@ -483,6 +483,8 @@ class Applyd:
                     suppressions=bundle.suppressions,
                     feeds=bundle.feeds,
                     bans=bundle.bans,
+                    alerts=bundle.alerts,
+                    consumers=bundle.consumers,
                     detections=bundle.detections,
                 )
             case RuleCounters():

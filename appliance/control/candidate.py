@@ -145,6 +145,8 @@ def _bundle(candidate: Candidate, policy: Policy, compiled: Compiled, origin: Or
         protections={name: zone.protect for name, zone in policy.zones.items() if zone.protect is not None},
         bans=msgspec.structs.replace(policy.bans, automatic=_without_places(policy.bans.automatic)),
         detections=policy.detections,
+        alerts=policy.alerts,
+        consumers=tuple(policy.consumers.values()),
         horizon=compiled.horizon,
         requires=compiled.requires,
         omitted=compiled.omitted,

@@ -53,6 +53,7 @@ from appliance.control.messages_why import (
     Ways,
 )
 from appliance.policy.bundle import RuleInfo, ZoneInfo
+from appliance.policy.consumers import AlertSettings, Consumer
 from appliance.policy.detections import Detections
 from appliance.policy.model import Banning, Feed, InterfaceAddress, Profile, Suppression
 
@@ -337,6 +338,8 @@ class NameBook(msgspec.Struct, frozen=True, tag=True):
     feeds: tuple[Feed, ...] = ()
     detections: Detections = Detections()
     bans: Banning = Banning()
+    alerts: AlertSettings = AlertSettings()
+    consumers: tuple[Consumer, ...] = ()
 
 
 class Recall(msgspec.Struct, frozen=True, tag=True):

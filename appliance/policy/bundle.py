@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from appliance.policy.consumers import AlertSettings, Consumer
 from appliance.policy.detections import Detections
 from appliance.policy.model import (
     Banning,
@@ -120,6 +121,8 @@ class Bundle(msgspec.Struct, frozen=True):
     detections: Detections = Detections()  # what watchd looks for, and from when on it tells
     protections: dict[str, Protection] = {}  # zone -> what the XDP gate does at its lines
     bans: Banning = Banning()
+    alerts: AlertSettings = AlertSettings()
+    consumers: tuple[Consumer, ...] = ()
     horizon: int = 0  # until when schedules and expiries are compiled (epoch); 0: nothing depends on time
     requires: tuple[str, ...] = ()  # kernel capabilities it uses, e.g. "queue", "flowtable"
     omitted: tuple[str, ...] = ()  # what the text asks and this kernel lacks, in words

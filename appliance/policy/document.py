@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from appliance.policy import kinds, limits
+from appliance.policy.exports import AlertsText, ConsumerText
 from appliance.policy.keys import LEVEL, Key, Record, Words
 from appliance.policy.kinds import Choice, Flag, Many, Named, Number, Part, Parts
 from appliance.policy.prevention import BansText, DetectionsText, FeedText, ProfileText, ProtectText, SuppressionText
@@ -555,6 +556,13 @@ class SiteText(DocumentText, frozen=True, kw_only=True):
         tuple[SuppressionText, ...], Key(Parts(SuppressionText), "signatures that are silent somewhere")
     ] = ()
     bans: Annotated[BansText | None, Key(Part(BansText), "who is never banned, and who is by itself")] = None
+    alerts: Annotated[
+        AlertsText | None, Key(Part(AlertsText), "what is kept for consumers, and where they ask for it")
+    ] = None
+    consumers: Annotated[
+        tuple[ConsumerText, ...],
+        Key(Named(kinds.NAME_KIND, Part(ConsumerText)), "who may have what the gateway sees", default="nobody"),
+    ] = ()
     risks: Annotated[
         tuple[RiskText, ...], Key(Parts(RiskText), "threats to what the site has, and what stands against them")
     ] = ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from appliance.policy import bantext, detecting, inherit, limits, profiles, risks, site, times, translate
+from appliance.policy import bantext, detecting, exporting, inherit, limits, profiles, risks, site, times, translate
 from appliance.policy import names as vocabulary
 from appliance.policy.addresses import without
 from appliance.policy.document import PublishText, SettingsText, SiteText
@@ -119,6 +119,8 @@ class Frame:
         self.detections = detecting.detections(document.detections, self.resolver, report)
         for exemption in document.detections.exempt if document.detections is not None else ():
             self.claims.claim(exemption.id, report)
+        self.alerts = exporting.alerts(document.alerts, self.names, report)
+        self.consumers = exporting.consumers(document.consumers, report)
         self.risks: list[Risk] = []
         for risk_text in document.risks:
             self.claims.claim(risk_text.id, report)
@@ -232,6 +234,8 @@ class Frame:
             feeds=self.names.feeds,
             bans=self.bans,
             detections=self.detections,
+            alerts=self.alerts,
+            consumers=self.consumers,
             settings=self.settings,
             description="" if self.document.description is None else self.document.description.value,
             inherits=tuple(baseline.name for baseline in self.baselines),

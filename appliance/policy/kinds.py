@@ -419,6 +419,41 @@ HTTPS = Kind(
     "https://rules.example.org/feed.tar.gz",
     800,
 )
+LISTEN = Kind(
+    "a zone or an address of the gateway",
+    rf"{NAME}|[0-9A-Fa-f.:]{{2,45}}",
+    "write a zone's name, or for example `10.20.0.1`",
+    "management",
+    MAX_NAME,
+)
+MARKED = Kind(
+    "a kind of event or a zone",
+    rf"alerts|audit|notices|telemetry|zone {NAME}",
+    "write `alerts`, `audit`, `notices`, `telemetry` or `zone <name>`",
+    "zone guest",
+    MAX_NAME + 5,
+)
+REQUESTS = Kind(
+    "a rate of requests",
+    r"[0-9]{1,7}/second(?: burst [0-9]{1,7})?",
+    "write for example `50/second`, or `50/second burst 100`",
+    "50/second burst 100",
+    40,
+)
+SYSLOG = Kind(
+    "a host and its port",
+    r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f.:]{2,45}\]):[0-9]{1,5}",
+    "write for example `siem.example.org:6514` or `[2001:db8::5]:6514`",
+    "siem.example.org:6514",
+    262,
+)
+TOKEN_DIGEST = Kind(
+    "the digest of a token",
+    r"sha256:[0-9a-fA-F]{64}",
+    "write `sha256:` and its 64 hexadecimal digits, as whoever has the token makes it; never the token itself",
+    "",
+    71,
+)
 SHA256 = Kind("a SHA-256 digest", r"[0-9a-fA-F]{64}", "write its 64 hexadecimal digits", "", 64)
 PUBLIC_KEY = Kind(
     "an Ed25519 public key in base64", r"[A-Za-z0-9+/]{43}=", "write its 44 characters of base64", "", 44

@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from appliance.policy.consumers import AlertSettings, Consumer
 from appliance.policy.detections import Detections
 
 # The zone that is the box itself: `to: gateway` is nftables' input hook, `from: gateway` its output hook.
@@ -515,6 +516,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     feeds: dict[str, Feed] = {}
     bans: Banning = Banning()
     detections: Detections = Detections()
+    alerts: AlertSettings = AlertSettings()
+    consumers: dict[str, Consumer] = {}
     settings: Settings = Settings()
     description: str = ""
     inherits: tuple[str, ...] = ()

@@ -13,7 +13,9 @@ from typing import Literal, TypeVar
 import msgspec
 
 from appliance.policy.addresses import words_of
+from appliance.policy.banning import length
 from appliance.policy.builtin import BUILT_IN_PROFILES
+from appliance.policy.consumers import AlertSettings, Consumer, Mark, Retention
 from appliance.policy.detections import Detections, Exemption, Thresholds
 from appliance.policy.model import (
     ANY,
@@ -97,6 +99,8 @@ def plan(old: Policy | None, new: Policy) -> tuple[Change, ...]:
     _listed("risk", old.risks, new.risks, lambda item: item.id, found)
     _bans(old.bans, new.bans, found)
     _detections(old.detections, new.detections, found)
+    _alerts(old.alerts, new.alerts, found)
+    _named("consumer", old.consumers, new.consumers, found)
     if old.settings != new.settings:
         changes = _fields(old.settings, new.settings)
         found.append(Change("changed", "settings", f"settings: {changes}"))
@@ -155,6 +159,17 @@ def _detections(old: Detections, new: Detections, found: list[Change]) -> None:
     if changes:
         found.append(Change("changed", "detections", f"detections: {'; '.join(changes)}"))
     _listed("exemption", old.exemptions, new.exemptions, lambda item: item.id, found)
+
+
+def _alerts(old: AlertSettings, new: AlertSettings, found: list[Change]) -> None:
+    if old == new:
+        return
+    changes = [_fields(msgspec.structs.replace(old, retention=new.retention), new)]
+    for name in Retention.__struct_fields__:
+        before, after = getattr(old.retention, name), getattr(new.retention, name)
+        if before != after:
+            changes.append(f"{name} for {length(before)} -> {length(after)}")
+    found.append(Change("changed", "alerts", f"alerts: {'; '.join(filter(None, changes))}"))
 
 
 def _listed(kind: str, old: tuple[V, ...], new: tuple[V, ...], name: Callable[[V], str], found: list[Change]) -> None:
@@ -330,6 +345,8 @@ def _item(value: object) -> str:
         if len(value) == 2 and all(isinstance(part, int) for part in value):
             return str(value[0]) if value[0] == value[1] else f"{value[0]}-{value[1]}"
         return _several([_item(item) for item in value])
+    if isinstance(value, Mark):
+        return f"{value.kept or f'zone {value.zone}'} {value.tlp}"
     if isinstance(value, msgspec.Struct):
         return " ".join(str(part) for part in msgspec.structs.astuple(value))
     return str(value)
@@ -379,6 +396,8 @@ def said_of(value: msgspec.Struct) -> str:
         return f"{hosts}, {what} until {value.expires}"
     if isinstance(value, Feed):
         return value.file or value.address
+    if isinstance(value, Consumer):
+        return f"{_several(list(value.collections))} up to TLP:{value.tlp.upper()}"
     if isinstance(value, Dynamic):
         return _several(list(value.names))
     if isinstance(value, Invariant):

@@ -30,7 +30,7 @@ from appliance.policy.prevention import FeedText, ProfileText, SuppressionText
 from appliance.policy.rules import SECONDS, Resolver
 from appliance.policy.text import Report, Word
 
-_UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _DIRECTIONS = ("inbound", "outbound", "inside")
 _ID_MAX = (1 << 32) - 1
 K = TypeVar("K")
@@ -226,7 +226,7 @@ def size(word: Word, report: Report) -> int:
     if word.value == "all":
         return 0
     number, _, unit = word.value.partition(" ")
-    count = int(number) * _UNITS.get(unit, 1)
+    count = int(number) * UNITS.get(unit, 1)
     if not limits.MIN_DEPTH <= count <= limits.MAX_DEPTH_BYTES:
         report.error(word.at, f"`{word.value}` is out of bounds", "write 4 KiB to 1024 GiB, or `all`")
         return DEPTH

@@ -113,6 +113,7 @@ WELL_KNOWN: dict[str, tuple[str, ...]] = {
     "mqtt-tls": ("tcp/8883",),
     "ipp": ("tcp/631",),
     "git": ("tcp/9418",),
+    "reef-api": ("tcp/8443",),
 }
 
 ANY_SERVICE = (ServiceEntry(None),)

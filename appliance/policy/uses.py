@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from appliance.policy import addresses, document, inherit, prevention
+from appliance.policy import addresses, document, exports, inherit, prevention
 from appliance.policy.addresses import AddressError
 from appliance.policy.document import BaselineText, DocumentText, ObjectText, SiteText
 from appliance.policy.keys import Record
@@ -59,6 +59,7 @@ NAMING: dict[type[Record], dict[str, str]] = {
     prevention.BansText: {"allow": "address"},
     prevention.AutomaticBanText: {"after": "signatures", "sources": "zone"},
     prevention.ExemptionText: {"host": "address"},
+    exports.AlertsText: {"listen": "listen", "marks": "marks"},
     document.RouteText: {"to": "literal", "via": "literal"},
     document.RiskText: {"assets": "asset", "safeguards": "rule"},
     document.SettingsText: {"nameservers": "literal"},
@@ -76,6 +77,7 @@ _CALLED: dict[type[Record], str] = {
     prevention.BansText: "bans",
     prevention.AutomaticBanText: "automatic ban",
     prevention.ExemptionText: "exemption",
+    exports.AlertsText: "alerts",
     document.ObjectText: "object",
     document.GroupText: "group",
     document.ZoneText: "zone",
@@ -246,8 +248,9 @@ class Uses:
                     )
             for route in text.routes:
                 self._record(route, route.to.value, report)
-            if text.bans is not None:
-                self._record(text.bans, "", report)
+            for section in (text.bans, text.alerts):
+                if section is not None:
+                    self._record(section, "", report)
         if text.settings is not None:
             self._record(text.settings, "", report)
         if isinstance(text, BaselineText):
@@ -283,7 +286,7 @@ class Uses:
         value = word.value
         taken = value.startswith("not ")
         value = value[4:].strip() if taken else value
-        if naming == "literal" or (naming == "address" and addresses.looks_literal(value)):
+        if naming == "literal" or (naming in ("address", "listen") and addresses.looks_literal(value)):
             try:
                 self._literals.append((addresses.literal(value), _use(saying, "address", value, word, report, taken)))
             except AddressError:
@@ -318,6 +321,11 @@ class Uses:
                 # A zone weighs more than an object of the same name, as in the parser.
                 is_object = ("object", part) in self.definitions and part not in self._zones
                 yield from ((("object", part, ""),) if is_object else self._named("zone", part))
+        elif naming == "listen":
+            yield "zone", value, ""
+        elif naming == "marks":
+            if value.startswith("zone "):
+                yield "zone", value.removeprefix("zone "), ""
         elif naming == "asset":
             yield ("zone", value, "") if value in self._zones else ("object", value, "")
         elif naming == "address":
