@@ -16,6 +16,7 @@ from appliance.durable import replace
 from ctypes_ext.gate import LISTS, PrefixList
 
 _LENGTH = struct.Struct("!I")
+_ENTRY4, _ENTRY6 = 5, 17  # bytes of a packed prefix
 FIRST = 2  # number 1 are the single bans
 
 
@@ -36,6 +37,7 @@ class Lists:
         self._index = folder / "lists.json"
         self._log = log
         self.kept = self._read()
+        self.changes = 0  # grows with each list that comes or goes
 
     def _read(self) -> Kept:
         try:
@@ -58,17 +60,31 @@ class Lists:
 
     def load(self) -> dict[int, PrefixList]:
         """Every list that can be read. Damaged ones are reported and left out."""
+        return {self.kept.numbers[name]: entries for name, entries in self.by_name().items()}
+
+    def by_name(self) -> dict[str, PrefixList]:
         found = {}
         for name, number in self.kept.numbers.items():
             try:
-                found[number] = _unpack(self._file(number).read_bytes())
+                found[name] = _unpack(self._file(number).read_bytes())
             except (OSError, ValueError, struct.error) as error:
                 self._log(f"{self._file(number)}: list {name} cannot be read and is not in force: {error}")
         return found
 
+    def count(self, name: str) -> int:
+        """How many prefixes a list has on disk; 0 when it cannot be read."""
+        try:
+            with self._file(self.kept.numbers[name]).open("rb") as opened:
+                (length,) = _LENGTH.unpack(opened.read(_LENGTH.size))
+                rest = opened.seek(0, 2) - _LENGTH.size - length
+        except (OSError, struct.error):
+            return 0
+        return int(length // _ENTRY4 + rest // _ENTRY6)
+
     def keep(self, name: str, number: int, packed4: bytes, packed6: bytes) -> None:
         replace(self._file(number), _LENGTH.pack(len(packed4)), packed4, packed6)
         self._write(Kept({**self.kept.numbers, name: number}, self.kept.allowed))
+        self.changes += 1
 
     def forget(self, name: str) -> int | None:
         """The number it had; None when there is no such list."""
@@ -77,6 +93,7 @@ class Lists:
             return None
         self._write(Kept({other: n for other, n in self.kept.numbers.items() if other != name}, self.kept.allowed))
         self._file(number).unlink(missing_ok=True)
+        self.changes += 1
         return number
 
     def allow(self, addresses: tuple[str, ...]) -> None:

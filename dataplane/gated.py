@@ -38,6 +38,7 @@ from appliance.control.processes import Instance, process
 from ctypes_ext import gate as kernel
 from dataplane.banlists import Lists, NoRoom
 from dataplane.gate import ALLOW_MOST, SINGLE, Place, Wanted, is_list_name, networks_of, places, spared
+from dataplane.standingin import StandingIn, Wish
 
 NAME = "gated"
 HOSTS = 1_048_576  # prefixes of each version that there is room for: some 200 MB
@@ -64,6 +65,7 @@ class Gated:
         self._all: tuple[Place, ...] = ()
         self._building = asyncio.Lock()
         self._compared = 0.0
+        self._standin = StandingIn(instance.socket("applyd"), log)
 
     async def serve(self, stop: asyncio.Event) -> None:
         policyd = self._instance.identity("policyd").uid
@@ -99,12 +101,16 @@ class Gated:
         self._lift([network for network, end in self._ends.items() if end and end <= now])
         if time.monotonic() >= self._compared + _AGAIN:
             await self._compare()
+            await self._standin.compare()
         await self._settle()
+        await self._stand_in()
 
     # --- what was banned before -----------------------------------------------------------------------
 
     async def _restore(self) -> None:
         if self._gate is None:
+            await self._compare()
+            self._spare()
             return
         for number, entries in self._lists.load().items():
             try:
@@ -180,23 +186,33 @@ class Gated:
         self._places[place.index] = place
         self._log(f"the gate stands at {place.interface} ({mode})")
 
+    async def _stand_in(self) -> None:
+        """Where the gate cannot stand, nft holds what it can hold."""
+        lines = tuple(
+            place.interface for place in self._all if place.index and self._places.get(place.index) != place
+        )
+        wish = Wish(lines, self._lists.changes, self._wanted.generation, frozenset(self._spared.items()))
+        await self._standin.hold(wish, self._lists.by_name)
+
     def _spare(self) -> None:
         """The allow-list and the own networks: what is new comes first, what is no longer there goes then."""
-        if self._gate is None:
-            return
         allowed: list[kernel.Network] = []
         for words in self._lists.kept.allowed:
             allowed += networks_of(words)
         wanted = spared(self._wanted, allowed)
+        if self._gate is not None:
+            self._spare_at(self._gate, wanted)
+        self._spared = wanted
+
+    def _spare_at(self, gate: kernel.Gate, wanted: dict[kernel.Network, bool]) -> None:
         try:
             for network, unlimited in wanted.items():
                 if self._spared.get(network) is not unlimited:
-                    self._gate.allow(network, unlimited=unlimited)
+                    gate.allow(network, unlimited=unlimited)
             for network in self._spared.keys() - wanted.keys():
-                self._gate.disallow(network)
+                gate.disallow(network)
         except kernel.GateError as error:
             self._log(f"the allow-list is not as it should be: {error}")
-        self._spared = wanted
 
     # --- requests -------------------------------------------------------------------------------------
 
@@ -208,13 +224,15 @@ class Gated:
             case GateUnban():
                 return await self._unban(request)
             case GateAllow():
-                return self._allow(request)
+                reply = self._allow(request)
+                await self._stand_in()
+                return reply
             case GateList():
                 return await self._take(request)
             case GateForget():
                 return await self._forget(request)
             case _:
-                return self._report()
+                return await self._report()
 
     def _ban(self, request: GateBan) -> str:
         """Words for what was not done."""
@@ -279,8 +297,6 @@ class Gated:
         return GateDone(self._lacks)
 
     async def _take(self, request: GateList) -> Reply:
-        if self._gate is None:
-            return Refused("no-gate", self._lacks)
         if not is_list_name(request.name):
             return Refused(
                 "bad-name", f"{request.name!r} is no name for a list: small letters, digits, `-`, `_` and `.`"
@@ -293,7 +309,8 @@ class Gated:
                     kernel.PrefixList.unpack, request.packed4, request.packed6
                 )
                 count = len(entries)
-                await asyncio.to_thread(self._gate.replace, number, entries)
+                if self._gate is not None:
+                    await asyncio.to_thread(self._gate.replace, number, entries)
                 self._lists.keep(request.name, number, request.packed4, request.packed6)
         except (kernel.GateError, NoRoom) as error:
             return Refused("full", str(error))
@@ -301,6 +318,7 @@ class Gated:
             return Refused("bad-list", str(error))
         except OSError as error:
             return Refused("store", f"the list is in force but cannot be kept: {error.strerror}")
+        await self._stand_in()
         return GateListed(request.name, number, count, duplicates, time.perf_counter() - begun)
 
     async def _forget(self, request: GateForget) -> Reply:
@@ -314,16 +332,20 @@ class Gated:
             async with self._building:
                 await asyncio.to_thread(self._gate.replace, number, kernel.PrefixList())
             self._gate.forget(number)
+        await self._stand_in()
         return GateDone()
 
-    def _report(self) -> GateReport:
-        gate = self._gate
+    async def _report(self) -> GateReport:
+        gate, instead = self._gate, await self._standin.counted()
+        lines = tuple(self._line(gate, place, instead) for place in self._all)
         if gate is None:
-            lines = tuple(GateLine(place.interface, place.zone, "", self._lacks) for place in self._all)
-            return GateReport(self._lacks, lines)
+            nothing = GateCount(0, 0)  # nft counts lists together, at the lines
+            kept = self._lists.kept.numbers
+            lists = (GateKept(name, number, self._lists.count(name), nothing) for name, number in kept.items())
+            return GateReport(self._lacks, lines, tuple(lists), len(self._spared))
         numbers = {"bans": SINGLE, **self._lists.kept.numbers}
         return GateReport(
-            lines=tuple(self._line(gate, place) for place in self._all),
+            lines=lines,
             lists=tuple(
                 GateKept(name, number, gate.count(number), _count(gate.counted(number)))
                 for name, number in numbers.items()
@@ -332,11 +354,15 @@ class Gated:
             memory=gate.memory,
         )
 
-    def _line(self, gate: kernel.Gate, place: Place) -> GateLine:
+    def _line(self, gate: kernel.Gate | None, place: Place, instead: dict[str, dict[str, GateCount]]) -> GateLine:
         if not place.index:
             return GateLine(place.interface, place.zone, "", "there is no such interface now")
+        words = self._lacks or self._troubles.get(place.interface, "")
+        if place.interface in instead:
+            return GateLine(place.interface, place.zone, "nft", words, instead[place.interface])
+        if gate is None:
+            return GateLine(place.interface, place.zone, "", words)
         counts = {reason: _count(tally) for reason, tally in gate.counted_at(place.index).items()}
-        words = self._troubles.get(place.interface, "")
         return GateLine(place.interface, place.zone, gate.mode(place.index), words, counts)
 
 
@@ -359,7 +385,7 @@ def main(argv: list[str]) -> None:
     sandbox.enter(process(NAME), instance)
     log.open(instance.events_of(NAME))
     if lacks:
-        log(f"{lacks}; bans are held by nft alone, floods and bogons by nobody")
+        log(f"{lacks}; nft stands in at the lines that are protected")
     daemon.run(Gated(instance, gate, lacks, log).serve, log)
 
 

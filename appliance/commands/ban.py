@@ -14,7 +14,16 @@ from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal
 from appliance.commands.words import count, duration, local_time, size
 from appliance.control import messages
-from appliance.control.messages_gate import Gate, GateCount, GateDone, GateForget, GateList, GateListed, GateReport
+from appliance.control.messages_gate import (
+    Gate,
+    GateCount,
+    GateDone,
+    GateForget,
+    GateLine,
+    GateList,
+    GateListed,
+    GateReport,
+)
 
 _MOST_BYTES = 64 << 20  # of the text of a list
 
@@ -126,7 +135,7 @@ def gate(options: argparse.Namespace, terminal: Terminal) -> int:
         (
             line.interface,
             line.zone,
-            line.mode or f"not there: {line.words}",
+            _where(line),
             reason,
             f"{tally.packets:,}",
             size(tally.bytes),
@@ -144,6 +153,12 @@ def gate(options: argparse.Namespace, terminal: Terminal) -> int:
         ]
         terminal.table(("list", "prefixes", "packets", "bytes"), kept, right={1, 2, 3})
     return OK
+
+
+def _where(line: GateLine) -> str:
+    if line.mode == "nft":
+        return f"nft in its place: {line.words}"
+    return line.mode or f"not there: {line.words}"
 
 
 def _say(bans: messages.BanList, words: str, terminal: Terminal) -> None:

@@ -53,6 +53,7 @@ from appliance.control.messages import (
 )
 from appliance.control.messages import Bans as BansRequest
 from appliance.control.messages_bans import Allow, AllowList, BanFound, Disallow
+from appliance.control.messages_gate import StandIn, StandInCounts
 from appliance.control.messages_keys import PublicKey, PublicKeyIs
 from appliance.control.messages_readback import ReadBack
 from appliance.control.messages_why import Trace, Trail, WayList, Ways
@@ -68,6 +69,7 @@ from appliance.control.register import words as words_of_line
 from appliance.control.rtnetlink import Routing
 from appliance.control.rulecounters import origin, rule_counters
 from appliance.control.shownflows import shown_flows
+from appliance.control.standin import StandInTables
 from appliance.control.trace import Tracer, TraceRefused, clear
 from appliance.control.xtqueue import XtQueue
 from appliance.durable import replace
@@ -112,6 +114,7 @@ class Applyd:
         )
         self._sets = LiveSets(self._netfilter, self._network.own_addresses)
         self._bans = Bans(self._netfilter, state / "bans.json", self._network.own_addresses, log)
+        self._standin = StandInTables(self._netfilter, log)
         self._kept_fingerprint = state / "fingerprint"
         self._expiry = Expiry(self._conntrack, log)
         self._tracer = Tracer(self._conntrack, self._names_of_links)
@@ -206,6 +209,8 @@ class Applyd:
             # Who sees traffic may ask; what for, whom and how long is the policy's to say.
             BanFound: only(uid["inspectd"], uid["watchd"]),
             **dict.fromkeys((Status, Names, RuleCounters, Flows, Sets, BansRequest, AllowList), reader),
+            # What nft shall do where the gate cannot; which lines are protected and how is the bundle's to say.
+            **dict.fromkeys((StandIn, StandInCounts), only(uid["gated"])),
             # Who inspects looks for something else now. It can only have more inspected that way.
             Recall: only(uid["inspectd"], uid["policyd"], 0),
             **dict.fromkeys((Ways, Trace, Trail), person),
@@ -394,6 +399,8 @@ class Applyd:
                 return await self._recaller.answer()
             if isinstance(request, ReadBack):
                 return await self._readings.answer(request)
+            if isinstance(request, StandIn):
+                return await self._standin.put(request, self._bundle())
             return self._answer(request, peer)
         except (LoadRefused, SetRefused, BanRefused) as error:
             return error.reply
@@ -426,6 +433,8 @@ class Applyd:
                 return self._doctor()
             case Ban() | Unban() | BansRequest() | BanFound() | Allow() | Disallow() | AllowList():
                 return self._bans.answer(request, peer.name)
+            case StandInCounts():
+                return self._standin.counted()
             case Ways():
                 return self._ways(request)
             case _:

@@ -70,7 +70,7 @@ class BanDesk:
                 if prefix := await asyncio.to_thread(holding, request, entry.address):
                     return Refused("own", f"the list holds {prefix}, and with it {entry.address}: {entry.reason}")
             report = await self.report()
-            if report.words or not any(line.mode for line in report.lines):
+            if not any(line.mode for line in report.lines):
                 words = report.words or "it stands at no line; give a zone `protect` in the policy"
                 return Refused("no-gate", f"lists are held by the XDP gate: {words}")
             listed = await call_async(self._gate, request, GateListed, timeout=_LONG, limit=BUNDLE_LIMIT)
@@ -92,11 +92,15 @@ class BanDesk:
 
     async def complaints(self) -> tuple[str, ...]:
         """Which lines the policy wants the gate at and it does not stand at, and why, in words."""
+        held = {
+            "nft": "nft holds bans, lists and floods there, at a higher price, and leaves what is malformed",
+            "": "there bans are held by the ruleset alone, lists and floods by nobody",
+        }
         return tuple(
             f"the XDP gate does not stand at {line.interface}: {line.words or 'it was just told to'}; "
-            "there bans are held by the ruleset alone, lists and floods by nobody"
+            f"{held[line.mode]}"
             for line in (await self.report()).lines
-            if not line.mode
+            if line.mode in held
         )
 
     async def _tell(self, request: Request) -> None:

@@ -21,6 +21,10 @@ from appliance.control.messages_gate import (
     GateListed,
     GateReport,
     GateUnban,
+    StandIn,
+    StandInCounted,
+    StandInCounts,
+    StoodIn,
 )
 from appliance.control.messages_hits import Matched, MatchedList
 from appliance.control.messages_impact import (
@@ -525,6 +529,8 @@ Request = (
     | GateAllow
     | GateList
     | GateForget
+    | StandIn
+    | StandInCounts
     | Sign
     | PublicKey
     | FlowKey
@@ -564,6 +570,8 @@ Reply = (
     | GateReport
     | GateDone
     | GateListed
+    | StoodIn
+    | StandInCounted
     | Signed
     | PublicKeyIs
     | FlowKeyIs

@@ -78,9 +78,41 @@ class GateLine(msgspec.Struct, frozen=True):
 
     interface: str
     zone: str
-    mode: Literal["", "native", "generic"]
+    mode: Literal["", "native", "generic", "nft"]  # nft: the ruleset's stand-in, because of `words`
     words: str = ""
     counts: dict[str, GateCount] = {}
+
+
+class StandIn(msgspec.Struct, frozen=True, tag=True):
+    """gated asks applyd to have nft do what it can of the gate's work at `lines`, where the gate cannot stand.
+
+    Ranges: the first and the last address in network order, one after the other; ascending, disjoint, not adjacent.
+    `allowed` is spared everything, `own` the lists. What else is done at a line is the policy's to say.
+    """
+
+    lines: tuple[str, ...]
+    listed4: bytes = b""
+    listed6: bytes = b""
+    allowed4: bytes = b""
+    allowed6: bytes = b""
+    own4: bytes = b""
+    own6: bytes = b""
+
+
+class StoodIn(msgspec.Struct, frozen=True, tag=True):
+    """It holds at these lines."""
+
+    lines: tuple[str, ...]
+
+
+class StandInCounts(msgspec.Struct, frozen=True, tag=True):
+    """What did the stand-in drop, and is it there?"""
+
+
+class StandInCounted(msgspec.Struct, frozen=True, tag=True):
+    """By line and reason, since this applyd put it in; lines where nothing was dropped are there too."""
+
+    lines: dict[str, dict[str, GateCount]]
 
 
 class GateKept(msgspec.Struct, frozen=True):

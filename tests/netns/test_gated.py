@@ -323,14 +323,13 @@ def test_a_source_that_asks_twice_is_no_stranger(stand: Stand, line: Line) -> No
 
 
 def test_another_program_at_the_line_stays_and_is_told(stand: Stand, line: Line) -> None:
-    stand.apply(text().replace("    protect: {malformed: yes}\n", ""))
-    until(lambda: at(stand).words == "not wanted" and not _program(stand), "the gate has gone from the line")
+    _away(stand)
     ban(stand, "203.0.113.5")
     assert line.passes(tcp("203.0.113.5")), "here the ruleset alone drops it"
     with _foreign_program(stand) as foreign:
         stand.apply(text())
         until(lambda: "another XDP program" in at(stand).words, "the gate says what stands there")
-        assert at(stand).mode == ""
+        until(lambda: at(stand).mode == "nft", "nft stands in")
         assert _program(stand) == foreign
     until(lambda: at(stand).mode == "native", "the gate comes by itself when the other one has gone")
     assert not line.passes(tcp("203.0.113.5"))
@@ -357,7 +356,7 @@ def test_without_a_place_to_pin_there_is_no_gate_and_bans_hold_all_the_same() ->
         assert report(stand).words
         ban(stand, "203.0.113.5")
         assert "203.0.113.5" in stand.sh("nft list set inet reef_ban ban_v4")
-        assert "alone" in stand.words()
+        assert "stands in" in stand.words()
 
 
 def test_a_stop_leaves_the_gate_and_its_mount_takes_it_away() -> None:
@@ -368,6 +367,130 @@ def test_a_stop_leaves_the_gate_and_its_mount_takes_it_away() -> None:
         assert _program(stand)
         pins = Path(stand.instance.pins)
     assert not pins.is_mount()
+
+
+class Ports:
+    """Which source ports came behind the stand-in, in a table that only looks."""
+
+    TABLE = """table inet test_ports {
+        set seen {
+            type inet_service
+            flags dynamic
+            size 4096
+        }
+        chain watch {
+            type filter hook prerouting priority -250;
+            meta l4proto { tcp, udp } add @seen { th sport }
+        }
+    }"""
+
+    def __init__(self, stand: Stand, line: Line) -> None:
+        self._stand = stand
+        self._line = line
+        self._ports = itertools.count(10_000)
+        stand.sh(f"ip link set wan0 address {HEADER.dst}")
+        stand.sh(f"nft -f - <<'END'\n{self.TABLE}\nEND")
+
+    def passes(self, source: str, flags: str = "A", layer: type[Packet] = TCP) -> bool:
+        """Whether it comes through: the one behind it, of nobody in particular, shows when it has been decided."""
+        return self.many([source], flags, layer) == 1
+
+    def many(self, sources: list[str], flags: str = "A", layer: type[Packet] = TCP) -> int:
+        """How many of as many packets come through."""
+        sent = []
+        for source in sources:
+            sent.append(next(self._ports))
+            frame = tcp(source, flags, sent[-1])
+            if layer is UDP:
+                frame = HEADER / IP(src=source, dst=BEHIND) / UDP(sport=sent[-1], dport=443)
+            self._line.send(frame)
+        end = next(self._ports)
+        self._line.send(tcp("9.9.9.9", "A", end))
+        until(lambda: end in self._seen(), "the frame behind them came through")
+        return len(self._seen().intersection(sent))
+
+    def _seen(self) -> set[int]:
+        listed = self._stand.sh("nft -n list set inet test_ports seen").partition("elements = {")[2]
+        return {int(word) for word in listed.replace(",", " ").replace("}", " ").split()}
+
+
+def test_where_the_gate_cannot_stand_nft_holds_lists_bogons_and_floods(stand: Stand, line: Line) -> None:
+    protect = "{bogons: [martians, private], syn: 1/second burst 3, udp: 1/second burst 2}"
+    put(stand, "bad", "203.0.113.0/24", "203.0.112.0/22", "2001:db8:6::/48", "10.0.0.0/8")
+    _away(stand)
+    with _foreign_program(stand):
+        stand.apply(text(protect))
+        until(lambda: at(stand).mode == "nft", "nft stands in")
+        ports = Ports(stand, line)
+        assert not ports.passes("203.0.113.5") and not ports.passes("203.0.112.5")
+        assert not ports.passes("2001:db8:6::1") and ports.passes("2001:db8:7::1")
+        assert ports.passes("192.0.2.9")
+        assert dropped(stand, "banned") == 3
+        assert not ports.passes("127.0.0.9") and not ports.passes("192.168.3.4")
+        assert dropped(stand, "bogon") == 2
+        syns = ports.many(["192.0.2.50"] * 12, "S")
+        six = ports.many([f"2001:db8:7::{number}" for number in range(1, 13)], "S")
+        datagrams = ports.many(["192.0.2.50"] * 12, layer=UDP)
+        assert 3 <= syns < 8 and 3 <= six < 8 and 2 <= datagrams < 8, "hosts of one /64 are one source"
+        assert ports.passes("192.0.2.51", "S") and ports.passes("192.0.2.50")
+        assert dropped(stand, "syn-flood") == 24 - syns - six and dropped(stand, "udp-flood") == 12 - datagrams
+        stand.ask(Allow(("203.0.113.5",), 0, "a test"), Allowed)
+        assert ports.passes("203.0.113.5") and not ports.passes("203.0.113.6")
+        put(stand, "bad", "198.18.0.0/15")
+        assert ports.passes("203.0.113.6") and not ports.passes("198.18.0.1")
+        assert dropped(stand, "banned") == 5, "what was counted stays"
+        stand.kill("applyd")
+        assert not ports.passes("198.18.0.1"), "the kernel holds it"
+        stand.start("applyd")
+        stand.wait_for("applyd")
+        words = stand.ask(messages.Doctor(), messages.DoctorReport).findings
+        assert any("wan0" in finding and "nft" in finding for finding in words)
+    until(lambda: at(stand).mode == "native", "the gate comes by itself when the other one has gone")
+    until(lambda: "reef_gate" not in stand.sh("nft list tables"), "what stood in has gone")
+    assert not line.passes(tcp("198.18.0.1"))
+
+
+def test_beyond_all_strangers_nft_lets_in_who_asks_twice(stand: Stand, line: Line) -> None:
+    _away(stand)
+    with _foreign_program(stand):
+        stand.apply(text("{bogons: [documentation], icmp: 5/second, strangers: 1/second burst 1}"))
+        until(lambda: at(stand).mode == "nft", "nft stands in")
+        ports = Ports(stand, line)
+        assert ports.many([f"11.0.0.{number}" for number in range(1, 31)], "S") < 20
+        held_up = dropped(stand, "syn-total")
+        assert held_up > 10
+        for _ in range(2):  # only the first of them may be held up
+            line.send(tcp("11.0.0.99", "S", 9999))
+        assert not ports.passes("192.0.2.1") and ports.passes("11.0.0.1")
+        assert dropped(stand, "syn-total") <= held_up + 1
+        assert dropped(stand, "bogon") == 1
+
+
+def test_without_a_gate_at_all_lists_hold_in_nft_and_are_there_after_a_restart() -> None:
+    with Stand(("keyd", "applyd", "policyd")) as stand:
+        stand.start("gated")
+        stand.wait_for("gated")
+        stand.apply(text())
+        until(lambda: at(stand).mode == "nft", "nft stands in")
+        prefixes, _ = PrefixList.read("\n".join(f"10.{n >> 8}.{n & 255}.0/25" for n in range(20_000)).encode())
+        request = GateList("many", prefixes.packed(4), prefixes.packed(6))
+        assert stand.ask(request, GateListed).entries == 20_000
+        line = Line(stand)
+        ports = Ports(stand, line)
+        assert not ports.passes("10.5.5.5") and ports.passes("10.5.5.200")
+        stand.kill("gated")
+        stand.start("gated")
+        stand.wait_for("gated")
+        until(lambda: at(stand).mode == "nft", "nft stands in")
+        assert not ports.passes("10.5.5.5")
+        assert [(kept.name, kept.entries) for kept in report(stand).lists] == [("many", 20_000)]
+        line.close()
+
+
+def _away(stand: Stand) -> None:
+    """The gate goes from the line, because the policy does not want it there."""
+    stand.apply(text().replace("    protect: {malformed: yes}\n", ""))
+    until(lambda: at(stand).words == "not wanted" and not _program(stand), "the gate has gone from the line")
 
 
 def _program(stand: Stand) -> str:
