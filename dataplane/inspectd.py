@@ -244,6 +244,7 @@ class Inspectd:
             self._banning.follow(self._book)
         self._flows.days = self._book.flow_log_days if self._book else None
         links = self._sources.links.names
+        self._watch.name(links)
         zones = zone_of_interface(self._book)
         self._names = names_of(self._book, links)
         self._sources.ring.select(number for number, name in links.items() if name in zones)

@@ -38,7 +38,7 @@ from dataplane.detections.devices import Device
 from dataplane.detections.seen import TCP
 from dataplane.detections.surroundings import Surroundings
 from dataplane.detections.watch import Kept, Watch
-from dataplane.places import around
+from dataplane.places import around, zones_of
 from dataplane.watchfeed import Feed
 
 NAME = "watchd"
@@ -65,6 +65,8 @@ class Watchd:
         self._may_judge = asyncio.Event()
         self._said = ""
         self._feed = Feed(())
+        self._links: dict[int, str] = {}
+        self._lines: dict[int, str] = {}  # the zones of interfaces; what looks keeps looking into it
         self._lost = 0
         self._said_lost = 0
         self._dirty = False
@@ -123,7 +125,7 @@ class Watchd:
     async def _frame(self, kind: int, payload: bytes) -> None:
         if kind == watchline.HELLO:
             with contextlib.suppress(msgspec.DecodeError):
-                self._feed = Feed(msgspec.json.decode(payload, type=watchline.Hello).apps)
+                self._greeted(msgspec.json.decode(payload, type=watchline.Hello))
         elif kind == watchline.LOST and len(payload) == watchline.COUNT.size:
             self._lost += watchline.COUNT.unpack(payload)[0]
         elif kind == watchline.RECORDS:
@@ -134,6 +136,13 @@ class Watchd:
                 if number % 512 == 511:
                     await asyncio.sleep(0)  # others ask meanwhile
             self._dirty = True
+
+    def _greeted(self, hello: watchline.Hello) -> None:
+        if self._feed.apps != hello.apps:
+            self._feed = Feed(hello.apps)
+        self._links = hello.links
+        self._lines.clear()
+        self._lines.update(zones_of(self._book, self._links))
 
     async def _wait_for_the_book(self) -> None:
         """Nothing is judged before it is known where addresses are; meanwhile what is seen waits in the line,
@@ -169,8 +178,10 @@ class Watchd:
         """Another generation: its thresholds and zones, the same registers."""
         self._book = book
         self._banning.follow(book)
+        self._lines.clear()
+        self._lines.update(zones_of(book, self._links))
         kept = self._watch.kept()
-        self._watch = Watch(book.detections, around(book), self._makers, kept)
+        self._watch = Watch(book.detections, around(book, self._lines), self._makers, kept)
         self._may_judge.set()
 
     # --- what is kept -------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ class Feed:
     """Reads what `ctypes_ext.engine.Feed` gives. `apps` are the names of protocols by number."""
 
     def __init__(self, apps: Sequence[str]) -> None:
-        self._apps = tuple(apps)
+        self.apps = tuple(apps)
         self._decode = msgspec.json.Decoder(_Line).decode
         self.lost = 0  # records that the writer lost
         self.damaged = 0
@@ -106,7 +106,7 @@ class Feed:
             if version == 4:
                 client, server = client[:4], server[:4]
             if kind in _PHASES:
-                name = self._apps[app] if app < len(self._apps) else ""
+                name = self.apps[app] if app < len(self.apps) else ""
                 yield Conversation(
                     _PHASES[kind], time, start_ns / 1e9, protocol, client, client_port, server, port, flow, name,
                     sent, received, packets_sent, packets_received, flags_sent, flags_received,

@@ -15,6 +15,7 @@ import socket
 import struct
 import time
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -29,9 +30,10 @@ _AGAIN = 1.0  # seconds until a watchd that is away is tried again
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """What the numbers in the records mean."""
+    """What the numbers in the records mean: protocols, and interfaces by their names. Said again when they change."""
 
     apps: tuple[str, ...]
+    links: dict[int, str] = {}
 
 
 def frame(kind: int, payload: bytes) -> bytes:
@@ -43,7 +45,8 @@ class Line:
 
     def __init__(self, path: Path, apps: tuple[str, ...], *, room: int = WAITING_BYTES) -> None:
         self._path = path
-        self._hello = frame(HELLO, msgspec.json.encode(Hello(apps)))
+        self._hello = Hello(apps)
+        self._greets = False  # what the numbers mean is to be said before the next frame
         self._room = room
         self._socket: socket.socket | None = None
         self._next_try = 0.0
@@ -63,6 +66,12 @@ class Line:
             self.waiting -= len(self._frames.popleft())
             self._unsaid += 1
             self.lost += 1
+
+    def name(self, links: Mapping[int, str]) -> None:
+        """Interfaces came or went."""
+        if self._hello.links != links:
+            self._hello = Hello(self._hello.apps, dict(links))
+            self._greets = True
 
     def pump(self) -> None:
         """Send what can be sent without waiting."""
@@ -99,12 +108,15 @@ class Line:
             connection.close()
             return False
         self._socket = connection
-        self._part = self._hello
+        self._greets = True
         return True
 
     def _take(self) -> bool:
         """The next frame, if there is one."""
-        if self._unsaid:
+        if self._greets:
+            self._part = frame(HELLO, msgspec.json.encode(self._hello))
+            self._greets = False
+        elif self._unsaid:
             self._part = frame(LOST, COUNT.pack(self._unsaid))
             self._unsaid = 0
         elif self._frames:

@@ -42,14 +42,22 @@ def detections(text: DetectionsText | None, resolver: Resolver, report: Report) 
         said["upload_bytes"] = size(text.upload, report)
         if not said["upload_bytes"]:
             report.error(text.upload.at, "`all` is no bound of an upload", "write for example `1 GiB`")
-    learning = Detections().learning if text.learning is None else int(text.learning.value) * _DAY
     return Detections(
         on=text.watch is None or text.watch.value == "yes",
         off=tuple(dict.fromkeys(word.value for word in text.off)),
-        learning=learning,
+        learning=Detections().learning if text.learning is None else _learning(text.learning, report),
         thresholds=msgspec.structs.replace(Thresholds(), **said),
         exemptions=tuple(_exemption(one, resolver, report) for one in text.exempt),
     )
+
+
+def _learning(word: Word, report: Report) -> int:
+    """`14` or `12 hours`, in seconds; `kinds.LEARNING` has checked how it is written."""
+    number, _, unit = word.value.partition(" ")
+    seconds = int(number) * (SECONDS[unit.removesuffix("s")] if unit else _DAY)
+    if seconds > limits.MAX_LEARNING_DAYS * _DAY:
+        report.error(word.at, f"`{word.value}` is out of bounds", f"write at most {limits.MAX_LEARNING_DAYS} days")
+    return seconds
 
 
 def _count_in(word: Word, report: Report) -> tuple[int, int]:

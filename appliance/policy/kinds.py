@@ -390,6 +390,13 @@ LASTING = Kind(
     "1 hour",
     20,
 )
+LEARNING = Kind(
+    "a number of days, or a length of time",
+    r"[0-9]{1,3}|[0-9]{1,4} (?:second|minute|hour|day)s?",
+    "write for example `14`, `14 days` or `12 hours`",
+    "14",
+    20,
+)
 THRESHOLD = Kind(
     "a threshold",
     r"(?:at most|every|once after) [0-9]{1,6}/(?:[0-9]{1,5} )?(?:second|minute|hour|day)s?"

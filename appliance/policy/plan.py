@@ -151,7 +151,9 @@ def _detections(old: Detections, new: Detections, found: list[Change]) -> None:
     if old.off != new.off:
         changes.append(f"off {_several(list(old.off))} -> {_several(list(new.off))}")
     if old.learning != new.learning:
-        changes.append(f"learning {old.learning // 86_400} -> {new.learning // 86_400} days")
+        whole = not old.learning % _DAY and not new.learning % _DAY
+        unit, name = (_DAY, "days") if whole else (1, "seconds")
+        changes.append(f"learning {old.learning // unit} -> {new.learning // unit} {name}")
     for name in Thresholds.__struct_fields__:
         before, after = getattr(old.thresholds, name), getattr(new.thresholds, name)
         if before != after:
@@ -242,6 +244,7 @@ def _moved(old: list[str], new: list[str]) -> list[str]:
 
 # --- words ------------------------------------------------------------------------------------------
 
+_DAY = 86_400
 _UNSAID = {"span", "number", "origin", "name", "id", "expires_at", "said_source", "said_destination", "said_service"}
 _WORDS = {
     "sources": "from",

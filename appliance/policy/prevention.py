@@ -212,9 +212,10 @@ class DetectionsText(Record, frozen=True, kw_only=True):
     learning: Annotated[
         Word | None,
         Key(
-            Number(0, limits.MAX_LEARNING_DAYS, "days"),
+            kinds.LEARNING,
             "how long from the first packet on new devices and services are noted and not told",
             default="7",
+            example="14",
         ),
     ] = None
     port_scan: Annotated[

@@ -7,6 +7,7 @@ learning every device is accepted as found.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 import msgspec
 
@@ -80,11 +81,10 @@ class Devices:
         if device is None:
             device = self._begin(seen, mac)
         device.last = max(device.last, seen.time)
+        device.zone = self._zone(seen) or device.zone
         if seen.name and seen.name not in device.names and len(device.names) < bounds.DEVICE_NAMES:
             device.names.append(seen.name[:80])
         if seen.address:
-            place = self._around.place(seen.address)
-            device.zone = place.zone or device.zone
             text = spelled(seen.address)
             device.addresses[text] = seen.time
             if len(device.addresses) > bounds.DEVICE_ADDRESSES:
@@ -93,6 +93,13 @@ class Devices:
             yield self._new(seen, device)
         if seen.address and seen.mac and seen.how in ("arp", "nd"):
             yield from self._holds(seen, mac)
+
+    def _zone(self, seen: Neighbour) -> str:
+        """By its line where that is known: a link-local address is of no zone, and anybody can claim another's."""
+        line = self._around.line(seen.interface)
+        if line or not seen.address or ip_address(seen.address).is_link_local:
+            return line
+        return self._around.place(seen.address).zone
 
     def _begin(self, seen: Neighbour, mac: str) -> Device:
         if len(self._known) >= bounds.DEVICES:

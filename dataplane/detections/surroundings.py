@@ -27,7 +27,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
 class Surroundings:
     """`networks` of each zone; those in `outside` are zones whose lines leave the house. `own` are our own addresses,
-    `elsewhere` the zone of addresses that are in none of the networks.
+    `elsewhere` the zone of addresses that are in none of the networks, `lines` the zones of interfaces by number.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Surroundings:
         outside: Iterable[str] = (),
         own: Iterable[bytes] = (),
         elsewhere: str = "",
+        lines: Mapping[int, str] | None = None,
     ) -> None:
         zones: Mapping[str, Iterable[Network]] = networks if networks is not None else {"": PRIVATE}
         flat = [(network, zone) for zone, held in zones.items() for network in held]
@@ -44,6 +45,7 @@ class Surroundings:
         self._outside = frozenset(outside)
         self._own = frozenset(own)
         self._elsewhere = elsewhere
+        self._lines = lines if lines is not None else {}
         self._known: dict[bytes, Place] = {}
 
     def place(self, address: bytes) -> Place:
@@ -56,6 +58,10 @@ class Surroundings:
 
     def inside(self, address: bytes) -> bool:
         return self.place(address).inside
+
+    def line(self, interface: int) -> str:
+        """The zone of an interface; "" where that is not known."""
+        return self._lines.get(interface, "")
 
     def own(self, address: bytes) -> bool:
         """Is it the gateway itself?"""

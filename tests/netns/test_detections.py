@@ -122,7 +122,8 @@ def test_a_new_device_is_told_when_the_policy_does_not_wait(lab: Lab) -> None:
     until(told, "the new device is told", lab=lab, patience=30)
     assert "zone lan" in told()[0].words
     assert len(told()) == 1
-    assert devices(lab)["b8:27:eb:0a:0b:0c"].state == "unknown"
+    device = devices(lab)["b8:27:eb:0a:0b:0c"]
+    assert (device.state, device.zone, device.maker) == ("unknown", "lan", "Raspberry Pi Foundation")
 
 
 def test_guessing_by_failed_logins_is_found(lab: Lab) -> None:

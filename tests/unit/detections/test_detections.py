@@ -15,8 +15,11 @@ from jsonschema.validators import validator_for
 from appliance.events import record
 from appliance.policy.detections import NAMES, Detections, Exemption, Hosts, Thresholds
 from dataplane.detections import bounds, finding, makers
+from dataplane.detections.devices import Devices
 from dataplane.detections.finding import KINDS, Finding
-from dataplane.detections.seen import Conversation, Login, Question, Seen
+from dataplane.detections.makers import Makers
+from dataplane.detections.seen import Conversation, Login, Neighbour, Question, Seen
+from dataplane.detections.surroundings import Surroundings
 from dataplane.detections.watch import Kept, Watch
 from tests.unit.detections import scenes
 from tests.unit.detections.scenes import START, address, around, conversation, no_answer, refused, reset, told
@@ -264,6 +267,22 @@ def test_in_the_time_of_learning_the_new_is_noted_only() -> None:
         conversation("192.0.2.66", "10.30.0.5", 8081, 2000),
     ]
     assert [one.kind for one in told(learning, later)] == ["new-device", "new-service"]
+
+
+def test_a_device_is_in_the_zone_of_its_line_whatever_address_it_has() -> None:
+    """A link-local address is of no zone, and a host of the LAN may claim one of the Internet."""
+    lines = {3: "lan"}
+    seeing = Devices(Surroundings(scenes.SITE, {"internet"}, lines=lines), Makers(), 0.0)
+    mac = "b8:27:eb:01:02:03"
+    (found,) = seeing.look(Neighbour(START, 3, "nd", mac, address("fe80::1"), ""))
+    assert "in zone lan with address fe80::1" in found.words
+    list(seeing.look(Neighbour(START, 3, "arp", mac, address("203.0.113.9"), "")))
+    assert seeing.all()[0].zone == "lan"
+    lines.clear()  # not known: by its address
+    list(seeing.look(Neighbour(START, 3, "nd", mac, address("fe80::1"), "")))
+    assert seeing.all()[0].zone == "lan"
+    list(seeing.look(Neighbour(START, 3, "arp", mac, address("10.30.0.9"), "")))
+    assert seeing.all()[0].zone == "dmz"
 
 
 def test_a_device_is_accepted_and_can_be_forgotten() -> None:

@@ -82,5 +82,24 @@ def test_a_reader_that_is_slow_or_ends_keeps_nobody_waiting(tmp_path: Path, list
     assert frames(again, 1)[0][0] == HELLO
 
 
+def test_interfaces_that_come_or_go_are_said_before_what_is_seen_there(
+    tmp_path: Path, listening: socket.socket
+) -> None:
+    line = Line(tmp_path / "feed.sock", ("ssh",))
+    line.name({2: "wan0"})
+    line.offer(b"one")
+    line.pump()
+    line.name({2: "wan0"})
+    line.offer(b"two")
+    line.name({2: "wan0", 3: "usb0"})
+    line.offer(b"three")
+    line.pump()
+    connection, _ = listening.accept()
+    found = frames(connection, 5)
+    assert [kind for kind, _ in found] == [HELLO, RECORDS, HELLO, RECORDS, RECORDS]
+    said = [msgspec.json.decode(payload, type=Hello) for kind, payload in found if kind == HELLO]
+    assert said == [Hello(("ssh",), {2: "wan0"}), Hello(("ssh",), {2: "wan0", 3: "usb0"})]
+
+
 def test_frames_stay_below_what_the_reader_takes() -> None:
     assert watchline.MAX_FRAME < watchline.WAITING_BYTES
