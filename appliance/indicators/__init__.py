@@ -1,0 +1,1 @@
+"""Indicators of compromise that come back from the CSIRT: read, kept, enforced where they belong, counted."""
