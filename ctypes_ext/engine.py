@@ -20,6 +20,7 @@ from ctypes_ext.flowtable import FlowTable
 
 if TYPE_CHECKING:
     from ctypes_ext.reactions import Reactions
+    from ctypes_ext.sets import SetChange
 
 COSTS = 256  # rules whose costs are asked for at once
 PREFIX_MAX: int = lib.REEF_PREFIX_MAX
@@ -416,6 +417,10 @@ class Worker:
         check(lib.reef_worker_rules(self._c, rules._c), "rules")
         check(lib.reef_worker_reactions(self._c, ffi.NULL if reactions is None else reactions.c), "reactions")
         self._rules, self._reactions = rules, reactions
+
+    def change_set(self, change: SetChange) -> bool:
+        """Values come into a set of the rules, or leave it. Is there such a set? Raises `EngineError`."""
+        return change.took(lib.reef_worker_set_change(self._c, *change.c))
 
     def keep(self, store: FileStore | None, evidence: Evidence | None, *, every: bool) -> None:
         """From the next packet on files go to `store` (`every` one, or those a rule asks for), packets to `evidence`.

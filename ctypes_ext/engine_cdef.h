@@ -163,6 +163,7 @@ typedef struct reef_rule {
 const reef_rule *reef_rules_at(const reef_rules *rules, uint32_t index);
 const char *reef_rules_text(const reef_rules *rules, reef_text text);
 int reef_worker_rules(reef_worker *worker, const reef_rules *rules);
+int reef_worker_set_change(reef_worker *worker, const char *name, bool out, const uint8_t *values, size_t length);
 
 typedef struct reef_reactions reef_reactions;
 typedef struct reef_reaction_threshold {
@@ -211,6 +212,7 @@ void reef_bridge_count(const reef_bridge *bridge, reef_bridge_counters *counters
 int reef_inline_bridge(reef_inline *line, reef_bridge *bridge);
 void reef_inline_stop(reef_inline *line);
 int reef_inline_rules(reef_inline *line, const reef_rules *rules, const reef_reactions *reactions);
+int reef_inline_set_change(reef_inline *line, const char *name, bool out, const uint8_t *values, size_t length);
 int reef_inline_keep(reef_inline *line, reef_filestore *store, bool all, struct reef_evidence *evidence);
 void reef_inline_pressure(reef_inline *line, unsigned *now, unsigned *most);
 void reef_inline_count(reef_inline *line, reef_counters *counters);

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ctypes_ext._engine import ffi, lib
 from ctypes_ext.engine import Counters, EngineError, Evidence, FileStore, Rules, Worker, check, counters_of
 from ctypes_ext.reactions import Reactions
+from ctypes_ext.sets import SetChange
 
 
 class BridgeCounters(NamedTuple):
@@ -67,6 +68,10 @@ class Inline:
         """
         check(lib.reef_inline_rules(self._c, rules._c, ffi.NULL if reactions is None else reactions.c), "rules")
         self._worker._rules, self._worker._reactions = rules, reactions
+
+    def change_set(self, change: SetChange) -> bool:
+        """As `Worker.change_set`, between two packets. Raises `EngineError`."""
+        return change.took(lib.reef_inline_set_change(self._c, *change.c))
 
     def keep(self, store: FileStore | None, evidence: Evidence | None, *, every: bool) -> None:
         """As `Worker.keep`. Raises `EngineError`."""

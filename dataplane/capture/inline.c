@@ -18,7 +18,14 @@
 
 enum { BATCH = 16, BATCH_BYTES = 1 << 18, IDLE_MS = 100, FIRST_MS = 1000 };
 
-typedef enum wish_kind { NOTHING, RULES, KEEP, COUNT } wish_kind;
+typedef enum wish_kind { NOTHING, RULES, SET_CHANGE, KEEP, COUNT } wish_kind;
+
+typedef struct set_change {
+    const char *name;
+    bool out;
+    const uint8_t *values;
+    size_t length;
+} set_change;
 
 struct reef_inline {
     reef_worker *worker;
@@ -34,6 +41,7 @@ struct reef_inline {
     bool running;
     const reef_rules *rules;
     const reef_reactions *reactions;
+    set_change set;
     reef_filestore *store;
     struct reef_evidence *evidence;
     bool all;
@@ -77,6 +85,9 @@ static void fulfil(reef_inline *line, wish_kind wish)
         line->status = reef_worker_rules(line->worker, line->rules);
         if (line->status == REEF_OK)
             line->status = reef_worker_reactions(line->worker, line->reactions);
+    } else if (wish == SET_CHANGE) {
+        const set_change *set = &line->set;
+        line->status = reef_worker_set_change(line->worker, set->name, set->out, set->values, set->length);
     } else if (wish == KEEP)
         line->status = reef_worker_keep(line->worker, line->store, line->all, line->evidence);
     else if (wish == COUNT)
@@ -113,6 +124,15 @@ int reef_inline_rules(reef_inline *line, const reef_rules *rules, const reef_rea
     line->rules = rules;
     line->reactions = reactions;
     int status = put_in_box(line, RULES);
+    pthread_mutex_unlock(&line->mutex);
+    return status;
+}
+
+int reef_inline_set_change(reef_inline *line, const char *name, bool out, const uint8_t *values, size_t length)
+{
+    pthread_mutex_lock(&line->mutex);
+    line->set = (set_change){name, out, values, length};
+    int status = put_in_box(line, SET_CHANGE);
     pthread_mutex_unlock(&line->mutex);
     return status;
 }

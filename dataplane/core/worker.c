@@ -140,6 +140,13 @@ int reef_worker_reactions(reef_worker *worker, const reef_reactions *reactions)
     return worker->matcher != NULL ? reef_matcher_reactions(worker->matcher, reactions) : REEF_INVALID;
 }
 
+int reef_worker_set_change(reef_worker *worker, const char *name, bool out, const uint8_t *values, size_t length)
+{
+    if (worker->matcher == NULL)
+        return REEF_END;
+    return reef_matcher_set_change(worker->matcher, (reef_view){(const uint8_t *)name, (uint32_t)strlen(name)}, out, values, length);
+}
+
 uint32_t reef_worker_rule_costs(const reef_worker *worker, uint32_t *from, reef_rule_cost *out, uint32_t max)
 {
     return worker->matcher != NULL ? reef_match_costs(worker->matcher, from, out, max) : 0;

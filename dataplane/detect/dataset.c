@@ -5,6 +5,8 @@
 #include "match_internal.h"
 #include "reef/status.h"
 
+#define MOST_BUCKETS (1u << 22)
+
 enum { ISSET, ISNOTSET, SET, UNSET };
 
 typedef struct set_value {
@@ -43,13 +45,33 @@ static set_value **find(const value_set *set, const uint8_t *data, uint32_t leng
     return link;
 }
 
+/* Sets that grow while rules run stay quick; without memory for it they stay as they are. */
+static void widen(value_set *set)
+{
+    uint32_t buckets = 2 * (set->mask + 1);
+    set_value **wider = buckets <= MOST_BUCKETS ? calloc(buckets, sizeof *wider) : NULL;
+    if (wider == NULL)
+        return;
+    for (uint32_t b = 0; b <= set->mask; b++)
+        for (set_value *next, *value = set->bucket[b]; value != NULL; value = next) {
+            next = value->next;
+            value->next = wider[value->hash & (buckets - 1)];
+            wider[value->hash & (buckets - 1)] = value;
+        }
+    free(set->bucket);
+    set->bucket = wider;
+    set->mask = buckets - 1;
+}
+
 static bool add(value_set *set, const uint8_t *data, uint32_t length, uint16_t reputation)
 {
     if (length > UINT16_MAX || (set->limit > 0 && set->count >= set->limit))
         return false;
-    set_value **link = find(set, data, length);
-    if (*link != NULL)
+    if (*find(set, data, length) != NULL)
         return false;
+    if (set->count > 2 * set->mask)
+        widen(set);
+    set_value **link = find(set, data, length);
     set_value *value = malloc(sizeof *value + length);
     if (value == NULL)
         return false;
@@ -64,7 +86,7 @@ static bool add(value_set *set, const uint8_t *data, uint32_t length, uint16_t r
 static int fill(value_set *set, const reef_rules *rules, const reef_dataset *from)
 {
     uint32_t buckets = 256, at = 0, extra = from->reputation ? 2 : 0;
-    while (buckets < from->count && buckets < 1u << 22)
+    while (buckets < from->count && buckets < MOST_BUCKETS)
         buckets *= 2;
     set->bucket = calloc(buckets, sizeof(set_value *));
     set->name = malloc(from->name.length + 1u);
@@ -181,6 +203,59 @@ static reef_view value_of(unsigned type, reef_view bytes, uint8_t digest[32])
     return (reef_view){digest, width};
 }
 
+static bool take_out(value_set *set, reef_view bytes)
+{
+    set_value **link = find(set, bytes.data, bytes.length);
+    set_value *gone = *link;
+    if (gone == NULL)
+        return false;
+    *link = gone->next;
+    free(gone);
+    set->count--;
+    return true;
+}
+
+static value_set *named(datasets *sets, reef_view name)
+{
+    for (uint32_t i = 0; i < sets->count; i++)
+        if (sets->set[i].name_length == name.length && memcmp(sets->set[i].name, name.data, name.length) == 0)
+            return &sets->set[i];
+    return NULL;
+}
+
+/* The next of packed values, each behind its length of 2 bytes; false at the end, and where they are cut short. */
+static bool next_value(const uint8_t *values, size_t length, size_t *at, reef_view *value)
+{
+    if (length - *at < 2)
+        return false;
+    uint32_t width = values[*at] | (uint32_t)values[*at + 1] << 8;
+    if (width > length - *at - 2)
+        return false;
+    *value = (reef_view){values + *at + 2, width};
+    *at += 2 + (size_t)width;
+    return true;
+}
+
+int datasets_change(datasets *sets, reef_view name, bool out, const uint8_t *values, size_t length)
+{
+    value_set *set = named(sets, name);
+    reef_view value;
+    size_t at = 0;
+    if (set == NULL)
+        return REEF_END;
+    while (next_value(values, length, &at, &value))
+        ;
+    if (at != length)
+        return REEF_FORMAT;
+    for (at = 0; next_value(values, length, &at, &value);) {
+        if (out)
+            (void)take_out(set, value);
+        else if (*find(set, value.data, value.length) == NULL && !add(set, value.data, value.length, 0))
+            return REEF_FULL;
+    }
+    return REEF_OK;
+}
+
 bool dataset_condition(datasets *sets, const reef_rules *rules, const reef_condition *condition, reef_view bytes)
 {
     uint8_t digest[32];
@@ -195,14 +270,6 @@ bool dataset_condition(datasets *sets, const reef_rules *rules, const reef_condi
     case ISSET: return *link != NULL;
     case ISNOTSET: return *link == NULL;
     case SET: return add(set, bytes.data, bytes.length, 0);
-    default: {
-        set_value *gone = *link;
-        if (gone == NULL)
-            return false;
-        *link = gone->next;
-        set->count--;
-        free(gone);
-        return true;
-    }
+    default: return take_out(set, bytes);
     }
 }

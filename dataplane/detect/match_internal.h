@@ -131,6 +131,7 @@ void rule_tags(reef_matcher *matcher, const detect_rule *rule);
 typedef struct datasets datasets;
 int datasets_new(const reef_rules *rules, const datasets *before, datasets **out);
 void datasets_free(datasets *sets);
+int datasets_change(datasets *sets, reef_view name, bool out, const uint8_t *values, size_t length); /* as in match.h */
 bool dataset_condition(datasets *sets, const reef_rules *rules, const reef_condition *condition, reef_view bytes);
 
 /* place.c: ISO 3166 country of an address from the file given by option. */

@@ -192,6 +192,11 @@ int reef_matcher_reactions(reef_matcher *matcher, const reef_reactions *reaction
     return REEF_OK;
 }
 
+int reef_matcher_set_change(reef_matcher *matcher, reef_view name, bool out, const uint8_t *values, size_t length)
+{
+    return datasets_change(matcher->sets, name, out, values, length);
+}
+
 const reef_limits *reef_match_limits(const reef_matcher *matcher, uint32_t mark)
 {
     const reef_reactions *reactions = matcher->reactions;

@@ -3,6 +3,7 @@
 #include "packets.h"
 #include "reef/decode.h"
 #include "reef/match.h"
+#include "reef/status.h"
 
 enum { ISSET, ISNOTSET, SET, UNSET, TOGGLE };
 enum { SECOND_NS = 1000000000 };
@@ -305,6 +306,51 @@ static void test_sets_that_learn(void)
     reef_rules_free(others);
 }
 
+static int change(world *w, const char *name, bool out, const char *packed, size_t length)
+{
+    return reef_matcher_set_change(w->matcher, (reef_view){(const uint8_t *)name, (uint32_t)strlen(name)}, out, (const uint8_t *)packed,
+                                   length);
+}
+
+static void test_sets_that_are_told(void)
+{
+    world w;
+    image *made = with_set(false, 4);
+    set_rule(made, REEF_OP_DATASET, ISSET);
+    open_world(&w, made);
+    CHECK_EQUAL(change(&w, "colours", false, "\4\0blue\3\0red", 11), REEF_OK);
+    CHECK_EQUAL(send(&w, "blue"), 1u << 1);
+    CHECK_EQUAL(change(&w, "colours", true, "\3\0red\5\0white", 12), REEF_OK); /* what is not in it is not missed */
+    CHECK_EQUAL(send(&w, "red"), 0);
+    CHECK_EQUAL(change(&w, "sounds", false, "\4\0loud", 6), REEF_END);
+    CHECK_EQUAL(change(&w, "colours", false, "\3\0red\4\0gre", 10), REEF_FORMAT);
+    CHECK_EQUAL(change(&w, "colours", false, "\3\0red\4", 6), REEF_FORMAT);
+    CHECK_EQUAL(send(&w, "red"), 0); /* all of it or nothing */
+    CHECK_EQUAL(change(&w, "colours", false, "\1\0a\1\0b\1\0c", 9), REEF_FULL);
+    CHECK_EQUAL(send(&w, "b"), 1u << 1);
+    CHECK_EQUAL(send(&w, "c"), 0);
+    close_world(&w);
+}
+
+static void test_sets_that_grow(void)
+{
+    world w;
+    image *made = with_set(false, 0);
+    set_rule(made, REEF_OP_DATASET, ISSET);
+    open_world(&w, made);
+    char value[16];
+    for (unsigned i = 0; i < 20000; i++) {
+        int length = snprintf(value + 2, sizeof value - 2, "n%u", i);
+        value[0] = (char)length, value[1] = 0;
+        CHECK_EQUAL(change(&w, "colours", false, value, 2 + (size_t)length), REEF_OK);
+    }
+    for (unsigned i = 0; i < 20010; i += 501) {
+        snprintf(value, sizeof value, "n%u", i);
+        CHECK_EQUAL(send(&w, value), i < 20000 ? 1u << 1 : 0);
+    }
+    close_world(&w);
+}
+
 static void test_reputations(void)
 {
     world w;
@@ -388,6 +434,8 @@ int main(void)
     test_a_mark_of_a_pair();
     test_sets_of_values();
     test_sets_that_learn();
+    test_sets_that_are_told();
+    test_sets_that_grow();
     test_reputations();
     test_rules_of_addresses_alone();
     test_lengths_that_cannot_be_true();

@@ -62,6 +62,8 @@ void reef_worker_frames_meanwhile(reef_worker *worker, const reef_frame *frames,
 
 /* Other rules from the next packet on; flow state stays. They must outlive the worker, or its next rules. */
 int reef_worker_rules(reef_worker *worker, const reef_rules *rules);
+/* A set of the rules changes (reef_matcher_set_change). REEF_END too where no rules are loaded. */
+int reef_worker_set_change(reef_worker *worker, const char *name, bool out, const uint8_t *values, size_t length);
 
 /* What the policy has the rules at hand do, until other rules or reactions come; NULL: what they say themselves. */
 int reef_worker_reactions(reef_worker *worker, const reef_reactions *reactions);

@@ -22,6 +22,7 @@ int reef_inline_bridge(reef_inline *line, reef_bridge *bridge);
 void reef_inline_stop(reef_inline *line);
 /* From the next packet on; waits until they are (while it runs), so that what was before may be freed. */
 int reef_inline_rules(reef_inline *line, const reef_rules *rules, const reef_reactions *reactions);
+int reef_inline_set_change(reef_inline *line, const char *name, bool out, const uint8_t *values, size_t length);
 int reef_inline_keep(reef_inline *line, reef_filestore *store, bool all, struct reef_evidence *evidence);
 void reef_inline_count(reef_inline *line, reef_counters *counters);
 /* How much more there is to look into than time (reef/pressure.h): now, and the most since this was asked last. */

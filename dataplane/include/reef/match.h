@@ -49,6 +49,10 @@ int reef_matcher_rules(reef_matcher *matcher, const reef_rules *rules);
 /* What these rules do by the policy's word, until others come; NULL: by their own. REEF_INVALID: made for other rules. They must
  * outlive the matcher, or its next reactions or rules. */
 int reef_matcher_reactions(reef_matcher *matcher, const reef_reactions *reactions);
+/* Values put into the set of that name, or taken out of it, while rules run; they outlive the rules, as what the keyword `set` puts
+ * in does. `values` are packed: 2 bytes of length, little-endian, and the bytes. REEF_END: no set has that name; REEF_FORMAT: badly
+ * packed, nothing changed; REEF_FULL: the set's limit is reached. */
+int reef_matcher_set_change(reef_matcher *matcher, reef_view name, bool out, const uint8_t *values, size_t length);
 /* Of the profile of connections with this mark; NULL: nothing is said of it. */
 const reef_limits *reef_match_limits(const reef_matcher *matcher, uint32_t mark);
 
