@@ -17,6 +17,8 @@ from ctypes_ext.gate import LISTS, PrefixList
 
 _LENGTH = struct.Struct("!I")
 _ENTRY4, _ENTRY6 = 5, 17  # bytes of a packed prefix
+_STAGED = 3  # lists that come in parts at once
+_STAGED_BYTES = 64 << 20
 FIRST = 2  # number 1 are the single bans
 
 
@@ -27,6 +29,40 @@ class Kept(msgspec.Struct, frozen=True):
 
 class NoRoom(Exception):
     """There are as many lists as there can be."""
+
+
+class TooMuch(Exception):
+    """What was sent in parts is no list; it is forgotten."""
+
+
+class Staged:
+    """Lists that come in parts, by their tickets: nobody is banned by them yet. Bounded in number and in bytes."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[tuple[bytes, bytes]]] = {}
+
+    def put(self, ticket: str, number: int, packed4: bytes, packed6: bytes) -> None:
+        """The next part. Raises `TooMuch`. Of more than a few lists at once the oldest is forgotten."""
+        if number == 0:
+            self._parts.pop(ticket, None)
+            while len(self._parts) >= _STAGED:
+                del self._parts[next(iter(self._parts))]
+            self._parts[ticket] = []
+        parts = self._parts.get(ticket)
+        if parts is None or len(parts) != number:
+            self._parts.pop(ticket, None)
+            raise TooMuch(f"part {number} of a list came without those before it; send it again")
+        parts.append((packed4, packed6))
+        if sum(len(four) + len(six) for four, six in parts) > _STAGED_BYTES:
+            del self._parts[ticket]
+            raise TooMuch(f"a list of more than {_STAGED_BYTES >> 20} MiB")
+
+    def take(self, ticket: str, parts: int) -> tuple[bytes, bytes]:
+        """All of a list that came. Raises `TooMuch` when that is not all there was."""
+        found = self._parts.pop(ticket, [])
+        if len(found) != parts:
+            raise TooMuch(f"{len(found)} of {parts} parts of the list are here; send it again")
+        return b"".join(four for four, _ in found), b"".join(six for _, six in found)
 
 
 class Lists:

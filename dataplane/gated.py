@@ -31,12 +31,13 @@ from appliance.control.messages_gate import (
     GateLine,
     GateList,
     GateListed,
+    GatePart,
     GateReport,
     GateUnban,
 )
 from appliance.control.processes import Instance, process
 from ctypes_ext import gate as kernel
-from dataplane.banlists import Lists, NoRoom
+from dataplane.banlists import Lists, NoRoom, Staged, TooMuch
 from dataplane.gate import ALLOW_MOST, SINGLE, Place, Wanted, is_list_name, networks_of, places, spared
 from dataplane.standingin import StandingIn, Wish
 
@@ -58,6 +59,7 @@ class Gated:
         self._seen: tuple[int, int] = (0, 0)
         self._wanted = Wanted()
         self._lists = Lists(instance.state_of(NAME), log)
+        self._staged = Staged()
         self._ends: dict[kernel.Network, float] = {}  # of single bans; 0 for no end
         self._spared: dict[kernel.Network, bool] = {}
         self._places: dict[int, Place] = {}  # where the gate stands, by the number of the interface
@@ -78,7 +80,7 @@ class Gated:
         self._look_at_lines()
         server = Server(
             self._instance.socket(NAME),
-            dict.fromkeys((Gate, GateBan, GateUnban, GateAllow, GateList, GateForget), trusted),
+            dict.fromkeys((Gate, GateBan, GateUnban, GateAllow, GatePart, GateList, GateForget), trusted),
             self.answer,
             large=(policyd, BUNDLE_LIMIT),
             report=self._log,
@@ -227,6 +229,8 @@ class Gated:
                 reply = self._allow(request)
                 await self._stand_in()
                 return reply
+            case GatePart():
+                return self._stage(request)
             case GateList():
                 return await self._take(request)
             case GateForget():
@@ -296,6 +300,13 @@ class Gated:
         self._spare()
         return GateDone(self._lacks)
 
+    def _stage(self, request: GatePart) -> Reply:
+        try:
+            self._staged.put(request.ticket, request.number, request.packed4, request.packed6)
+        except TooMuch as error:
+            return Refused("bad-list", str(error))
+        return GateDone()
+
     async def _take(self, request: GateList) -> Reply:
         if not is_list_name(request.name):
             return Refused(
@@ -303,18 +314,18 @@ class Gated:
             )
         begun = time.perf_counter()
         try:
+            before4, before6 = self._staged.take(request.ticket, request.parts)
+            packed4, packed6 = before4 + request.packed4, before6 + request.packed6
             async with self._building:
                 number = self._lists.number(request.name)
-                entries, duplicates = await asyncio.to_thread(
-                    kernel.PrefixList.unpack, request.packed4, request.packed6
-                )
+                entries, duplicates = await asyncio.to_thread(kernel.PrefixList.unpack, packed4, packed6)
                 count = len(entries)
                 if self._gate is not None:
                     await asyncio.to_thread(self._gate.replace, number, entries)
-                self._lists.keep(request.name, number, request.packed4, request.packed6)
+                self._lists.keep(request.name, number, packed4, packed6)
         except (kernel.GateError, NoRoom) as error:
             return Refused("full", str(error))
-        except ValueError as error:
+        except (ValueError, TooMuch) as error:
             return Refused("bad-list", str(error))
         except OSError as error:
             return Refused("store", f"the list is in force but cannot be kept: {error.strerror}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import secrets
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,10 +23,13 @@ from appliance.control.messages_gate import (
     GateLine,
     GateList,
     GateListed,
+    GatePart,
     GateReport,
 )
 
 _MOST_BYTES = 64 << 20  # of the text of a list
+_ENTRY4, _ENTRY6 = 5, 17  # bytes of a packed prefix
+_PART = 300_000  # prefixes of each version: some 9 MB as JSON, and a message has at most 16
 
 
 def add(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -75,8 +79,11 @@ def _put(options: argparse.Namespace, terminal: Terminal) -> int:
     if wide:
         words = f"{options.file}: line {', '.join(wide)} bans whole parts of the Internet"
         raise Failure(words, "nothing wider than /8 (IPv6: /16) is banned; take it out", name="wide")
-    request = GateList(options.list, prefixes.packed(4), prefixes.packed(6))
-    listed = Gateway(options).ask(request, GateListed)
+    gateway = Gateway(options)
+    *parts, last = in_parts(options.list, prefixes.packed(4), prefixes.packed(6))
+    for part in parts:
+        gateway.ask(part, GateDone)
+    listed = gateway.ask(last, GateListed)
     if terminal.json:
         terminal.data(listed)
         return OK
@@ -85,6 +92,21 @@ def _put(options: argparse.Namespace, terminal: Terminal) -> int:
         first = ", ".join(str(line) for line, _ in report.notes)
         terminal.note(f"{count(report.bad, 'line')} left out that begin with no prefix, the first: {first}", "yellow")
     return OK
+
+
+def in_parts(name: str, packed4: bytes, packed6: bytes, most: int = _PART) -> list[GatePart | GateList]:
+    """The messages that put a list: parts of at most `most` prefixes of each version; with the last one it holds."""
+    count = max(-(-len(packed4) // (most * _ENTRY4)), -(-len(packed6) // (most * _ENTRY6)), 1)
+    ticket = secrets.token_hex(8) if count > 1 else ""
+    cut = [
+        (
+            packed4[n * most * _ENTRY4 : (n + 1) * most * _ENTRY4],
+            packed6[n * most * _ENTRY6 : (n + 1) * most * _ENTRY6],
+        )
+        for n in range(count)
+    ]
+    parts = [GatePart(ticket, number, *pair) for number, pair in enumerate(cut[:-1])]
+    return [*parts, GateList(name, *cut[-1], ticket, len(parts))]
 
 
 def remove(options: argparse.Namespace, terminal: Terminal) -> int:

@@ -23,6 +23,7 @@ from appliance.control.messages_gate import (
     GateForget,
     GateList,
     GateListed,
+    GatePart,
     GateReport,
     GateUnban,
 )
@@ -63,12 +64,8 @@ class BanDesk:
     async def put(self, request: GateList, by: str) -> GateListed | Refused:
         """A list in the place of what had its name. Refused where it bans the gateway, or holds nowhere."""
         async with self._turn:
-            own = (await self._ask(AllowList(), Allowed)).entries
-            for entry in own:
-                if entry.origin != "gateway":
-                    continue
-                if prefix := await asyncio.to_thread(holding, request, entry.address):
-                    return Refused("own", f"the list holds {prefix}, and with it {entry.address}: {entry.reason}")
+            if refused := await self._held(request):
+                return refused
             report = await self.report()
             if not any(line.mode for line in report.lines):
                 words = report.words or "it stands at no line; give a zone `protect` in the policy"
@@ -76,6 +73,21 @@ class BanDesk:
             listed = await call_async(self._gate, request, GateListed, timeout=_LONG, limit=BUNDLE_LIMIT)
             self._log(f"the ban list {listed.name} of {listed.entries:,} prefixes is in force, by {by}")
             return listed
+
+    async def part(self, request: GatePart) -> GateDone | Refused:
+        """Of a list that comes in several messages; the gate keeps it until the last one is there."""
+        if refused := await self._held(request):
+            return refused
+        return await call_async(self._gate, request, GateDone, timeout=_LONG, limit=BUNDLE_LIMIT)
+
+    async def _held(self, request: GateList | GatePart) -> Refused | None:
+        """Why it must not be banned: what the gateway cannot do without lies in it."""
+        for entry in (await self._ask(AllowList(), Allowed)).entries:
+            if entry.origin != "gateway":
+                continue
+            if prefix := await asyncio.to_thread(holding, request, entry.address):
+                return Refused("own", f"the list holds {prefix}, and with it {entry.address}: {entry.reason}")
+        return None
 
     async def forget(self, request: GateForget, by: str) -> GateDone:
         async with self._turn:
@@ -119,7 +131,7 @@ def _by_choice(listed: Allowed) -> tuple[str, ...]:
     return tuple(entry.address for entry in listed.entries if entry.origin != "gateway")
 
 
-def holding(request: GateList, address: str) -> str:
+def holding(request: GateList | GatePart, address: str) -> str:
     """The shortest prefix of the list that holds an address; "" when none does."""
     wanted = ip_address(address)
     packed = request.packed4 if wanted.version == 4 else request.packed6

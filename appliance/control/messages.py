@@ -19,6 +19,7 @@ from appliance.control.messages_gate import (
     GateForget,
     GateList,
     GateListed,
+    GatePart,
     GateReport,
     GateUnban,
     StandIn,
@@ -528,6 +529,7 @@ Request = (
     | GateUnban
     | GateAllow
     | GateList
+    | GatePart
     | GateForget
     | StandIn
     | StandInCounts

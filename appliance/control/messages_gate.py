@@ -33,15 +33,28 @@ class GateAllow(msgspec.Struct, frozen=True, tag=True):
     addresses: tuple[str, ...]
 
 
+class GatePart(msgspec.Struct, frozen=True, tag=True):
+    """Part `number` (from 0) of a list that is too long for one message. It bans nobody until its `GateList` comes;
+    `ticket` is any word that no other list has."""
+
+    ticket: str
+    number: int
+    packed4: bytes = b""
+    packed6: bytes = b""
+
+
 class GateList(msgspec.Struct, frozen=True, tag=True):
     """A list of prefixes under a name, whole, in the place of what stood there: all of it at one moment.
 
-    Packed as `ctypes_ext.gate.PrefixList` does it: the address in network order, then a byte for the length.
+    Packed as `ctypes_ext.gate.PrefixList` does it: the address in network order, then a byte for the length. With a
+    `ticket` the `parts` that came under it belong to the list.
     """
 
     name: str
     packed4: bytes = b""
     packed6: bytes = b""
+    ticket: str = ""
+    parts: int = 0
 
 
 class GateForget(msgspec.Struct, frozen=True, tag=True):

@@ -68,7 +68,7 @@ from appliance.control.messages import (
 )
 from appliance.control.messages_bans import Allow, Allowed, AllowList, Disallow
 from appliance.control.messages_gate import Gate as GateRequest
-from appliance.control.messages_gate import GateForget, GateList
+from appliance.control.messages_gate import GateForget, GateList, GatePart
 from appliance.control.messages_hits import Matched
 from appliance.control.messages_impact import Impact
 from appliance.control.messages_why import (
@@ -140,7 +140,7 @@ class Policyd:
 
         answered = (
             Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, Unban, Allow, Disallow, GateRequest,
-            GateList, GateForget, Hits, Matched, Impact, Trail, Disagreement, Trace, *_FORWARDED,
+            GateList, GatePart, GateForget, Hits, Matched, Impact, Trail, Disagreement, Trace, *_FORWARDED,
         )  # fmt: skip
         server = Server(self._instance.socket(NAME), dict.fromkeys(answered, anyone), self.answer, report=self._log)
         await server.start()
@@ -194,6 +194,8 @@ class Policyd:
                 return await self._impact(request, peer)
             case Ban() | Unban() | Allow() | Disallow():
                 return await self._bans.change(msgspec.structs.replace(request, by=peer.name))
+            case GatePart():
+                return await self._bans.part(request)
             case GateList():
                 return await self._bans.put(request, peer.name)
             case GateForget():

@@ -19,6 +19,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
+from appliance.commands.ban import in_parts
 from appliance.control import messages
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError
 from appliance.control.messages_bans import Allow, Allowed, Disallow
@@ -526,6 +527,23 @@ def test_a_list_that_an_operator_gives_holds_and_is_taken_back(stand: Stand, lin
     assert stand.ask(GateForget("drop"), GateDone) == GateDone()
     assert line.passes(tcp("192.0.2.6"))
     assert stand.refusal(GateForget("drop")).code == "no-list"
+
+
+def test_a_list_too_long_for_one_message_comes_in_parts_and_counts_at_one_moment(stand: Stand, line: Line) -> None:
+    put(stand, "long", "2001:db8:6::/48")
+    prefixes, _ = PrefixList.read("\n".join(f"2001:db8:{number:x}::/48" for number in range(7, 107)).encode())
+    *parts, last = in_parts("long", b"", prefixes.packed(6), most=30)
+    assert len(parts) == 3
+    assert stand.refusal(last).code == "bad-list", "no part is there"
+    for part in parts:
+        stand.ask(part, GateDone)
+        assert not line.passes(tcp("2001:db8:6::1")) and line.passes(tcp("2001:db8:7::1"))
+    assert stand.refusal(parts[1]).code == "bad-list", "a part that came twice makes it no list"
+    for part in parts:
+        stand.ask(part, GateDone)
+    assert stand.ask(last, GateListed).entries == 100
+    assert line.passes(tcp("2001:db8:6::1"))
+    assert not line.passes(tcp("2001:db8:7::1")) and not line.passes(tcp("2001:db8:6a::1"))
 
 
 @pytest.mark.parametrize("text", ["127.0.0.0/8", "198.51.100.0/24\n127.0.0.1", "10.0.0.0/8"])
