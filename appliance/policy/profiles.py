@@ -9,6 +9,7 @@ import msgspec
 
 from appliance.policy import limits
 from appliance.policy.builtin import BUILT_IN_PROFILES
+from appliance.policy.categories import CATEGORIES
 from appliance.policy.document import DocumentText
 from appliance.policy.kinds import did_you_mean
 from appliance.policy.model import (
@@ -199,6 +200,12 @@ def signatures(word: Word, words: str, report: Report) -> Signatures:
             report.error(word.at, f"`{words}` is no severity", "write 1 (the worst) to 255")
         return Signatures(severity=int(value))
     if kind == "category":
+        if value not in CATEGORIES:
+            guess = did_you_mean(value, sorted(CATEGORIES))
+            remedy = "otherwise a feed must bring a class of this name" if guess else "only a feed could bring it"
+            report.warn(
+                word.at, f"`{value}` is no category that is known here", " ".join(filter(None, (guess, remedy)))
+            )
         return Signatures(category=value)
     return Signatures(feed=value) if kind == "feed" else Signatures()
 

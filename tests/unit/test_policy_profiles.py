@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from appliance.policy.builtin import BUILT_IN_PROFILES, CERTAIN, HARM
+from appliance.policy.categories import CATEGORIES
 from appliance.policy.fmt import fmt
 from appliance.policy.model import (
     EVERYTHING,
@@ -33,6 +34,7 @@ from appliance.policy.reactions import (
     words_of_threshold,
 )
 from appliance.policy.schema import json_schema
+from dataplane.rules.classes import CLASSES
 
 HEAD = """\
 reef: 1
@@ -103,6 +105,20 @@ def test_every_key_of_a_profile_arrives() -> None:
         Threshold(Signatures(severity=3), "every", 100, 60, "rule"),
         Threshold(Signatures(category="a-b"), "once-after", 5, 600, "pair"),
     )
+
+
+def test_a_category_that_nothing_brings_is_warned_of_with_the_nearest_one() -> None:
+    found = read("profiles:\n  p: {actions: {category trojan-activty: drop, category attempted-dos: drop}}\n")[1]
+    (warning,) = found
+    assert warning.severity == "warning" and "`trojan-activty`" in warning.message
+    assert warning.remedy.startswith("did you mean `trojan-activity`?")
+    (warning,) = read("profiles:\n  p: {thresholds: {category q: every 100/minute}}\n")[1]
+    assert "feed" in warning.remedy and "did you mean" not in warning.remedy
+
+
+def test_the_categories_of_policies_are_those_that_rule_files_know() -> None:
+    assert frozenset(CLASSES) == CATEGORIES
+    assert set(HARM) <= CATEGORIES
 
 
 @pytest.mark.parametrize(("said", "depth"), [("4096", 4096), ("1 MiB", 1 << 20), ("2 GiB", 2 << 30), ("all", 0)])
