@@ -411,7 +411,10 @@ def _ips_verbs(tree: _Tree) -> None:
 
 
 def _feed_verbs(kinds: _Tree) -> None:
-    kinds.verb("feeds", "feeds:listing", "Where signatures come from, which revision is looked for, what is on trial")
+    feeds = kinds.verb(
+        "feeds", "feeds:listing", "Where signatures come from, which revision is looked for, what is on trial"
+    )
+    feeds.add_argument("--forget", action="store_true", help="delete what the policy no longer names, as root")
     update = kinds.verb(
         "update",
         "feeds:update",

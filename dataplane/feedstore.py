@@ -62,6 +62,13 @@ class FeedStore:
         except FileNotFoundError:
             return []
 
+    def kept(self) -> list[str]:
+        """Every feed that takes room here, whether anything of it is current or not."""
+        try:
+            return sorted(path.name for path in self._folder.iterdir() if path.is_dir() and path.name[0] != ".")
+        except FileNotFoundError:
+            return []
+
     def revisions(self, feed: str) -> list[Revision]:
         """Oldest first."""
         found = []
@@ -141,6 +148,13 @@ class FeedStore:
         if not before:
             raise FeedStoreError(f"feed {feed}: there is no revision before the current one")
         return self.take(feed, before[-1].serial, now)
+
+    def forget(self, feed: str) -> None:
+        """All revisions of a feed go. What is current goes first, so that never a half one is looked for."""
+        with self._locked(feed) as folder:
+            (folder / _CURRENT).unlink(missing_ok=True)
+            sync(folder)
+            shutil.rmtree(folder)
 
     @contextmanager
     def _locked(self, feed: str) -> Iterator[Path]:

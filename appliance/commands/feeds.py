@@ -34,6 +34,7 @@ class FeedRow(msgspec.Struct, frozen=True):
     signatures: int
     on_trial: int
     trial_days: int
+    named: bool = True  # by the policy that runs; another one is only kept
 
 
 class SignatureRow(msgspec.Struct, frozen=True):
@@ -59,8 +60,12 @@ def listing(options: argparse.Namespace, terminal: Terminal) -> int:
     from dataplane.feeds import on_trial
 
     gateway = Gateway(options)
+    if options.forget:
+        return _forget(gateway, terminal)
     store, now, rows = _store(gateway), int(time.time()), []
-    for feed in _named(gateway, ()):
+    feeds = _named(gateway, ())
+    unnamed = [Feed(name) for name in store.kept() if name not in {feed.name for feed in feeds}]
+    for feed in (*feeds, *unnamed):
         standing = store.current(feed.name)
         rows.append(
             FeedRow(
@@ -72,6 +77,7 @@ def listing(options: argparse.Namespace, terminal: Terminal) -> int:
                 standing.signatures if standing else 0,
                 len(on_trial(store.trial(feed.name), feed.trial, now)),
                 feed.trial,
+                named=feed not in unnamed,
             )
         )
     if terminal.json:
@@ -83,7 +89,7 @@ def listing(options: argparse.Namespace, terminal: Terminal) -> int:
         [
             (
                 row.feed,
-                escape(row.origin),
+                escape(row.origin) if row.named else "the policy no longer names it",
                 str(row.revision or "none yet"),
                 local_time(row.at) if row.at else "-",
                 local_time(row.asked) if row.asked else "never",
@@ -95,6 +101,24 @@ def listing(options: argparse.Namespace, terminal: Terminal) -> int:
         right={5},
         empty="the policy names no feeds; `feeds:` in its text does",
     )
+    return OK
+
+
+def _forget(gateway: Gateway, terminal: Terminal) -> int:
+    """Those go that the policy no longer names; not while another one may come back by itself."""
+    _as_root(gateway, "ips feeds --forget")
+    status = gateway.ask(messages.Status(), messages.StatusReport)
+    if status.running != status.confirmed:
+        words = f"generation {status.running} is not confirmed; the one before it may name other feeds"
+        raise Failure(words, "reef confirm", name="pending")
+    store, named = _store(gateway), {feed.name for feed in _named(gateway, ())}
+    gone = [name for name in store.kept() if name not in named]
+    for name in gone:
+        store.forget(name)
+    if terminal.json:
+        terminal.data(gone)
+    else:
+        terminal.line(f"forgotten: {', '.join(gone)}" if gone else "nothing to forget: the policy names every feed")
     return OK
 
 
@@ -225,9 +249,9 @@ def _named(gateway: Gateway, names: tuple[str, ...] | list[str]) -> list[Feed]:
     return [feeds[name] for name in names] if names else list(feeds.values())
 
 
-def _as_root(gateway: Gateway) -> None:
+def _as_root(gateway: Gateway, verb: str = "ips update") -> None:
     if os.geteuid() != 0:
-        raise Failure("only root changes feeds", f"sudo {gateway.command('ips update')}", code=USAGE, name="root")
+        raise Failure("only root changes feeds", f"sudo {gateway.command(verb)}", code=USAGE, name="root")
 
 
 def _row(feed: str, revision: Revision | None, told: Difference) -> UpdateRow:

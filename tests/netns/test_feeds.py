@@ -36,3 +36,10 @@ def test_a_feed_is_looked_for_and_taken_back(lab: Lab) -> None:
     assert reef_says(lab, "ips", "take", "own")["serial"] == 1
     seen = len(alerts(lab, 9875001))
     until(lambda: len(pings(lab, 9875001)) > seen, "the old signature is back", lab=lab)
+
+    assert reef_says(lab, "ips", "feeds", "--forget") == [], "the policy names it"
+    lab.gateway.apply(text, "no feed of our own")
+    assert [(row["feed"], row["named"]) for row in reef_says(lab, "ips", "feeds")] == [("own", False)]
+    assert reef_says(lab, "ips", "feeds", "--forget") == ["own"]
+    assert reef_says(lab, "ips", "feeds") == []
+    assert (folder / "a.rules").exists(), "what the feed was made of is not its"

@@ -126,6 +126,17 @@ def test_old_revisions_go_and_the_current_one_stays(tmp_path: Path) -> None:
     assert [one.serial for one in store.revisions("own")] == list(range(4, KEPT + 4))
 
 
+def test_a_feed_is_forgotten_whole_and_may_come_again(tmp_path: Path) -> None:
+    store = FeedStore(tmp_path)
+    store.put("own", files(rule(1)), "test", 10)
+    store.put("other", files(rule(2)), "test", 10)
+    store.forget("own")
+    assert store.kept() == store.feeds() == ["other"]
+    assert store.current("own") is None and store.revisions("own") == []
+    again = store.put("own", files(rule(3)), "test", 11)
+    assert again is not None and again.serial == 1
+
+
 def test_a_revision_cut_short_by_a_power_cut_counts_as_none(tmp_path: Path) -> None:
     store = FeedStore(tmp_path)
     store.put("own", files(rule(1)), "test", 10)
