@@ -494,6 +494,7 @@ class Applyd:
                     bans=bundle.bans,
                     alerts=bundle.alerts,
                     consumers=bundle.consumers,
+                    indicators=bundle.indicators,
                     detections=bundle.detections,
                 )
             case RuleCounters():

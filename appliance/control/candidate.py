@@ -147,6 +147,7 @@ def _bundle(candidate: Candidate, policy: Policy, compiled: Compiled, origin: Or
         detections=policy.detections,
         alerts=policy.alerts,
         consumers=tuple(policy.consumers.values()),
+        indicators=policy.indicators,
         horizon=compiled.horizon,
         requires=compiled.requires,
         omitted=compiled.omitted,

@@ -60,6 +60,7 @@ from appliance.control.messages_why import (
 from appliance.policy.bundle import RuleInfo, ZoneInfo
 from appliance.policy.consumers import AlertSettings, Consumer
 from appliance.policy.detections import Detections
+from appliance.policy.indicators import IndicatorSettings
 from appliance.policy.model import Banning, Feed, InterfaceAddress, Profile, Suppression
 
 
@@ -345,6 +346,7 @@ class NameBook(msgspec.Struct, frozen=True, tag=True):
     bans: Banning = Banning()
     alerts: AlertSettings = AlertSettings()
     consumers: tuple[Consumer, ...] = ()
+    indicators: IndicatorSettings = IndicatorSettings()
 
 
 class Recall(msgspec.Struct, frozen=True, tag=True):

@@ -14,6 +14,7 @@ import msgspec
 from appliance.indicators.indicator import Indicator
 from appliance.indicators.never import Never
 from appliance.indicators.values import Kind, Value
+from appliance.policy.indicators import Trust
 
 
 class Mode(IntEnum):
@@ -27,19 +28,6 @@ class Mode(IntEnum):
     @property
     def word(self) -> str:
         return self.name.lower()
-
-
-class Trust(msgspec.Struct, frozen=True):
-    """How far a source is trusted: the least confidence from which on it may alert and block; None for never.
-
-    `unsaid` is the confidence of an indicator whose source says none; one without an end ends
-    after `lasting` seconds, 0 for never.
-    """
-
-    alert: int | None = None
-    block: int | None = None
-    unsaid: int = 50
-    lasting: float = 0.0
 
 
 class Ruling(msgspec.Struct, frozen=True):

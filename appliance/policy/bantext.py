@@ -19,14 +19,14 @@ def banning(text: BansText | None, resolver: Resolver, report: Report) -> Bannin
     if text is None:
         return Banning()
     return Banning(
-        allow=_allowed(text.allow, resolver, report),
+        allow=allowed(text.allow, resolver, report),
         automatic=tuple(_automatic(each, resolver, report) for each in text.automatic),
         most=Banning().most if text.most is None else int(text.most.value),
         rate=Banning().rate if text.rate is None else int(text.rate.value),
     )
 
 
-def _allowed(words: tuple[Word, ...], resolver: Resolver, report: Report) -> AddressSet:
+def allowed(words: tuple[Word, ...], resolver: Resolver, report: Report) -> AddressSet:
     if not words:
         return AddressSet()
     found = resolver.addresses(words)[1]

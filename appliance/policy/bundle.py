@@ -13,6 +13,7 @@ import msgspec
 
 from appliance.policy.consumers import AlertSettings, Consumer
 from appliance.policy.detections import Detections
+from appliance.policy.indicators import IndicatorSettings
 from appliance.policy.model import (
     Banning,
     Dynamic,
@@ -123,6 +124,7 @@ class Bundle(msgspec.Struct, frozen=True):
     bans: Banning = Banning()
     alerts: AlertSettings = AlertSettings()
     consumers: tuple[Consumer, ...] = ()
+    indicators: IndicatorSettings = IndicatorSettings()
     horizon: int = 0  # until when schedules and expiries are compiled (epoch); 0: nothing depends on time
     requires: tuple[str, ...] = ()  # kernel capabilities it uses, e.g. "queue", "flowtable"
     omitted: tuple[str, ...] = ()  # what the text asks and this kernel lacks, in words

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from appliance.policy import kinds, limits
 from appliance.policy.exports import AlertsText, ConsumerText
+from appliance.policy.indicatortext import IndicatorsText
 from appliance.policy.keys import LEVEL, Key, Record, Words
 from appliance.policy.kinds import Choice, Flag, Many, Named, Number, Part, Parts
 from appliance.policy.prevention import BansText, DetectionsText, FeedText, ProfileText, ProtectText, SuppressionText
@@ -563,6 +564,9 @@ class SiteText(DocumentText, frozen=True, kw_only=True):
         tuple[ConsumerText, ...],
         Key(Named(kinds.NAME_KIND, Part(ConsumerText)), "who may have what the gateway sees", default="nobody"),
     ] = ()
+    indicators: Annotated[
+        IndicatorsText | None, Key(Part(IndicatorsText), "warnings that are taken in and enforced, and whose")
+    ] = None
     risks: Annotated[
         tuple[RiskText, ...], Key(Parts(RiskText), "threats to what the site has, and what stands against them")
     ] = ()

@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from appliance.policy import bantext, detecting, exporting, inherit, limits, profiles, risks, site, times, translate
+from appliance.policy import (
+    bantext,
+    detecting,
+    exporting,
+    indicating,
+    inherit,
+    limits,
+    profiles,
+    risks,
+    site,
+    times,
+    translate,
+)
 from appliance.policy import names as vocabulary
 from appliance.policy.addresses import without
 from appliance.policy.document import PublishText, SettingsText, SiteText
@@ -121,6 +133,7 @@ class Frame:
             self.claims.claim(exemption.id, report)
         self.alerts = exporting.alerts(document.alerts, self.names, report)
         self.consumers = exporting.consumers(document.consumers, report)
+        self.indicators = indicating.indicators(document.indicators, self.consumers, self.resolver, report)
         self.risks: list[Risk] = []
         for risk_text in document.risks:
             self.claims.claim(risk_text.id, report)
@@ -236,6 +249,7 @@ class Frame:
             detections=self.detections,
             alerts=self.alerts,
             consumers=self.consumers,
+            indicators=self.indicators,
             settings=self.settings,
             description="" if self.document.description is None else self.document.description.value,
             inherits=tuple(baseline.name for baseline in self.baselines),

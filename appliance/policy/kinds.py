@@ -433,6 +433,20 @@ LISTEN = Kind(
     "management",
     MAX_NAME,
 )
+CREDENTIAL = Kind(
+    "a file of the gateway's folder `credentials`",
+    r"[A-Za-z][A-Za-z0-9_.-]{0,47}",
+    "letters, digits, `_`, `.` and `-`, a letter first, at most 48",
+    "csirt",
+    48,
+)
+WARNING_LIST = Kind(
+    "a file of the gateway's folder `never-block`",
+    FILE_NAME.pattern,
+    "write a relative path without `..`, for example `top-sites.json`",
+    "top-sites.json",
+    200,
+)
 MARKED = Kind(
     "a kind of event or a zone",
     rf"alerts|audit|notices|telemetry|zone {NAME}",

@@ -16,6 +16,7 @@ import msgspec
 
 from appliance.policy.consumers import AlertSettings, Consumer
 from appliance.policy.detections import Detections
+from appliance.policy.indicators import IndicatorSettings
 
 # The zone that is the box itself: `to: gateway` is nftables' input hook, `from: gateway` its output hook.
 GATEWAY = "gateway"
@@ -518,6 +519,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     detections: Detections = Detections()
     alerts: AlertSettings = AlertSettings()
     consumers: dict[str, Consumer] = {}
+    indicators: IndicatorSettings = IndicatorSettings()
     settings: Settings = Settings()
     description: str = ""
     inherits: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from appliance.policy.banning import length
 from appliance.policy.builtin import BUILT_IN_PROFILES
 from appliance.policy.consumers import AlertSettings, Consumer, Mark, Retention
 from appliance.policy.detections import Detections, Exemption, Thresholds
+from appliance.policy.indicators import IndicatorSettings, IndicatorSource, Trust
 from appliance.policy.model import (
     ANY,
     EVERYTHING,
@@ -101,6 +102,7 @@ def plan(old: Policy | None, new: Policy) -> tuple[Change, ...]:
     _detections(old.detections, new.detections, found)
     _alerts(old.alerts, new.alerts, found)
     _named("consumer", old.consumers, new.consumers, found)
+    _indicators(old.indicators, new.indicators, found)
     if old.settings != new.settings:
         changes = _fields(old.settings, new.settings)
         found.append(Change("changed", "settings", f"settings: {changes}"))
@@ -172,6 +174,12 @@ def _alerts(old: AlertSettings, new: AlertSettings, found: list[Change]) -> None
         if before != after:
             changes.append(f"{name} for {length(before)} -> {length(after)}")
     found.append(Change("changed", "alerts", f"alerts: {'; '.join(filter(None, changes))}"))
+
+
+def _indicators(old: IndicatorSettings, new: IndicatorSettings, found: list[Change]) -> None:
+    _listed("source of indicators", old.sources, new.sources, lambda item: item.name, found)
+    if old.never != new.never:
+        found.append(Change("changed", "indicators", f"never blocked: {_fields(old.never, new.never)}"))
 
 
 def _listed(kind: str, old: tuple[V, ...], new: tuple[V, ...], name: Callable[[V], str], found: list[Change]) -> None:
@@ -348,6 +356,8 @@ def _item(value: object) -> str:
         if len(value) == 2 and all(isinstance(part, int) for part in value):
             return str(value[0]) if value[0] == value[1] else f"{value[0]}-{value[1]}"
         return _several([_item(item) for item in value])
+    if isinstance(value, Trust):
+        return _trusted(value)
     if isinstance(value, Mark):
         return f"{value.kept or f'zone {value.zone}'} {value.tlp}"
     if isinstance(value, msgspec.Struct):
@@ -399,6 +409,8 @@ def said_of(value: msgspec.Struct) -> str:
         return f"{hosts}, {what} until {value.expires}"
     if isinstance(value, Feed):
         return value.file or value.address
+    if isinstance(value, IndicatorSource):
+        return f"{value.address or 'posted'}, {_trusted(value.trust)}"
     if isinstance(value, Consumer):
         return f"{_several(list(value.collections))} up to TLP:{value.tlp.upper()}"
     if isinstance(value, Dynamic):
@@ -419,3 +431,12 @@ def said_of(value: msgspec.Struct) -> str:
         return "drop" if value.blackhole else " ".join(filter(None, (value.via, value.interface)))
     assert isinstance(value, Settings)
     return "settings"
+
+
+def _trusted(trust: Trust) -> str:
+    words = ["watched"]
+    if trust.alert is not None:
+        words.append(f"told from {trust.alert} on")
+    if trust.block is not None:
+        words.append(f"blocked from {trust.block} on")
+    return ", ".join(words)

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from appliance.policy import addresses, document, exports, inherit, prevention
+from appliance.policy import addresses, document, exports, indicatortext, inherit, prevention
 from appliance.policy.addresses import AddressError
 from appliance.policy.document import BaselineText, DocumentText, ObjectText, SiteText
 from appliance.policy.keys import Record
@@ -60,6 +60,7 @@ NAMING: dict[type[Record], dict[str, str]] = {
     prevention.AutomaticBanText: {"after": "signatures", "sources": "zone"},
     prevention.ExemptionText: {"host": "address"},
     exports.AlertsText: {"listen": "listen", "marks": "marks"},
+    indicatortext.NeverText: {"addresses": "address"},
     document.RouteText: {"to": "literal", "via": "literal"},
     document.RiskText: {"assets": "asset", "safeguards": "rule"},
     document.SettingsText: {"nameservers": "literal"},
@@ -78,6 +79,7 @@ _CALLED: dict[type[Record], str] = {
     prevention.AutomaticBanText: "automatic ban",
     prevention.ExemptionText: "exemption",
     exports.AlertsText: "alerts",
+    indicatortext.NeverText: "never blocked",
     document.ObjectText: "object",
     document.GroupText: "group",
     document.ZoneText: "zone",
@@ -248,7 +250,7 @@ class Uses:
                     )
             for route in text.routes:
                 self._record(route, route.to.value, report)
-            for section in (text.bans, text.alerts):
+            for section in (text.bans, text.alerts, text.indicators.never if text.indicators else None):
                 if section is not None:
                     self._record(section, "", report)
         if text.settings is not None:

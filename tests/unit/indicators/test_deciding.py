@@ -10,14 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.indicators import csvin, never
-from appliance.indicators.deciding import Mode, Trust, ruling
+from appliance.indicators.deciding import Mode, ruling
 from appliance.indicators.indicator import Indicator
 from appliance.indicators.inforce import InForce
 from appliance.indicators.never import Never, WarningList
 from appliance.indicators.values import Value
+from appliance.policy.indicators import Trust
 
 NOW = 1_800_000_000.0
-TRUST = Trust(alert=30, block=80)
+TRUST = Trust(alert=30, block=80, lasting=0)
 NOBODY = Never((), {}, {})
 
 
