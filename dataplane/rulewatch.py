@@ -9,6 +9,8 @@ be loaded leaves the old one running.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
 import threading
 import time
@@ -30,6 +32,7 @@ from dataplane.rulefiles import SUFFIX, Loaded, RulesError, load
 
 _LOOK_EVERY = 1.0  # seconds
 _TRIALS_EVERY = 600  # seconds: how late the end of a trial may be seen
+_NICE = 5  # appliance/control/syscalls.py lets inspectd say just this
 _SAID = 5  # refused rules that are named; `reef ips check` names all
 
 
@@ -87,6 +90,8 @@ class RuleWatch(threading.Thread):
         self._stop.set()
 
     def run(self) -> None:
+        with contextlib.suppress(OSError):  # it is nicer already
+            os.setpriority(os.PRIO_PROCESS, 0, _NICE)  # of this thread: Linux keeps one for each
         seen: _Seen | None = None
         reacted: tuple[NameBook, int] | None = None
         while True:

@@ -45,6 +45,10 @@ IOCTLS = {
     "SIOCGIFINDEX": 0x8933,
 }
 PR_SET_NAME = 15
+PRIO_PROCESS = 0
+
+# How nice the thread of inspectd is that compiles rules: packets go before it. It can only make itself nicer.
+COMPILING = 5
 
 # Commands of bpf(2), <linux/bpf.h>, with which gated uses what it has: elements of maps, and its program's links.
 # Never one that loads a program or makes a map.
@@ -157,9 +161,11 @@ _FAMILIES: dict[Seccomp, tuple[int, ...]] = {
 def allowed(seccomp: Seccomp, own: int) -> tuple[Allowed, ...]:
     """The calls of a class for the process with id `own`."""
     bpf = BPF_COMMANDS.values() if seccomp == "gate" else ()
+    nicer = (Condition(0, WORD, PRIO_PROCESS), Condition(1, WORD, 0), Condition(2, WORD, COMPILING))
     return (
         *_always(own),
         *(Allowed(name) for name in _KEEP_FILES),
         *(Allowed("bpf", (Condition(0, WORD, command),)) for command in bpf),
+        *((Allowed("setpriority", nicer),) if seccomp == "inspect" else ()),
         *_sockets(*_FAMILIES[seccomp]),
     )

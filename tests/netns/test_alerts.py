@@ -49,6 +49,19 @@ def test_a_rule_alerts_on_a_tap_and_the_connection_goes_on(lab: Lab) -> None:
     assert alert.app_proto == "http"
 
 
+def test_compiling_rules_takes_no_time_from_packets(lab: Lab) -> None:
+    """Of all threads of inspectd only the one that compiles is nicer than the kernel's default."""
+    until(lambda: loaded(lab), "the rules are loaded", lab=lab)
+    pid = lab.gateway.pid("inspectd")
+    nice = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        fields = (task / "stat").read_text().rpartition(")")[2].split()
+        nice[int(task.name)] = int(fields[16])
+    compiling = [thread for thread, value in nice.items() if value == 5]
+    assert len(compiling) == 1 and compiling != [pid]
+    assert {value for thread, value in nice.items() if thread not in compiling} == {-10}
+
+
 def test_rules_change_while_flows_go_on(lab: Lab) -> None:
     until(lambda: loaded(lab), "the rules are loaded", lab=lab)
     before = loaded(lab)
