@@ -8,6 +8,7 @@ the other, nor what the key of generations signs.
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 import struct
 
@@ -31,6 +32,11 @@ def signed_by(public: bytes, content: bytes, signature: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def origin_of(public: bytes) -> str:
+    """The name of the log whose checkpoints this key signs: one that no other log has, whatever its site."""
+    return f"reef/{hashlib.sha256(public).hexdigest()[:16]}"
 
 
 def sign_checkpoint(key: Ed25519PrivateKey, origin: str, size: int, root: bytes) -> bytes:

@@ -37,6 +37,11 @@ class SigningKey:
         """The raw public key, 32 bytes."""
         return self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
+    @property
+    def private(self) -> Ed25519PrivateKey:
+        """For what this package signs with it."""
+        return self._key
+
     def sign(self, digest: str) -> bytes:
         """Sign a bundle's digest (64 hexadecimal digits). Raises ValueError for anything else."""
         return self._key.sign(_message(digest))

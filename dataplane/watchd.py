@@ -250,6 +250,8 @@ class Watchd:
                 changed.append(device)
         verb = "accepted" if accepts else "forgotten"
         self._log(f"devices {verb} by {peer.name}: {', '.join(wanted)}")
+        action = "device.accept" if accepts else "device.forget"
+        self._log.audit(peer.name, action, ", ".join(wanted))
         self._keep()
         return self._devices(changed)
 

@@ -14,6 +14,8 @@ from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, local_time
 from appliance.control import messages
+from appliance.control.messages_audit import AuditNote
+from appliance.control.messages_why import Noted
 from appliance.policy.model import Feed
 
 if TYPE_CHECKING:
@@ -145,6 +147,8 @@ def update(options: argparse.Namespace, terminal: Terminal) -> int:
             rows.append(UpdateRow(feed.name, 0, [], [], [], str(error)))
         else:
             rows.append(_row(feed.name, done.revision, done.difference))
+            if done.revision is not None:
+                _note(gateway, terminal, "feed.update", feed.name, done.revision)
         if not terminal.json:
             _show(rows[-1], terminal, every=options.all, kept=not options.dry_run)
     if terminal.json:
@@ -215,6 +219,7 @@ def take(options: argparse.Namespace, terminal: Terminal) -> int:
         )
     except FeedStoreError as error:
         raise Failure(str(error), f"`reef ips revisions {options.feed}` lists them", name="revision") from error
+    _note(gateway, terminal, "feed.take", options.feed, revision)
     if terminal.json:
         terminal.data(revision)
     else:
@@ -252,6 +257,15 @@ def _named(gateway: Gateway, names: tuple[str, ...] | list[str]) -> list[Feed]:
 def _as_root(gateway: Gateway, verb: str = "ips update") -> None:
     if os.geteuid() != 0:
         raise Failure("only root changes feeds", f"sudo {gateway.command(verb)}", code=USAGE, name="root")
+
+
+def _note(gateway: Gateway, terminal: Terminal, action: str, feed: str, revision: Revision) -> None:
+    """For the audit trail: which signatures are asked from now on, and who saw to that."""
+    detail = {"revision": f"{revision.serial}", "signatures": f"{revision.signatures}"}
+    try:
+        gateway.ask(AuditNote(action, feed, detail=detail), Noted)
+    except Failure as failure:
+        terminal.note(f"not in the audit trail: {failure.message}", "yellow")
 
 
 def _row(feed: str, revision: Revision | None, told: Difference) -> UpdateRow:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 
-from appliance.control import capabilities, daemon, notify, sandbox
+from appliance.control import auditing, capabilities, daemon, notify, sandbox
 from appliance.control.bans import BanRefused, Bans
 from appliance.control.batch import KernelRefused
 from appliance.control.conntrack import Conntrack
@@ -165,6 +165,9 @@ class Applyd:
 
     async def serve(self, stop: asyncio.Event) -> None:
         self._gateway.recover()
+        if self._gateway.running is not None:
+            begun = self._gateway.running.bundle.generation
+            self._log.audit(NAME, "policy.start", f"generation {begun}", generation=begun)
         self._bans.restore(self._bundle())
         clear()
         self._running_changed()
@@ -337,6 +340,9 @@ class Applyd:
             self._deadline = asyncio.get_running_loop().call_later(_RETRY, self._time_out)
             return
         self._running_changed()
+        back = self._gateway.running.bundle.generation if self._gateway.running else 0
+        words = "not confirmed in time"
+        self._log.audit(NAME, "policy.restore", f"generation {back}", why=words, generation=back)
 
     def _ruleset_changed(self) -> None:
         changed = self._drift.announced(self._live())
@@ -416,12 +422,14 @@ class Applyd:
             case Confirm():
                 generation = self._gateway.confirm(request.session, request.by or peer.name)
                 self._running_changed()
+                self._audit("policy.confirm", generation, request, peer)
                 return Confirmed(generation)
             case Rollback():
                 if request.generation is not None:
                     return Refused("rollback", "applyd takes back the unconfirmed generation only; ask policyd")
                 generation = self._gateway.restore(request.reason or "taken back", request.by or peer.name)
                 self._running_changed()
+                self._audit("policy.restore", generation, request, peer)
                 return Confirmed(generation)
             case Status():
                 return self._status()
@@ -439,6 +447,16 @@ class Applyd:
                 return self._ways(request)
             case _:
                 return self._of_running(request, peer)
+
+    def _audit(self, action: str, generation: int, request: Confirm | Rollback, peer: Peer) -> None:
+        self._log.audit(
+            request.by or peer.name,
+            action,
+            f"generation {generation}",
+            why=request.reason if isinstance(request, Rollback) else "",
+            generation=generation,
+            origin=auditing.origin_of(peer, request.session),
+        )
 
     def _names_of_links(self) -> dict[int, str]:
         return {link.index: link.name for link in self._routing.links().values()}

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import msgspec
 
+from appliance.control.auditing import Write
 from appliance.control.bantable import BanTable, Held
 from appliance.control.messages import Ban, BanEntry, BanList, Refused, Reply, Unban
 from appliance.control.messages import Bans as BansRequest
@@ -50,6 +51,9 @@ class Log(Protocol):
     def __call__(self, words: str) -> None: ...
 
     def event(self, event: record.Event) -> None: ...
+
+    @property
+    def audit(self) -> Write: ...
 
 
 class Earlier(msgspec.Struct, frozen=True):
@@ -311,6 +315,7 @@ class Bans:
         self._remember(name, Earlier(times + 1, now))
         self._enforce({name: entry}, now)
         self._begun.append(time.monotonic())
+        self._log.audit(request.author, "ban.automatic", name, why=f"{request.rule}: {words}", durable=False)
         self._log.event(record.banned(_explained(entry, seconds, times), name, seconds=now, host=self._site))
         return (entry,)
 

@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from appliance.control import daemon
+from appliance.control import auditing, daemon
 from appliance.control.candidate import Candidate, Workshop, findings
 from appliance.control.gate import Gate, Judged
 from appliance.control.ipc import BUNDLE_LIMIT, Peer, RefusedError, call_async, came_by_ssh
@@ -104,7 +104,10 @@ class Changes:
         self.session_named(request.session, peer)
         candidate = self.read(request.text, request.file, request.files)
         judged = await self.judge(candidate)
-        return await self.enforce(candidate, judged, running, peer.name, request.reason, request.confirm_within)
+        origin = auditing.origin_of(peer, request.session)
+        return await self.enforce(
+            candidate, judged, running, peer.name, request.reason, request.confirm_within, sits=origin
+        )
 
     async def enforce(
         self,
@@ -114,7 +117,10 @@ class Changes:
         author: str,
         reason: str,
         confirm_within: int | None,
+        *,
+        sits: str = "",
     ) -> Applied:
+        """Seal it and have it run. `sits` is where the author does, for the audit trail."""
         begun = time.perf_counter()
         origin = await self._present.origin(running, author, reason)
         capabilities = await self._present.capabilities()
@@ -130,7 +136,7 @@ class Changes:
         done = time.perf_counter()
         self._present.know(Running(bundle.generation, candidate.policy, bundle))
         self._log(f"generation {bundle.generation} by {author}: {reason}")
-        return Applied(
+        ran = Applied(
             generation=bundle.generation,
             digest=digest,
             changes=changed,
@@ -147,6 +153,8 @@ class Changes:
             omitted=bundle.omitted,
             traffic=traffic,
         )
+        auditing.applied(self._log.audit, ran, author, reason, sits)
+        return ran
 
     async def load(self, bundle: Bundle, confirm_within: int, *, dry_run: bool = False) -> tuple[Loaded, str, float]:
         """Seal the bundle and hand it to applyd: what it answers, the digest, and when it was sealed."""
@@ -213,7 +221,8 @@ class Changes:
         candidate, judged = await self._past(wanted, shown)
         # History only grows: going back is a new generation with the old content, which needs no confirm any more.
         words = f"back to {wanted}" + (f": {request.reason}" if request.reason else "")
-        return await self.enforce(candidate, judged, running, peer.name, words, 0)
+        origin = auditing.origin_of(peer, request.session)
+        return await self.enforce(candidate, judged, running, peer.name, words, 0, sits=origin)
 
     async def _past(self, generation: int, shown: Shown) -> tuple[Candidate, Judged]:
         """The site's text of then under the baselines of now: an old generation is no way round a new one (R9)."""

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from appliance.control import notify
-from appliance.control.processes import Instance, InstanceError, load_instance
+from appliance.control.processes import Instance, InstanceError, load_instance, process
 from appliance.events import record
 from appliance.events.spool import Spool, SpoolError, SpoolLimits
 
@@ -53,6 +53,34 @@ class Log:
         """What somebody must look at (`appliance.events.record` has the numbers)."""
         print(f"{self._name}: {words}", file=sys.stderr, flush=True)
         self._write(record.alert(signature, category, words, seconds=time.time(), interface=interface))
+
+    def audit(
+        self,
+        actor: str,
+        action: str,
+        object_: str,
+        *,
+        why: str = "",
+        generation: int = 0,
+        origin: str = "",
+        detail: dict[str, str] | None = None,
+        durable: bool = True,
+    ) -> None:
+        """For the audit trail (`record.audit`): recordd takes it out of the spool.
+
+        On disk when this returns, so that nobody is told of a change that a power cut makes forgotten; without
+        `durable` with what else waits.
+        """
+        if action.partition(".")[0] not in process(self._name).audits:
+            raise ValueError(f"the row of {self._name} does not say that it writes of {action}; recordd takes it not")
+        self._write(
+            record.audit(
+                self._name, actor, action, object_, seconds=time.time(), why=why, generation=generation,
+                origin=origin, detail=detail,
+            )
+        )  # fmt: skip
+        if durable and self._spool is not None:
+            self._spool.sync()
 
     def event(self, event: record.Event) -> None:
         """Something that is not about the process itself."""

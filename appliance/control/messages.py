@@ -10,6 +10,19 @@ from typing import Literal
 
 import msgspec
 
+from appliance.control.messages_audit import (
+    AuditBundles,
+    AuditBundlesAre,
+    AuditCheckpoint,
+    AuditCheckpointIs,
+    AuditContinued,
+    AuditContinues,
+    AuditEntries,
+    AuditLog,
+    AuditNote,
+    AuditProof,
+    AuditProve,
+)
 from appliance.control.messages_bans import Allow, Allowed, AllowList, BanFound, Disallow
 from appliance.control.messages_gate import (
     Gate,
@@ -36,7 +49,17 @@ from appliance.control.messages_impact import (
     Impact,
     Impacted,
 )
-from appliance.control.messages_keys import PublicKey, PublicKeyIs, Sign, Signed
+from appliance.control.messages_keys import (
+    PublicKey,
+    PublicKeyIs,
+    RecordsKey,
+    RecordsKeyIs,
+    Seal,
+    Sealed,
+    Sign,
+    SignCheckpoint,
+    Signed,
+)
 from appliance.control.messages_readback import ReadBack, ReadBackOf, Runs
 from appliance.control.messages_traffic import TrafficDifference
 from appliance.control.messages_watch import (
@@ -543,6 +566,15 @@ Request = (
     | AcceptDevice
     | ForgetDevice
     | KnownServices
+    | SignCheckpoint
+    | Seal
+    | RecordsKey
+    | AuditLog
+    | AuditCheckpoint
+    | AuditProve
+    | AuditContinues
+    | AuditBundles
+    | AuditNote
 )
 Reply = (
     Refused
@@ -582,4 +614,11 @@ Reply = (
     | FlowKeysForgotten
     | DeviceList
     | ServiceList
+    | Sealed
+    | RecordsKeyIs
+    | AuditEntries
+    | AuditCheckpointIs
+    | AuditProof
+    | AuditContinued
+    | AuditBundlesAre
 )

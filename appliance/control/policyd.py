@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from appliance.control import daemon, notify, sandbox
+from appliance.control import auditing, daemon, notify, sandbox
 from appliance.control.bandesk import BanDesk
 from appliance.control.batch import statements
 from appliance.control.candidate import Workshop, findings
@@ -66,6 +66,7 @@ from appliance.control.messages import (
     StatusReport,
     Unban,
 )
+from appliance.control.messages_audit import AuditNote
 from appliance.control.messages_bans import Allow, Allowed, AllowList, Disallow
 from appliance.control.messages_gate import Gate as GateRequest
 from appliance.control.messages_gate import GateForget, GateList, GatePart
@@ -140,7 +141,8 @@ class Policyd:
 
         answered = (
             Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, Unban, Allow, Disallow, GateRequest,
-            GateList, GatePart, GateForget, Hits, Matched, Impact, Trail, Disagreement, Trace, *_FORWARDED,
+            GateList, GatePart, GateForget, Hits, Matched, Impact, Trail, Disagreement, Trace, AuditNote,
+            *_FORWARDED,
         )  # fmt: skip
         server = Server(self._instance.socket(NAME), dict.fromkeys(answered, anyone), self.answer, report=self._log)
         await server.start()
@@ -152,6 +154,12 @@ class Policyd:
         await server.stop()
 
     async def answer(self, request: Request, peer: Peer) -> Reply:
+        reply = await self._answered(request, peer)
+        if isinstance(reply, Refused) and isinstance(request, Apply | Rollback):
+            auditing.refused(self._log.audit, request, reply, peer)
+        return reply
+
+    async def _answered(self, request: Request, peer: Peer) -> Reply:
         try:
             return await self._answer(request, peer)
         except ApplyRefused as error:
@@ -193,20 +201,33 @@ class Policyd:
             case Impact():
                 return await self._impact(request, peer)
             case Ban() | Unban() | Allow() | Disallow():
-                return await self._bans.change(msgspec.structs.replace(request, by=peer.name))
+                changed = await self._bans.change(msgspec.structs.replace(request, by=peer.name))
+                auditing.bans(self._log.audit, request, peer)
+                return changed
             case GatePart():
                 return await self._bans.part(request)
             case GateList():
-                return await self._bans.put(request, peer.name)
+                listed = await self._bans.put(request, peer.name)
+                if not isinstance(listed, Refused):
+                    auditing.bans(self._log.audit, request, peer, prefixes=listed.entries)
+                return listed
             case GateForget():
-                return await self._bans.forget(request, peer.name)
+                gone = await self._bans.forget(request, peer.name)
+                auditing.bans(self._log.audit, request, peer)
+                return gone
+            case AuditNote():
+                if not auditing.noted(self._log.audit, request, peer):
+                    return Refused("not-noted", f"{request.action} is not for the command line to say")
+                return Noted()
             case GateRequest():
                 return await self._bans.report()
             case Hits():
                 return await self._hits.answer(request)
             case Matched():
                 # Who looked is as much a record as what was seen (R30, R32).
-                self._log(f"{peer.name} is told which hosts {len(request.rules)} rules matched (reef suggest)")
+                words = f"which hosts {len(request.rules)} rules matched (reef suggest)"
+                self._log(f"{peer.name} is told {words}")
+                auditing.looks(self._log.audit, request, peer, words)
                 return await self._matched.read(request)
             case Trail():
                 return await call_async(self._instance.socket("applyd"), request, Traced, timeout=MOST_SECONDS + 30)
@@ -215,6 +236,7 @@ class Policyd:
             case Trace():
                 # What is followed names two hosts, and a probe keeps what is just like it from going on (R30, R32).
                 self._log(f"{peer.name} follows a packet (reef why --live): {_followed(request)}")
+                auditing.looks(self._log.audit, request, peer, _followed(request))
                 return await self._present.ask(request, Tracing)
             case Disagreement():
                 words = f"{_plain(request.words)} (reported by {peer.name}, reef why)"
@@ -263,6 +285,7 @@ class Policyd:
             return Refused("nothing-runs", "no generation runs that flows could have been decided by")
         if request.addresses:  # who looked is as much a record as what was seen (R30, R32)
             self._log(f"{peer.name} has the flow log replayed with the addresses of hosts (reef impact --addresses)")
+            auditing.looks(self._log.audit, request, peer, f"the flow log of {request.days} days, with addresses")
         try:
             return await self._flow_log.impact(request, running.generation, running.policy, candidate.policy)
         except ReplayError as error:

@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 # Which system calls a process may make; `sandbox.py` holds the lists.
-Seccomp = Literal["keys", "policy", "apply", "inspect", "names", "captures", "verdicts", "watch", "gate"]
+Seccomp = Literal["keys", "policy", "apply", "inspect", "names", "captures", "verdicts", "watch", "gate", "records"]
 
 DEFAULT_INSTANCE = Path("/etc/reef/instance.json")
 INSTANCE_VARIABLE = "REEF_INSTANCE"
@@ -53,9 +53,10 @@ class Process(msgspec.Struct, frozen=True):
     `calls` are the processes whose sockets it connects to; those are started before it.
     `spool` says that it writes events. `reader` is the one process that may read, and only read, what this one keeps
     in its shared directory. `reads_spools`: it may read the events of every process; the operators' group lends it
-    that, and it never counts as an operator where it asks for something. Files may be changed in its run directory,
-    its state, its spool, its shared directory, and below the paths of `writes`; nowhere else. `nice` below 0: it goes
-    before other processes.
+    that, and it never counts as an operator where it asks for something. `audits`: the subjects of
+    audit entries that it may write; recordd looks for them in its spool and takes no others from there. Files may be
+    changed in its run directory, its state, its spool, its shared directory, and below the paths of `writes`; nowhere
+    else. `nice` below 0: it goes before other processes.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Process(msgspec.Struct, frozen=True):
     writes: tuple[str, ...] = ()
     reader: str = ""
     reads_spools: bool = False
+    audits: tuple[str, ...] = ()
     nice: int = 0
     limits: Limits = Limits()
     restart: Restart = Restart()
@@ -85,7 +87,7 @@ PROCESSES: tuple[Process, ...] = (
         "crypto.keyd",
         "the only holder of the signing keys",
         seccomp="keys",
-        peers=("policyd", "applyd", "inspectd", ROOT),
+        peers=("policyd", "applyd", "inspectd", "recordd", ROOT),
         limits=Limits(files=64, memory=512),
     ),
     Process(
@@ -96,9 +98,10 @@ PROCESSES: tuple[Process, ...] = (
         # Loads rulesets, addresses, routes and the network's sysctls, for as long as it lives.
         opens=("CAP_NET_ADMIN",),
         keeps=("CAP_NET_ADMIN",),
-        peers=("policyd", "namesd", "inspectd", "watchd", "gated", ROOT),
+        peers=("policyd", "namesd", "inspectd", "watchd", "gated", "recordd", ROOT),
         calls=("keyd",),
         spool=True,
+        audits=("policy", "ban"),
         writes=("/proc/sys/net",),  # forwarding, and what else a policy sets
         limits=Limits(files=256, memory=4096),
     ),
@@ -122,6 +125,7 @@ PROCESSES: tuple[Process, ...] = (
         peers=(ROOT, OPERATORS),
         calls=("keyd", "applyd", "gated"),
         spool=True,
+        audits=("policy", "ban", "allow", "look", "feed"),
         limits=Limits(files=256, memory=4096),
     ),
     Process(
@@ -154,6 +158,19 @@ PROCESSES: tuple[Process, ...] = (
         peers=("policyd", "inspectd", ROOT, OPERATORS),
         calls=("applyd",),
         spool=True,
+        audits=("device",),
+        limits=Limits(files=256, memory=1024),
+    ),
+    Process(
+        "recordd",
+        "appliance.records.recordd",
+        "keeps the audit trail: a Merkle tree of who did what, its checkpoints and their proofs",
+        seccomp="records",
+        peers=("policyd", ROOT, OPERATORS),
+        calls=("keyd", "applyd"),
+        spool=True,
+        audits=("trail", "record", "witness", "evidence"),
+        reads_spools=True,
         limits=Limits(files=256, memory=1024),
     ),
     Process(

@@ -153,6 +153,7 @@ _FAMILIES: dict[Seccomp, tuple[int, ...]] = {
     # What looks into captures (`reef inspect`) talks to nobody.
     "captures": (),
     "watch": (_UNIX,),
+    "records": (_UNIX,),
     # Netlink only because the resolver of libc asks which addresses the box has.
     "names": (_UNIX, _INET, _INET6, _NETLINK),
 }

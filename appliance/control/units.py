@@ -20,6 +20,7 @@ _FAMILIES = {
     "inspect": "AF_UNIX AF_NETLINK AF_PACKET",
     "verdicts": "AF_UNIX AF_NETLINK",
     "watch": "AF_UNIX",
+    "records": "AF_UNIX",
     "gate": "AF_UNIX AF_NETLINK",
     "names": "AF_UNIX AF_NETLINK AF_INET AF_INET6",
 }

@@ -6,6 +6,7 @@ none, for a look from the beginning, from a time on, or at what comes.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from appliance.durable import sync
 from appliance.events import cursor as places
 from appliance.events import record
 from appliance.events.segments import HEADER_BYTES, Block, blocks, is_whole, segments, unpack_header
@@ -75,6 +77,15 @@ class Reader:
         if known:
             self.next_serial, self._segment, self._offset = known[index][0], known[index][1], 0
             self._begun = True
+
+    def settle(self) -> None:
+        """Have what was read on disk, so that a place kept elsewhere never runs ahead of a power cut. Raises OSError.
+
+        What was read of earlier segments is there: a writer makes one durable before it begins the next.
+        """
+        if self._segment is not None:
+            with contextlib.suppress(FileNotFoundError):
+                sync(self._segment)
 
     # --- reading ------------------------------------------------------------------------------------
 

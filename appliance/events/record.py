@@ -61,6 +61,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     alert: dict[str, Any] | None = None
     engine: dict[str, Any] | None = None
     stats: dict[str, Any] | None = None
+    audit: dict[str, Any] | None = None
     metadata: Metadata | None = None
 
     @property
@@ -111,6 +112,80 @@ def notice(module: str, message: str, *, seconds: float, host: str = "", error: 
     if error:
         engine["error"] = error
     return Event(timestamp=format_time(seconds), event_type="engine", host=host, engine=engine)
+
+
+AUDIT = "audit"
+_MOST_WORDS = 2000  # letters of one member of an audit entry
+_MOST_MEMBERS = 32
+
+
+class Audit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The member `audit` of an event: `actor` (a login, or a process by itself) did `action` to `object`.
+
+    `process` is the one that did it for them and wrote it down, `why` is the reason or ticket that they gave,
+    `origin` where they sat, `record` the class of records whose retention holds for it.
+    """
+
+    process: str
+    actor: str
+    action: str
+    object: str
+    record: str
+    why: str = ""
+    generation: int = 0
+    origin: str = ""
+    detail: dict[str, str] = {}
+
+
+def audit(
+    process: str,
+    actor: str,
+    action: str,
+    object_: str,
+    *,
+    seconds: float,
+    why: str = "",
+    generation: int = 0,
+    origin: str = "",
+    detail: dict[str, str] | None = None,
+    host: str = "",
+) -> Event:
+    """That somebody did something which must never be forgotten (R31, R32). `action` is `<subject>.<verb>`.
+
+    Strings are cut where they are too long for an entry of the trail: 64 KiB in all.
+    """
+    listed = list((detail or {}).items())[:_MOST_MEMBERS]
+    body = Audit(
+        process=process,
+        actor=actor[:_MOST_WORDS],
+        action=action,
+        object=object_[:_MOST_WORDS],
+        record=record_class(action),
+        why=why[:_MOST_WORDS],
+        generation=generation,
+        origin=origin[:_MOST_WORDS],
+        detail={name[:_MOST_WORDS]: words[:_MOST_WORDS] for name, words in listed},
+    )
+    return Event(timestamp=format_time(seconds), event_type=AUDIT, host=host, audit=msgspec.to_builtins(body))
+
+
+# The class of records by what an action is about; what is not here is administration.
+RECORD_CLASSES = {
+    "administration": "changes of the policy, approvals, holds, disposals, gaps of the trail itself",
+    "enforcement": "bans, the allow-list, suppressions, indicators",
+    "access": "log-ins, exports, unmasking, questions about hosts and people",
+    "assets": "devices accepted or forgotten, feeds of signatures",
+}
+_CLASS_OF = {
+    "allow": "enforcement", "ban": "enforcement", "indicator": "enforcement", "suppress": "enforcement",
+    "evidence": "access", "export": "access", "login": "access", "look": "access", "unmask": "access",
+    "device": "assets", "feed": "assets",
+}  # fmt: skip
+
+
+def record_class(action: str) -> str:
+    """The class of records of an audited action."""
+    return _CLASS_OF.get(action.partition(".")[0], "administration")
 
 
 # What became of the rules of the taps, beside the spool of inspectd.

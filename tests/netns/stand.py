@@ -100,14 +100,14 @@ class Stand:
         self.instance.baselines.mkdir(parents=True)
         for row in PROCESSES:
             identity = self.instance.identity(row.name)
-            for directory, mode in (
-                (self.instance.run_of(row.name), 0o755),
-                (self.instance.state_of(row.name), 0o700),
-                (self.instance.events_of(row.name), 0o755),
+            for directory, group, mode in (
+                (self.instance.run_of(row.name), identity.gid, 0o755),
+                (self.instance.state_of(row.name), identity.gid, 0o700),
+                (self.instance.events_of(row.name), self.instance.operators, 0o2755),
             ):
                 directory.mkdir(parents=True, exist_ok=True)
+                os.chown(directory, identity.uid, group)
                 directory.chmod(mode)
-                os.chown(directory, identity.uid, identity.gid)
         self.file.write_bytes(encode_instance(self.instance))
         if "gated" in self.names:
             mount_pins(self.instance)

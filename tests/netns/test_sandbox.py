@@ -29,6 +29,7 @@ FAMILIES = {
     "inspectd": {"unix"},
     "verdictd": {"unix"},
     "watchd": {"unix"},
+    "recordd": {"unix"},
     "gated": {"unix", "netlink"},
 }
 

@@ -1,0 +1,106 @@
+"""What is asked of recordd about the audit trail, and what others have it write down."""
+
+from __future__ import annotations
+
+import msgspec
+
+MOST_ENTRIES = 1000  # of one answer
+MOST_BUNDLES = 64
+
+
+class AuditLog(msgspec.Struct, frozen=True, tag=True):
+    """The newest `limit` entries before number `before` (0: from the end) that are chosen, newest first.
+
+    "" and 0 choose all; moments are seconds since the epoch; `action` may end with a dot: all of that subject.
+    """
+
+    before: int = 0
+    limit: int = 100
+    since: float = 0.0
+    until: float = 0.0
+    actor: str = ""
+    action: str = ""
+    words: str = ""  # somewhere in the entry
+
+
+class AuditEntry(msgspec.Struct, frozen=True):
+    """Entry `index` of the trail, as it is hashed; empty where its retention ended."""
+
+    index: int
+    body: bytes
+
+
+class AuditEntries(msgspec.Struct, frozen=True, tag=True):
+    """`next` is where to go on looking, 0 when everything was looked at."""
+
+    entries: tuple[AuditEntry, ...]
+    next: int
+    size: int
+
+
+class AuditCheckpoint(msgspec.Struct, frozen=True, tag=True):
+    """The newest checkpoint."""
+
+
+class AuditCheckpointIs(msgspec.Struct, frozen=True, tag=True):
+    """`note` is the signed checkpoint, `key` its verifier key, `cosigned` the newest that witnesses signed too."""
+
+    note: bytes
+    key: str
+    cosigned: bytes = b""
+
+
+class AuditProve(msgspec.Struct, frozen=True, tag=True):
+    """Prove that entry `index` is in the trail."""
+
+    index: int
+
+
+class AuditProof(msgspec.Struct, frozen=True, tag=True):
+    """`leaf` is the hash of the entry, also where `entry` is empty because its retention ended."""
+
+    index: int
+    entry: bytes
+    leaf: bytes
+    proof: tuple[bytes, ...]
+    note: bytes
+    key: str
+
+
+class AuditContinues(msgspec.Struct, frozen=True, tag=True):
+    """Prove that the newest checkpoint continues the one of `old` entries."""
+
+    old: int
+
+
+class AuditContinued(msgspec.Struct, frozen=True, tag=True):
+    old: int
+    proof: tuple[bytes, ...]
+    note: bytes
+
+
+class AuditBundles(msgspec.Struct, frozen=True, tag=True):
+    """Bundles of 256 entries from number `first` on, at most `MOST_BUNDLES`, of the first `size` entries."""
+
+    first: int
+    count: int
+    size: int
+
+
+class AuditBundlesAre(msgspec.Struct, frozen=True, tag=True):
+    """Each bundle as tlog-tiles has it, and beside it the hashes of its entries, 32 bytes each."""
+
+    bundles: tuple[bytes, ...]
+    hashes: tuple[bytes, ...]
+
+
+class AuditNote(msgspec.Struct, frozen=True, tag=True):
+    """Of policyd: write down what the command line did by itself. Only what `NOTED` lists."""
+
+    action: str
+    object: str
+    why: str = ""
+    detail: dict[str, str] = {}
+
+
+NOTED = ("feed.take", "feed.update")

@@ -1,0 +1,174 @@
+"""The audit trail of a control plane: who did what is in it once, whoever is killed, and is proved to a stranger."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from appliance.control import messages
+from appliance.control.ipc import RefusedError
+from appliance.control.messages_audit import (
+    MOST_ENTRIES,
+    AuditBundles,
+    AuditCheckpoint,
+    AuditCheckpointIs,
+    AuditContinued,
+    AuditContinues,
+    AuditEntries,
+    AuditLog,
+    AuditNote,
+    AuditProof,
+    AuditProve,
+)
+from appliance.control.messages_bans import Allow, Allowed
+from appliance.control.messages_why import Noted
+from appliance.events import record
+from appliance.events.spool import Spool
+from appliance.records.checkpoint import open_checkpoint, parse_checkpoint, parse_key, parse_note
+from appliance.records.merkle import check_consistency
+from appliance.records.proof import Proof, check_proof
+from tests.netns.stand import Stand, as_user, policy, rule, until
+
+PLANE = ("keyd", "applyd", "policyd", "recordd")
+
+
+@pytest.fixture(scope="module")
+def stand() -> Iterator[Stand]:
+    with Stand(PLANE) as running:
+        yield running
+
+
+def entries(stand: Stand, action: str = "", **more: Any) -> list[dict[str, Any]]:
+    """The entries, oldest first, each with its number."""
+    found = stand.ask(AuditLog(action=action, limit=MOST_ENTRIES, **more), AuditEntries, to="recordd").entries
+    return [{"index": one.index, **json.loads(one.body)["audit"]} for one in reversed(found)]
+
+
+def eventually(stand: Stand, action: str, count: int, **more: Any) -> list[dict[str, Any]]:
+    until(lambda: len(entries(stand, action, **more)) >= count, f"{count} entries of {action}", patience=30)
+    return entries(stand, action, **more)
+
+
+def checkpoint(stand: Stand, above: int = 0) -> AuditCheckpointIs:
+    """The newest checkpoint, once it is of more than `above` entries."""
+    found: list[AuditCheckpointIs] = []
+
+    def newer() -> bool:
+        answer = stand.ask(AuditCheckpoint(), AuditCheckpointIs, to="recordd")
+        found.append(answer)
+        return size_of(answer.note) > above
+
+    eventually(stand, "", 1)
+    until(lambda: signed(stand), "a first checkpoint", patience=30)
+    until(newer, f"a checkpoint of more than {above} entries", patience=30)
+    return found[-1]
+
+
+def signed(stand: Stand) -> bool:
+    try:
+        stand.ask(AuditCheckpoint(), AuditCheckpointIs, to="recordd")
+    except RefusedError:
+        return False
+    return True
+
+
+def size_of(note: bytes) -> int:
+    return parse_checkpoint(parse_note(note).text).size
+
+
+def test_every_change_is_in_the_trail_with_who_did_it_and_why(stand: Stand) -> None:
+    first = stand.apply(policy(rule("R-1")), reason="ticket 4711")
+    second = stand.apply(policy(rule("R-1"), rule("R-2", "tcp/80")), confirm_within=60)
+    stand.ask(messages.Confirm(), messages.Confirmed)
+    stand.ask(messages.Ban(("203.0.113.9",), 60, "scans", owner="noc"), messages.BanList)
+    stand.ask(messages.Unban(("203.0.113.9",)), messages.BanList)
+    stand.ask(Allow(("203.0.113.10",), 0, "a partner", "noc"), Allowed)
+    stand.ask(AuditNote("feed.take", "et-open", detail={"revision": "7"}), Noted)
+    assert stand.refusal(AuditNote("policy.apply", "generation 99")).code == "not-noted"
+    refused = stand.refusal(messages.Apply(policy(rule("R-1")), 99, "too late"))
+    eventually(stand, "policy.refuse", 1)
+
+    applied = entries(stand, "policy.apply")
+    assert [one["generation"] for one in applied] == [first.generation, second.generation]
+    assert applied[0]["why"] == "ticket 4711"
+    assert applied[0]["detail"]["digest"] == first.digest
+    assert "R-2" in applied[1]["detail"]["what"]
+    assert entries(stand, "policy.confirm")[0]["generation"] == second.generation
+    assert entries(stand, "policy.confirm")[0]["process"] == "applyd"
+    assert [one["action"] for one in entries(stand, "ban.")] == ["ban.add", "ban.remove"]
+    assert entries(stand, "ban.add")[0]["object"] == "203.0.113.9"
+    assert entries(stand, "ban.add")[0]["record"] == "enforcement"
+    assert entries(stand, "allow.add")[0]["why"] == "a partner"
+    assert entries(stand, "feed.take")[0]["object"] == "et-open"
+    assert entries(stand, "policy.refuse")[0]["detail"]["refused"] == refused.message
+    person = applied[0]["actor"]
+    assert {one["actor"] for one in entries(stand) if one["process"] == "policyd"} == {person}
+
+
+def test_a_stranger_with_the_key_checks_what_the_gateway_says(stand: Stand) -> None:
+    before = checkpoint(stand)
+    stand.ask(messages.Ban(("203.0.113.20",), 60), messages.BanList)
+    after = checkpoint(stand, above=size_of(before.note))
+    key = parse_key(after.key)
+    old, new = (open_checkpoint(one.note, key).checkpoint for one in (before, after))
+    grown = stand.ask(AuditContinues(old.size), AuditContinued, to="recordd")
+    whole = open_checkpoint(grown.note, key).checkpoint
+    assert whole.size >= new.size
+    check_consistency(old.size, whole.size, old.root, whole.root, grown.proof)
+    banned = entries(stand, "ban.add")[-1]
+    proved = stand.ask(AuditProve(banned["index"]), AuditProof, to="recordd")
+    assert json.loads(proved.entry)["audit"]["object"] == "203.0.113.20"
+    check_proof(Proof(proved.index, proved.proof, proved.note), proved.entry, key)
+
+
+def test_what_a_process_may_not_write_is_refused_and_written_down(stand: Stand) -> None:
+    directory = stand.instance.events_of("watchd")
+    with as_user(stand.instance.identity("watchd").uid, (stand.instance.operators,)):
+        spool = Spool(directory)
+        forged = record.audit("watchd", "eva", "policy.apply", "generation 99", seconds=time.time())
+        other = record.audit("policyd", "eva", "ban.add", "192.0.2.1", seconds=time.time())
+        honest = record.audit("watchd", "eva", "device.accept", "b8:27:eb:01:02:03", seconds=time.time())
+        for event in (forged, other, honest):
+            spool.append(record.encode(event), 1)
+        spool.close()
+    for path in directory.glob("*.log"):
+        os.chown(path, -1, stand.instance.operators)
+        path.chmod(0o640)
+    eventually(stand, "device.accept", 1)
+    refused = entries(stand, "trail.refused")
+    assert [one["detail"]["why"] for one in refused] == [
+        "watchd does not write of policy.apply",
+        "it says that policyd wrote it",
+    ]
+    assert all(one["generation"] != 99 for one in entries(stand, "policy.apply") if "generation" in one)
+
+
+def test_nothing_is_lost_or_doubled_when_recordd_and_the_writers_are_killed(stand: Stand) -> None:
+    chance = random.Random(7)
+    banned = []
+    for number in range(24):
+        address = f"198.51.100.{number + 1}"
+        stand.ask(messages.Ban((address,), 600), messages.BanList)
+        banned.append(address)
+        if number % 4 == 3:
+            for name in chance.sample(["recordd", "policyd", "keyd"], 2):
+                stand.kill(name)
+                stand.start(name)
+            for name in ("recordd", "policyd", "keyd"):
+                stand.wait_for(name)
+    found = eventually(stand, "ban.add", len(banned), words="198.51.100.")
+    assert [one["object"] for one in found] == banned
+    last = checkpoint(stand, above=found[-1]["index"])
+    open_checkpoint(last.note, parse_key(last.key))
+
+
+def test_who_is_nobody_learns_nothing(stand: Stand) -> None:
+    with as_user(65534):
+        assert stand.refusal(AuditLog(), to="recordd").code == "not-allowed"
+        assert stand.refusal(AuditBundles(0, 1, 1), to="recordd").code == "not-allowed"
