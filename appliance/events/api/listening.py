@@ -1,0 +1,214 @@
+"""Connections, and how long somebody may keep one without asking or taking: what stands before the application.
+
+aiohttp waits for ever for the head of a first request, and for a client that does not read. Each connection here has
+a deadline for the next head, and while bytes wait to be taken some must go all the time; who is beyond is cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, cast
+
+import msgspec
+from aiohttp import web
+
+from appliance.events.api.access import Tell, Told
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Seconds and numbers of connections. `slowest` are the bytes a second that a client must take."""
+
+    connections: int = 512
+    of_address: int = 64
+    handshake: float = 10.0
+    head: float = 10.0  # from the connection, or the end of what was kept alive, to a whole head
+    idle: float = 75.0
+    stalled: float = 20.0  # between two looks at what waits to be taken
+    slowest: int = 256
+
+
+class Connections:
+    """Those that are open, by transport."""
+
+    def __init__(self, tell: Tell, limits: Limits) -> None:
+        self.tell = tell
+        self.limits = limits
+        self._open: dict[int, _Guarded] = {}
+        self._addresses: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def begin(self, transport: asyncio.BaseTransport | None) -> None:
+        """A request's head is there."""
+        guarded = self._open.get(id(transport))
+        if guarded is not None:
+            guarded.begin()
+
+    def end(self, transport: asyncio.BaseTransport | None) -> None:
+        """It is answered."""
+        guarded = self._open.get(id(transport))
+        if guarded is not None:
+            guarded.end()
+
+    def enter(self, transport: asyncio.BaseTransport, guarded: _Guarded) -> bool:
+        """Whether there is room for one more."""
+        address = _address(transport)
+        if len(self._open) >= self.limits.connections or self._addresses[address] >= self.limits.of_address:
+            return False
+        self._open[id(transport)] = guarded
+        self._addresses[address] += 1
+        return True
+
+    def leave(self, transport: asyncio.BaseTransport) -> None:
+        if self._open.pop(id(transport), None) is not None:
+            address = _address(transport)
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
+
+
+CONNECTIONS: web.AppKey[Connections] = web.AppKey("connections", Connections)
+
+
+class _Guarded(asyncio.Protocol):
+    """A connection: all it hears goes on to `inner`, and clocks run beside."""
+
+    def __init__(self, inner: asyncio.Protocol, connections: Connections) -> None:
+        self._inner = inner
+        self._connections = connections
+        self._transport: asyncio.Transport | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+        self._waiting = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        found = cast(asyncio.Transport, transport)
+        if not self._connections.enter(transport, self):
+            found.abort()
+            return
+        self._transport = found
+        self._inner.connection_made(transport)
+        self._arm(self._connections.limits.head)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._transport is None:
+            return
+        self._connections.leave(self._transport)
+        self._transport = None
+        for clock in (self._deadline, self._stalled):
+            if clock is not None:
+                clock.cancel()
+        self._inner.connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received() if self._transport is not None else None
+
+    # --- the next head ----------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+
+    def end(self) -> None:
+        limits = self._connections.limits
+        self._arm(limits.idle + limits.head)
+
+    def _arm(self, seconds: float) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if self._transport is not None:
+            self._deadline = asyncio.get_running_loop().call_later(seconds, self._cut)
+
+    def _cut(self) -> None:
+        if self._transport is None:
+            return
+        if self._transport.get_write_buffer_size():
+            self._arm(self._connections.limits.head)  # a long answer on a thin line; whether it goes on is looked at
+        else:
+            self._transport.abort()
+
+    # --- what is not taken ------------------------------------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+        if self._transport is not None:
+            self._waiting = self._transport.get_write_buffer_size()
+            self._look_later()
+
+    def resume_writing(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+        self._inner.resume_writing()
+
+    def _look_later(self) -> None:
+        self._stalled = asyncio.get_running_loop().call_later(self._connections.limits.stalled, self._look)
+
+    def _look(self) -> None:
+        if self._transport is None:
+            return
+        limits = self._connections.limits
+        left = self._transport.get_write_buffer_size()
+        if self._waiting - left < limits.slowest * limits.stalled:
+            words = f"took less than {limits.slowest} bytes a second of an answer and was cut off"
+            self._connections.tell(Told("slow", "", words, _address(self._transport)))
+            self._transport.abort()
+            return
+        self._waiting = left
+        self._look_later()
+
+
+def _address(transport: asyncio.BaseTransport) -> str:
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) and peer else ""
+
+
+class Listening:
+    """An application that answers; `close` ends it."""
+
+    def __init__(self, runner: web.AppRunner, servers: list[asyncio.Server]) -> None:
+        self._runner = runner
+        self._servers = servers
+
+    @property
+    def ports(self) -> list[int]:
+        return [one.getsockname()[1] for server in self._servers for one in server.sockets]
+
+    async def close(self) -> None:
+        for server in self._servers:
+            server.close()
+        await self._runner.cleanup()
+
+
+async def listen(app: web.Application, sockets: list[socket.socket], tls: Any = None) -> Listening:
+    """Answer at these sockets, which are bound; `tls` is the context of a server (`ssl.SSLContext`).
+
+    Every answer carries personal data: without `tls` is for tests, and behind what ends TLS on the same box.
+    """
+    connections = app[CONNECTIONS]
+    limits = connections.limits
+    runner = web.AppRunner(
+        app, access_log=None, handler_cancellation=True, keepalive_timeout=limits.idle, shutdown_timeout=5.0
+    )
+    await runner.setup()
+    loop = asyncio.get_running_loop()
+    made = cast(Callable[[], asyncio.Protocol], runner.server)
+    servers = [
+        await loop.create_server(
+            lambda: _Guarded(made(), connections),
+            sock=one,
+            ssl=tls,
+            backlog=256,
+            ssl_handshake_timeout=limits.handshake if tls is not None else None,
+        )
+        for one in sockets
+    ]
+    return Listening(runner, servers)
