@@ -97,8 +97,8 @@ def _most(indicator: Indicator, trust: Trust) -> tuple[Mode, str]:
 
 
 def ending(indicator: Indicator, trust: Trust, seen: float) -> float:
-    """When it ends, 0 for never: what the source says, and never later than the text lets one last."""
+    """When it ends, 0 for never: what the source says, and never later than the text lets a version of it last."""
     if not trust.lasting:
         return indicator.until
-    latest = seen + trust.lasting
+    latest = max(seen, indicator.modified) + trust.lasting
     return min(indicator.until, latest) if indicator.until else latest

@@ -75,5 +75,7 @@ def moment(stamp: str) -> float:
 
 def plain(words: str) -> str:
     """Words of others as they may be shown: one line, no control characters, not too long."""
+    if len(words) <= MAX_WORDS and words.isprintable() and "  " not in words:
+        return words.strip()
     cleaned = "".join(one if one.isprintable() else " " for one in words[: 2 * MAX_WORDS])
     return " ".join(cleaned.split())[:MAX_WORDS]

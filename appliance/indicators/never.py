@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 import msgspec
 
@@ -72,7 +72,10 @@ class Never:
 
     def why(self, found: Value) -> str:
         """Why this is never blocked; "" when it may be."""
-        if found.kind in ("address", "network"):
+        if found.kind == "address":
+            address = ip_address(found.text)
+            return self._within(address.version, int(address), int(address))
+        if found.kind == "network":
             return self._placed(network_of(found))
         if found.kind == "domain":
             return self._named(found.text)
@@ -85,7 +88,10 @@ class Never:
         version = network.version
         if network.prefixlen < WIDEST[version]:
             return f"{network} is wider than /{WIDEST[version]}"
-        first, last = int(network[0]), int(network[-1])
+        return self._within(version, int(network[0]), int(network[-1]))
+
+    def _within(self, version: int, first: int, last: int) -> str:
+        """Of what these addresses meet."""
         at = bisect_left(self._lasts[version], first)
         if at < bisect_right(self._firsts[version], last):
             return self._spans[version][at][2]

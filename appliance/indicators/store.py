@@ -1,0 +1,169 @@
+"""Indicators on disk: what came, from whom, when first; what hit; and what two people overrode.
+
+One SQLite database (WAL, `synchronous=FULL`): what was said to be taken in is there after a power cut. A body is the
+indicator as msgspec packs it. One thread writes and reads.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+
+from appliance.indicators.indicator import Indicator
+from appliance.indicators.inforce import Key
+from appliance.indicators.values import Value
+
+NAME = "indicators.sqlite"
+_FORMAT = 1
+_SCHEMA = """
+CREATE TABLE indicator (source TEXT, id TEXT, seen REAL NOT NULL, body BLOB NOT NULL, PRIMARY KEY (source, id))
+    WITHOUT ROWID;
+CREATE TABLE hit (kind TEXT, text TEXT, first REAL NOT NULL, last REAL NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (kind, text)) WITHOUT ROWID;
+CREATE TABLE override (kind TEXT, text TEXT, body BLOB NOT NULL, PRIMARY KEY (kind, text)) WITHOUT ROWID;
+CREATE TABLE state (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+"""
+
+
+class StoreError(Exception):
+    """The database cannot be used; the text says which, why, and what to do."""
+
+
+class Came(msgspec.Struct, frozen=True):
+    """An indicator, and when it was first seen here (seconds since the epoch)."""
+
+    indicator: Indicator
+    seen: float
+
+
+class Hits(msgspec.Struct, frozen=True):
+    first: float
+    last: float
+    count: int
+
+
+class Override(msgspec.Struct, frozen=True):
+    """Somebody wants a value blocked though it is never blocked; it holds when another person agrees (`second`)."""
+
+    value: Value
+    first: str
+    why: str
+    asked: float
+    until: float
+    second: str = ""
+    agreed: float = 0.0
+
+    def holds(self, now: float) -> bool:
+        return bool(self.second) and now < self.until
+
+
+_encoder = msgspec.msgpack.Encoder()
+_indicators = msgspec.msgpack.Decoder(Indicator)
+_overrides = msgspec.msgpack.Decoder(Override)
+
+
+class Store:
+    """Raises `StoreError` where the disk or the file fails; then nothing of the call is kept."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._base.execute("PRAGMA journal_mode=WAL")
+            self._base.execute("PRAGMA synchronous=FULL")
+            (found,) = self._base.execute("PRAGMA user_version").fetchone()
+            if found == 0:
+                self._base.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_FORMAT}; COMMIT;")
+            elif found != _FORMAT:
+                raise StoreError(f"{path}: of format {found}; this Reef reads {_FORMAT}; move it away to begin anew")
+        except sqlite3.Error as error:
+            raise self._fault(error) from error
+
+    def close(self) -> None:
+        self._base.close()
+
+    def _fault(self, error: sqlite3.Error) -> StoreError:
+        return StoreError(f"{self._path}: {error}; is the disk full, or the file damaged?")
+
+    def _within(self, *steps: tuple[str, Iterable[tuple[object, ...]]]) -> None:
+        """All of it in one transaction."""
+        try:
+            self._base.execute("BEGIN IMMEDIATE")
+            for words, rows in steps:
+                self._base.executemany(words, rows)
+            self._base.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._base.in_transaction:
+                self._base.execute("ROLLBACK")
+            raise self._fault(error) from error
+
+    # --- indicators -----------------------------------------------------------------------------------
+
+    def keep(self, changed: Iterable[tuple[Key, Came]], gone: Iterable[Key] = ()) -> None:
+        """Durable on return."""
+        rows = ((source, id_, came.seen, _encoder.encode(came.indicator)) for (source, id_), came in changed)
+        self._within(
+            ("INSERT OR REPLACE INTO indicator VALUES (?, ?, ?, ?)", rows),
+            ("DELETE FROM indicator WHERE source = ? AND id = ?", gone),
+        )
+
+    def all(self) -> Iterator[tuple[Key, Came]]:
+        try:
+            with closing(self._base.execute("SELECT source, id, seen, body FROM indicator")) as rows:
+                for source, id_, seen, body in rows:
+                    yield (source, id_), Came(_indicators.decode(body), seen)
+        except sqlite3.Error as error:
+            raise self._fault(error) from error
+
+    # --- hits -----------------------------------------------------------------------------------------
+
+    def hit(self, counted: Iterable[tuple[Value, Hits]]) -> None:
+        """Counts on top of those that are there."""
+        words = (
+            "INSERT INTO hit VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET first = min(first, excluded.first), "
+            "last = max(last, excluded.last), count = count + excluded.count"
+        )
+        self._within((words, ((v.kind, v.text, h.first, h.last, h.count) for v, h in counted)))
+
+    def hits(self, value: Value) -> Hits | None:
+        words = "SELECT first, last, count FROM hit WHERE kind = ? AND text = ?"
+        try:
+            row = self._base.execute(words, (value.kind, value.text)).fetchone()
+        except sqlite3.Error as error:
+            raise self._fault(error) from error
+        return None if row is None else Hits(*row)
+
+    # --- overrides ------------------------------------------------------------------------------------
+
+    def override(self, kept: Iterable[Override], gone: Iterable[Value] = ()) -> None:
+        rows = ((one.value.kind, one.value.text, _encoder.encode(one)) for one in kept)
+        self._within(
+            ("INSERT OR REPLACE INTO override VALUES (?, ?, ?)", rows),
+            ("DELETE FROM override WHERE kind = ? AND text = ?", ((one.kind, one.text) for one in gone)),
+        )
+
+    def overrides(self) -> dict[Value, Override]:
+        found: dict[Value, Override] = {}
+        try:
+            for kind, text, body in self._base.execute("SELECT kind, text, body FROM override"):
+                found[Value(kind, text)] = _overrides.decode(body)
+        except sqlite3.Error as error:
+            raise self._fault(error) from error
+        return found
+
+    # --- what else is remembered ----------------------------------------------------------------------
+
+    def remember(self, name: str, text: str) -> None:
+        """For example where the reading of a source stands."""
+        self._within(("INSERT OR REPLACE INTO state VALUES (?, ?)", [(name, text)]))
+
+    def remembered(self, name: str) -> str:
+        try:
+            row = self._base.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
+        except sqlite3.Error as error:
+            raise self._fault(error) from error
+        return "" if row is None else str(row[0])
