@@ -16,7 +16,7 @@ NFLOG_GROUP = 1
 MAX_PREFIX = 127
 DEFAULT_RULE = "default"
 # Ids that the ruleset itself uses for what it counts; no rule of a text may have one.
-RESERVED = frozenset({"default", "invalid", "pinhole", "antispoofing", "banned"})
+RESERVED = frozenset({"default", "invalid", "pinhole", "antispoofing", "banned", "indicator"})
 UNSAID = "-"
 
 
