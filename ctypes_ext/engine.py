@@ -458,23 +458,28 @@ class Worker:
 
         [] where it is not counted (`Options.rule_costs`).
         """
-        start, out = ffi.new("uint32_t *"), ffi.new("reef_rule_cost[]", COSTS)
-        costs: list[RuleCost] = []
-        while written := lib.reef_worker_rule_costs(self._c, start, out, COSTS):
-            costs += (
-                RuleCost(
-                    gid=c.gid,
-                    sid=c.sid,
-                    rev=c.rev,
-                    message=bytes(ffi.buffer(c.message, c.message_length)).decode("utf-8", "replace"),
-                    checks=c.checks,
-                    matches=c.matches,
-                    ns=c.ns,
-                    worst_ns=c.worst_ns,
-                )
-                for c in out[0:written]
+        return costs_of(lambda start, out: int(lib.reef_worker_rule_costs(self._c, start, out, COSTS)))
+
+
+def costs_of(ask: Callable[[Any, Any], int]) -> list[RuleCost]:
+    """What `ask` writes, until it writes no more: from where it begins, at most `COSTS` into its second argument."""
+    start, out = ffi.new("uint32_t *"), ffi.new("reef_rule_cost[]", COSTS)
+    costs: list[RuleCost] = []
+    while written := ask(start, out):
+        costs += (
+            RuleCost(
+                gid=c.gid,
+                sid=c.sid,
+                rev=c.rev,
+                message=bytes(ffi.buffer(c.message, c.message_length)).decode("utf-8", "replace"),
+                checks=c.checks,
+                matches=c.matches,
+                ns=c.ns,
+                worst_ns=c.worst_ns,
             )
-        return sorted(costs, key=lambda cost: cost.ns, reverse=True)
+            for c in out[0:written]
+        )
+    return sorted(costs, key=lambda cost: cost.ns, reverse=True)
 
 
 class CaptureFile:

@@ -216,6 +216,7 @@ int reef_inline_set_change(reef_inline *line, const char *name, bool out, const 
 int reef_inline_keep(reef_inline *line, reef_filestore *store, bool all, struct reef_evidence *evidence);
 void reef_inline_pressure(reef_inline *line, unsigned *now, unsigned *most);
 void reef_inline_count(reef_inline *line, reef_counters *counters);
+uint32_t reef_inline_rule_costs(reef_inline *line, uint32_t *from, reef_rule_cost *out, uint32_t max);
 
 typedef struct reef_rule_name {
     const char *rule, *action;

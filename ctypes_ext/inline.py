@@ -6,7 +6,19 @@ import socket
 from typing import NamedTuple
 
 from ctypes_ext._engine import ffi, lib
-from ctypes_ext.engine import Counters, EngineError, Evidence, FileStore, Rules, Worker, check, counters_of
+from ctypes_ext.engine import (
+    COSTS,
+    Counters,
+    EngineError,
+    Evidence,
+    FileStore,
+    RuleCost,
+    Rules,
+    Worker,
+    check,
+    costs_of,
+    counters_of,
+)
 from ctypes_ext.reactions import Reactions
 from ctypes_ext.sets import SetChange
 
@@ -90,6 +102,10 @@ class Inline:
         c = ffi.new("reef_counters *")
         lib.reef_inline_count(self._c, c)
         return counters_of(c)
+
+    def rule_costs(self) -> list[RuleCost]:
+        """As `Worker.rule_costs`, read between two packets."""
+        return costs_of(lambda start, out: int(lib.reef_inline_rule_costs(self._c, start, out, COSTS)))
 
 
 __all__ = ["EngineError", "Inline"]

@@ -1,9 +1,10 @@
-"""What the rules of the taps cost, told in a small file beside the spool each minute."""
+"""What the rules of taps and lanes cost, told in a small file beside the spool each minute."""
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,25 @@ from appliance.events.record import CostsState, RuleCostState
 from ctypes_ext.engine import RuleCost
 
 MOST = 1000  # rules, the dearest
+
+
+def together(counted: Iterable[Iterable[RuleCost]]) -> list[RuleCost]:
+    """What several workers spent on the same rules, the dearest first."""
+    found: dict[tuple[int, int], RuleCost] = {}
+    for one in itertools.chain.from_iterable(counted):
+        other = found.get((one.gid, one.sid))
+        found[one.gid, one.sid] = one if other is None else _sum(one, other)
+    return sorted(found.values(), key=lambda cost: cost.ns, reverse=True)
+
+
+def _sum(one: RuleCost, other: RuleCost) -> RuleCost:
+    return msgspec.structs.replace(
+        one,
+        checks=one.checks + other.checks,
+        matches=one.matches + other.matches,
+        ns=one.ns + other.ns,
+        worst_ns=max(one.worst_ns, other.worst_ns),
+    )
 
 
 class Costs:

@@ -30,6 +30,7 @@ OPTIONS = engine.Options(
     whole=True,
     events=8192,
     text_bytes=4 << 20,
+    rule_costs=True,
 )
 
 
@@ -126,6 +127,10 @@ class Lines:
 
     def counters(self) -> list[engine.Counters]:
         return [lane.inline.counters() for lane in self._lanes]
+
+    def rule_costs(self) -> list[list[engine.RuleCost]]:
+        """Of each lane."""
+        return [lane.inline.rule_costs() for lane in self._lanes]
 
     def words(self) -> list[str]:
         """What a person should read of lanes that cannot keep up."""

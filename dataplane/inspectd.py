@@ -27,7 +27,7 @@ from appliance.events.spool import Spool, SpoolError
 from appliance.policy.logprefix import NFLOG_GROUP
 from ctypes_ext import engine
 from dataplane.banning import Banning
-from dataplane.costs import Costs
+from dataplane.costs import Costs, together
 from dataplane.flowlog import FlowLog
 from dataplane.inline import Lines
 from dataplane.keeping import Keeping
@@ -287,7 +287,7 @@ class Inspectd:
         if time.monotonic() >= self._next_stats:
             self._next_stats += _STATS_EVERY
             self._say_counters(host)
-            self._costs.tell(self._worker.rule_costs(), time.time())
+            self._costs.tell(together([self._worker.rule_costs(), *self._lines.rule_costs()]), time.time())
 
     def _say_counters(self, host: str) -> None:
         counted = stats(

@@ -18,7 +18,7 @@
 
 enum { BATCH = 16, BATCH_BYTES = 1 << 18, IDLE_MS = 100, FIRST_MS = 1000 };
 
-typedef enum wish_kind { NOTHING, RULES, SET_CHANGE, KEEP, COUNT } wish_kind;
+typedef enum wish_kind { NOTHING, RULES, SET_CHANGE, KEEP, COUNT, COSTS } wish_kind;
 
 typedef struct set_change {
     const char *name;
@@ -26,6 +26,12 @@ typedef struct set_change {
     const uint8_t *values;
     size_t length;
 } set_change;
+
+typedef struct cost_wish {
+    uint32_t *from;
+    reef_rule_cost *out;
+    uint32_t max, written;
+} cost_wish;
 
 struct reef_inline {
     reef_worker *worker;
@@ -46,6 +52,7 @@ struct reef_inline {
     struct reef_evidence *evidence;
     bool all;
     reef_counters counters;
+    cost_wish costs;
     int status;
 };
 
@@ -92,6 +99,8 @@ static void fulfil(reef_inline *line, wish_kind wish)
         line->status = reef_worker_keep(line->worker, line->store, line->all, line->evidence);
     else if (wish == COUNT)
         reef_worker_count(line->worker, &line->counters);
+    else if (wish == COSTS)
+        line->costs.written = reef_worker_rule_costs(line->worker, line->costs.from, line->costs.out, line->costs.max);
 }
 
 static void read_box(reef_inline *line)
@@ -152,6 +161,16 @@ void reef_inline_count(reef_inline *line, reef_counters *counters)
     (void)put_in_box(line, COUNT);
     *counters = line->counters;
     pthread_mutex_unlock(&line->mutex);
+}
+
+uint32_t reef_inline_rule_costs(reef_inline *line, uint32_t *from, reef_rule_cost *out, uint32_t max)
+{
+    pthread_mutex_lock(&line->mutex);
+    line->costs = (cost_wish){from, out, max, 0};
+    (void)put_in_box(line, COSTS);
+    uint32_t written = line->costs.written;
+    pthread_mutex_unlock(&line->mutex);
+    return written;
 }
 
 void reef_inline_pressure(reef_inline *line, unsigned *now, unsigned *most)

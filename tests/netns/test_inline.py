@@ -65,6 +65,8 @@ def test_rules_stop_what_they_say_and_nothing_else(closed: Inlined) -> None:
     closed.until(lambda: b'"signature":"evil"' in closed.events.read_bytes(), "the drop is told")
     told = [json.loads(line) for line in closed.events.read_bytes().splitlines()]
     assert {event["alert"]["action"] for event in told if event["event_type"] == "alert"} == {"blocked"}
+    closed.send_signal("judge", signal.SIGUSR1)
+    closed.said("matched 1:1 2:1")
 
 
 def test_without_who_judges_the_queue_decides(closed: Inlined, opened: Inlined) -> None:

@@ -10,7 +10,7 @@ from appliance.commands.ipstop import Touched, read_costs, tally
 from appliance.events import record
 from appliance.events.record import CostsState, Decision, Event, RuleCostState
 from ctypes_ext.engine import RuleCost
-from dataplane.costs import MOST, Costs
+from dataplane.costs import MOST, Costs, together
 
 
 def alert(sid: int, second: int, source: str = "203.0.113.9", *, action: str = "allowed", gid: int = 1) -> Event:
@@ -58,3 +58,14 @@ def test_costs_are_told_the_dearest_first_and_read_again(tmp_path: Path) -> None
     lost.tell(told, 1.0)
     lost.tell(told, 2.0)
     assert len(said) == 1
+
+
+def test_what_several_workers_spent_on_a_rule_is_one_sum() -> None:
+    taps = [RuleCost(1, 7, 1, "seven", 10, 2, 500, 90), RuleCost(1, 8, 1, "eight", 1, 0, 400, 400)]
+    lane = [RuleCost(1, 7, 1, "seven", 5, 1, 100, 95), RuleCost(3, 7, 1, "another seven", 1, 1, 9000, 9000)]
+    found = together([taps, [], lane])
+    assert [(one.gid, one.sid, one.checks, one.matches, one.ns, one.worst_ns) for one in found] == [
+        (3, 7, 1, 1, 9000, 9000),
+        (1, 7, 15, 3, 600, 95),
+        (1, 8, 1, 0, 400, 400),
+    ]

@@ -25,6 +25,8 @@ int reef_inline_rules(reef_inline *line, const reef_rules *rules, const reef_rea
 int reef_inline_set_change(reef_inline *line, const char *name, bool out, const uint8_t *values, size_t length);
 int reef_inline_keep(reef_inline *line, reef_filestore *store, bool all, struct reef_evidence *evidence);
 void reef_inline_count(reef_inline *line, reef_counters *counters);
+/* As reef_worker_rule_costs; the messages of the rules stay as long as the rules do. */
+uint32_t reef_inline_rule_costs(reef_inline *line, uint32_t *from, reef_rule_cost *out, uint32_t max);
 /* How much more there is to look into than time (reef/pressure.h): now, and the most since this was asked last. */
 void reef_inline_pressure(reef_inline *line, unsigned *now, unsigned *most);
 
