@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from appliance.cli_prevention import ban_verbs, fired_verbs
+from appliance.cli_records import records_verbs
 from appliance.verbtree import Parser, everywhere
 from appliance.verbtree import Tree as _Tree
 from appliance.verbtree import flow as _flow
@@ -47,6 +48,7 @@ def build_parser() -> Parser:
     _text_verbs(tree)
     _change_verbs(tree)
     _look_verbs(tree)
+    records_verbs(tree)
     _other_verbs(tree)
     return top
 

@@ -31,6 +31,12 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of an entry")
+    return int(text)
+
+
 def flow(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 2**64:
         raise argparse.ArgumentTypeError(f"{text!r} is not the number of a flow")

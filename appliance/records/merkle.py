@@ -64,6 +64,15 @@ class Edge:
             self._level(level)[:] = hashes(level, first, whole)
             level, whole = level + 1, whole >> TILE_HEIGHT
 
+    @classmethod
+    def over(cls, tiles: Sequence[bytes], rest: Sequence[bytes]) -> Edge:
+        """The tree of whole tiles of leaves with these roots, and of the leaf hashes `rest` behind them."""
+        above, edge = cls(), cls()
+        above.add(tiles)
+        edge._levels = [list(rest), *above._levels]
+        edge.size = len(tiles) * TILE_WIDTH + len(rest)
+        return edge
+
     def _level(self, level: int) -> list[bytes]:
         while len(self._levels) <= level:
             self._levels.append([])

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,12 +31,13 @@ from appliance.control.messages_audit import (
 )
 from appliance.control.messages_bans import Allow, Allowed
 from appliance.control.messages_why import Noted
+from appliance.control.processes import INSTANCE_VARIABLE
 from appliance.events import record
 from appliance.events.spool import Spool
 from appliance.records.checkpoint import open_checkpoint, parse_checkpoint, parse_key, parse_note
 from appliance.records.merkle import check_consistency
 from appliance.records.proof import Proof, check_proof
-from tests.netns.stand import Stand, as_user, policy, rule, until
+from tests.netns.stand import ROOT, Stand, as_user, policy, rule, until
 
 PLANE = ("keyd", "applyd", "policyd", "recordd")
 
@@ -166,6 +170,52 @@ def test_nothing_is_lost_or_doubled_when_recordd_and_the_writers_are_killed(stan
     assert [one["object"] for one in found] == banned
     last = checkpoint(stand, above=found[-1]["index"])
     open_checkpoint(last.note, parse_key(last.key))
+
+
+def reef(stand: Stand, *words: str, ends: int = 0) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", "appliance.cli", "--json", *words],
+        cwd=ROOT,
+        env=os.environ | {INSTANCE_VARIABLE: str(stand.file)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == ends, done.stderr + done.stdout
+    lines = done.stdout.splitlines()
+    return json.loads(done.stdout) if lines and lines[0] in "{[" else [json.loads(line) for line in lines]
+
+
+def test_the_command_line_shows_proves_and_exports_what_a_stranger_then_checks(stand: Stand, tmp_path: Path) -> None:
+    last = entries(stand)[-1]["index"]
+    checkpoint(stand, above=last)
+    kept = tmp_path / "kept"
+    point = reef(stand, "audit", "checkpoint", "--output", str(kept))
+    stand.ask(messages.Ban(("203.0.113.77",), 60, "after"), messages.BanList)
+    checkpoint(stand, above=point["entries"])
+    shown = reef(stand, "audit", "log", "--action", "ban.add", "--limit", "1")
+    assert shown[0]["body"]["object"] == "203.0.113.77"
+    number = shown[0]["number"]
+
+    entry = tmp_path / "entry.json"
+    proved = reef(stand, "audit", "prove", str(number), "--output", str(entry))
+    key = f"{kept}.vkey"
+    one = ("audit", "verify", "--entry", proved["entry"], "--proof", proved["proof"], "--key", key)
+    assert reef(stand, *one)["number"] == number
+    entry.write_bytes(entry.read_bytes().replace(b"203.0.113.77", b"203.0.113.78"))
+    assert "is not in the tree" in reef(stand, *one, ends=1)["error"]["message"]
+
+    assert reef(stand, "audit", "verify", "--key", key, "--earlier", str(kept))["problems"] == []
+    folder = tmp_path / "trail"
+    exported = reef(stand, "audit", "export", str(folder))
+    offline = ("audit", "verify", "--offline", str(folder), "--key", key, "--earlier", str(kept))
+    found = reef(stand, *offline)
+    assert (found["problems"], found["entries"]) == ([], exported["entries"])
+    bundle = next((folder / "tile" / "entries").rglob("[0-9]*"))
+    bundle = next(bundle.iterdir()) if bundle.is_dir() else bundle
+    bundle.write_bytes(bundle.read_bytes().replace(b"203.0.113.77", b"203.0.113.78"))
+    assert reef(stand, *offline, ends=1)["problems"][0].startswith(f"entry {number} ")
 
 
 def test_who_is_nobody_learns_nothing(stand: Stand) -> None:

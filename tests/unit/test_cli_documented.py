@@ -11,6 +11,7 @@ import pytest
 
 from appliance.cli import build_parser
 from appliance.commands import (
+    audit,
     failure,
     followed,
     health,
@@ -32,6 +33,7 @@ from appliance.events import record
 from appliance.policy.impact import ImpactGroup, Tally
 from appliance.policy.tighten import Narrowing
 from appliance.policy.why import Answer, NearMiss, Step
+from appliance.records import checkpoint
 from appliance.report import evidence, facts, report
 from dataplane import tally
 
@@ -117,6 +119,8 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
         ),
         ("reef ips top", [ipstop.FiredList, ipstop.Fired, ipstop.Touched, record.RuleCostState]),
         ("reef ips escalate", [ipsedit.Candidate]),
+        ("reef audit log", [audit.AuditLine, record.Audit]),
+        ("reef audit verify", [audit.VerifyRow, checkpoint.Cosigned]),
         ("reef ban list", [messages.BanList, messages.BanEntry]),
         ("reef allow list", [messages_bans.Allowed, messages_bans.AllowEntry]),
     ],
