@@ -147,7 +147,7 @@ PROCESSES: tuple[Process, ...] = (
         keeps=("CAP_NET_ADMIN",),
         peers=("inspectd",),
         spool=True,
-        nice=-10,  # packets wait for it
+        # No `nice`: it would push aside whoever brings the packets at each of them, and never find two at once.
         limits=Limits(files=64, memory=1024),
     ),
     Process(

@@ -163,15 +163,14 @@ class Best(NamedTuple):
     bulk: list[float]
     web: list[float]
     new: list[float]
-    p99: list[float]  # milliseconds, at the rate given
+    p99: list[float]  # milliseconds, at half of the pages a second that Reef can
 
 
 def measure(bench: Bench, best: Best, rate: int) -> None:
-    best.bulk.append(bench.bulk())
+    best.bulk.extend((bench.bulk(), bench.bulk()))  # it varies most
     best.web.append(bench.fetch().rate)
     best.new.append(bench.fetch(small=True).new)
-    if rate:
-        best.p99.append(bench.fetch(rate=rate).p99 / 1e6)
+    best.p99.append(bench.fetch(rate=rate).p99 / 1e6)
 
 
 def rows_of(found: dict[str, Best]) -> list[Row]:
@@ -185,19 +184,17 @@ def rows_of(found: dict[str, Best]) -> list[Row]:
             compared("web pages", ours.web, name, theirs.web, 1e6, "MB/s", WEB_WANTED),
             compared("connections with a small page each", ours.new, name, theirs.new, 1e3, "thousand/s", NEW_WANTED),
         ]
-        if theirs.p99 and ours.p99:
-            beside = f"{name}: {min(theirs.p99):.2f} ms"
-            rows.append(Row("99 % of pages at half that load", f"{min(ours.p99):.2f} ms", beside))
+        beside = f"{name}: {min(theirs.p99):.2f} ms"
+        rows.append(Row("99 % of pages at half of our load", f"{min(ours.p99):.2f} ms", beside))
     rows += [
         compared("one large transfer, handed back", ours.bulk, "plain", alone.bulk, 1e9, "Gbit/s", BACK_WANTED),
         compared("web pages", ours.web, "plain", alone.web, 1e6, "MB/s", None),
         compared("connections with a small page each", ours.new, "plain", alone.new, 1e3, "thousand/s", None),
     ]
-    if ours.p99 and alone.p99:
-        added = min(ours.p99) - min(alone.p99)
-        beside = f"plain: {min(alone.p99):.2f} ms"
-        words = "99 % of pages at half load, added"
-        rows.append(Row(words, f"{added:.2f} ms", beside, None, f"< {P99_WANTED:g} ms", added < P99_WANTED))
+    added = min(ours.p99) - min(alone.p99)
+    beside = f"plain: {min(alone.p99):.2f} ms"
+    words = "99 % of pages at half load, added"
+    rows.append(Row(words, f"{added:.2f} ms", beside, None, f"< {P99_WANTED:g} ms", added < P99_WANTED))
     return rows
 
 
@@ -229,7 +226,8 @@ def main(*, quick: bool = False) -> list[Row]:
             (site.rules / "et-open.rules").write_bytes(rules.read_bytes())
         bench = Bench(site, folder, stack, 2.0 if quick else 5.0)
         found: dict[str, Best] = {}
-        rate = 0
+        with reef(bench, CACHE, DEPTH):
+            rate = int(bench.fetch().requests / bench.seconds / 2)
         for _ in range(1 if quick else 2):
             for name, engine in (
                 ("plain", plain(bench)),
@@ -239,11 +237,7 @@ def main(*, quick: bool = False) -> list[Row]:
             ):
                 with engine:
                     best = found.setdefault(name, Best([], [], [], []))
-                    if name == "reef" and not rate:
-                        rate = int(bench.fetch().requests / bench.seconds / 2)
                     measure(bench, best, rate)
                     print(name, {key: [round(one, 2) for one in value] for key, value in best._asdict().items()},
                           file=sys.stderr, flush=True)  # fmt: skip
-        with plain(bench):
-            found["plain"].p99.append(bench.fetch(rate=rate).p99 / 1e6)
     return rows_of(found)

@@ -290,6 +290,14 @@ static int by_time(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* Until the next request is due: to the microsecond, as waiting for it counts as its time. */
+static int wait_until(int epoll, struct epoll_event *events, uint64_t due)
+{
+    uint64_t now = now_ns(), left = due > now ? due - now : 0;
+    struct timespec patience = {.tv_sec = (time_t)(left / 1000000000u), .tv_nsec = (long)(left % 1000000000u)};
+    return epoll_pwait2(epoll, events, EVENTS, &patience, NULL);
+}
+
 /* Whoever rests asks again: at once, or when the next request is due. */
 static void keep_busy(client *c, visit *visits, unsigned at_once, uint64_t rate, uint64_t begun, uint64_t *due)
 {
@@ -322,7 +330,9 @@ static int fetch(char **word)
     while (now_ns() < until) {
         struct epoll_event events[EVENTS];
         keep_busy(&c, visits, at_once, rate, begun, &due);
-        int count = epoll_wait(c.epoll, events, EVENTS, rate == 0 ? 100 : 1);
+        bool all_busy = rate == 0 || due < (now_ns() - begun) * rate / 1000000000u;
+        int count = all_busy ? epoll_wait(c.epoll, events, EVENTS, 100)
+                             : wait_until(c.epoll, events, begun + (due + 1) * 1000000000u / rate);
         for (int i = 0; i < count; i++)
             proceed(&c, events[i].data.ptr, events[i].events);
     }
