@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -32,6 +32,10 @@ from appliance.policy.consumers import Consumer
 SITE = "ministry-health"
 TOKEN = "the-token-of-the-csirt"
 STAMP = "2026-01-01T00:00:00.%06d+0000"
+
+
+def microseconds_now() -> int:
+    return time.time_ns() // 1000
 
 
 def digest(token: str) -> str:
@@ -72,13 +76,20 @@ class Server:
     """Stores in a directory, and the API over them at `url`."""
 
     def __init__(
-        self, directory: Path, *consumers: Consumer, limits: Limits, inbox: Inbox | None, listed: Listed | None
+        self,
+        directory: Path,
+        *consumers: Consumer,
+        limits: Limits,
+        inbox: Inbox | None,
+        listed: Listed | None,
+        clock: Callable[[], int],
     ) -> None:
         self.told: list[Told] = []
         self.outbox = Outbox(directory / "outbox.db", self.log)
         common = (*map(stix.marking, Tlp), stix.site_identity(SITE))
         names = ("alerts", "indicators", "sightings")
-        self.objects = Objects(directory / "objects.db", names, common, lambda: time.time_ns() // 1000)
+        self.objects = Objects(directory / "objects.db", names, common, microseconds_now)
+        self._clock = clock
         self._reader = self.outbox.reader()
         self._consumers = consumers or (consumer(),)
         self._limits, self._inbox, self._listed = limits, inbox, listed
@@ -127,9 +138,7 @@ class Server:
         stores = Stores(self.outbox, self.objects)
         self.access = Access(self._consumers, time.monotonic, self.told.append)
         exports = Exports(self.told.append)
-        context = Context(
-            SITE, stores, self.access, exports, lambda: time.time_ns() // 1000, self._inbox, self._listed
-        )
+        context = Context(SITE, stores, self.access, exports, self._clock, self._inbox, self._listed)
         bound = socket.socket()
         bound.bind(("127.0.0.1", 0))
         listening: Listening = await listen(application(context, self._limits), [bound])
@@ -148,9 +157,10 @@ def serving(
     limits: Limits | None = None,
     inbox: Inbox | None = None,
     listed: Listed | None = None,
+    clock: Callable[[], int] = microseconds_now,
 ) -> Iterator[Server]:
     """The API while the block runs."""
-    server = Server(directory, *consumers, limits=limits or Limits(), inbox=inbox, listed=listed)
+    server = Server(directory, *consumers, limits=limits or Limits(), inbox=inbox, listed=listed, clock=clock)
     server.start()
     try:
         yield server

@@ -29,9 +29,8 @@ _DAY = 86_400_000_000
 _RENEW = 30 * _DAY  # so long after it was added, an address that is seen again is told again
 MOST_SEEN = 20_000  # rows for one day, so that a flood of strangers' names does not fill the disk
 BANNED_KIND = "banned"
-_OBJECTS_OF_ALERTS = (
-    "sighting", "observed-data", "network-traffic", "ipv4-addr", "ipv6-addr", "domain-name", "url", "file",
-)  # fmt: skip
+_SEEN_ONCE = ("sighting", "observed-data")
+_SEEN_AGAIN = ("network-traffic", "ipv4-addr", "ipv6-addr", "domain-name", "url", "file")
 
 
 class _Reads(Protocol):
@@ -82,7 +81,10 @@ def forget(objects: Objects, before: int) -> int:
     """What alerts saw before that moment (microseconds); gives how many objects went. Raises `sqlite3.Error`."""
     with objects.writing() as db:
         db.execute("DELETE FROM seen WHERE day < ?", (before // _DAY,))
-        return objects.remove(ALERTS_COLLECTION, before, _OBJECTS_OF_ALERTS)
+        # An address may be referred to for as long after it was added as it is not told anew.
+        return objects.remove(ALERTS_COLLECTION, before, _SEEN_ONCE) + objects.remove(
+            ALERTS_COLLECTION, before - _RENEW, _SEEN_AGAIN
+        )
 
 
 def _take(db: sqlite3.Connection, objects: Objects, site: str, event: Stored, seen: Sighted, rule: RuleText) -> int:
@@ -97,7 +99,7 @@ def _take(db: sqlite3.Connection, objects: Objects, site: str, event: Stored, se
             sighting_of=stix.indicator_id(site, seen.gid, seen.sid),
         ),
     ]
-    return objects.add(ALERTS_COLLECTION, made, renew_before=objects.last - _RENEW)
+    return objects.add(ALERTS_COLLECTION, made, renew_before=objects.next - _RENEW)
 
 
 def _indicator(db: sqlite3.Connection, site: str, seen: Sighted, tlp: Tlp, rule: RuleText) -> list[Made]:

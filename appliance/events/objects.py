@@ -205,7 +205,7 @@ class Objects:
                     (lost, added),
                 )
                 lists.add((kind, tlp, known_place & ~lost))
-        self._last = max(self._last + 1, self._clock())
+        self._last = self.next
         self._db.execute(
             f"INSERT INTO objects_{number} (added, key, type, version, tlp, place, body) "  # noqa: S608
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -253,6 +253,11 @@ class Objects:
     def last(self) -> int:
         """The moment at which the newest object was added."""
         return self._last
+
+    @property
+    def next(self) -> int:
+        """The moment that an object added now would get, or an earlier one."""
+        return max(self._last + 1, self._clock())
 
     def reader(self) -> sqlite3.Connection:
         """This thread's connection, for reading."""

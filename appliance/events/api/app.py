@@ -24,6 +24,7 @@ from appliance.events.api.replies import COMMON, reply
 from appliance.events.api.taxii import MAX_CONTENT, Taxii
 
 FLUSH = 60.0  # seconds between two lines on the trail about what was exported
+_PAUSE = 1.0  # seconds for which a guesser hears nothing
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -95,7 +96,7 @@ def _door(context: Context) -> Middleware:
 
     @web.middleware
     async def door(request: web.Request, handler: _Handler) -> web.StreamResponse:
-        guest = _recognised(context, request)
+        guest = await _recognised(context, request)
         try:
             access.enter(guest)
         except Refused as refused:
@@ -109,7 +110,7 @@ def _door(context: Context) -> Middleware:
     return door
 
 
-def _recognised(context: Context, request: web.Request) -> Guest:
+async def _recognised(context: Context, request: web.Request) -> Guest:
     access = context.access
     guest = access.identify(request.headers.get("Authorization", ""), _certificate(request))
     if guest is not None:
@@ -119,6 +120,7 @@ def _recognised(context: Context, request: web.Request) -> Guest:
     if waiting <= 0:
         waiting = access.failed(address)
     if waiting > 0:
+        await asyncio.sleep(min(waiting, _PAUSE))
         raise problems.wait("too many requests without a token that is known", int(waiting) + 1)
     challenge = 'Bearer realm="reef", Basic realm="reef", charset="UTF-8"'
     words = "show a token of a consumer of this gateway: `Authorization: Bearer …`, or Basic with it as password"

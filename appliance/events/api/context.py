@@ -59,10 +59,9 @@ class Context(msgspec.Struct, frozen=True):
     contact: str = ""
 
 
-GUEST = "guest"
+GUEST: web.RequestKey[Guest] = web.RequestKey("guest", Guest)
 
 
 def guest_of(request: web.Request) -> Guest:
     """Who asks."""
-    found: Guest = request[GUEST]
-    return found
+    return request[GUEST]

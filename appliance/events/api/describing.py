@@ -88,11 +88,15 @@ def description(site: str) -> dict[str, Any]:
         },
         "security": [{"token": []}],
         "paths": {
-            "/eve": _answer("Events as lines of EVE JSON", eve.NDJSON, [*_PLACES, _KINDS], headers=_CURSOR),
-            "/intelmq": _answer(
-                "Alerts in IntelMQ's harmonisation", eve.NDJSON, _PLACES, headers=_CURSOR, refused=("403",)
+            "/eve": _answer(
+                "Events as lines of EVE JSON", eve.NDJSON, [*_PLACES, _KINDS], headers=_CURSOR, refused=("409",)
             ),
-            "/lists/alerts.csv": _answer("Alerts as a table", table, _PLACES, headers=_CURSOR, refused=("403",)),
+            "/intelmq": _answer(
+                "Alerts in IntelMQ's harmonisation", eve.NDJSON, _PLACES, headers=_CURSOR, refused=("403", "409")
+            ),
+            "/lists/alerts.csv": _answer(
+                "Alerts as a table", table, _PLACES, headers=_CURSOR, refused=("403", "409")
+            ),
             "/lists/banned.txt": _answer("Addresses that were banned", "text/plain", [days], refused=("403",)),
             "/lists/{kind}.txt": _answer("Indicators in force", "text/plain", [kind], refused=("403", "404")),
             "/live": _answer("Events as they come", "text/event-stream", [after, _KINDS, number]),

@@ -6,12 +6,14 @@ newest. Who names no `after` goes on where it acknowledged last.
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from aiohttp import web
 
 from appliance.events.api import intelmq, lists
 from appliance.events.api.asked import Asked
 from appliance.events.api.context import Context, guest_of
-from appliance.events.api.problems import bad, forbidden
+from appliance.events.api.problems import Problem, forbidden
 from appliance.events.api.replies import reply
 from appliance.events.api.stores import Chosen, only
 from appliance.events.classes import Class
@@ -69,7 +71,8 @@ class Eve:
         asked = Asked(request.query, known)
         acknowledged = asked.number("ack", -1)
         if acknowledged > stores.outbox.last():
-            raise bad("`ack` is behind the newest event: nobody has that yet")
+            words = "`ack` is behind the newest event: nobody has that yet"
+            raise Problem(HTTPStatus.CONFLICT, words)
         after = asked.number("after", -1)
         chosen = Chosen(
             after=after,
