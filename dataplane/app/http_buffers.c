@@ -10,7 +10,7 @@ const reef_protocol_buffer http_buffers[HTTP_BUFFERS] = {
     TO_SERVER(HTTP_REQUEST_LINE, HTTP_HEADERS), TO_SERVER(HTTP_PROTOCOL, HTTP_HEADERS),
     TO_CLIENT(HTTP_RESPONSE_LINE, HTTP_HEADERS), TO_CLIENT(HTTP_PROTOCOL, HTTP_HEADERS), TO_CLIENT(HTTP_STAT_CODE, HTTP_HEADERS),
     TO_CLIENT(HTTP_STAT_MSG, HTTP_HEADERS),
-    TO_SERVER(HTTP_HOST, HTTP_BODY), TO_SERVER(HTTP_HOST_RAW, HTTP_BODY), TO_SERVER(HTTP_HEADER, HTTP_BODY),
+    TO_SERVER(HTTP_URL, HTTP_BODY), TO_SERVER(HTTP_HOST, HTTP_BODY), TO_SERVER(HTTP_HOST_RAW, HTTP_BODY), TO_SERVER(HTTP_HEADER, HTTP_BODY),
     TO_SERVER(HTTP_HEADER_RAW, HTTP_BODY), TO_SERVER(HTTP_HEADER_NAMES, HTTP_BODY), TO_SERVER(HTTP_REQUEST_HEADER, HTTP_BODY),
     TO_SERVER(HTTP_USER_AGENT, HTTP_BODY), TO_SERVER(HTTP_COOKIE, HTTP_BODY), TO_SERVER(HTTP_CONTENT_TYPE, HTTP_BODY),
     TO_SERVER(HTTP_CONTENT_LEN, HTTP_BODY), TO_SERVER(HTTP_CONNECTION, HTTP_BODY), TO_SERVER(HTTP_ACCEPT, HTTP_BODY),
@@ -177,6 +177,24 @@ static bool one_field(http_tx *tx, int direction, unsigned index, reef_buffer *o
     return give((reef_view){begin, length}, out);
 }
 
+/* The host, without its port and in small letters, and what is asked of it: the whole address but for scheme and port. */
+static bool url(http_tx *tx, reef_buffer *out)
+{
+    if (tx->host.data == NULL || tx->uri.data == NULL)
+        return false;
+    if (tx->url_buffer.data == NULL) {
+        uint32_t length = tx->host.length + tx->uri.length;
+        uint8_t *begin = length >= tx->host.length ? reef_arena_get(&tx->base.arena, length) : NULL;
+        if (begin == NULL)
+            return false;
+        for (uint32_t i = 0; i < tx->host.length; i++)
+            begin[i] = http_lower(tx->host.data[i]);
+        put(begin + tx->host.length, tx->uri.data, tx->uri.length);
+        tx->url_buffer = (reef_view){begin, length};
+    }
+    return give(tx->url_buffer, out);
+}
+
 /* --- single buffers ------------------------------------------------------------------------------------------ */
 
 static bool raw_host(const http_tx *tx, reef_buffer *out)
@@ -229,6 +247,7 @@ bool http_buffer(const reef_session *session, const reef_transaction *transactio
     case REEF_BUFFER_HTTP_URI: return give(tx->uri, out);
     case REEF_BUFFER_HTTP_URI_RAW: return give(tx->uri_raw, out);
     case REEF_BUFFER_HTTP_METHOD: return give(tx->method, out);
+    case REEF_BUFFER_HTTP_URL: return url(tx, out);
     case REEF_BUFFER_HTTP_HOST: return give(tx->host, out);
     case REEF_BUFFER_HTTP_HOST_RAW: return raw_host(tx, out);
     case REEF_BUFFER_HTTP_REQUEST_LINE:

@@ -115,7 +115,7 @@ typedef struct http_tx {
     reef_transaction base;
     http_message message[2];
     reef_view method, uri_raw, uri, host, status, reason;
-    reef_view host_lower;
+    reef_view host_lower, url_buffer;
     http_uri parsed;
     int32_t port;          /* of the authority, -1: none */
     int16_t status_number;
@@ -327,7 +327,7 @@ http_step http_response_complete(http_reader *reader);
 
 /* --- what is asked of transactions (http_buffers.c, http_eve.c) ----------------------------------------------------- */
 
-enum { HTTP_BUFFERS = 50 };
+enum { HTTP_BUFFERS = 51 };
 extern const reef_protocol_buffer http_buffers[HTTP_BUFFERS];
 bool http_buffer(const reef_session *session, const reef_transaction *transaction, int direction, unsigned kind, unsigned index,
                  reef_buffer *out);

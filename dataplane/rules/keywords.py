@@ -181,11 +181,14 @@ ALIASES = {
 }  # fmt: skip
 
 
+_OF_OURS = {"http.url": "not in Suricata: the host without its port, in small letters, and `http.uri` behind it"}
+
+
 def _buffers() -> dict[str, Keyword]:
     group = "Buffers"
     own = {"", "payload", "base64_data", "filemd5", "filesha1", "filesha256", "dcerpc.iface"}
     found = {
-        name: Keyword(transactions.sticky(name), NONE, group)
+        name: Keyword(transactions.sticky(name), NONE, group, _OF_OURS.get(name, ""))
         for name in BUFFERS
         if name not in own and name[:6] != "frame:"
     }

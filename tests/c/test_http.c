@@ -132,7 +132,7 @@ static void buffers_are_as_rules_expect_them(void)
     static const struct { int direction; unsigned kind, index; const char *text; } wanted[] = {
         {0, REEF_BUFFER_HTTP_METHOD, 0, "POST"}, {0, REEF_BUFFER_HTTP_URI, 0, "/p?q"}, {0, REEF_BUFFER_HTTP_PROTOCOL, 0, "HTTP/1.1"},
         {0, REEF_BUFFER_HTTP_HOST, 0, "H.com"}, {0, REEF_BUFFER_HTTP_HOST_RAW, 0, "H.com:81"},
-        {0, REEF_BUFFER_HTTP_REQUEST_LINE, 0, "POST /p?q HTTP/1.1"},
+        {0, REEF_BUFFER_HTTP_URL, 0, "h.com/p?q"}, {0, REEF_BUFFER_HTTP_REQUEST_LINE, 0, "POST /p?q HTTP/1.1"},
         {0, REEF_BUFFER_HTTP_HEADER, 0, "Host: H.com:81\r\nX: y, z\r\nContent-Length: 3\r\n"},
         {0, REEF_BUFFER_HTTP_HEADER_RAW, 0, "Host: H.com:81\r\nCookie: a=b\r\nX:y\r\nX: z\r\nContent-Length: 3\r\n\r\n"},
         {0, REEF_BUFFER_HTTP_HEADER_NAMES, 0, "\r\nHost\r\nCookie\r\nX\r\nContent-Length\r\n\r\n"},
