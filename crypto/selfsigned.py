@@ -1,4 +1,4 @@
-"""Certificates that sign themselves, for hosts that exist only in a lab, and the TLS contexts that use them."""
+"""Certificates that sign themselves, and the TLS contexts that use those of hosts that exist only in a lab."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ TlsContext = ssl.SSLContext
 LIFETIME = datetime.timedelta(days=7)
 
 
-def self_signed(names: Sequence[str], now: datetime.datetime) -> tuple[bytes, bytes]:
+def self_signed(
+    names: Sequence[str], now: datetime.datetime, lifetime: datetime.timedelta = LIFETIME
+) -> tuple[bytes, bytes]:
     """(private key, certificate) in PEM for these DNS names or IP addresses; the first is the subject. P-256."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
@@ -28,7 +30,7 @@ def self_signed(names: Sequence[str], now: datetime.datetime) -> tuple[bytes, by
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + LIFETIME)
+        .not_valid_after(now + lifetime)
         .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())

@@ -23,7 +23,8 @@ from appliance.control.messages_impact import FlowKey, FlowKeyIs
 from appliance.control.processes import process
 from appliance.control.sandbox import SandboxError, enter
 from appliance.events import record
-from appliance.events.spool import Spool, SpoolError
+from appliance.events.split import SplitSpool
+from appliance.events.spool import SpoolError
 from appliance.policy.logprefix import NFLOG_GROUP
 from ctypes_ext import engine
 from dataplane.banning import Banning
@@ -162,7 +163,7 @@ class Inspectd:
     def __init__(
         self,
         sources: Sources,
-        spool: Spool,
+        spool: SplitSpool,
         generation: Generation,
         flows: Path,
         key: Callable[[int], bytes | None],
@@ -310,7 +311,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         sources = Sources()
         enter(process(NAME), instance)
-        spool = Spool(instance.events_of(NAME), source=NAME)
+        spool = SplitSpool(instance.events_of(NAME), source=NAME)
     except (engine.EngineError, SandboxError, SpoolError, OSError) as error:
         sys.exit(f"{NAME}: {error}")
     generation = Generation(instance.socket("applyd"), log)

@@ -192,7 +192,8 @@ class Applyd:
 
     def _permits(self) -> dict[type, Permit]:
         uid = {
-            name: self._instance.identity(name).uid for name in ("policyd", "namesd", "inspectd", "watchd", "gated")
+            name: self._instance.identity(name).uid
+            for name in ("policyd", "namesd", "inspectd", "watchd", "gated", "alertd")
         }
 
         def only(*allowed: int) -> Permit:
@@ -201,7 +202,7 @@ class Applyd:
         policyd = only(uid["policyd"])
         # Root at a local console can take back and confirm while policyd is dead, and read.
         person = only(uid["policyd"], 0)
-        reader = only(uid["policyd"], uid["inspectd"], uid["namesd"], uid["watchd"], uid["gated"], 0)
+        reader = only(uid["policyd"], uid["inspectd"], uid["namesd"], uid["watchd"], uid["gated"], uid["alertd"], 0)
         return {
             Load: policyd,
             ReadBack: policyd,

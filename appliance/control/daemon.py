@@ -107,8 +107,13 @@ async def _ticking(log: Log) -> None:
         log.tick()
 
 
-def run(serve: Callable[[asyncio.Event], Awaitable[None]], log: Log) -> None:
-    """Run `serve` until SIGTERM or SIGINT sets the event it is given and it returns."""
+def run(
+    serve: Callable[[asyncio.Event], Awaitable[None]],
+    log: Log,
+    loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> None:
+    """Run `serve` until SIGTERM or SIGINT sets the event it is given and it returns. `loop` makes another kind of
+    loop than asyncio's own."""
 
     async def main() -> None:
         stop = asyncio.Event()
@@ -126,4 +131,5 @@ def run(serve: Callable[[asyncio.Event], Awaitable[None]], log: Log) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(main())

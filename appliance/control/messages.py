@@ -24,6 +24,7 @@ from appliance.control.messages_audit import (
     AuditProve,
 )
 from appliance.control.messages_bans import Allow, Allowed, AllowList, BanFound, Disallow
+from appliance.control.messages_events import ConsumerList, Consumers
 from appliance.control.messages_gate import (
     Gate,
     GateAllow,
@@ -575,6 +576,7 @@ Request = (
     | AuditContinues
     | AuditBundles
     | AuditNote
+    | Consumers
 )
 Reply = (
     Refused
@@ -596,6 +598,7 @@ Reply = (
     | FlowList
     | SetList
     | BanList
+    | ConsumerList
     | Allowed
     | WayList
     | Tracing

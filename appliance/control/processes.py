@@ -18,7 +18,9 @@ from typing import Literal
 import msgspec
 
 # Which system calls a process may make; `sandbox.py` holds the lists.
-Seccomp = Literal["keys", "policy", "apply", "inspect", "names", "captures", "verdicts", "watch", "gate", "records"]
+Seccomp = Literal[
+    "keys", "policy", "apply", "inspect", "names", "captures", "verdicts", "watch", "gate", "records", "events"
+]
 
 DEFAULT_INSTANCE = Path("/etc/reef/instance.json")
 INSTANCE_VARIABLE = "REEF_INSTANCE"
@@ -98,7 +100,7 @@ PROCESSES: tuple[Process, ...] = (
         # Loads rulesets, addresses, routes and the network's sysctls, for as long as it lives.
         opens=("CAP_NET_ADMIN",),
         keeps=("CAP_NET_ADMIN",),
-        peers=("policyd", "namesd", "inspectd", "watchd", "gated", "recordd", ROOT),
+        peers=("policyd", "namesd", "inspectd", "watchd", "gated", "recordd", "alertd", ROOT),
         calls=("keyd",),
         spool=True,
         audits=("policy", "ban"),
@@ -172,6 +174,17 @@ PROCESSES: tuple[Process, ...] = (
         audits=("trail", "record", "witness", "evidence"),
         reads_spools=True,
         limits=Limits(files=256, memory=1024),
+    ),
+    Process(
+        "alertd",
+        "appliance.events.alertd",
+        "keeps events until those who may have them have them, and answers who asks for them",
+        seccomp="events",
+        peers=("policyd", ROOT, OPERATORS),
+        calls=("applyd",),
+        spool=True,
+        reads_spools=True,
+        limits=Limits(files=2048, memory=4096),
     ),
     Process(
         "inspectd",
@@ -284,6 +297,11 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def rules(self) -> Path:
         """Where the rules lie that the taps are inspected with (`*.rules`), and what goes with them."""
         return Path(self.config) / "rules"
+
+    @property
+    def api(self) -> Path:
+        """Where an administrator puts key and certificate of the API, and the certificates of its consumers."""
+        return Path(self.config) / "api"
 
     @property
     def required(self) -> Path:

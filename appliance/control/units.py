@@ -21,6 +21,7 @@ _FAMILIES = {
     "verdicts": "AF_UNIX AF_NETLINK",
     "watch": "AF_UNIX",
     "records": "AF_UNIX",
+    "events": "AF_UNIX AF_NETLINK AF_INET AF_INET6",
     "gate": "AF_UNIX AF_NETLINK",
     "names": "AF_UNIX AF_NETLINK AF_INET AF_INET6",
 }

@@ -13,6 +13,7 @@ transaction that takes their events in, so that none is lost or doubled.
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -31,6 +32,8 @@ _FORMAT = 1
 _WINDOW = 50_000  # numbers that one reading looks through at most
 _AHEAD = 1_000_000  # numbers that the floor file runs ahead of the database
 _FLOOR = "outbox.floor"
+_RESERVE = "outbox.reserve"
+_RESERVED = 16 << 20  # bytes that are given back when the disk is full: to let something go takes room too
 
 _SCHEMA = """
 CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -103,7 +106,8 @@ class Outbox:
         self._path = path
         self._log = log
         self._clock = clock
-        self._lock = threading.Lock()
+        self.lock = threading.RLock()  # of the writer's connection
+        self._ears = threading.Lock()  # never held for long: who acknowledges must not wait for a disk
         self._heard: dict[str, Position] = {}  # acknowledged, and not written yet
         self.db = self._open()
         self._last = self._state("last")
@@ -114,8 +118,9 @@ class Outbox:
         }
 
     def close(self) -> None:
-        self.flush()
-        with self._lock:
+        with contextlib.suppress(OutboxFull):  # what was acknowledged is asked for again
+            self.flush()
+        with self.lock:
             self.db.close()
 
     # --- opening ------------------------------------------------------------------------------------
@@ -150,12 +155,14 @@ class Outbox:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """The writer's connection for one transaction that is durable at the end. Raises `OutboxFull`,
         `sqlite3.Error`; then nothing of it happened."""
-        with self._lock:
+        with self.lock:
+            before = self._last, self._added
             try:
                 self.db.execute("BEGIN IMMEDIATE")
                 yield self.db
                 self.db.execute("COMMIT")
             except BaseException as error:
+                self._last, self._added = before
                 with contextlib.suppress(sqlite3.Error):
                     self.db.execute("ROLLBACK")
                 if isinstance(error, sqlite3.OperationalError) and _is_no_room(error):
@@ -168,29 +175,32 @@ class Outbox:
         Returns the first and the last number given (last < first: there were none). They are durable when this
         returns. Raises `OutboxFull`, `sqlite3.Error`; then nothing was kept.
         """
-        first = self._last + 1
-        last, added = self._last + len(events), self._added
-        self._keep_floor(last)
-        rows: dict[Class, list[tuple[int, int, int, str, int, bytes]]] = {}
-        now = int(self._clock() * 1e6)
-        for number, event in enumerate(events, first):
-            added = now if now > added else added + 1
-            row = (number, added, event.time, event.kind, int(event.tlp), event.body)
-            rows.setdefault(event.class_, []).append(row)
         heard = self._take_heard()
         try:
             with self.transaction() as db:
-                for kind, found in rows.items():
-                    db.executemany(f"INSERT INTO event_{int(kind)} VALUES (?, ?, ?, ?, ?, ?)", found)
-                state = (("last", last), ("added", added))
-                db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", state)
+                first = self._last + 1
+                self.insert(db, events)
                 db.executemany("INSERT OR REPLACE INTO spool VALUES (?, ?)", (places or {}).items())
                 _write_positions(db, heard)
         except BaseException:
             self._give_back(heard)
             raise
+        return first, self._last
+
+    def insert(self, db: sqlite3.Connection, events: Sequence[New]) -> None:
+        """Add events within a `transaction`."""
+        rows: dict[Class, list[tuple[int, int, int, str, int, bytes]]] = {}
+        first, added, now = self._last + 1, self._added, int(self._clock() * 1e6)
+        last = self._last + len(events)
+        self._keep_floor(last)
+        for number, event in enumerate(events, first):
+            added = now if now > added else added + 1
+            row = (number, added, event.time, event.kind, int(event.tlp), event.body)
+            rows.setdefault(event.class_, []).append(row)
+        for kind, found in rows.items():
+            db.executemany(f"INSERT INTO event_{int(kind)} VALUES (?, ?, ?, ?, ?, ?)", found)
+        db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", (("last", last), ("added", added)))
         self._last, self._added = last, added
-        return first, last
 
     def last(self) -> int:
         """The newest number that was ever given; 0: none."""
@@ -198,7 +208,7 @@ class Outbox:
 
     def places(self) -> dict[str, int]:
         """The next serial number to read of each spool."""
-        with self._lock:
+        with self.lock:
             return dict(self.db.execute("SELECT name, serial FROM spool").fetchall())
 
     def _keep_floor(self, last: int) -> None:
@@ -208,13 +218,30 @@ class Outbox:
             with contextlib.suppress(OSError):  # no room: the transaction will say so
                 replace(self._path.with_name(_FLOOR), f"{self._floor}\n".encode())
 
+    def reserve(self) -> None:
+        """Keep some of the disk for the day when it is full. Does nothing when there is none to keep."""
+        path = self._path.with_name(_RESERVE)
+        if path.exists():
+            return
+        with contextlib.suppress(OSError):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(descriptor, 0, _RESERVED)
+            except OSError:
+                path.unlink()
+            finally:
+                os.close(descriptor)
+
+    def give_back_reserve(self) -> None:
+        self._path.with_name(_RESERVE).unlink(missing_ok=True)
+
     # --- who has what -------------------------------------------------------------------------------
 
     def acknowledge(self, consumer: str, seq: int) -> None:
         """`consumer` durably has everything up to `seq`. Written with what comes in next, or by `flush`: a power cut
         may take it back, and then some events wait longer than they had to."""
-        before = self.position(consumer)
-        with self._lock:
+        with self._ears:
+            before = self.position(consumer)
             known = min(max(before.seq, seq), self._last)
             self._heard[consumer] = self._positions[consumer] = Position(known, int(self._clock() * 1e6))
 
@@ -223,14 +250,16 @@ class Outbox:
 
     def positions(self) -> dict[str, Position]:
         """Of all that were ever heard of."""
-        return dict(self._positions)
+        with self._ears:
+            return dict(self._positions)
 
     def forget(self, consumer: str) -> None:
         """Somebody who is no consumer any more."""
         with self.transaction() as db:
             db.execute("DELETE FROM consumer WHERE name = ?", (consumer,))
-        self._heard.pop(consumer, None)
-        self._positions.pop(consumer, None)
+        with self._ears:
+            self._heard.pop(consumer, None)
+            self._positions.pop(consumer, None)
 
     def flush(self) -> None:
         """Write what was acknowledged. Raises `OutboxFull`, `sqlite3.Error`."""
@@ -245,12 +274,12 @@ class Outbox:
             raise
 
     def _take_heard(self) -> dict[str, Position]:
-        with self._lock:
+        with self._ears:
             heard, self._heard = self._heard, {}
         return heard
 
     def _give_back(self, heard: dict[str, Position]) -> None:
-        with self._lock:
+        with self._ears:
             self._heard = heard | self._heard
 
     # --- reading ------------------------------------------------------------------------------------
@@ -335,6 +364,15 @@ class Reader:
             self._db.execute(
                 f"SELECT count(*) FROM event_{int(each)} WHERE seq > ? AND seq <= ? AND tlp > ?",
                 (after, through, int(highest)),
+            ).fetchone()[0]
+            for each in classes
+        )
+
+    def waiting(self, after: int, classes: Collection[Class], highest: Tlp) -> int:
+        """How many events behind `after` somebody may have who may have `classes` up to `highest`."""
+        return sum(
+            self._db.execute(
+                f"SELECT count(*) FROM event_{int(each)} WHERE seq > ? AND tlp <= ?", (after, int(highest))
             ).fetchone()[0]
             for each in classes
         )

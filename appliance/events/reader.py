@@ -48,6 +48,11 @@ class Reader:
 
     # --- places -------------------------------------------------------------------------------------
 
+    @property
+    def segment(self) -> Path | None:
+        """The file that the next record is looked for in; None: it was not looked for yet."""
+        return self._segment
+
     def commit(self) -> None:
         """Keep the place: after a restart reading goes on with the record after the last one read."""
         if self._cursor is None:

@@ -17,6 +17,7 @@ from appliance.events import record
 from appliance.events.reader import POLL_SECONDS, Batch, Reader
 from appliance.events.record import Event
 from appliance.events.segments import blocks, segments
+from appliance.events.split import ALERTS
 
 # Processes write on their own: lines of one moment reach two spools within this many seconds.
 _SKEW_SECONDS = 1.0
@@ -68,8 +69,14 @@ class Selection(msgspec.Struct, frozen=True):
 
 
 def spools(events: Path) -> dict[str, Path]:
-    """The spool of each process below `events`, by the process's name."""
-    return {path.name: path for path in sorted(events.iterdir()) if path.is_dir()} if events.is_dir() else {}
+    """The spools below `events`, by the process's name, and `<process>/alerts` where its alerts lie apart."""
+    found: dict[str, Path] = {}
+    for path in sorted(events.iterdir()) if events.is_dir() else ():
+        if path.is_dir():
+            found[path.name] = path
+            if (path / ALERTS).is_dir():
+                found[f"{path.name}/{ALERTS}"] = path / ALERTS
+    return found
 
 
 def _events(process: str, batch: Batch) -> Iterator[Event | Lost]:

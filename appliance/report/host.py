@@ -12,6 +12,7 @@ from pathlib import Path
 
 from appliance.control.processes import PROCESSES, Instance
 from appliance.control.sandbox import CAPABILITIES
+from appliance.events import view
 from appliance.events.segments import HEADER_BYTES, segments, unpack_header
 from appliance.report.facts import Access, Credentials, Disk, Hook, KernelTable, SpoolState
 
@@ -143,7 +144,9 @@ def disk(state: Path) -> Disk:
 def spools(instance: Instance) -> tuple[SpoolState, ...]:
     """What the spools of all processes hold, and what is missing in the newest of it."""
     try:
-        return tuple(_spool(row.name, instance.events_of(row.name)) for row in PROCESSES if row.spool)
+        rows = {row.name: instance.events_of(row.name) for row in PROCESSES if row.spool}
+        found = rows | view.spools(instance.events)
+        return tuple(_spool(name, directory) for name, directory in found.items())
     except OSError as error:
         raise NotReadable(f"{error.filename}: {error.strerror}; the operators' group may read the spools") from error
 

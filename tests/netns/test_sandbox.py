@@ -30,6 +30,7 @@ FAMILIES = {
     "verdictd": {"unix"},
     "watchd": {"unix"},
     "recordd": {"unix"},
+    "alertd": {"unix", "netlink", "inet", "inet6"},
     "gated": {"unix", "netlink"},
 }
 

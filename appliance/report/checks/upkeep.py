@@ -20,6 +20,21 @@ def _over(day: str, policy: Policy, now: float) -> bool:
     return times.day_end(day, times.zone(policy.settings.timezone)) <= now
 
 
+def alerts_told(facts: Facts, _: float) -> Result:
+    policy = facts.policy.known()
+    told = [name for name, one in policy.consumers.items() if "alerts" in one.collections]
+    asked = [name for name in told if not (policy.consumers[name].syslog or policy.consumers[name].webhook)]
+    wrong = [] if told else ["no consumer of the policy may have alerts"]
+    if asked and not policy.alerts.listen:
+        wrong = [f"{', '.join(asked)} would have to ask, and the gateway listens nowhere"]
+    return judged(
+        wrong,
+        f"Alerts are kept for {', '.join(told)} until they have them.",
+        "Alerts do not leave the gateway:",
+        _shows(facts, consumers=told, listen=policy.alerts.listen),
+    )
+
+
 def owned(facts: Facts, _: float) -> Result:
     policy = facts.policy.known()
     entries = [(rule.id, rule.owner, rule.why) for rule in traffic.permits(policy)]

@@ -39,7 +39,7 @@ site: sound
 inherits: [national]
 zones:
   internet: {interfaces: [wan0]}
-  lan: {interfaces: [lan0], networks: [10.20.0.0/16]}
+  lan: {interfaces: [lan0], networks: [10.20.0.0/16], addresses: {lan0: 10.20.0.1/16}}
   servers: {interfaces: [srv0], networks: [10.22.0.0/24]}
   dmz: {role: dmz, interfaces: [dmz0], networks: [10.21.0.0/24]}
   hall: {role: guest, interfaces: [hall0], networks: [10.23.0.0/24]}
@@ -76,6 +76,13 @@ nat:
 risks:
   - {id: T-1, threat: copied, assets: [records, internet], likelihood: low, impact: high, safeguards: [I-1, B-1],
      measures: nightly backup, owner: director}
+alerts:
+  listen: lan
+consumers:
+  csirt:
+    certificate: 0000000000000000000000000000000000000000000000000000000000000000
+    collections: alerts
+    owner: it
 """
 
 
@@ -327,6 +334,7 @@ FAILURES: dict[str, tuple[Change, str]] = {
         within("status", runs=Runs(7, NOW, equal=False, differences=("lan -> dmz passes",), more=2)),
         "lan -> dmz passes",
     ),
+    "alerts_told": (text("  listen: lan\n", "  port: 9443\n"), "csirt would have to ask"),
     "alive": (within("status", processes=(messages.ProcessHealth("namesd", False),)), "namesd"),
     "whole": (within("status", omitted=("flows are not inspected here",)), "not inspected"),
     "well": (within("doctor", findings=("wan9 carries traffic and is in no zone",)), "wan9"),

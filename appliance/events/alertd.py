@@ -1,0 +1,256 @@
+"""alertd: keeps events until those who may have them have them, and answers who asks for them.
+
+It reads the spools of all processes and may change nothing but its own files. Consumers are strangers: what they send
+is looked at here, in a process that holds no privilege, no key but that of its own certificate, and no policy but
+what it is told of the one that runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+import msgspec
+import uvloop
+from aiohttp import web
+
+from appliance.control import daemon, notify, sandbox
+from appliance.control.ipc import DaemonAway, Peer, ProtocolError, RefusedError, Server, call_async
+from appliance.control.messages import NameBook, Names, Refused, Reply, Request, Status, StatusReport
+from appliance.control.messages_events import ConsumerInfo, ConsumerList, Consumers
+from appliance.control.processes import Instance, process
+from appliance.durable import replace
+from appliance.events import outbox, tlp
+from appliance.events.classes import OF_COLLECTION, classes_of
+from appliance.events.collecting import Collector
+from appliance.events.marking import Generations, Marker
+from appliance.events.outbox import Outbox, OutboxError, Reader
+from appliance.events.retaining import Need, Plan, Room
+from appliance.events.serving import Serving, addresses
+from appliance.policy.consumers import AlertSettings, Consumer
+from crypto.apitls import CLIENTS, CertificateError, Identity, TlsContext, identity, serving_context
+
+NAME = "alertd"
+_SECOND = 1.0
+_PATIENCE = 10.0  # seconds that applyd may take to start without a word about it
+_BOOK = "policy.json"
+_ROOM = {Room.ALL: "all", Room.NO_TELEMETRY: "no-telemetry", Room.NOTHING: "nothing"}
+
+
+class Alertd:
+    """The process: what it knows of the policy, the collector's thread, and the sockets."""
+
+    def __init__(self, instance: Instance, log: daemon.Log) -> None:
+        self._instance = instance
+        self._log = log
+        self._state = instance.state_of(NAME)
+        self._outbox = Outbox(self._state / outbox.NAME, log)
+        self._reader = self._outbox.reader()
+        self._generations = Generations()
+        self._book: NameBook | None = None
+        self._said = ""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._collector = Collector(
+            instance.events,
+            self._outbox,
+            Marker(AlertSettings(), "", self._generations),
+            log=self._say,
+            kept=self._kept,
+            failed=self._failed,
+        )
+        self.failure = ""
+        self._identity: Identity | None = None
+        self._serving = Serving(web.Application(), log)
+        self._words = ""  # why it does not serve
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        server = Server(self._instance.socket(NAME), {Consumers: self._looks}, self.answer, report=self._log)
+        await server.start()
+        await self._serving.start()
+        await self._begin()
+        notify.ready()
+        following = asyncio.create_task(self._follow())
+        await stop.wait()
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+        await self._serving.stop()
+        await server.stop()
+        self._collector.stop()
+        if self._collector.is_alive():
+            await asyncio.to_thread(self._collector.join)
+        self._reader.close()
+        self._outbox.close()
+
+    def _looks(self, peer: Peer) -> bool:
+        uid = self._instance.identity("policyd").uid
+        return peer.uid in (0, uid) or self._instance.operates(peer.uid, (peer.gid, *peer.groups))
+
+    # --- from the collector's thread ----------------------------------------------------------------
+
+    def _say(self, words: str) -> None:
+        self._later(lambda: self._log(words))
+
+    def _kept(self, last: int) -> None:
+        """Events up to number `last` are in the outbox."""
+
+    def _failed(self, words: str) -> None:
+        def end() -> None:
+            self.failure = words
+            self._log(words)
+            signal.raise_signal(signal.SIGTERM)
+
+        self._later(end)
+
+    def _later(self, act: Callable[[], None]) -> None:
+        """Do it in the loop's thread; nothing when that has ended."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(act)
+
+    # --- what is told by the policy -----------------------------------------------------------------
+
+    async def _begin(self) -> None:
+        """Labels come from the policy: nothing is taken in before one is known, or it is known that there is none."""
+        book = self._read_book()
+        if book is not None:
+            self._take(book)
+        await self._ask()
+
+    async def _follow(self) -> None:
+        """Which generation runs, and what it says."""
+        known = time.monotonic()
+        while True:
+            await self._serving.settle()
+            words = await self._ask()
+            if not words:
+                known = time.monotonic()
+            elif words != self._said and time.monotonic() - known >= _PATIENCE:
+                self._log(f"the running generation is not known: {words}")
+            self._said = words
+            await asyncio.sleep(_SECOND)
+
+    async def _ask(self) -> str:
+        """Ask applyd; why it could not be asked, in words."""
+        socket = self._instance.socket("applyd")
+        try:
+            running = (await call_async(socket, Status(), StatusReport, timeout=10)).running
+            if running and (self._book is None or self._book.generation != running):
+                book = await call_async(socket, Names(), NameBook, timeout=30)
+                self._take(book)
+                self._write_book(book)
+        except (DaemonAway, ProtocolError, RefusedError) as error:
+            return str(error)
+        self._collect()
+        return ""
+
+    def _take(self, book: NameBook) -> None:
+        self._book = book
+        self._generations.runs(book.generation, int(time.time() * 1e6))
+        retention = {
+            OF_COLLECTION[name]: seconds for name, seconds in msgspec.structs.asdict(book.alerts.retention).items()
+        }
+        plan = Plan(retention, book.alerts.size, tuple(need_of(each) for each in book.consumers))
+        self._collector.follow(Marker(book.alerts, book.site, self._generations), plan)
+        places = addresses(book)
+        self._serving.want(places, self._context(book.site, places) if places else None)
+        self._collect()
+
+    def _context(self, site: str, places: tuple[tuple[str, int], ...]) -> TlsContext | None:
+        """With the certificate that was given or, else, one of its own for the addresses where it first listens."""
+        names = (site, *(address for address, _ in places))
+        try:
+            now = datetime.datetime.now(datetime.UTC)
+            self._identity = identity(self._instance.api, self._state, names, now)
+            context = serving_context(self._identity, self._instance.api / CLIENTS)
+        except CertificateError as error:
+            self._words = f"the API does not listen: {error}"
+            self._log(self._words)
+            return None
+        self._words = ""
+        return context
+
+    def _collect(self) -> None:
+        if not self._collector.is_alive() and not self.failure:
+            self._collector.start()
+
+    def _read_book(self) -> NameBook | None:
+        """What was known of the policy when the process last ran: applyd may take longer to start than events."""
+        try:
+            return msgspec.json.decode((self._state / _BOOK).read_bytes(), type=NameBook)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError) as error:
+            self._log(f"{self._state / _BOOK}: {error}; events wait until applyd says what runs")
+            return None
+
+    def _write_book(self, book: NameBook) -> None:
+        try:
+            replace(self._state / _BOOK, msgspec.json.encode(book))
+        except OSError as error:
+            self._log(f"{self._state / _BOOK}: {error.strerror}; after a restart events wait for applyd")
+
+    # --- who asks -----------------------------------------------------------------------------------
+
+    async def answer(self, request: Request, peer: Peer) -> Reply:
+        match request:
+            case Consumers():
+                return self._consumers()
+            case _:
+                return Refused("bad-request", f"{NAME} does not answer {type(request).__name__}")
+
+    def _consumers(self) -> ConsumerList:
+        book = self._book
+        return ConsumerList(
+            consumers=tuple(self._info(each, self._reader) for each in (book.consumers if book else ())),
+            last=self._outbox.last(),
+            used=self._collector.used(),
+            size=book.alerts.size if book else AlertSettings().size,
+            room=_ROOM[self._collector.room],
+            listens=self._serving.places,
+            fingerprint=self._identity.fingerprint if self._identity else "",
+            words="; ".join(filter(None, (self._words, self._serving.words))),
+        )
+
+    def _info(self, consumer: Consumer, reader: Reader) -> ConsumerInfo:
+        position = self._outbox.position(consumer.name)
+        need = need_of(consumer)
+        return ConsumerInfo(
+            name=consumer.name,
+            collections=consumer.collections,
+            tlp=need.highest.label,
+            position=position.seq,
+            waiting=reader.waiting(position.seq, need.classes, need.highest),
+            seen=position.seen / 1e6,
+            owner=consumer.owner,
+            pushed=consumer.syslog or consumer.webhook,
+        )
+
+
+def need_of(consumer: Consumer) -> Need:
+    """What a consumer of the policy waits for."""
+    return Need(consumer.name, classes_of(consumer.collections), tlp.parse(consumer.tlp))
+
+
+def main(argv: list[str]) -> None:
+    instance = daemon.instance_argument(NAME, argv)
+    log = daemon.Log(NAME)
+    sandbox.enter(process(NAME), instance)
+    log.open(instance.events_of(NAME))
+    try:
+        alertd = Alertd(instance, log)
+    except OutboxError as error:
+        sys.exit(f"{NAME}: {error}")
+    daemon.run(alertd.serve, log, uvloop.new_event_loop)
+    if alertd.failure:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

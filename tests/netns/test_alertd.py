@@ -1,0 +1,134 @@
+"""alertd on a gateway: what other processes write is in its outbox, labelled, and survives whatever happens to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from appliance.control.messages_events import ConsumerList, Consumers
+from appliance.events import outbox, record
+from appliance.events.outbox import Reader, Stored
+from appliance.events.spool import Spool
+from crypto.apitls import CERTIFICATE
+from tests.netns.stand import Stand, as_user, until
+
+DIGEST = "5c1e" * 16
+TEXT = f"""\
+reef: 1
+site: clinic
+zones:
+  lan: {{interfaces: [lan0], networks: [10.20.0.0/16], addresses: {{lan0: 10.20.0.1/16}}}}
+alerts:
+  listen: [lan]
+  port: 9443
+  marks: {{alerts: amber+strict}}
+consumers:
+  csirt: {{token: "sha256:{DIGEST}", collections: [alerts, notices], tlp: red, owner: o}}
+  public: {{certificate: {DIGEST}, collections: [alerts], tlp: clear, owner: o}}
+rules:
+  - {{id: R-1, from: lan, to: gateway, service: tcp/9443, action: allow, owner: o, why: w}}
+"""
+
+
+@pytest.fixture(scope="module")
+def stand() -> Iterator[Stand]:
+    with Stand(("keyd", "applyd", "policyd", "alertd")) as stand:
+        stand.apply(TEXT)
+        until(lambda: stand.ask(Consumers(), ConsumerList, to="alertd").listens, "alertd knows the policy")
+        yield stand
+
+
+def write(stand: Stand, first: int, count: int) -> None:
+    """Alerts in the spool of a process that does not run here, as that process would write them."""
+    with as_user(stand.instance.identity("watchd").uid, (stand.instance.operators,)):
+        before = os.umask(0o027)
+        spool = Spool(stand.instance.events_of("watchd"), source="watchd")
+        for number in range(first, first + count):
+            event = record.alert(1, "a test", f"alert {number}", seconds=1_800_000_000 + number)
+            spool.append(record.encode(event), 1)
+        spool.close()
+        os.umask(before)
+
+
+def alerts(stand: Stand) -> list[Stored]:
+    """All that came from `write`, in the order of their numbers."""
+    reader = Reader(stand.instance.state_of("alertd") / outbox.NAME)
+    found: list[Stored] = []
+    after = 0
+    while True:
+        page = reader.read(after, kinds={"alert"})
+        found += [event for event in page.events if b'"category":"a test"' in event.body]
+        after = page.through
+        if after == page.last:
+            reader.close()
+            return found
+
+
+def told(stand: Stand) -> list[str]:
+    return [json.loads(event.body)["alert"]["signature"] for event in alerts(stand)]
+
+
+def test_what_a_process_writes_is_kept_with_site_generation_and_label(stand: Stand) -> None:
+    write(stand, 0, 3)
+    until(lambda: len(alerts(stand)) >= 3, "the alerts are in the outbox")
+    found = alerts(stand)[0]
+    event = json.loads(found.body)
+    assert (event["host"], event["event_type"], event["alert"]["signature"]) == ("clinic", "alert", "alert 0")
+    assert event["metadata"]["flowvars"] == [{"gid": "reef", "generation": 1, "tlp": "amber+strict"}]
+    assert found.tlp.label == "TLP:AMBER+STRICT"
+    assert found.time == 1_800_000_000 * 1_000_000
+    answer = stand.ask(Consumers(), ConsumerList, to="alertd")
+    waiting = {one.name: one.waiting for one in answer.consumers}
+    assert waiting["csirt"] >= 3
+    assert waiting["public"] == 0, "nothing here is clear"
+    assert (answer.room, answer.listens) == ("all", ("10.20.0.1:9443",))
+
+
+def test_the_certificate_it_shows_is_the_one_it_names(stand: Stand) -> None:
+    answer = stand.ask(Consumers(), ConsumerList, to="alertd")
+    trusted = stand.instance.state_of("alertd") / CERTIFICATE
+    script = (
+        "import socket, ssl, hashlib, sys; "
+        f"context = ssl.create_default_context(cafile='{trusted}'); "
+        "plain = socket.create_connection(('10.20.0.1', 9443), timeout=20); "
+        "line = context.wrap_socket(plain, server_hostname='10.20.0.1'); "
+        "print(hashlib.sha256(line.getpeercert(True)).hexdigest())"
+    )
+    assert stand.sh(f'python3 -c "{script}"').strip() == answer.fingerprint
+
+
+def test_killed_again_and_again_it_neither_loses_nor_doubles(stand: Stand) -> None:
+    begin = len(told(stand))
+    written = begin
+    for _ in range(6):
+        write(stand, written, 500)
+        written += 500
+        stand.kill("alertd")
+        write(stand, written, 100)
+        written += 100
+        stand.start("alertd")
+    stand.wait_for("alertd")
+    until(lambda: len(alerts(stand)) >= written, "all of them are in the outbox", 60)
+    assert told(stand) == [f"alert {number}" for number in range(written)]
+    numbers = [event.seq for event in alerts(stand)]
+    assert numbers == sorted(set(numbers))
+
+
+def test_it_knows_the_policy_while_applyd_is_away(stand: Stand) -> None:
+    begin = len(alerts(stand))
+    stand.stop("alertd", signal.SIGTERM)
+    stand.stop("applyd")
+    write(stand, begin, 5)
+    stand.restart("alertd")
+    until(lambda: len(alerts(stand)) >= begin + 5, "they are taken in")
+    assert alerts(stand)[-1].tlp.label == "TLP:AMBER+STRICT"
+    stand.restart("applyd")
+
+
+def test_a_stranger_learns_nothing_of_consumers(stand: Stand) -> None:
+    with as_user(stand.instance.identity("namesd").uid):
+        assert stand.refusal(Consumers(), to="alertd").code == "not-allowed"
