@@ -156,6 +156,7 @@ def _look_verbs(tree: _Tree) -> None:
     generation.add_argument("generation", nargs="?", type=_positive, help="its number (default: the running one)")
     _rules_verbs(kinds)
     kinds.verb("zones", "live:zones", "Zones, their interfaces and networks")
+    kinds.verb("bridges", "live:bridges", "Bumps in the wire: between which lines, and whether they are inspected")
     kinds.verb("connections", "live:connections", "The register of external lines and who answers for them")
     flows = kinds.verb("flows", "flows:flows", "The connections that pass now: who, whom, rule, bytes")
     flows.add_argument("--rule", default="", metavar="ID", help="only those that this rule decided")

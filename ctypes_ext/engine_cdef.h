@@ -207,7 +207,9 @@ typedef struct reef_bridge_counters {
 } reef_bridge_counters;
 int reef_bridge_open(reef_bridge **out);
 void reef_bridge_free(reef_bridge *bridge);
-int reef_bridge_bind(reef_bridge *bridge, uint32_t one, uint32_t other, uint32_t mark, bool open);
+int reef_bridge_bind(reef_bridge *bridge, uint32_t one, uint32_t other, uint32_t mark, bool open, int keeper);
+void reef_bridge_mean(reef_bridge *bridge, uint32_t mark, bool open);
+void reef_bridge_rest(reef_bridge *bridge);
 void reef_bridge_count(const reef_bridge *bridge, reef_bridge_counters *counters);
 int reef_inline_bridge(reef_inline *line, reef_bridge *bridge);
 void reef_inline_stop(reef_inline *line);

@@ -40,9 +40,23 @@ class Bridge:
         check(lib.reef_bridge_open(out), "AF_PACKET")
         self._c = ffi.gc(out[0], lib.reef_bridge_free)
 
-    def bind(self, one: int, other: int, *, mark: int = 0, open_: bool = False) -> None:
-        """Between these interfaces; `mark` stands for the policy's rule; `open_`: what cannot be read passes."""
-        check(lib.reef_bridge_bind(self._c, one, other, mark, open_), "bridge")
+    def bind(
+        self, one: int, other: int, *, mark: int = 0, open_: bool = False, keeper: socket.socket | None = None
+    ) -> None:
+        """Between these interfaces; `mark` stands for the policy's rule; `open_`: what cannot be read passes.
+
+        `keeper` hears from the bridge while it carries frames, and must stay open as long.
+        """
+        hears = -1 if keeper is None else keeper.fileno()
+        check(lib.reef_bridge_bind(self._c, one, other, mark, open_, hears), "bridge")
+
+    def mean(self, *, mark: int, open_: bool) -> None:
+        """As `bind` for the same interfaces, while it runs."""
+        lib.reef_bridge_mean(self._c, mark, open_)
+
+    def rest(self) -> None:
+        """Between none from now on. Not while it runs."""
+        lib.reef_bridge_rest(self._c)
 
     def counters(self) -> BridgeCounters:
         c = ffi.new("reef_bridge_counters *")
@@ -67,8 +81,11 @@ class Inline:
             check(status, "lane")
 
     def run_bridge(self, bridge: Bridge) -> None:
-        """Between the lines of a bridge, likewise, until one of them is gone or down (`EngineError`) or `stop`."""
-        check(lib.reef_inline_bridge(self._c, bridge._c), "bridge")
+        """Between the lines of a bridge, likewise, until one of them is gone or down (`EngineError`), its keeper gave
+        it up or went, or `stop`."""
+        status = lib.reef_inline_bridge(self._c, bridge._c)
+        if status != lib.REEF_END:
+            check(status, "bridge")
 
     def stop(self) -> None:
         lib.reef_inline_stop(self._c)

@@ -25,6 +25,14 @@ class ZoneLines(msgspec.Struct, frozen=True):
     interfaces: tuple[str, ...] = ()
 
 
+class BridgeLines(msgspec.Struct, frozen=True):
+    """A bridge of `running.json`, likewise."""
+
+    name: str
+    between: tuple[str, ...] = ()
+    protect: Protection | None = None
+
+
 class Wanted(msgspec.Struct, frozen=True):
     """The part of `running.json` that concerns the gate."""
 
@@ -34,6 +42,7 @@ class Wanted(msgspec.Struct, frozen=True):
     networks: dict[str, tuple[str, ...]] = {}
     addresses: tuple[InterfaceAddress, ...] = ()
     nameservers: tuple[str, ...] = ()
+    bridges: tuple[BridgeLines, ...] = ()
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -66,13 +75,22 @@ def way(protection: Protection) -> Way:
 
 
 def places(wanted: Wanted, present: Mapping[str, int]) -> tuple[Place, ...]:
-    """The lines of protected zones. `present` says which interfaces there are, with their numbers."""
-    return tuple(
-        Place(interface, zone.name, present.get(interface, 0), way(wanted.protections[zone.name]))
+    """The lines of protected zones and bridges. `present` says which interfaces there are, with their numbers."""
+    lines = [
+        (interface, zone.name, wanted.protections[zone.name])
         for zone in wanted.zones
         if zone.name in wanted.protections
         for interface in zone.interfaces
         if "*" not in interface
+    ]
+    lines += [
+        (interface, bridge.name, bridge.protect)
+        for bridge in wanted.bridges
+        if bridge.protect is not None
+        for interface in bridge.between
+    ]
+    return tuple(
+        Place(interface, name, present.get(interface, 0), way(protection)) for interface, name, protection in lines
     )
 
 

@@ -1,8 +1,9 @@
 """inspectd: drives the C engine over what the gateway lets it see, and writes events into its spool.
 
 Three sources, opened while it has the privilege, read without: packets on the zones' interfaces (AF_PACKET),
-what the ruleset logs (NFLOG), and connections that end (conntrack). Traffic never waits for it: when it is
-away or slow the kernel drops its copies and counts them.
+what the ruleset logs (NFLOG), and connections that end (conntrack). Traffic never waits for these: when it is
+away or slow the kernel drops its copies and counts them. What waits for a verdict comes by lanes (`inline.py`), and
+the frames of bridges are carried here (`bridging.py`), each in a thread of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from appliance.control import daemon, notify
@@ -27,7 +28,10 @@ from appliance.events.split import SplitSpool
 from appliance.events.spool import SpoolError
 from appliance.policy.logprefix import NFLOG_GROUP
 from ctypes_ext import engine
+from ctypes_ext.inline import Bridge
 from dataplane.banning import Banning
+from dataplane.bridging import BRIDGES, Bumps
+from dataplane.carried import SOCKET as BRIDGES_SOCKET
 from dataplane.costs import Costs, together
 from dataplane.flowlog import FlowLog
 from dataplane.inline import Lines
@@ -63,6 +67,7 @@ class Sources:
         self.ring = engine.Ring()
         self.nflog = engine.Nflog(NFLOG_GROUP)
         self.conntrack = engine.Conntrack()
+        self.bridges = [Bridge() for _ in range(BRIDGES)]
 
 
 class Generation(threading.Thread):
@@ -170,6 +175,7 @@ class Inspectd:
         rules: RuleWatch,
         keeping: Keeping,
         lines: Lines,
+        bumps: Bumps,
         recalling: Recalling,
         watch: Line,
         banning: Banning,
@@ -180,6 +186,7 @@ class Inspectd:
         self._rules = rules
         self._keeping = keeping
         self._lines = lines
+        self._bumps = bumps
         self._recalling = recalling
         self._flows = FlowLog(flows, key)
         self._watch = watch
@@ -227,7 +234,8 @@ class Inspectd:
         while time.monotonic() < last:
             self.step()
         self._lines.stop()
-        for worker in (self._worker, *self._lines.workers()):
+        self._bumps.stop()
+        for worker in self._workers():
             while not worker.finish():
                 self._drain()
         self._drain()
@@ -243,6 +251,7 @@ class Inspectd:
         self._rules.book = self._book
         if self._book is not None:
             self._banning.follow(self._book)
+            self._bumps.follow(self._book.bridges)
         self._flows.days = self._book.flow_log_days if self._book else None
         links = self._sources.links.names
         self._watch.name(links)
@@ -250,8 +259,13 @@ class Inspectd:
         self._names = names_of(self._book, links)
         self._sources.ring.select(number for number, name in links.items() if name in zones)
 
+    def _workers(self) -> Iterator[engine.Worker]:
+        yield self._worker
+        yield from self._lines.workers()
+        yield from self._bumps.workers()
+
     def _drain(self) -> None:
-        for worker in (self._worker, *self._lines.workers()):
+        for worker in self._workers():
             while True:
                 lines, count = worker.drain(self._names, rule_of_prefix, self._flows.table, self._feed)
                 fed = self._feed.take()
@@ -265,12 +279,14 @@ class Inspectd:
         if (change := self._rules.take()) is not None:
             self._worker.change_rules(change.rules, change.reactions)
             self._lines.change_rules(change)
+            self._bumps.change_rules(change)
             self._loaded = change
             self._costs.begin(time.time())
             self._recalling.want()
         if self._rules.looked and not self._lines.begun:
             self._lines.begin(self._loaded)
-        self._keeping.follow([self._worker, *self._lines.keepers()], self._book)
+            self._bumps.begin(self._loaded)
+        self._keeping.follow([self._worker, *self._lines.keepers(), *self._bumps.keepers()], self._book)
         self._keeping.tidy(time.time())
         self._sources.nflog.pull(self._worker)  # ready or not: it may have to tell what a flood left out
         self._worker.pass_time(time.time_ns())
@@ -283,16 +299,18 @@ class Inspectd:
             *self._rules.words(),
             *self._keeping.words(),
             *self._lines.words(),
+            *self._bumps.words(),
         ):
             self._spool.append(record.encode(record.notice(NAME, words, seconds=time.time(), host=host)), 1)
         if time.monotonic() >= self._next_stats:
             self._next_stats += _STATS_EVERY
             self._say_counters(host)
-            self._costs.tell(together([self._worker.rule_costs(), *self._lines.rule_costs()]), time.time())
+            costs = [self._worker.rule_costs(), *self._lines.rule_costs(), *self._bumps.rule_costs()]
+            self._costs.tell(together(costs), time.time())
 
     def _say_counters(self, host: str) -> None:
         counted = stats(
-            total([self._worker.counters(), *self._lines.counters()]),
+            total([self._worker.counters(), *self._lines.counters(), *self._bumps.counters()]),
             OPTIONS.memory,
             seconds=time.time(),
             uptime=time.monotonic() - self._started,
@@ -325,14 +343,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         keeping = Keeping(instance.state_of(NAME))
         lines = Lines(instance.socket("verdictd"))
+        bumps = Bumps(sources.bridges, lambda: sources.links.names, instance.run_of("verdictd") / BRIDGES_SOCKET)
         recalling = Recalling(instance.socket("applyd"), log)
         recalling.start()
         watch = Line(instance.run_of("watchd") / WATCH_SOCKET, tuple(engine.protocols()))
         banning = Banning(instance.socket("applyd"), log)
         banning.start()
         inspectd = Inspectd(
-            sources, spool, generation, instance.shared_of(NAME), keys.key, rules, keeping, lines, recalling, watch,
-            banning, Costs(instance.events_of(NAME) / record.COSTS_STATE, log),
+            sources, spool, generation, instance.shared_of(NAME), keys.key, rules, keeping, lines, bumps, recalling,
+            watch, banning, Costs(instance.events_of(NAME) / record.COSTS_STATE, log),
         )  # fmt: skip
     except OSError as error:
         sys.exit(f"{NAME}: {instance.shared_of(NAME)}: {error.strerror}; the flow log must be writable")

@@ -16,7 +16,7 @@ from ctypes_ext.engine import EngineError, Evidence, FileStore
 
 FILES_MAX = 4 << 30  # bytes in all
 EVIDENCE_MAX = 1 << 30
-KEEPERS_MAX = 5  # workers that keep: the taps', and one of each lane
+KEEPERS_MAX = 9  # workers that keep: the taps', and one of each lane and each bridge
 _DAY = 86_400.0
 _PARTS = 256  # folders of a store, by the first byte of the digest
 

@@ -16,11 +16,17 @@ def zone_of_interface(book: NameBook | None) -> dict[str, str]:
     return {name: zone.name for zone in book.zones for name in zone.interfaces} if book else {}
 
 
+def place_of_interface(book: NameBook | None) -> dict[str, str]:
+    """Interface name to its zone, or the bridge that it is a line of."""
+    bridges = {name: bridge.name for bridge in book.bridges for name in bridge.between} if book else {}
+    return zone_of_interface(book) | bridges
+
+
 def names_of(book: NameBook | None, links: Mapping[int, str]) -> Names:
     """The names for events of now: `links` are interface numbers and names. Before any generation runs
     (`book` None) interfaces are all that has a name."""
     names = Names(book.site if book else "")
-    zones = zone_of_interface(book)
+    zones = place_of_interface(book)
     for number, name in links.items():
         names.interface(number, name, zones.get(name, ""))
     if book is None:
@@ -29,7 +35,7 @@ def names_of(book: NameBook | None, links: Mapping[int, str]) -> Names:
     for zone, networks in book.networks.items():
         for network in networks:
             names.network(ip_network(network, strict=False), zone)
-    for rule in book.rules:
+    for rule in (*book.rules, *(bridge.rule for bridge in book.bridges)):
         source, destination = _zones_said(rule.said, known)
         names.rule(
             rule.number,

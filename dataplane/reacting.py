@@ -63,7 +63,7 @@ def react(rules: Rules, book: NameBook, known: Known, networks: Mapping[str, Seq
     Raises `ctypes_ext.engine.EngineError`.
     """
     signatures = Spoken([rules[index] for index in range(len(rules))], known)
-    variants, of_rule = said.variants(book.rules)
+    variants, of_rule = said.variants((*book.rules, *(bridge.rule for bridge in book.bridges)))
     profiles = {profile.name: profile for profile in book.profiles}
     asked = [said.Reactions(profiles[variant.profile]) for variant in variants]
     columns = [bytes(ACTIONS[rule.action] for rule in signatures.loaded)]

@@ -3,6 +3,7 @@
 A verdict needs CAP_NET_ADMIN for as long as packets come; reading packets needs a parser. No process has both: this
 one looks into no packet, and inspectd, which does, can do nothing but judge. While no worker judges, or one lets
 packets wait for over 100 ms, what the rule says happens at once: fail-open traffic goes on, the other is dropped.
+Of bridges it holds what tells the kernel that inspection carries their frames (`carried.py`).
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from appliance.control.ipc import peer_of
 from appliance.control.processes import Instance, process
 from appliance.control.sandbox import SandboxError, enter
 from ctypes_ext.verdicts import Counters, Verdicts, VerdictsError
+from dataplane.carried import SOCKET as BRIDGES_SOCKET
+from dataplane.carried import Carriers
 from dataplane.queues import lanes
 
 NAME = "verdictd"
 _SECOND = 1.0
 _TICK = 0.1
+_SOON = 0.02  # while silence must be noticed
 
 
 _NOTHING = Counters()
@@ -92,11 +96,20 @@ class Verdictd:
         self._selector = selectors.DefaultSelector()
         self._listener = _listen(instance.socket(NAME))
         self._selector.register(self._listener, selectors.EVENT_READ)
+        running = instance.run_of("applyd") / "running.json"
+        self._carriers = Carriers(instance.run_of(NAME) / BRIDGES_SOCKET, running, self._selector, log)
         self._next = time.monotonic() + _SECOND
 
     def step(self) -> None:
-        if self._selector.select(_TICK):
-            self._meet()
+        for key, _ in self._selector.select(_SOON if self._carriers.busy else _TICK):
+            if key.fileobj is self._listener:
+                self._lend()
+            elif key.fileobj is self._carriers.listener:
+                if (carrier := self._meet(self._carriers.listener)) is not None:
+                    self._carriers.meet(carrier)
+            elif isinstance(key.fileobj, socket.socket):
+                self._carriers.read(key.fileobj)
+        self._carriers.look()
         self._log.tick()
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _SECOND
@@ -109,21 +122,28 @@ class Verdictd:
             if holder.failed:
                 raise VerdictsError(holder.failed)  # the supervisor starts us anew; meanwhile the kernel decides
 
-    def _meet(self) -> None:
+    def _lend(self) -> None:
         """A worker asks for a lane: it gets one that has none."""
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:  # it went again
+        connection = self._meet(self._listener)
+        if connection is None:
             return
+        connection.setblocking(False)
+        if not any(holder.verdicts.attach(connection) for holder in self._holders):
+            connection.close()  # every lane has a worker
+
+    def _meet(self, listener: socket.socket) -> socket.socket | None:
+        """Who connects, when it may."""
+        try:
+            connection, _ = listener.accept()
+        except OSError:  # it went again
+            return None
         peer = peer_of(connection)
         if not self._instance.allows(NAME, peer.uid, (peer.gid, *peer.groups)):
             if peer.uid != 0:  # root asks who listens here (`reef doctor`)
                 self._log(f"refused uid {peer.uid} (pid {peer.pid}): not allowed")
             connection.close()
-            return
-        connection.setblocking(False)
-        if not any(holder.verdicts.attach(connection) for holder in self._holders):
-            connection.close()  # every lane has a worker
+            return None
+        return connection
 
 
 def _listen(path: Path) -> socket.socket:

@@ -1,4 +1,4 @@
-"""`reef show status|zones|connections|sets`: what runs now."""
+"""`reef show status|zones|bridges|connections|sets`: what runs now."""
 
 from __future__ import annotations
 
@@ -38,6 +38,9 @@ def status(options: argparse.Namespace, terminal: Terminal) -> int:
         terminal.line(escape(line), style)
     for words in report.omitted:
         terminal.line(f"left out here: {escape(words)}", "yellow")
+    for bridge in report.bridges:
+        words = bridge.words or "every frame is inspected"
+        terminal.line(f"bridge {escape(bridge.name)}: {escape(words)}", "red" if bridge.words else "")
     for process in report.processes:
         state = "runs" if process.alive else "DEAD"
         terminal.line(
@@ -67,6 +70,20 @@ def zones(options: argparse.Namespace, terminal: Terminal) -> int:
         for line in lines
     ]
     terminal.table(("zone", "interfaces", "networks", "anti-spoofing"), rows, empty="no zones")
+    return OK
+
+
+def bridges(options: argparse.Namespace, terminal: Terminal) -> int:
+    report = Gateway(options).ask(messages.Status(), messages.StatusReport)
+    if terminal.json:
+        terminal.data({"bridges": report.bridges})
+        return OK
+    rows = [
+        (one.name, " <-> ".join(one.between), one.inspect, one.unavailable, one.words or "every frame is inspected")
+        for one in report.bridges
+    ]
+    styles = ["red" if one.words else "" for one in report.bridges]
+    terminal.table(("bridge", "between", "inspect", "unavailable", "now"), rows, styles=styles, empty="no bridges")
     return OK
 
 

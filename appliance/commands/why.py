@@ -211,6 +211,14 @@ def _entering(word: str, policy: Policy, back: str) -> str:
         return back if back in interfaces else interfaces[0]
     if zone_of(policy, word):
         return word
+    for bridge in policy.bridges.values():
+        if word in bridge.between:
+            raise Failure(
+                f"{word} is a line of the bridge {bridge.name}: no rule decides there, and what passes is inspected "
+                f"under `{bridge.inspect}`",
+                "see reef show bridges",
+                name="bad-interface",
+            )
     raise Failure(f"{word} is no zone, and no interface of one", "see reef show zones", name="bad-interface")
 
 

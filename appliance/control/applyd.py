@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from appliance.control import auditing, capabilities, daemon, notify, sandbox
 from appliance.control.bans import BanRefused, Bans
 from appliance.control.batch import KernelRefused
+from appliance.control.bridges import Bridges
 from appliance.control.conntrack import Conntrack
 from appliance.control.drift import Drift, fingerprint
 from appliance.control.expiry import Expiry
@@ -102,6 +103,7 @@ class Applyd:
         self._register = Register()
         self._next_lines = time.monotonic()
         state, run = instance.state_of(NAME), instance.run_of(NAME)
+        self._bridges = Bridges(self._netfilter, self._routing, log)
         self._gateway = Gateway(
             Store(state),
             Rules(self._netfilter, self._drift, run / "refused.nft"),
@@ -110,6 +112,7 @@ class Applyd:
             self._public_key(),
             run / "running.json",
             XtQueue(self._netfilter, log),
+            self._bridges,
             log,
         )
         self._sets = LiveSets(self._netfilter, self._network.own_addresses)
@@ -241,7 +244,9 @@ class Applyd:
         running = self._gateway.running
         if running is None:  # everything is closed, and nothing says yet what belongs where
             return
-        interfaces = frozenset(name for zone in running.bundle.zones for name in zone.interfaces)
+        bundle = running.bundle
+        lines = [zone.interfaces for zone in bundle.zones] + [bridge.between for bridge in bundle.bridges]
+        interfaces = frozenset(name for names in lines for name in names)
         for line in self._register.look(self._routing.lines(), interfaces, time.monotonic()):
             self._log.alert(UNREGISTERED_LINE, "Unregistered line", words_of_line(line), line.name)
 
@@ -515,6 +520,7 @@ class Applyd:
                     consumers=bundle.consumers,
                     indicators=bundle.indicators,
                     detections=bundle.detections,
+                    bridges=bundle.bridges,
                 )
             case RuleCounters():
                 found = rule_counters(self._netfilter, bundle)
@@ -537,6 +543,7 @@ class Applyd:
             confirm_by=pending.until if pending else 0.0,
             drift=self._drift.words,
             omitted=running.bundle.omitted if running else (),
+            bridges=self._bridges.states(),
         )
 
     def _show(self, request: Show) -> Reply:
@@ -555,6 +562,7 @@ class Applyd:
             findings.append(self._drift.words)
         self._look_at_lines()
         findings += map(words_of_line, self._register.unregistered)
+        findings += self._bridges.words()
         return DoctorReport(
             capabilities.kernel(), capabilities.with_need(self._capabilities, requires), tuple(findings)
         )

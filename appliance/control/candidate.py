@@ -10,7 +10,7 @@ import msgspec
 
 from appliance.control.messages import Finding
 from appliance.control.numbering import Numbers
-from appliance.policy.bundle import Bundle
+from appliance.policy.bundle import BridgeInfo, Bundle
 from appliance.policy.compile import CompileCache, Compiled, compile_policy
 from appliance.policy.emit import addresses
 from appliance.policy.model import AutomaticBan, Feed, Policy, Profile, Suppression
@@ -144,6 +144,12 @@ def _bundle(candidate: Candidate, policy: Policy, compiled: Compiled, origin: Or
         feeds=_without_places(policy.feeds.values()),
         protections={name: zone.protect for name, zone in policy.zones.items() if zone.protect is not None},
         bans=msgspec.structs.replace(policy.bans, automatic=_without_places(policy.bans.automatic)),
+        bridges=tuple(
+            BridgeInfo(
+                each.name, each.between, each.number, each.inspect, each.unavailable == "fail-open", each.protect
+            )
+            for each in policy.bridges.values()
+        ),
         detections=policy.detections,
         alerts=policy.alerts,
         consumers=tuple(policy.consumers.values()),
@@ -156,6 +162,7 @@ def _bundle(candidate: Candidate, policy: Policy, compiled: Compiled, origin: Or
 
 def _used_profiles(policy: Policy) -> list[Profile]:
     used = {rule.inspect for rule in policy.rules if rule.enabled}
+    used |= {bridge.inspect for bridge in policy.bridges.values()}
     return [profile for name, profile in policy.profiles.items() if name in used]
 
 

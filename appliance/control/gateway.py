@@ -22,6 +22,7 @@ import msgspec
 
 from appliance.control import shape
 from appliance.control.batch import KernelRefused, statements
+from appliance.control.bridges import Bridges
 from appliance.control.conntrack import Conntrack, session_tuple
 from appliance.control.generations import Entry, Kept, State, Store, StoreError, boot_candidate
 from appliance.control.messages import GenerationSummary, Loaded, Refused
@@ -36,6 +37,7 @@ from appliance.policy.bundle import Bundle, generation_mark
 from appliance.policy.delta import emptied
 from appliance.policy.ruleset import Ruleset
 from crypto.signing import verify
+from ctypes_ext.nftables import NftablesError
 
 Log = Callable[[str], None]
 
@@ -84,6 +86,7 @@ class Gateway:
         public_key: bytes,
         published: Path,
         queues: XtQueue,
+        bridges: Bridges,
         log: Log,
     ) -> None:
         self._store = store
@@ -93,6 +96,7 @@ class Gateway:
         self._public_key = public_key
         self._published = published
         self._queues = queues
+        self._bridges = bridges
         self._log = log
         self.running: Running | None = None
         self.pending: Pending | None = None
@@ -179,8 +183,11 @@ class Gateway:
         self._expected(bundle)
         try:
             self._network.check(bundle)
+            self._bridges.check(bundle.bridges)
         except NetworkRefused as error:
             raise LoadRefused("network", str(error)) from error
+        except NftablesError as error:
+            raise LoadRefused("kernel", f"the kernel does not take the bridges: {error}") from error
         before = self.running
         batch = self._rules.transaction(
             before.bundle if before else None, bundle, before.marker if before else None, new.marker
@@ -420,6 +427,7 @@ class Gateway:
         """Give the box what it could not take yet because an interface was not there; whether the ruleset changed."""
         if self.running is None:
             return False
+        self._bridges.settle()
         if self.missing:
             self.missing = self._network.settle(self.running.bundle)
         # One that went took itself out of what holds it; one that came is new, if it has the same name or not.
@@ -512,6 +520,7 @@ class Gateway:
     def _publish(self) -> None:
         """Say which generation runs to those who watch the file: everything but the texts and the ruleset."""
         self._note_devices()
+        self._bridges.follow(self.running.bundle.bridges if self.running else ())
         try:
             if self.running is None:
                 self._published.unlink(missing_ok=True)

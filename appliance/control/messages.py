@@ -81,7 +81,7 @@ from appliance.control.messages_why import (
     WayList,
     Ways,
 )
-from appliance.policy.bundle import RuleInfo, ZoneInfo
+from appliance.policy.bundle import BridgeInfo, RuleInfo, ZoneInfo
 from appliance.policy.consumers import AlertSettings, Consumer
 from appliance.policy.detections import Detections
 from appliance.policy.indicators import IndicatorSettings
@@ -244,6 +244,17 @@ class ProcessHealth(msgspec.Struct, frozen=True):
     words: str = ""
 
 
+class BridgeState(msgspec.Struct, frozen=True):
+    """A bridge of what runs. `state`: "inspected", "passes" (uninspected, as it says), "closed", "no interface"."""
+
+    name: str
+    between: tuple[str, str]
+    inspect: str  # the profile
+    unavailable: Literal["fail-open", "fail-closed"]
+    state: Literal["inspected", "passes", "closed", "no interface"]
+    words: str = ""  # what is wrong
+
+
 class StatusReport(msgspec.Struct, frozen=True, tag=True):
     site: str
     running: int
@@ -253,6 +264,7 @@ class StatusReport(msgspec.Struct, frozen=True, tag=True):
     omitted: tuple[str, ...]
     processes: tuple[ProcessHealth, ...] = ()
     runs: Runs | None = None  # what the kernel runs against what the policy means; None before it was compared
+    bridges: tuple[BridgeState, ...] = ()
 
 
 class RuleCounters(msgspec.Struct, frozen=True, tag=True):
@@ -371,6 +383,7 @@ class NameBook(msgspec.Struct, frozen=True, tag=True):
     alerts: AlertSettings = AlertSettings()
     consumers: tuple[Consumer, ...] = ()
     indicators: IndicatorSettings = IndicatorSettings()
+    bridges: tuple[BridgeInfo, ...] = ()
 
 
 class Recall(msgspec.Struct, frozen=True, tag=True):

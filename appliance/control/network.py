@@ -14,6 +14,7 @@ from appliance.policy.model import InterfaceAddress
 
 PROC_SYS = Path("/proc/sys")
 REDIRECTS = "net.ipv4.conf.all.send_redirects"
+_SILENT = "net/ipv6/conf/{}/disable_ipv6"
 _THERE = (errno.EEXIST,)
 _GONE = (errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENOENT)
 
@@ -43,7 +44,9 @@ class Network:
         problems = [
             f"interface {name} does not exist; this box has {_listed(links)}"
             for name in dict.fromkeys(
-                [entry.interface for entry in new.addresses] + [route.interface for route in new.routes]
+                [entry.interface for entry in new.addresses]
+                + [route.interface for route in new.routes]
+                + [interface for bridge in new.bridges for interface in bridge.between]
             )
             if name and name not in links
         ]
@@ -100,7 +103,7 @@ class Network:
 
     def _change(self, old: Bundle | None, new: Bundle, undo: list[Callable[[], None]]) -> None:
         links = self._routing.links()
-        for name, value in self._settings(new).items():
+        for name, value in (self._let_go(old, new) | self._settings(new)).items():
             before = self._read(name)
             if before != value:
                 self._write(name, value)
@@ -151,7 +154,19 @@ class Network:
                     name = f"net/ipv4/conf/{interface}/send_redirects"
                     if self._sysctl_path(name).exists():
                         found[name] = value
+        for bridge in bundle.bridges:
+            # A bump in the wire is nobody's neighbour: the kernel would give it an address, and say so to both sides.
+            for name in map(_SILENT.format, bridge.between):
+                if self._sysctl_path(name).exists():
+                    found[name] = "1"
         return found
+
+    def _let_go(self, old: Bundle | None, new: Bundle) -> dict[str, str]:
+        """Lines that belong to no bridge any more may have addresses of their own again."""
+        kept = {interface for bridge in new.bridges for interface in bridge.between}
+        gone = {interface for bridge in old.bridges for interface in bridge.between} - kept if old else set()
+        names = (_SILENT.format(interface) for interface in sorted(gone))
+        return {name: "0" for name in names if self._sysctl_path(name).exists()}
 
     def _sysctl_path(self, name: str) -> Path:
         return self._sysctls.joinpath(*name.split("/")) if "/" in name else self._sysctls.joinpath(*name.split("."))

@@ -18,7 +18,7 @@ NETLINK_NETFILTER = 12
 NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END = 0x10, 0x11
 CTNETLINK, NFTABLES = 1 << 8, 10 << 8  # subsystems, as the upper byte of a message type
 
-NFPROTO_UNSPEC, NFPROTO_INET = 0, 1
+NFPROTO_UNSPEC, NFPROTO_INET, NFPROTO_NETDEV = 0, 1, 5
 
 GENMSG = struct.Struct("!BBH")  # nfgenmsg: family, version, resource id
 _INET = GENMSG.pack(NFPROTO_INET, 0, 0)

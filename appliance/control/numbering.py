@@ -69,6 +69,10 @@ class Numbers:
             rules=tuple(rules),
             source_nat=tuple(map(self._numbered, policy.source_nat)),
             destination_nat=tuple(map(self._numbered, policy.destination_nat)),
+            bridges={
+                name: msgspec.structs.replace(bridge, number=self._number(name))
+                for name, bridge in policy.bridges.items()
+            },
         )
         self._known = known
         if len(self._given) != before:
@@ -76,13 +80,16 @@ class Numbers:
         return numbered
 
     def _numbered(self, rule: T) -> T:
-        number = self._given.get(rule.id)
+        return msgspec.structs.replace(rule, number=self._number(rule.id))
+
+    def _number(self, ident: str) -> int:
+        number = self._given.get(ident)
         if number is None:
             if self._last >= MAX_RULE_NUMBER:
                 raise OutOfNumbers
             self._last = number = self._last + 1
-            self._given[rule.id] = number
-        return msgspec.structs.replace(rule, number=number)
+            self._given[ident] = number
+        return number
 
     def _save(self) -> None:
         replace(self._path, msgspec.json.encode(self._given))

@@ -24,13 +24,13 @@ from appliance.control.netlink import (
 )
 from appliance.policy.model import Route
 
-RTM_GETLINK = 18
+RTM_GETLINK, RTM_SETLINK = 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTMGRP_LINK = 1  # group number
 
 IFLA_IFNAME, IFLA_LINK, IFLA_MASTER, IFLA_STATS64, IFLA_LINK_NETNSID = 3, 5, 10, 23, 37
-IFF_UP, IFF_LOOPBACK = 0x1, 0x8
+IFF_UP, IFF_LOOPBACK, IFF_PROMISC = 0x1, 0x8, 0x100
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 6, 7, 15
 RT_TABLE_MAIN = 254
@@ -49,6 +49,7 @@ class Link(msgspec.Struct, frozen=True):
     index: int
     name: str
     up: bool
+    promiscuous: bool = False
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -97,8 +98,13 @@ class Routing:
         for data in self._dump(RTM_GETLINK, _IFINFO.pack(0, 0, 0, 0, 0)):
             _, _, index, flags, _ = _IFINFO.unpack_from(data)
             name = text(attribute_map(data, _IFINFO.size)[IFLA_IFNAME])
-            found[name] = Link(index, name, bool(flags & IFF_UP))
+            found[name] = Link(index, name, bool(flags & IFF_UP), bool(flags & IFF_PROMISC))
         return found
+
+    def listen(self, index: int, *, promiscuous: bool) -> None:
+        """Have an interface up, and take frames that are for others, or not. Raises `NetlinkError`."""
+        flags = IFF_UP | (IFF_PROMISC if promiscuous else 0)
+        self._netlink.execute(RTM_SETLINK, _IFINFO.pack(0, 0, index, flags, IFF_UP | IFF_PROMISC))
 
     def lines(self) -> tuple[Line, ...]:
         """Every interface with what it received."""

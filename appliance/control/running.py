@@ -70,7 +70,8 @@ class Present:
             policy = await self.read_policy(generation) if generation else None
             self.know(Running(generation, policy, None))
             if generation:
-                self._numbers.learn((await self.ask(Names(), NameBook)).rules)
+                book = await self.ask(Names(), NameBook)
+                self._numbers.learn((*book.rules, *(bridge.rule for bridge in book.bridges)))
         return self.running
 
     async def policy(self) -> Policy | None:

@@ -146,8 +146,8 @@ _FAMILIES: dict[Seccomp, tuple[int, ...]] = {
     "apply": (_UNIX, _NETLINK),
     # Its capture sockets are open before the filter is loaded.
     "inspect": (_UNIX,),
-    # Its queues and lanes are open before.
-    "verdicts": (_UNIX,),
+    # Its queues and lanes are open before. Netlink for the tables of bridges: each belongs to a socket of its own.
+    "verdicts": (_UNIX, _NETLINK),
     # Netlink to ask which interfaces there are, and what stands at them.
     "gate": (_UNIX, _NETLINK),
     # What looks into captures (`reef inspect`) talks to nobody.

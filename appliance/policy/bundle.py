@@ -86,6 +86,33 @@ class ZoneInfo(msgspec.Struct, frozen=True):
     external: bool = False  # its lines leave the house
 
 
+BRIDGE_TABLE = "reef_bridge"  # netdev: what becomes of the frames of bridges while nobody inspects them
+
+
+def carried_table(bridge: str) -> str:
+    """The netdev table that stands while inspection carries the frames of a bridge."""
+    return f"reef_carried_{bridge}"
+
+
+class BridgeInfo(msgspec.Struct, frozen=True):
+    """A bump in the wire, for those who carry its frames and those who read what they tell."""
+
+    name: str
+    between: tuple[str, str]
+    number: int
+    inspect: str
+    open: bool = False  # while inspection is away the kernel carries the frames
+    protect: Protection | None = None
+
+    @property
+    def rule(self) -> RuleInfo:
+        """As what is like a rule to inspection. What its connections are, to the site, is not known: both."""
+        said = " <-> ".join(self.between)
+        return RuleInfo(
+            self.name, self.number, "allow", said=said, inspect=self.inspect, directions=("inbound", "outbound")
+        )
+
+
 class Bundle(msgspec.Struct, frozen=True):
     """One generation, compiled. `format` rises when a reader must refuse what it does not know."""
 
@@ -125,6 +152,7 @@ class Bundle(msgspec.Struct, frozen=True):
     alerts: AlertSettings = AlertSettings()
     consumers: tuple[Consumer, ...] = ()
     indicators: IndicatorSettings = IndicatorSettings()
+    bridges: tuple[BridgeInfo, ...] = ()
     horizon: int = 0  # until when schedules and expiries are compiled (epoch); 0: nothing depends on time
     requires: tuple[str, ...] = ()  # kernel capabilities it uses, e.g. "queue", "flowtable"
     omitted: tuple[str, ...] = ()  # what the text asks and this kernel lacks, in words

@@ -14,7 +14,15 @@ from appliance.policy.exports import AlertsText, ConsumerText
 from appliance.policy.indicatortext import IndicatorsText
 from appliance.policy.keys import LEVEL, Key, Record, Words
 from appliance.policy.kinds import Choice, Flag, Many, Named, Number, Part, Parts
-from appliance.policy.prevention import BansText, DetectionsText, FeedText, ProfileText, ProtectText, SuppressionText
+from appliance.policy.prevention import (
+    BansText,
+    BridgeText,
+    DetectionsText,
+    FeedText,
+    ProfileText,
+    ProtectText,
+    SuppressionText,
+)
 from appliance.policy.text import Word
 
 ROLES = ("internet", "internal", "dmz", "management", "guest", "backbone", "partner", "voice", "safety")
@@ -545,6 +553,10 @@ class SiteText(DocumentText, frozen=True, kw_only=True):
     connections: Annotated[
         tuple[ConnectionText, ...],
         Key(Named(kinds.INTERFACE, Part(ConnectionText)), "the register of external lines, by interface"),
+    ] = ()
+    bridges: Annotated[
+        tuple[BridgeText, ...],
+        Key(Named(kinds.NAME_KIND, Part(BridgeText)), "bumps in the wire between two lines, without addresses"),
     ] = ()
     rules: Annotated[tuple[RuleText, ...], Key(Parts(RuleText), "the filter rules, in order")] = ()
     nat: Annotated[NatText | None, Key(Part(NatText), "address translation")] = None

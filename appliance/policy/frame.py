@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from appliance.policy import (
     bantext,
+    bridgetext,
     detecting,
     exporting,
     indicating,
@@ -29,6 +30,7 @@ from appliance.policy.invariants import common_services
 from appliance.policy.kinds import did_you_mean
 from appliance.policy.model import (
     ANY,
+    Bridge,
     Connection,
     DestinationNat,
     Dynamic,
@@ -113,6 +115,9 @@ class Frame:
         self.locks.profiles(self.names)
         self.connections: dict[str, Connection] = site.connections(document, self.names, report)
         self.resolver = Resolver(self.names, report)
+        for bridge_text in document.bridges:
+            self.claims.claim(vocabulary.named(bridge_text.name), report)
+        self.bridges: dict[str, Bridge] = bridgetext.bridges(document, self.resolver, report)
         for baseline in self.baselines:
             self._inherit(baseline)
         self._translations()
@@ -230,6 +235,7 @@ class Frame:
             site=self.document.site.value,
             zones=self.names.zones,
             connections=self.connections,
+            bridges=self.bridges,
             objects=self.names.objects,
             services=self.names.services,
             schedules=self.names.schedules,

@@ -134,6 +134,10 @@ class Locks:
                 lock = self.of_zone(zone.name.value, role)
                 if lock is not None and zone.antispoofing is not None and zone.antispoofing.value != lock.value:
                     _refuse(zone.antispoofing, f"zones.{zone.name.value}.antispoofing", lock, report)
+            for bridge in document.bridges:
+                lock = self.of_profile(bridge.inspect.value)
+                if lock is not None and bridge.unavailable is not None and bridge.unavailable.value != lock.value:
+                    _refuse(bridge.unavailable, f"profiles.{bridge.inspect.value}.unavailable", lock, report)
         for profile in document.profiles:
             assert profile.name is not None
             lock = self.of_profile(profile.name.value)

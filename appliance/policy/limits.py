@@ -16,6 +16,7 @@ MAX_NAME = 48  # characters of a name of a zone, object, service, ...
 MAX_WORDS = 1_000  # characters of `why`, `description` and the like
 
 MAX_ZONES = 256
+MAX_BRIDGES = 4  # pairs of sockets that inspectd opens before it gives its privilege up
 MAX_OBJECTS = 100_000
 MAX_RULES = 100_000
 MAX_NESTING = 16  # objects in objects, services in services

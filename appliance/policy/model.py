@@ -139,6 +139,23 @@ class Zone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     protect: Protection | None = None
 
 
+class Bridge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A bump in the wire: every frame goes from either interface to the other, looked into under a profile.
+
+    No rule decides there and no address is translated. `number` as that of a rule: alerts and reactions name it.
+    """
+
+    name: str
+    between: tuple[str, str]
+    inspect: str  # name of a profile
+    unavailable: Literal["fail-open", "fail-closed"] = "fail-closed"
+    protect: Protection | None = None
+    owner: str = ""
+    why: str = ""
+    number: int = 0
+    span: Span | None = None
+
+
 class InterfaceAddress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An address the gateway itself has, e.g. interface "lan0", address "10.20.0.1/16"."""
 
@@ -500,6 +517,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     site: str
     zones: dict[str, Zone] = {}
     connections: dict[str, Connection] = {}
+    bridges: dict[str, Bridge] = {}
     objects: dict[str, Object] = {}
     services: dict[str, Service] = {}
     schedules: dict[str, Schedule] = {}

@@ -24,6 +24,7 @@ from appliance.policy.model import (
     AddressSet,
     AutomaticBan,
     Banning,
+    Bridge,
     Connection,
     Connections,
     DestinationNat,
@@ -83,6 +84,7 @@ def plan(old: Policy | None, new: Policy) -> tuple[Change, ...]:
             found.append(Change("added", f"baseline {name}", f"baseline {name} is inherited"))
     _named("zone", old.zones, new.zones, found)
     _named("connection", old.connections, new.connections, found)
+    _named("bridge", old.bridges, new.bridges, found)
     _named("object", old.objects, new.objects, found)
     _named("service", old.services, new.services, found)
     _named("schedule", old.schedules, new.schedules, found)
@@ -394,6 +396,8 @@ def said_of(value: msgspec.Struct) -> str:
         return _several(list(value.members))
     if isinstance(value, Person):
         return value.name or value.id
+    if isinstance(value, Bridge):
+        return f"{' <-> '.join(value.between)}, inspect {value.inspect}, unavailable {value.unavailable}"
     if isinstance(value, Connection):
         return f"{value.provider}, {value.officer}"
     if isinstance(value, Profile):

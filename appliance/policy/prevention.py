@@ -1,4 +1,5 @@
-"""What a person may write of inspection and prevention: gate, profiles, feeds, suppressions, detections, bans.
+"""What a person may write of inspection and prevention: gate, bridges, profiles, feeds, suppressions, detections,
+bans.
 
 The other sections, and what is made of all of them, are in `document.py`.
 """
@@ -10,7 +11,7 @@ from typing import Annotated
 from appliance.policy import detections as detected
 from appliance.policy import kinds, limits
 from appliance.policy.keys import LEVEL, Key, Record, Words
-from appliance.policy.kinds import Choice, Flag, Many, Named, Number, Parts
+from appliance.policy.kinds import Choice, Flag, Many, Named, Number, Part, Parts
 from appliance.policy.text import Word
 
 
@@ -57,6 +58,29 @@ class ProtectText(Record, frozen=True, kw_only=True):
             example="5000/second burst 5000",
         ),
     ] = None
+
+
+class BridgeText(Record, frozen=True, kw_only=True):
+    """A bump in the wire: two lines between which every frame passes, inspected, for sites that cannot re-address."""
+
+    between: Annotated[
+        Words, Key(Many(kinds.INTERFACE), "the two interfaces; they are in no zone", example="[ens1, ens2]")
+    ]
+    inspect: Annotated[Word, Key(kinds.NAME_KIND, "the inspection profile of what passes", example="strict")]
+    unavailable: Annotated[
+        Word | None,
+        Key(
+            Choice(("fail-open", "fail-closed")),
+            "while inspection is away the kernel carries the frames itself, uninspected, or nothing passes",
+            default="what the profile says",
+        ),
+    ] = None
+    protect: Annotated[
+        ProtectText | None,
+        Key(Part(ProtectText), "put the XDP gate at both interfaces: who is banned is dropped there"),
+    ] = None
+    owner: Annotated[Word, Key(kinds.TEXT, "who answers for it", example="noc@health.example")]
+    why: Annotated[Word, Key(kinds.TEXT, "the reason", example="the clinic's addresses belong to its provider")]
 
 
 class ProfileText(Record, frozen=True, kw_only=True):

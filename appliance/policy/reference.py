@@ -78,6 +78,7 @@ def _title(record: type) -> str:
 _TITLES = {
     "Zone": "Zones",
     "Protect": "Protection",
+    "Bridge": "Bridges",
     "Connection": "Connections",
     "Object": "Objects",
     "Schedule": "Schedules",

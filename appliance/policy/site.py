@@ -90,11 +90,12 @@ def _zone(text: ZoneText, name: Word, report: Report, locks: Locks) -> Zone:
         role,
         external,
         report.span(name.at),
-        None if text.protect is None else _protection(text.protect, report),
+        None if text.protect is None else protection(text.protect, report),
     )
 
 
-def _protection(text: ProtectText, report: Report) -> Protection:
+def protection(text: ProtectText, report: Report) -> Protection:
+    """What `protect` means."""
     return Protection(
         malformed=text.malformed is None or text.malformed.value == "yes",
         bogons=tuple(kind for kind in BOGONS if kind in {word.value for word in text.bogons}),
@@ -198,13 +199,16 @@ def connections(document: SiteText, names: Names, report: Report) -> dict[str, C
     """The register of external lines; one that is missing is an error (R2)."""
     found: dict[str, Connection] = {}
     used = {interface for zone in names.zones.values() for interface in zone.interfaces}
+    used |= {word.value for bridge in document.bridges for word in bridge.between}
     for text in document.connections:
         assert text.name is not None
         interface = text.name.value
         if interface not in used:
             guess = did_you_mean(interface, sorted(used))
             report.warn(
-                text.name.at, f"the line `{interface}` is registered and in no zone", guess or "put it into a zone"
+                text.name.at,
+                f"the line `{interface}` is registered and in no zone and no bridge",
+                guess or "put it into one",
             )
         found[interface] = Connection(
             interface,

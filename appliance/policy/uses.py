@@ -56,6 +56,7 @@ NAMING: dict[type[Record], dict[str, str]] = {
         "signatures": "signatures", "host": "address", "source": "address", "destination": "address",
         "sources": "zone", "destinations": "zone", "profiles": "profile",
     },
+    prevention.BridgeText: {"inspect": "profile"},
     prevention.BansText: {"allow": "address"},
     prevention.AutomaticBanText: {"after": "signatures", "sources": "zone"},
     prevention.ExemptionText: {"host": "address"},
@@ -75,6 +76,7 @@ _CALLED: dict[type[Record], str] = {
     document.RiskText: "risk",
     prevention.ProfileText: "profile",
     prevention.SuppressionText: "suppression",
+    prevention.BridgeText: "bridge",
     prevention.BansText: "bans",
     prevention.AutomaticBanText: "automatic ban",
     prevention.ExemptionText: "exemption",
@@ -248,6 +250,8 @@ class Uses:
                     self._note(
                         _Saying("zone", "zone", _value(zone.name), "addresses", False), "literal", word, report
                     )
+            for bridge in text.bridges:
+                self._record(bridge, _value(bridge.name), report)
             for route in text.routes:
                 self._record(route, route.to.value, report)
             for section in (text.bans, text.alerts, text.indicators.never if text.indicators else None):

@@ -22,6 +22,8 @@
 #include "reef/status.h"
 
 enum { SIDES = 2, HEADER = sizeof(struct virtio_net_hdr), ADDRESSES = 2 * ETH_ALEN, TAG = 4, PIECES = 4, SEND_BYTES = 16 << 20 };
+enum { NO_PROTOCOL = 0xffff }; /* reserved (IEEE): a bind to protocol 0 would keep the one before */
+enum { BEAT_MS = 20 }; /* who waits for signs of life is patient for several of them */
 
 typedef struct side {
     int fd;
@@ -37,8 +39,10 @@ typedef struct leaving {
 
 struct reef_bridge {
     side side[SIDES];
-    uint32_t mark;
-    bool open;
+    _Atomic uint32_t mark;
+    _Atomic bool open;
+    int keeper;      /* hears from us while we carry; -1: nobody does */
+    uint64_t begun, beat; /* this turn, and the last sign of life; ms */
     uint8_t *slots; /* REEF_LANE_BATCH of REEF_LANE_SLOT bytes */
     leaving leaving[REEF_LANE_BATCH];
     _Atomic uint64_t passed, stopped, unseen, lost;
@@ -76,7 +80,7 @@ int reef_bridge_open(reef_bridge **out)
     reef_bridge *bridge = calloc(1, sizeof *bridge);
     if (bridge == NULL)
         return REEF_NOMEM;
-    bridge->side[0].fd = bridge->side[1].fd = -1;
+    bridge->side[0].fd = bridge->side[1].fd = bridge->keeper = -1;
     bridge->slots = malloc((size_t)REEF_LANE_BATCH * REEF_LANE_SLOT);
     if (bridge->slots == NULL || open_side(&bridge->side[0]) != REEF_OK || open_side(&bridge->side[1]) != REEF_OK) {
         int error = errno;
@@ -105,26 +109,51 @@ static int watch_all(int fd, uint32_t interface, int option)
     return setsockopt(fd, SOL_PACKET, option, &all, sizeof all) == 0 ? REEF_OK : REEF_SYSTEM;
 }
 
+/* Nothing comes any more, and what waits is thrown away: the kernel carried it, or nobody should. */
+static void silence(side *s)
+{
+    struct sockaddr_ll nothing = {.sll_family = AF_PACKET, .sll_protocol = htons(NO_PROTOCOL), .sll_ifindex = (int)s->interface};
+    uint8_t beginning[HEADER]; /* less than the header is refused, and the frame stays */
+    if (s->interface != 0) {
+        (void)watch_all(s->fd, s->interface, PACKET_DROP_MEMBERSHIP); /* it may be gone */
+        (void)bind(s->fd, (struct sockaddr *)&nothing, sizeof nothing);
+    }
+    s->interface = 0;
+    while (recv(s->fd, beginning, sizeof beginning, MSG_DONTWAIT | MSG_TRUNC) >= 0 || errno == ENETDOWN)
+        ;
+}
+
 static int bind_side(side *s, uint32_t interface)
 {
     struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)interface};
-    if (s->interface != 0)
-        (void)watch_all(s->fd, s->interface, PACKET_DROP_MEMBERSHIP); /* it may be gone */
-    s->interface = 0;
+    silence(s);
     if (bind(s->fd, (struct sockaddr *)&address, sizeof address) != 0)
         return REEF_SYSTEM;
     s->interface = interface;
     return watch_all(s->fd, interface, PACKET_ADD_MEMBERSHIP);
 }
 
-int reef_bridge_bind(reef_bridge *bridge, uint32_t one, uint32_t other, uint32_t mark, bool open)
+void reef_bridge_mean(reef_bridge *bridge, uint32_t mark, bool open)
+{
+    bridge->mark = mark;
+    bridge->open = open;
+}
+
+int reef_bridge_bind(reef_bridge *bridge, uint32_t one, uint32_t other, uint32_t mark, bool open, int keeper)
 {
     if (one == 0 || other == 0 || one == other)
         return REEF_INVALID;
-    bridge->mark = mark;
-    bridge->open = open;
+    reef_bridge_mean(bridge, mark, open);
+    bridge->keeper = keeper;
+    bridge->beat = 0;
     int status = bind_side(&bridge->side[0], one);
     return status == REEF_OK ? bind_side(&bridge->side[1], other) : status;
+}
+
+void reef_bridge_rest(reef_bridge *bridge)
+{
+    for (int i = 0; i < SIDES; i++)
+        silence(&bridge->side[i]);
 }
 
 void reef_bridge_count(const reef_bridge *bridge, reef_bridge_counters *counters)
@@ -159,6 +188,13 @@ static uint64_t wall_clock_ns(void)
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t steady_clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
 }
 
 static void read_tag(arrivals *a, size_t i)
@@ -263,39 +299,66 @@ static bool passes(reef_bridge *bridge, reef_judgement judgement)
     return !stopped;
 }
 
-static bool carry(reef_bridge *bridge, reef_worker *worker, int from, size_t *carried)
+/* Held up for so long that our keeper gave us up: the kernel carries these frames by now, and they must not come twice. */
+static bool given_up(const reef_bridge *bridge)
+{
+    return bridge->keeper >= 0 && steady_clock_ms() - bridge->begun > REEF_BRIDGE_PATIENCE_MS;
+}
+
+static int carry(reef_bridge *bridge, reef_worker *worker, int from)
 {
     arrivals a;
     struct mmsghdr messages[REEF_LANE_BATCH];
     reef_judgement judgements[REEF_LANE_BATCH];
     size_t got = receive(bridge, &bridge->side[from], &a), number = 0;
-    *carried = got;
     reef_worker_judge(worker, a.frame, got, judgements);
     for (size_t i = 0; i < got; i++)
         if (passes(bridge, judgements[i]))
             messages[number++].msg_hdr = message_of(&bridge->leaving[i], a.vector[i].iov_base, a.frame[i].captured, a.protocol[i], a.tci[i]);
-    return send_all(bridge, &bridge->side[!from], messages, number);
+    if (given_up(bridge)) {
+        count(&bridge->lost, number);
+        return REEF_END;
+    }
+    return send_all(bridge, &bridge->side[!from], messages, number) ? REEF_OK : REEF_SYSTEM;
+}
+
+/* A sign of life. REEF_END: nobody waits for one any more. */
+static int beat(reef_bridge *bridge)
+{
+    if (bridge->keeper < 0 || bridge->begun - bridge->beat < BEAT_MS)
+        return REEF_OK;
+    bridge->beat = bridge->begun;
+    if (send(bridge->keeper, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1 || errno == EAGAIN || errno == EINTR)
+        return REEF_OK;
+    return REEF_END;
+}
+
+static int fault_of(const side *s)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    (void)getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    errno = error;
+    return REEF_SYSTEM;
 }
 
 int reef_bridge_turn(reef_bridge *bridge, reef_worker *worker, int milliseconds)
 {
     struct pollfd watched[SIDES] = {{.fd = bridge->side[0].fd, .events = POLLIN}, {.fd = bridge->side[1].fd, .events = POLLIN}};
-    int ready = poll(watched, SIDES, milliseconds);
+    bridge->begun = steady_clock_ms();
+    int status = beat(bridge);
+    if (status != REEF_OK)
+        return status;
+    int ready = poll(watched, SIDES, bridge->keeper >= 0 && milliseconds > BEAT_MS ? BEAT_MS : milliseconds);
     if (ready < 0)
         return errno == EINTR ? REEF_OK : REEF_SYSTEM;
     if (ready == 0)
         reef_worker_time(worker, wall_clock_ns());
-    for (int i = 0; i < SIDES; i++) {
-        size_t carried = REEF_LANE_BATCH;
-        if (watched[i].revents & (POLLERR | POLLNVAL)) { /* down, or gone: the socket says which */
-            int error = 0;
-            socklen_t size = sizeof error;
-            (void)getsockopt(bridge->side[i].fd, SOL_SOCKET, SO_ERROR, &error, &size);
-            errno = error;
-            return REEF_SYSTEM;
-        }
-        if (watched[i].revents & POLLIN && !carry(bridge, worker, i, &carried))
-            return REEF_SYSTEM;
+    for (int i = 0; i < SIDES && status == REEF_OK; i++) {
+        if (watched[i].revents & (POLLERR | POLLNVAL)) /* down, or gone: the socket says which */
+            return fault_of(&bridge->side[i]);
+        if (watched[i].revents & POLLIN)
+            status = carry(bridge, worker, i);
     }
-    return REEF_OK;
+    return status;
 }

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from ctypes_ext import engine, sandbox
 from ctypes_ext.inline import Bridge
-from dataplane.bridging import Bump, Pair
-from dataplane.inline import OPTIONS
+from dataplane.bridging import OPTIONS, Bump, Pair
 from dataplane.links import Links
 from dataplane.rulefiles import load
 from dataplane.rulewatch import RuleChange
@@ -31,7 +30,8 @@ def main() -> None:
     os.setresgid(int(user), int(user), int(user))
     os.setresuid(int(user), int(user), int(user))
     sandbox.keep_capabilities(0)
-    bump = Bump(Pair(one, other), bridge, OPTIONS, rules, lambda: links.names)
+    bump = Bump(0, bridge, OPTIONS, rules, lambda: links.names, None)
+    bump.carry(Pair("wire", one, other))
     bump.start()
     names = engine.Names("bump")
     print("ready", flush=True)

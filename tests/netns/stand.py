@@ -104,6 +104,7 @@ class Stand:
                 (self.instance.run_of(row.name), identity.gid, 0o755),
                 (self.instance.state_of(row.name), identity.gid, 0o700),
                 (self.instance.events_of(row.name), self.instance.operators, 0o2755),
+                *([(self.instance.shared_of(row.name), identity.gid, 0o700)] if row.reader else []),
             ):
                 directory.mkdir(parents=True, exist_ok=True)
                 os.chown(directory, identity.uid, group)

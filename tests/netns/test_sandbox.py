@@ -27,7 +27,7 @@ FAMILIES = {
     "applyd": {"unix", "netlink"},
     "namesd": {"unix", "netlink", "inet", "inet6"},
     "inspectd": {"unix"},
-    "verdictd": {"unix"},
+    "verdictd": {"unix", "netlink"},
     "watchd": {"unix"},
     "recordd": {"unix"},
     "alertd": {"unix", "netlink", "inet", "inet6"},

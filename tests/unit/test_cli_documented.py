@@ -89,6 +89,7 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
         ("reef suggest", [suggest.Proposal, Narrowing]),
         ("reef where-used", [whereused.Named, whereused.Place, whereused.Unused]),
         ("reef show zones", [live.ZoneLine]),
+        ("reef show bridges", [messages.BridgeState]),
         ("reef show connections", [live.ConnectionLine]),
         ("reef show flows", [messages.FlowList, FlowLine, messages.Flow]),
         ("reef show sets", [messages.SetList, messages.LiveSet]),

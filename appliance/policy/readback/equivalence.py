@@ -199,7 +199,7 @@ class _Examination:
 
     def _table(self, table: KernelTable) -> None:
         reader = Reader(table, self._intent.live, self._snapshot.links, own=True)
-        foreign = Foreign(self._tables, self._snapshot, TABLE)
+        foreign = Foreign(self._tables, self._snapshot, TABLE, self._intent.policy)
         bases = self._bases(table)
         self._behind_queues(reader, table)
         names = self._interfaces(table, foreign)

@@ -15,7 +15,8 @@ void reef_inline_free(reef_inline *line);
 /* Take the lane that comes over `peer` (a connected Unix socket, borrowed), and judge until the other side goes (REEF_END) or
  * reef_inline_stop (REEF_OK). REEF_FORMAT: what came is not a lane. */
 int reef_inline_run(reef_inline *line, int peer);
-/* The same over a bump in the wire, until one of its lines is gone or down (REEF_SYSTEM) or reef_inline_stop (REEF_OK). */
+/* The same over a bump in the wire, until one of its lines is gone or down (REEF_SYSTEM), its keeper gone (REEF_END) or
+ * reef_inline_stop (REEF_OK). */
 int reef_inline_bridge(reef_inline *line, reef_bridge *bridge);
 
 /* These from any thread. */
