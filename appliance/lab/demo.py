@@ -8,13 +8,13 @@ import re
 import signal
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 from types import FrameType
 
 from appliance.lab import site
 from appliance.lab.gateway import GatewayError
 from appliance.lab.netns import NamespaceError
+from appliance.lab.screen import Paper, Screen, Summary
 from appliance.lab.site import POLICIES, Lab, LabError
 from appliance.lab.traffic import PACE, Attempt
 from appliance.lab.watch import Watch
@@ -25,23 +25,25 @@ TICK = 0.2
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Ended(BaseException):
-    """A signal asked for the end. Not an Exception: nothing but `main` may take it for a failure."""
+class Ended(Exception):
+    """Somebody asked for the end while the lab started."""
 
 
-COLOURS = {"green": "32", "red": "31", "yellow": "33", "dim": "2", "bold": "1"}
-
-
-class Paper:
-    """Where the demo writes: coloured on a terminal, plain otherwise (and with NO_COLOR, https://no-color.org)."""
+class Wish:
+    """Whether a signal asked for the end. The handler only notes it: raised from there, an exception comes out of the
+    middle of anything, and whatever was locked at that moment (`Popen.poll` has a lock) stays so for ever.
+    """
 
     def __init__(self) -> None:
-        self._coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self.uttered = False
 
-    def line(self, words: str = "", colour: str = "") -> None:
-        if colour and self._coloured:
-            words = f"\x1b[{COLOURS[colour]}m{words}\x1b[0m"
-        print(words, flush=True)
+    def hear(self) -> None:
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # started with nohup(1), it outlives the terminal
+                signal.signal(number, self._note)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.uttered = True
 
 
 def _duration(text: str) -> float:
@@ -89,19 +91,19 @@ def main(argv: list[str]) -> int:
 
 
 def _start(options: argparse.Namespace) -> int:
-    paper = Paper()
+    paper, wish = Paper(), Wish()
     began = time.monotonic()
 
     def stage(what: str, seconds: float) -> None:
         paper.line(f"  {seconds:6.2f} s  {what}", "dim")
+        if wish.uttered:
+            raise Ended
 
     def log(who: str, line: str) -> None:
         if options.verbose or who == "lab":
             paper.line(f"  {who}: {line}", "dim")
 
-    for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # started with nohup(1), it outlives the terminal
-            signal.signal(number, _end)
+    wish.hear()
     lab = Lab(
         options.id,
         policies=POLICIES if options.policy is None else {**POLICIES, "gw": options.policy},
@@ -117,66 +119,40 @@ def _start(options: argparse.Namespace) -> int:
         lab.start()
         paper.line(f"Lab {lab.lab} is up after {time.monotonic() - began:.1f} s.", "bold")
         _what_to_try(lab, paper)
-        _run(lab, options, paper, summary)
+        _run(lab, options, paper, summary, wish)
     except Ended:
         paper.line()
     finally:
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
         lab.stop()
     summary.write(paper)
     paper.line(f"Lab {lab.lab} is gone; nothing of it is left.")
     return 0
 
 
-def _end(_number: int, _frame: FrameType | None) -> None:
-    # Once is enough: a second Ctrl-C must not interrupt the removal.
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    raise Ended
-
-
-def _run(lab: Lab, options: argparse.Namespace, paper: Paper, summary: Summary) -> None:
+def _run(lab: Lab, options: argparse.Namespace, paper: Paper, summary: Summary, wish: Wish) -> None:
     until = time.monotonic() + options.seconds if options.seconds else None
-    watches = {name: Watch(gateway.instance) for name, gateway in lab.gateways.items()}
-    while until is None or time.monotonic() < until:
+    several = len(lab.gateways) > 1
+    screens = [
+        Screen(Watch(gateway.instance), paper, summary, f"{name:<4} " if several else "")
+        for name, gateway in lab.gateways.items()
+    ]
+    while not wish.uttered and (until is None or time.monotonic() < until):
         for attempt in lab.poll(TICK):
             summary.count(attempt)
             if attempt.meant != attempt.reached:
                 paper.line(f"{attempt.host}: {attempt.what}: {_outcome(attempt)}", "yellow")
-            elif options.verbose:
+            elif attempt.grave or options.verbose:
                 paper.line(f"{attempt.host}: {attempt.what}: {_outcome(attempt)}", "dim")
-        for name, watch in watches.items():
-            before = f"{name:<4} " if len(watches) > 1 else ""
-            for decision in watch.read():
-                summary.decided[decision.verdict] += 1
-                paper.line(before + decision.words, "green" if decision.verdict == "allow" else "red")
+        for screen in screens:
+            screen.show()
+    if wish.uttered:
+        paper.line()  # behind the terminal's ^C
 
 
 def _outcome(attempt: Attempt) -> str:
     """What came of it; "now" marks what is not as the lab's first policy has it: somebody changed the policy."""
     now = "" if attempt.meant == attempt.reached else "now "
     return f"{now}reached ({attempt.words})" if attempt.reached else f"{now}not reached ({attempt.words})"
-
-
-class Summary:
-    """What was seen: attempts of the hosts, decisions of the gateway."""
-
-    def __init__(self) -> None:
-        self.attempts: Counter[tuple[bool, bool]] = Counter()
-        self.decided: Counter[str] = Counter()
-
-    def count(self, attempt: Attempt) -> None:
-        self.attempts[attempt.meant, attempt.reached] += 1
-
-    def write(self, paper: Paper) -> None:
-        paper.line(
-            f"Of what the lab's first policy allows, the hosts reached {self.attempts[True, True]} "
-            f"and missed {self.attempts[True, False]}; of what it forbids, they reached "
-            f"{self.attempts[False, True]} and missed {self.attempts[False, False]}."
-        )
-        said = ", ".join(f"{count} {verdict}" for verdict, count in sorted(self.decided.items())) or "none"
-        paper.line(f"Decisions in the log of the gateways: {said}.")
 
 
 def _what_to_try(lab: Lab, paper: Paper) -> None:
@@ -188,6 +164,9 @@ def _what_to_try(lab: Lab, paper: Paper) -> None:
         (f"{reef} show status", "what runs"),
         (f"{reef} show rules", "the policy, with counters"),
         (f"{reef} show flows", "the connections of this moment"),
+        (f"{reef} findings", "what was found without signatures, and why it is one"),
+        (f"{reef} ban list", "who is banned, by whom, why"),
+        (f"{reef} ban gate", "what was dropped at the line"),
         (f"{inside.format('lan1')} curl http://www.example.org/", "allowed: R-3"),
         (f"{inside.format('lan2')} nc -w 2 -vz mail.example.org 25", "rejected: R-6"),
         (f"{inside.format('hostile')} nc -w 2 -vz 203.0.113.2 22", "dropped, and logged"),

@@ -141,9 +141,7 @@ def _network_settings(host: Host) -> None:
 
 
 def _wire(lab: str, topology: Topology, netlink: dict[str, IPRoute]) -> None:
-    bridge_of = {
-        (host.name, interface.name): interface.bridge for host in topology.hosts for interface in host.interfaces
-    }
+    ends = {(host.name, interface.name): interface for host in topology.hosts for interface in host.interfaces}
     for host in topology.hosts:
         for bridge in host.bridges:
             netlink[host.name].link("add", ifname=bridge.name, kind="bridge", state="up")
@@ -153,11 +151,23 @@ def _wire(lab: str, topology: Topology, netlink: dict[str, IPRoute]) -> None:
         netlink[host_a].link("add", ifname=end_a, kind="veth", peer=peer)
         for host_name, end in (cable.a, cable.b):
             socket = netlink[host_name]
-            settings: dict[str, object] = {"index": socket.link_lookup(ifname=end)[0], "state": "up"}
-            bridge_name = bridge_of[host_name, end]
-            if bridge_name:
-                settings["master"] = socket.link_lookup(ifname=bridge_name)[0]
+            interface = ends[host_name, end]
+            settings: dict[str, object] = {"index": socket.link_lookup(ifname=end)[0]}
+            if interface.mac:
+                settings["address"] = interface.mac
+            if interface.bridge:
+                settings["master"] = socket.link_lookup(ifname=interface.bridge)[0]
+            if interface.plugged:
+                settings["state"] = "up"
             socket.link("set", **settings)
+
+
+def plug_in(path: Path, interface: str) -> None:
+    """The cable of an interface that was not plugged in until now."""
+    with inside(path):
+        netlink = IPRoute()
+    with netlink:
+        netlink.link("set", index=netlink.link_lookup(ifname=interface)[0], state="up")
 
 
 def _addresses(host: Host, netlink: IPRoute) -> None:

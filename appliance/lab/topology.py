@@ -11,15 +11,19 @@ from typing import Literal
 import msgspec
 
 Service = Literal["web", "dns", "mail"]
-Habit = Literal["office", "attacker", "partner", "server"]
+Habit = Literal["office", "attacker", "partner", "server", "visitor"]
 
 
 class Interface(msgspec.Struct, frozen=True):
-    """One end of a cable. `bridge` is the bridge of this host that it is a port of."""
+    """One end of a cable. `bridge` is the bridge of this host that it is a port of, `mac` its hardware address where
+    that matters. One that is not `plugged` stays down until somebody plugs it in.
+    """
 
     name: str
     addresses: tuple[str, ...] = ()  # CIDR
     bridge: str = ""
+    mac: str = ""
+    plugged: bool = True
 
 
 class Host(msgspec.Struct, frozen=True):
@@ -70,9 +74,14 @@ WEB4, WEB6 = "198.51.100.80", "2001:db8:5::80"
 MAIL4, MAIL6 = "198.51.100.25", "2001:db8:5::25"
 GATEWAY4, GATEWAY6 = "203.0.113.2", "2001:db8:a::2"
 HOSTILE4, HOSTILE6 = "203.0.113.66", "2001:db8:a::66"
+# What else the hostile host calls itself: who scans or attacks is banned, and comes back by another address.
+SCANNERS = tuple(f"203.0.113.{number}" for number in range(101, 109))
+INTRUDERS = tuple(f"203.0.113.{number}" for number in range(111, 119))
+FLOODER = "203.0.113.121"
 PARTNER4, PARTNER6 = "192.0.2.2", "2001:db8:b::2"
 MANAGEMENT = "10.20.0.1"  # where administrators find the gateway
 LAN1, LAN2, DMZ = "10.20.0.11", "10.20.0.12", "10.21.0.10"
+VISITOR, VISITOR_MAC = "10.20.0.77", "b8:27:eb:20:07:77"  # by its maker's number a Raspberry Pi
 
 
 def _plain(name: str, does: str, addresses: tuple[str, str], routers: tuple[str, str], **more: object) -> Host:
@@ -150,7 +159,16 @@ def ministry(*, two_gateways: bool = False) -> Topology:
         Host(
             "hostile",
             "a hostile host on the gateway's access network",
-            interfaces=(Interface("eth0", (f"{HOSTILE4}/24", f"{HOSTILE6}/64")),),
+            interfaces=(
+                Interface(
+                    "eth0",
+                    (
+                        f"{HOSTILE4}/24",
+                        f"{HOSTILE6}/64",
+                        *(f"{address}/24" for address in (*SCANNERS, *INTRUDERS, FLOODER)),
+                    ),
+                ),
+            ),
             routes=(("default", "203.0.113.1"), ("default", "2001:db8:a::1"), *inward),
             resolver=DNS4,
             habit="attacker",
@@ -165,7 +183,7 @@ def ministry(*, two_gateways: bool = False) -> Topology:
             "lan",
             "the switch of the ministry's LAN",
             bridges=(Interface("switch"),),
-            interfaces=tuple(Interface(port, bridge="switch") for port in ("gw", "lan1", "lan2")),
+            interfaces=tuple(Interface(port, bridge="switch") for port in ("gw", "lan1", "lan2", "visitor")),
         ),
         _plain(
             "lan1",
@@ -192,6 +210,12 @@ def ministry(*, two_gateways: bool = False) -> Topology:
             services=("web",),
             habit="server",
         ),
+        Host(
+            "visitor",
+            "a small computer that somebody plugs into the ministry's LAN",
+            interfaces=(Interface("eth0", (f"{VISITOR}/16",), mac=VISITOR_MAC, plugged=False),),
+            habit="visitor",
+        ),
         _second_gateway() if two_gateways else _second_router(),
         _plain(
             "m2",
@@ -207,7 +231,7 @@ def ministry(*, two_gateways: bool = False) -> Topology:
         Cable(("inet", "gw"), ("gw", "wan0")),
         Cable(("inet", "gw2"), ("gw2", "wan0")),
         Cable(("lan", "gw"), ("gw", "lan0")),
-        *(Cable(("lan", port), (port, "eth0")) for port in ("lan1", "lan2")),
+        *(Cable(("lan", port), (port, "eth0")) for port in ("lan1", "lan2", "visitor")),
         Cable(("dmz", "eth0"), ("gw", "dmz0")),
         Cable(("gw2", "lan0"), ("m2", "eth0")),
     )

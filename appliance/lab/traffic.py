@@ -7,34 +7,53 @@ who reads the lines sees whether the gateway does what its policy says.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import dns.exception
 import dns.message
 import dns.rdatatype
 import msgspec
 
-from appliance.lab.netns import inside
-from appliance.lab.topology import DMZ, DNS4, DNS6, GATEWAY4, GATEWAY6, LAN1, Habit
+from appliance.lab.netns import inside, plug_in
+from appliance.lab.topology import (
+    DMZ,
+    DNS4,
+    DNS6,
+    FLOODER,
+    GATEWAY4,
+    GATEWAY6,
+    INTRUDERS,
+    LAN1,
+    MANAGEMENT,
+    SCANNERS,
+    Habit,
+)
 from crypto.selfsigned import TlsContext
 
 PATIENCE = 2.0  # seconds until an attempt counts as failed
 SCANNED = (21, 445, 1433, 3306, 3389, 5900, 6379, 8080)
+SWEPT = range(1, 41)  # the ports of a scan that is found
+FLOOD, FLOOD_SECONDS, BURSTS = 4000, 2.0, 40  # SYNs of a flood, how long it takes, in how many bursts
+STOPPED = 15.0  # seconds within which who scans is stopped
 PACE = 1.5  # seconds between the attempts of one host, so that a person can follow
+LATER = {"visitor": 12}  # so many paces after the others
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """`host` tried `what`; `reached` is what came of it, `meant` what should."""
+    """`host` tried `what`; `reached` is what came of it, `meant` what should. Something `grave` is worth a line."""
 
     host: str
     what: str
     meant: bool
     reached: bool
     words: str = ""
+    grave: bool = False
 
 
 class Person:
@@ -68,15 +87,21 @@ class Person:
                 return str(answer[0].to_text())
         raise OSError(f"{name} has no {kind}")
 
-    async def connect(self, address: str, port: int) -> str:
+    async def connect(self, address: str, port: int, *, source: str = "") -> str:
         with self.socket(_family(address), socket.SOCK_STREAM) as stream:
+            if source:
+                stream.bind((source, 0))
             await asyncio.get_running_loop().sock_connect(stream, (address, port))
         return "connected"
 
-    async def get(self, address: str, port: int, name: str, *, tls: bool = False) -> str:
+    async def get(
+        self, address: str, port: int, name: str, *, tls: bool = False, path: str = "/", source: str = ""
+    ) -> str:
         """An HTTP request; the first line of the page. Raises OSError."""
         stream = self.socket(_family(address), socket.SOCK_STREAM)
         try:
+            if source:
+                stream.bind((source, 0))
             await asyncio.get_running_loop().sock_connect(stream, (address, port))
             reader, writer = await asyncio.open_connection(
                 sock=stream, ssl=self._trust if tls else None, server_hostname=name if tls else None
@@ -85,7 +110,8 @@ class Person:
             stream.close()
             raise
         try:
-            writer.write(f"GET / HTTP/1.1\r\nHost: {name}\r\nUser-Agent: lab\r\nConnection: close\r\n\r\n".encode())
+            head = f"GET {path} HTTP/1.1\r\nHost: {name}\r\nUser-Agent: lab\r\nConnection: close\r\n\r\n"
+            writer.write(head.encode())
             page = await reader.read(65536)
         finally:
             writer.close()
@@ -124,14 +150,49 @@ class Person:
             writer.close()
         return greeting.decode("ascii", "replace").strip()
 
-    async def scan(self, address: str, ports: Sequence[int]) -> str:
+    async def scan(self, address: str, ports: Sequence[int], *, source: str = "") -> str:
         """Try many ports at once; the open ones. Raises OSError when none is."""
-        tries = [asyncio.wait_for(self.connect(address, port), PATIENCE / 4) for port in ports]
+        tries = [asyncio.wait_for(self.connect(address, port, source=source), PATIENCE / 4) for port in ports]
         answers = await asyncio.gather(*tries, return_exceptions=True)
         found = [port for port, answer in zip(ports, answers, strict=True) if answer == "connected"]
         if not found:
             raise OSError(f"none of {len(ports)} ports is open")
         return f"open: {found}"
+
+    async def scan_and_come_in(self, source: str) -> str:
+        """Scan the gateway, then look at its web site. Raises OSError as soon as that is over too."""
+        with contextlib.suppress(OSError):
+            return await self.scan(GATEWAY4, SWEPT, source=source)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + STOPPED
+        while loop.time() < until:
+            try:
+                await asyncio.wait_for(self.get(GATEWAY4, 80, "www.health.example", source=source), PATIENCE / 2)
+            except TimeoutError:
+                raise OSError(f"{len(SWEPT)} ports, and now no answer from the web site either") from None
+            await asyncio.sleep(PATIENCE / 10)
+        return "the web site still answers"
+
+    async def flood(self, source: str, destination: str, port: int) -> str:
+        """More SYNs than anybody needs, in bursts. Always raises OSError: nothing comes back."""
+        with self.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender:
+            sent = 0
+            for burst in range(BURSTS):
+                for number in range(FLOOD // BURSTS):
+                    own = 10_000 + burst * FLOOD // BURSTS + number
+                    with contextlib.suppress(BlockingIOError):  # the line is full
+                        packet = _packet(source, destination, _syn(source, destination, port, own))
+                        sender.sendto(packet, (destination, 0))
+                        sent += 1
+                await asyncio.sleep(FLOOD_SECONDS / BURSTS)
+        raise OSError(f"{sent} in {FLOOD_SECONDS:g} s")
+
+    async def plug_in(self) -> str:
+        """The cable into the switch; then see who is there."""
+        await asyncio.to_thread(plug_in, self._namespace, "eth0")
+        while True:
+            with contextlib.suppress(TimeoutError):
+                return await asyncio.wait_for(self.ping(MANAGEMENT), PATIENCE / 4)
 
     def spoof(self, source: str, destination: str, port: int) -> None:
         """Send a TCP SYN whose source address is a lie."""
@@ -144,30 +205,24 @@ class Person:
                 sender.sendto(header + b"".join(packed) + segment, (destination, 0))
             return
         with self.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender:
-            header = struct.pack(
-                "!BBHHHBBH4s4s",
-                0x45,
-                0,
-                20 + len(segment),
-                1,
-                0,
-                64,
-                socket.IPPROTO_TCP,
-                0,  # the kernel fills the checksum in
-                socket.inet_aton(source),
-                socket.inet_aton(destination),
-            )
-            sender.sendto(header + segment, (destination, 0))
+            sender.sendto(_packet(source, destination, segment), (destination, 0))
 
 
 def _family(address: str) -> int:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def _syn(source: str, destination: str, port: int) -> bytes:
+def _packet(source: str, destination: str, segment: bytes) -> bytes:
+    """An IPv4 packet; the kernel fills the checksum of the header in."""
+    ends = socket.inet_aton(source), socket.inet_aton(destination)
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(segment), 1, 0, 64, socket.IPPROTO_TCP, 0, *ends)
+    return header + segment
+
+
+def _syn(source: str, destination: str, port: int, own: int = 40000) -> bytes:
     """A TCP SYN with a right checksum (RFC 9293 3.1), so that nothing but the policy has a reason to drop it."""
     family = _family(source)
-    header = struct.pack("!HHIIBBHHH", 40000, port, 1, 0, 5 << 4, 2, 64240, 0, 0)
+    header = struct.pack("!HHIIBBHHH", own, port, 1, 0, 5 << 4, 2, 64240, 0, 0)
     pseudo = socket.inet_pton(family, source) + socket.inet_pton(family, destination)
     pseudo += struct.pack("!II", len(header), socket.IPPROTO_TCP)
     total = sum(struct.unpack(f"!{len(pseudo + header) // 2}H", pseudo + header))
@@ -176,34 +231,42 @@ def _syn(source: str, destination: str, port: int) -> bytes:
     return header[:16] + struct.pack("!H", ~total & 0xFFFF) + header[18:]
 
 
-Deed = tuple[str, bool, Callable[[], Awaitable[str]]]  # what, whether it is meant to succeed, how
+class Deed(NamedTuple):
+    """What is done, whether it is meant to succeed, how, the seconds until it counts as failed, and whether a person
+    who looks on wants to know of it."""
+
+    what: str
+    meant: bool
+    how: Callable[[], Awaitable[str]]
+    patience: float = PATIENCE
+    grave: bool = False
 
 
 def office(person: Person) -> Sequence[Deed]:
     return (
-        ("http to www.example.org", True, lambda: person.browse("www.example.org", "A", tls=False)),
-        ("https to www.example.org", True, lambda: person.browse("www.example.org", "A", tls=True)),
-        ("ping dns.example.org", True, lambda: person.ping(DNS4)),
-        ("https to www.example.org, IPv6", True, lambda: person.browse("www.example.org", "AAAA", tls=True)),
-        ("own web site by its outer address", True, lambda: person.get(GATEWAY4, 80, "www.health.example")),
-        ("mail straight to mail.example.org", False, lambda: person.mail("198.51.100.25")),
-        ("telnet to www.example.org", False, lambda: person.connect("198.51.100.80", 23)),
+        Deed("http to www.example.org", True, lambda: person.browse("www.example.org", "A", tls=False)),
+        Deed("https to www.example.org", True, lambda: person.browse("www.example.org", "A", tls=True)),
+        Deed("ping dns.example.org", True, lambda: person.ping(DNS4)),
+        Deed("https to www.example.org, IPv6", True, lambda: person.browse("www.example.org", "AAAA", tls=True)),
+        Deed("own web site by its outer address", True, lambda: person.get(GATEWAY4, 80, "www.health.example")),
+        Deed("mail straight to mail.example.org", False, lambda: person.mail("198.51.100.25")),
+        Deed("telnet to www.example.org", False, lambda: person.connect("198.51.100.80", 23)),
     )
 
 
 def server(person: Person) -> Sequence[Deed]:
     return (
-        ("ssh into the LAN", False, lambda: person.connect(LAN1, 22)),
-        ("updates over https", True, lambda: person.browse("updates.example.org", "A", tls=True)),
+        Deed("ssh into the LAN", False, lambda: person.connect(LAN1, 22)),
+        Deed("updates over https", True, lambda: person.browse("updates.example.org", "A", tls=True)),
     )
 
 
 def partner(person: Person) -> Sequence[Deed]:
     return (
-        ("the ministry's web site", True, lambda: person.browse("www.health.example", "A", tls=False)),
-        ("the ministry's web site, IPv6", True, lambda: person.browse("www.health.example", "AAAA", tls=True)),
-        ("http to www.example.org", True, lambda: person.browse("www.example.org", "A", tls=False)),
-        ("ssh to the ministry's web site", False, lambda: person.connect(GATEWAY4, 2222)),
+        Deed("the ministry's web site", True, lambda: person.browse("www.health.example", "A", tls=False)),
+        Deed("the ministry's web site, IPv6", True, lambda: person.browse("www.health.example", "AAAA", tls=True)),
+        Deed("http to www.example.org", True, lambda: person.browse("www.example.org", "A", tls=False)),
+        Deed("ssh to the ministry's web site", False, lambda: person.connect(GATEWAY4, 2222)),
     )
 
 
@@ -212,16 +275,34 @@ def attacker(person: Person) -> Sequence[Deed]:
         person.spoof(source, destination, 80)
         raise OSError("sent; no answer can come back")
 
+    scanners, intruders = itertools.cycle(SCANNERS), itertools.cycle(INTRUDERS)
+    site = "www.health.example"
     return (
-        ("ssh to the gateway", False, lambda: person.connect(GATEWAY4, 22)),
-        ("a LAN host, straight through", False, lambda: person.connect(LAN1, 80)),
-        ("spoofed source from the LAN", False, lambda: lie("10.20.0.99", DMZ)),
-        ("database of the web server", False, lambda: person.connect(GATEWAY4, 5432)),
-        ("a LAN host over IPv6", False, lambda: person.connect("2001:db8:20:1::11", 80)),
-        ("spoofed source from the LAN, IPv6", False, lambda: lie("2001:db8:20:1::99", "2001:db8:20:2::10")),
-        ("telnet to the gateway, IPv6", False, lambda: person.connect(GATEWAY6, 23)),
-        ("a scan of the gateway", False, lambda: person.scan(GATEWAY4, SCANNED)),
+        Deed(
+            "a scan of the gateway", False, lambda: person.scan_and_come_in(next(scanners)), 2 * STOPPED, grave=True
+        ),
+        Deed(
+            "an exploit against the web site",
+            False,
+            lambda: person.get(GATEWAY4, 80, site, path="/../etc/passwd", source=next(intruders)),
+            grave=True,
+        ),
+        Deed(
+            "a flood of SYNs to the web site", False, lambda: person.flood(FLOODER, GATEWAY4, 80), STOPPED, grave=True
+        ),
+        Deed("ssh to the gateway", False, lambda: person.connect(GATEWAY4, 22)),
+        Deed("a LAN host, straight through", False, lambda: person.connect(LAN1, 80)),
+        Deed("spoofed source from the LAN", False, lambda: lie("10.20.0.99", DMZ)),
+        Deed("database of the web server", False, lambda: person.connect(GATEWAY4, 5432)),
+        Deed("a LAN host over IPv6", False, lambda: person.connect("2001:db8:20:1::11", 80)),
+        Deed("spoofed source from the LAN, IPv6", False, lambda: lie("2001:db8:20:1::99", "2001:db8:20:2::10")),
+        Deed("telnet to the gateway, IPv6", False, lambda: person.connect(GATEWAY6, 23)),
+        Deed("a look at some ports of the gateway", False, lambda: person.scan(GATEWAY4, SCANNED)),
     )
+
+
+def visitor(person: Person) -> Sequence[Deed]:
+    return (Deed("a small computer in the LAN", True, person.plug_in, STOPPED),)
 
 
 HABITS: dict[Habit, Callable[[Person], Sequence[Deed]]] = {
@@ -229,21 +310,25 @@ HABITS: dict[Habit, Callable[[Person], Sequence[Deed]]] = {
     "server": server,
     "partner": partner,
     "attacker": attacker,
+    "visitor": visitor,
 }
 
 
 async def live(person: Person, habit: Habit, pace: float, tell: Callable[[Attempt], None]) -> None:
     """Go through the deeds of the habit again and again, `pace` seconds between them, until cancelled."""
-    for what, meant, how in itertools.cycle(HABITS[habit](person)):
-        tell(await attempt(person.host, what, meant, how))
+    await asyncio.sleep(LATER.get(habit, 0) * pace)
+    for deed in itertools.cycle(HABITS[habit](person)):
+        tell(await attempt(person.host, deed))
         await asyncio.sleep(pace)
 
 
-async def attempt(host: str, what: str, meant: bool, how: Callable[[], Awaitable[str]]) -> Attempt:
+async def attempt(host: str, deed: Deed) -> Attempt:
+    reached = False
     try:
-        words = await asyncio.wait_for(how(), PATIENCE)
+        words = await asyncio.wait_for(deed.how(), deed.patience)
+        reached = True
     except TimeoutError:
-        return Attempt(host, what, meant, False, "no answer")
+        words = "no answer"
     except OSError as error:
-        return Attempt(host, what, meant, False, error.strerror or str(error))
-    return Attempt(host, what, meant, True, words)
+        words = error.strerror or str(error)
+    return Attempt(host, deed.what, deed.meant, reached, words, deed.grave)

@@ -1,30 +1,40 @@
-"""What the lab's gateway decides, as it happens: new events of all its spools, in the words of `reef log`."""
+"""What the lab's gateway decides and finds, as it happens: new events of its spools, in the words of `reef log`."""
 
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from appliance.commands.logline import line_of, today, verdict
 from appliance.commands.names import Names
+from appliance.commands.terminal import escape
 from appliance.control import messages
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call
+from appliance.control.messages_gate import Gate, GateReport
 from appliance.control.processes import Instance
 from appliance.events import record
 from appliance.events.reader import Reader
 from appliance.events.view import spools
+from dataplane.detections.finding import KIND, of_event
 
 RENEW = 10.0  # seconds after which the names are asked for again: another generation may run
 
+Kind = Literal["allow", "deny", "reject", "found", "stopped", "banned", "alert"]
 
-class Decision(NamedTuple):
-    """One decision: `verdict` allow, deny or reject; `rule` its id; `words` the line of `reef log`."""
 
-    verdict: str
+class Told(NamedTuple):
+    """One line of the log, and what explains it: a decision (`rule` decided), or what was found, stopped or banned.
+
+    `source` is whose packet it was.
+    """
+
+    kind: Kind
     rule: str
+    source: str
     words: str
+    more: tuple[str, ...] = ()
 
 
 class Watch:
@@ -39,20 +49,26 @@ class Watch:
             self._readers[name] = Reader(directory)
             self._readers[name].seek_end()
 
-    def read(self) -> list[Decision]:
-        """The decisions since the last call, in the order of their time."""
+    def read(self) -> list[Told]:
+        """What happened since the last call, in the order of its time."""
         for name, directory in spools(self._instance.events).items():
             self._readers.setdefault(name, Reader(directory))
         events = [event for reader in self._readers.values() for event in _events(reader)]
-        decided = [(event, verdict(event)) for event in events if event.flow is None or "end" not in event.flow]
-        if not any(word for _, word in decided):
+        chosen = [event for event in events if event.alert is not None or _decides(event)]
+        if not chosen:
             return []
         names, day = self._current(), today()
-        return [
-            Decision(word, event.decision.rule, line_of(event, names, day))
-            for event, word in sorted(decided, key=lambda pair: pair[0].timestamp)
-            if word
-        ]
+        return [_told(event, names, day) for event in sorted(chosen, key=lambda event: event.timestamp)]
+
+    def dropped(self) -> dict[str, int]:
+        """What the gate has dropped so far, by reason. Raises DaemonAway, ProtocolError, RefusedError."""
+        report = call(self._instance.socket("gated"), Gate(), GateReport, timeout=2)
+        found: dict[str, int] = {}
+        for line in report.lines:
+            for reason, count in line.counts.items():
+                found[reason] = found.get(reason, 0) + count.packets
+        found.pop("allowed", None)  # these passed
+        return found
 
     def _current(self) -> Names:
         if time.monotonic() - self._asked > RENEW:
@@ -63,6 +79,40 @@ class Watch:
                 return self._names  # the last ones known are better than none
             self._names = Names(book)
         return self._names
+
+
+def _decides(event: record.Event) -> bool:
+    return bool(verdict(event)) and not (event.flow is not None and "end" in event.flow)
+
+
+def _told(event: record.Event, names: Names, day: str) -> Told:
+    """In words. A finding says itself why it is one and what to do; a ban how it is taken back."""
+    source = names.host(event.src_ip) if event.src_ip else ""
+    said = event.alert
+    if said is None:
+        kind: Kind = "allow" if (word := verdict(event)) == "allow" else "reject" if word == "reject" else "deny"
+        return Told(kind, event.decision.rule, source, line_of(event, names, day))
+    found = of_event(event)
+    moment = line_of(event, names, day).partition(" ")[0]
+    if found is not None:
+        title = KIND[found.kind].title
+        return Told("found", found.kind, source, f"{moment}  FOUND    {title}", _lines(found.words, found.remedy))
+    if (said.get("gid"), said.get("signature_id")) == (record.ALERTS, record.BANNED):
+        words = _short(str(said.get("signature", "")))
+        return Told("banned", "", source, f"{moment}  BANNED   {source}", _lines(words))
+    stopped = said.get("action") == "blocked" and event.src_ip
+    return Told("stopped" if stopped else "alert", "", source, line_of(event, names, day))
+
+
+def _short(words: str) -> str:
+    """A ban's words without those of the finding, which stand there already."""
+    banned, _, why = words.partition(": ")
+    back = why.find(" Take it back: ")
+    return f"{banned}.{why[back:]}" if " by detection " in banned and back >= 0 else words
+
+
+def _lines(*texts: str) -> tuple[str, ...]:
+    return tuple(escape(f"{text.rstrip('.')}.") for text in texts if text)
 
 
 def _events(reader: Reader) -> list[record.Event]:

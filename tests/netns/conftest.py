@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -30,6 +31,14 @@ def lab() -> Iterator[Lab]:
     """A lab with every daemon and examples/lab/ministry.yaml applied; the hosts serve and are otherwise quiet."""
     with Lab(lab_id(), traffic=False) as running:
         yield running
+
+
+def without(text: str, *sections: str) -> str:
+    """A policy text without these of its sections."""
+    for name in sections:
+        text, count = re.subn(rf"^{name}:.*\n(?:(?:[ #].*)?\n)*", "", text, count=1, flags=re.MULTILINE)
+        assert count, f"the text has no section {name}"
+    return text
 
 
 def until(holds: Callable[[], object], what: str, *, lab: Lab | None = None, patience: float = PATIENCE) -> None:

@@ -9,7 +9,7 @@ import pytest
 from appliance.control import messages
 from appliance.control.ipc import call
 from appliance.lab.site import Lab
-from tests.netns.conftest import lab_id, until
+from tests.netns.conftest import lab_id, until, without
 from tests.netns.test_inline_lab import EXPLOIT, alerts, fetch, inspecting, rules
 
 SEEN = (
@@ -27,7 +27,8 @@ PROFILE = "\nprofiles:\n  watching: {extends: strict, actions: {sid 9880007: ale
 
 
 def text(comment: str) -> str:
-    return inspecting(comment, "a stream").replace("inspect: strict ", "inspect: watching ") + PROFILE
+    first = without(inspecting(comment, "a stream"), "bans")
+    return first.replace("inspect: strict ", "inspect: watching ") + PROFILE
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from appliance.lab.site import Lab
-from tests.netns.conftest import until
+from tests.netns.conftest import until, without
 from tests.netns.test_cli_gateway import Reef
 
 SERVER = "198.51.100.80"
@@ -79,7 +79,7 @@ def test_who_is_allowed_passes_whoever_bans(reef: Reef) -> None:
     assert reef("allow", "remove", SERVER).returncode == 0
     assert not reached(lab)
     text = f"\nbans: {{allow: [{SERVER}]}}\n"
-    assert reef.apply(lambda policy: policy + text, "--confirm-within", "0").returncode == 0
+    assert reef.apply(lambda policy: without(policy, "bans") + text, "--confirm-within", "0").returncode == 0
     assert reached(lab)
     assert reef.apply(lambda policy: policy, "--confirm-within", "0").returncode == 0
     assert not reached(lab)
@@ -103,6 +103,7 @@ def test_a_scan_is_banned_by_itself_only_where_the_text_says_so(reef: Reef) -> N
     """Also one that was told of before the text said so."""
     lab = reef.lab
     assert lab.run("hostile", "ip", "address", "add", f"{SCANNER}/24", "dev", "eth0").returncode == 0
+    assert reef.apply(lambda text: without(text, "bans"), "--confirm-within", "0").returncode == 0
 
     def found() -> bool:
         lab.run("hostile", sys.executable, "-c", _SCAN)
@@ -110,7 +111,7 @@ def test_a_scan_is_banned_by_itself_only_where_the_text_says_so(reef: Reef) -> N
 
     until(found, "the scan is found", lab=lab, patience=40)
     assert banned(reef) == {}
-    assert reef.apply(lambda text: text + BANS, "--confirm-within", "0").returncode == 0
+    assert reef.apply(lambda text: without(text, "bans") + BANS, "--confirm-within", "0").returncode == 0
     until(lambda: banned(reef), "the scanner is banned", lab=lab, patience=40)
     ((scanner, entry),) = banned(reef).items()
     assert (scanner, entry["by"]) == (SCANNER, "detection port-scan")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -147,6 +149,13 @@ class Demo:
                 return
         pytest.fail(f"the demo ended without saying {words!r}:\n{''.join(self.lines)}")
 
+    def read_until_all(self, *words: str) -> None:
+        """In whatever order they come, wherever lines are broken."""
+        deadline = time.monotonic() + 50
+        while missing := [word for word in words if word not in " ".join("".join(self.lines).split())]:
+            assert time.monotonic() < deadline, f"it lacks {missing}:\n{''.join(self.lines)}"
+            self.read_until("")
+
     def end(self, number: int) -> str:
         """Send a signal; everything it printed until it ended."""
         self.process.send_signal(number)
@@ -158,6 +167,7 @@ class Demo:
 def test_a_signal_ends_the_demo_and_removes_everything(before: dict[str, object], number: signal.Signals) -> None:
     demo = Demo(lab_id("a"))
     demo.read_until("Ctrl-C ends the lab")
+    time.sleep(random.uniform(0.0, 0.5))  # at any moment of its loop
     said = demo.end(number)
     assert demo.process.returncode == 0, said
     assert "nothing of it is left" in said
@@ -185,7 +195,8 @@ def test_with_nohup_it_outlives_the_terminal() -> None:
 
 def test_ctrl_c_during_the_start_removes_what_was_made(before: dict[str, object]) -> None:
     demo = Demo(lab_id("a"))
-    demo.read_until("namespaces wired")
+    demo.read_until("Starting the lab")
+    time.sleep(random.uniform(0.0, 2.0))
     demo.process.send_signal(signal.SIGINT)
     said = demo.end(signal.SIGINT)  # and once more, by an impatient hand
     assert demo.process.returncode == 0, said
@@ -216,6 +227,31 @@ def test_a_demo_with_an_end_tells_what_it_saw_and_succeeds(before: dict[str, obj
     assert "of what it forbids, they reached 0 and missed" in said, said
     assert "and missed 0; of what" in said, said
     assert machine() == before
+
+
+def test_what_a_hostile_host_does_is_stopped_and_explained_and_a_new_device_is_noticed(tmp_path: Path) -> None:
+    """Scan, exploit, flood; and what everybody else does goes on meanwhile."""
+    text = site.POLICIES["gw"].read_text(encoding="utf-8")
+    assert "learning: 10 seconds" in text
+    (tmp_path / "policy.yaml").write_text(text.replace("learning: 10 seconds", "learning: 1 second"))
+    demo = Demo(lab_id("a"), "--pace", "0.3s", "--policy", str(tmp_path / "policy.yaml"))
+    demo.read_until_all(
+        "FOUND Port scan",
+        "hostile: a scan of the gateway: not reached",
+        "is banned for 1 hour by detection port-scan, A-1. Take it back: reef unban 203.0.113.101",
+        "a path that leaves the web root (severity 1, blocked)",
+        "is banned for 1 hour by signature 1:9870002",
+        "hostile: an exploit against the web site: not reached",
+        "hostile: a flood of SYNs to the web site: not reached",
+        " syn-flood",
+        "more like it: allow P-1, from 203.0.113.121",
+        "FOUND New device",
+        "b8:27:eb:20:07:77, made by Raspberry Pi Foundation, showed itself in zone lan",
+    )
+    said = demo.end(signal.SIGTERM)
+    assert demo.process.returncode == 0, said
+    assert "of what it forbids, they reached 0 and missed" in said, said
+    assert "and missed 0; of what" in said, said
 
 
 def test_what_it_says_to_try_works_as_printed(before: dict[str, object]) -> None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import os
+import random
+import signal
 import struct
+import subprocess
+import threading
 from pathlib import Path
 
 import dns.flags
@@ -14,6 +19,7 @@ import dns.rcode
 import pytest
 
 from appliance.lab import traffic
+from appliance.lab.demo import SIGNALS, Wish
 from appliance.lab.services import UDP_LIMIT, Mail, Names, Web
 from appliance.lab.site import POLICIES
 from appliance.lab.topology import Topology, ministry
@@ -201,3 +207,23 @@ def test_a_wrong_duration_is_refused_with_words(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit):
         parser().parse_args(["--for", "soon"])
     assert "write 20s, 5m or 1h" in capsys.readouterr().err
+
+
+def test_a_signal_in_the_middle_of_looking_after_a_child_leaves_nothing_locked() -> None:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        for _ in range(100):
+            wish = Wish()
+            wish.hear()
+            timer = threading.Timer(random.uniform(0.0, 0.005), os.kill, (os.getpid(), signal.SIGTERM))
+            timer.start()
+            while not wish.uttered:
+                child.poll()
+            timer.join()
+        child.terminate()
+        assert child.wait(10) == -signal.SIGTERM
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        child.kill()
