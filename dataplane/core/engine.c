@@ -127,7 +127,8 @@ static void inspect_segment(reef_worker *worker, reef_scene *scene, reef_packet 
         reef_report_anomalies(worker, packet, events);
     scene->streamed = believed;
     if (!believed) {
-        worker->unseen |= packet->payload_length > 0 && !reef_tcp_is_deep(scene->flow, scene->direction, UINT32_MAX);
+        worker->unseen |= packet->payload_length > 0 && !reef_tcp_is_deep(scene->flow, scene->direction, UINT32_MAX) &&
+                          !reef_tcp_is_past(scene->flow, scene->direction, packet);
         return;
     }
     inspect_bytes(worker, scene, scene->direction);

@@ -212,6 +212,14 @@ bool reef_tcp_is_deep(const reef_flow *flow, int direction, uint32_t depth)
     return tcp != NULL && (tcp->side[direction].flags & TCP_SIDE_DEPTH || tcp->side[direction].offset >= depth);
 }
 
+bool reef_tcp_is_past(const reef_flow *flow, int direction, const reef_packet *packet)
+{
+    const reef_tcp *tcp = flow->tcp;
+    /* Of a connection that was picked up midstream it is not known what was acknowledged before. */
+    return tcp != NULL && tcp->established && !(tcp->flags & TCP_MIDSTREAM) && !(packet->tcp_flags & REEF_TCP_SYN) &&
+           seq_geq(tcp->side[direction].acked, packet->tcp_sequence + packet->payload_length);
+}
+
 bool reef_tcp_midstream(const reef_flow *flow)
 {
     return flow->tcp != NULL && flow->tcp->flags & TCP_MIDSTREAM;

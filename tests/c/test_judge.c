@@ -141,6 +141,40 @@ static void test_a_stream_is_stopped_where_it_turns_evil(void)
     close_world(&w);
 }
 
+static void answer(world *w, uint32_t acknowledged)
+{
+    bytes b;
+    tcp_frame(&b, 2, 80, 1, 40000, 500, REEF_TCP_ACK, "", 0);
+    acknowledge(&b, acknowledged);
+    judge(w, &b);
+}
+
+/* A sender that missed the acknowledgement says it again until it is answered: whoever dropped that would end the connection. */
+static void test_what_was_acknowledged_may_come_again_and_nothing_else(void)
+{
+    world w = open_world(256, 1 << 22);
+    open_connection(&w);
+    CHECK_EQUAL(segment(&w, 1000, REEF_TCP_ACK, "some words", 10).flags, 0);
+    answer(&w, 1010);
+    reef_judgement again = segment(&w, 1000, REEF_TCP_ACK, "some words", 10);
+    CHECK_EQUAL(again.verdict, REEF_VERDICT_ALLOW);
+    CHECK_EQUAL(again.flags, 0);
+    CHECK_EQUAL(segment(&w, 900, REEF_TCP_ACK, "some words", 10).flags, 0); /* before the beginning */
+    CHECK_EQUAL(segment(&w, 90000000, REEF_TCP_ACK, "some words", 10).flags, REEF_JUDGED_UNSEEN);
+    CHECK_EQUAL(segment(&w, 1010, REEF_TCP_ACK, "more", 4).flags, 0);
+    close_world(&w);
+}
+
+/* Midstream nobody knows what the receiver has: what lies before the first segment may be news to it. */
+static void test_what_lies_before_a_connection_that_was_picked_up_is_not_believed(void)
+{
+    world w = open_world(256, 1 << 22);
+    CHECK_EQUAL(segment(&w, 1000, REEF_TCP_ACK, "some words", 10).flags, 0);
+    answer(&w, 1010);
+    CHECK_EQUAL(segment(&w, 990, REEF_TCP_ACK, "evil words", 10).flags, REEF_JUDGED_UNSEEN);
+    close_world(&w);
+}
+
 static void test_a_deep_flow_is_handed_back_and_is_recalled_by_other_rules(void)
 {
     world w = open_world(256, 1 << 22);
@@ -324,6 +358,8 @@ int main(void)
     test_a_clock_that_jumps_stops_and_frees_nothing();
     test_a_segment_outside_the_window_was_not_seen();
     test_each_frame_has_the_verdict_of_its_own();
+    test_what_was_acknowledged_may_come_again_and_nothing_else();
+    test_what_lies_before_a_connection_that_was_picked_up_is_not_believed();
     test_a_stream_is_stopped_where_it_turns_evil();
     test_a_deep_flow_is_handed_back_and_is_recalled_by_other_rules();
     test_a_new_connection_on_the_addresses_of_one_handed_back_is_looked_at();

@@ -66,5 +66,7 @@ uint32_t reef_tcp_stream_size(const reef_flow *flow, int direction);
 bool reef_tcp_midstream(const reef_flow *flow);
 /* Were so many bytes of a direction handed over, or as many as ever will be (the options' depth)? No single segment can make it so. */
 bool reef_tcp_is_deep(const reef_flow *flow, int direction, uint32_t depth);
+/* Whether the receiver has acknowledged all of this segment: a sender that missed it says it again, and no receiver reads it. */
+bool reef_tcp_is_past(const reef_flow *flow, int direction, const reef_packet *packet);
 
 #endif
