@@ -125,7 +125,7 @@ def plain(bench: Bench) -> Iterator[None]:
 def reef(bench: Bench, cache: Path, depth: int) -> Iterator[None]:
     bench.site.ruleset()
     bench.site.start_verdictd()
-    bench.site.judge(cache=cache, depth=depth)
+    bench.site.judge(cache=cache, depth=depth, writes="alerts")
     yield
     bench.site.end("judge", signal.SIGTERM)
     bench.site.end("verdictd", signal.SIGTERM)

@@ -177,7 +177,7 @@ class Inlined:
         self._start("verdictd", process("verdictd").module, "--instance", str(self._own / "instance.json"))
         self.until(self.instance.socket("verdictd").exists, "verdictd listens")
 
-    def judge(self, *rules: str, cache: Path | None = None, depth: int = DEPTH) -> None:
+    def judge(self, *rules: str, cache: Path | None = None, depth: int = DEPTH, writes: str = "all") -> None:
         """Start who judges, by these rules and what lies in the folder, and wait until every lane has its worker."""
         self.write_rules(*rules)
         user = self.instance.identity("inspectd").uid
@@ -191,6 +191,7 @@ class Inlined:
             str(self.events),
             str(cache or "-"),
             str(depth),
+            writes,
         )
         self._start("judge", *words, user=user, output=subprocess.PIPE)
         self.said("ready")

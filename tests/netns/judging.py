@@ -1,9 +1,9 @@
 """Run by the inline tests as a process of its own: the inline half of inspectd, with rules from a folder.
 
 Arguments: the socket of verdictd, a folder of rules, the file for events; a folder for compiled rules or "-"; bytes
-of a direction that are looked at. SIGHUP: load the rules anew. SIGUSR1: say how often each rule matched. It says
-"ready" on standard output when it asks for lanes, and "loaded" after each reload. No policy and no applyd: a test
-says by its own ruleset what is inspected.
+of a direction that are looked at; "all" or "alerts", what is written. SIGHUP: load the rules anew. SIGUSR1: say how
+often each rule matched. It says "ready" on standard output when it asks for lanes, and "loaded" after each reload. No
+policy and no applyd: a test says by its own ruleset what is inspected.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from dataplane.rulewatch import RuleChange
 def main() -> None:
     socket, folder, out = (Path(word) for word in sys.argv[1:4])
     cache = None if sys.argv[4] == "-" else Path(sys.argv[4])
-    options = msgspec.structs.replace(OPTIONS, depth=int(sys.argv[5]))
+    told = sys.argv[6] == "all"
+    options = msgspec.structs.replace(OPTIONS, depth=int(sys.argv[5]), report_apps=told, report_anomalies=told)
     stop, reload, costs = threading.Event(), threading.Event(), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGHUP, lambda *_: reload.set())
