@@ -225,6 +225,7 @@ class CostsState(msgspec.Struct, frozen=True):
 
 # Alerts of the gateway itself, beside those of inspection: EVE's generator id of ours, and a number for each.
 ALERTS = 87
+INDICATORS = 88  # of rules that look for indicators of compromise
 UNREGISTERED_LINE = 1
 KERNEL_DISAGREES = 2
 RULESET_DIFFERS = 3

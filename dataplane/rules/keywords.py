@@ -192,6 +192,9 @@ def _buffers() -> dict[str, Keyword]:
         for name in BUFFERS
         if name not in own and name[:6] != "frame:"
     }
+    for digest in ("md5", "sha1", "sha256"):
+        remark = f"not in Suricata: the bytes of the digest, for `dataset`; `file{digest}` asks lists in files"
+        found[f"file.{digest}"] = Keyword(transactions.sticky(f"file{digest}"), NONE, group, remark)
     for alias, name in ALIASES.items():
         if name in BUFFERS:
             found[alias] = Keyword(transactions.sticky(name), NONE, group)
