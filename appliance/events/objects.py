@@ -132,6 +132,7 @@ class Objects:
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA page_size=16384")  # a page of TAXII is a row of these
         db.execute("PRAGMA journal_mode=WAL")
         # What a consumer was given must be there after a power cut: its place in the collection depends on it.
         db.execute("PRAGMA synchronous=FULL")
