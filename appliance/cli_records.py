@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.verbtree import Tree, number, positive
+from appliance.verbtree import Tree, number, positive, seconds
 
 
 def records_verbs(tree: Tree) -> None:
@@ -15,6 +15,7 @@ def records_verbs(tree: Tree) -> None:
     verbs = Tree(audit, tree.common, "WHAT", "what (default: log)")
     _log(verbs)
     _verify(verbs)
+    _evidence(tree)
     prove = verbs.verb(
         "prove",
         "audit:prove",
@@ -47,6 +48,35 @@ def _log(verbs: Tree) -> None:
     log.add_argument("--action", default="", metavar="ACTION", help="only this, like policy.apply; ban. for all bans")
     log.add_argument("--words", default="", metavar="WORDS", help="only entries that hold these words")
     log.add_argument("--limit", type=positive, default=100, metavar="N", help="the last so many (default 100)")
+
+
+def _evidence(tree: Tree) -> None:
+    evidence = tree.verb(
+        "evidence", "evidence:choose", "Pack what is known of an alert for a court, and check such packages"
+    )
+    verbs = Tree(evidence, tree.common, "WHAT", "what")
+    make = verbs.verb(
+        "make",
+        "evidence:make",
+        "Pack everything about an alert, sealed",
+        "Alerts, packets and files that were kept, flows, the policy in force with its signature, the signatures'\n"
+        "texts, and who did what about it with proofs: a BagIt folder that public tools verify. Only root.",
+    )
+    make.add_argument(
+        "--alert",
+        required=True,
+        metavar="ID",
+        help="its flow_id, as reef log --json shows it; its timestamp where it has none",
+    )
+    make.add_argument("--out", default="", metavar="PATH", help="a new folder, or a new file that ends with .tar")
+    make.add_argument(
+        "--around", type=seconds, default=600, metavar="TIME", help="how much before and after it (default 10m)"
+    )
+    check = verbs.verb("verify", "evidence:verify", "Check a package: digests, seal, proofs, policy")
+    check.add_argument("path", metavar="PATH", help="the folder, or the .tar file")
+    check.add_argument(
+        "--key", default="", metavar="KEY", help="the verifier key of who must have sealed it, or a file with it"
+    )
 
 
 def _verify(verbs: Tree) -> None:

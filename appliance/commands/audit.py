@@ -236,7 +236,7 @@ class _Remote:
 
 def check(options: argparse.Namespace, terminal: Terminal) -> int:
     try:
-        witnesses = [_key(words) for words in options.witness]
+        witnesses = [key_of(words) for words in options.witness]
         if options.entry or options.proof:
             return _check_one(options, witnesses, terminal)
         opened, verdict = _checked(options, witnesses)
@@ -256,14 +256,14 @@ def check(options: argparse.Namespace, terminal: Terminal) -> int:
 def _checked(options: argparse.Namespace, witnesses: list[Key]) -> tuple[Opened, Verdict]:
     if options.offline:
         folder = Path(options.offline)
-        key = _key(options.key or _need_key())
+        key = key_of(options.key or _need_key())
         note = _bytes(Path(options.checkpoint or folder / CHECKPOINT))
         opened = open_checkpoint(note, key, witnesses)
         earlier = [open_checkpoint(_bytes(Path(path)), key, witnesses) for path in options.earlier]
         return opened, verify(Folder(folder), opened, earlier)
     gateway = Gateway(options)
     answer = gateway.ask(AuditCheckpoint(), AuditCheckpointIs, of=_OF)
-    key = _key(options.key) if options.key else parse_key(answer.key)
+    key = key_of(options.key) if options.key else parse_key(answer.key)
     opened = open_checkpoint(answer.note, key, witnesses)
     names = [*options.earlier, *([options.checkpoint] if options.checkpoint else [])]
     earlier = [open_checkpoint(_bytes(Path(path)), key, witnesses) for path in names]
@@ -274,7 +274,7 @@ def _check_one(options: argparse.Namespace, witnesses: list[Key], terminal: Term
     if not (options.entry and options.proof):
         raise Failure("an entry is checked with its proof", "give both --entry and --proof", code=USAGE, name="usage")
     proof = parse_proof(_bytes(Path(options.proof)))
-    opened = check_proof(proof, _bytes(Path(options.entry)), _key(options.key or _need_key()), witnesses)
+    opened = check_proof(proof, _bytes(Path(options.entry)), key_of(options.key or _need_key()), witnesses)
     point = opened.checkpoint
     if terminal.json:
         terminal.data(
@@ -295,7 +295,7 @@ def _need_key() -> str:
     )
 
 
-def _key(words: str) -> Key:
+def key_of(words: str) -> Key:
     """The key itself, or what a file of that name holds. Raises `NoteError`, `Failure`."""
     named = len(words) < 200 and Path(words).is_file()
     return parse_key(_bytes(Path(words)).decode(errors="replace") if named else words)

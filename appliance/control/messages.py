@@ -22,6 +22,8 @@ from appliance.control.messages_audit import (
     AuditNote,
     AuditProof,
     AuditProve,
+    EvidenceSealed,
+    SealEvidence,
 )
 from appliance.control.messages_bans import Allow, Allowed, AllowList, BanFound, Disallow
 from appliance.control.messages_events import ConsumerList, Consumers
@@ -590,6 +592,7 @@ Request = (
     | AuditBundles
     | AuditNote
     | Consumers
+    | SealEvidence
 )
 Reply = (
     Refused
@@ -637,4 +640,5 @@ Reply = (
     | AuditProof
     | AuditContinued
     | AuditBundlesAre
+    | EvidenceSealed
 )

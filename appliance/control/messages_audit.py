@@ -94,6 +94,20 @@ class AuditBundlesAre(msgspec.Struct, frozen=True, tag=True):
     hashes: tuple[bytes, ...]
 
 
+class SealEvidence(msgspec.Struct, frozen=True, tag=True):
+    """Seal a package about `alert` by the SHA-512 of its list of digests; who asked is written into the trail."""
+
+    alert: str
+    digest: bytes
+
+
+class EvidenceSealed(msgspec.Struct, frozen=True, tag=True):
+    """`signature` as `ssh-keygen -Y verify` takes it, by the owner of `key`."""
+
+    signature: str
+    key: str
+
+
 class AuditNote(msgspec.Struct, frozen=True, tag=True):
     """Of policyd: write down what the command line did by itself. Only what `NOTED` lists."""
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from appliance.control import daemon, notify, sandbox
+from appliance.control.auditing import origin_of
 from appliance.control.ipc import DaemonAway, Peer, ProtocolError, RefusedError, Server, call_async
 from appliance.control.messages import Refused, Reply, Request
 from appliance.control.messages_audit import (
@@ -26,8 +27,10 @@ from appliance.control.messages_audit import (
     AuditLog,
     AuditProof,
     AuditProve,
+    EvidenceSealed,
+    SealEvidence,
 )
-from appliance.control.messages_keys import RecordsKey, RecordsKeyIs, SignCheckpoint, Signed
+from appliance.control.messages_keys import RecordsKey, RecordsKeyIs, Seal, Sealed, SignCheckpoint, Signed
 from appliance.control.processes import PROCESSES, Instance, process
 from appliance.durable import replace
 from appliance.events import record
@@ -69,6 +72,7 @@ class Recordd:
         permits: dict[type, Callable[[Peer], bool]] = dict.fromkeys(
             (AuditLog, AuditCheckpoint, AuditProve, AuditContinues, AuditBundles), self._looks
         )
+        permits[SealEvidence] = self._operates
         server = Server(self._instance.socket(NAME), permits, self.answer, report=self._log)
         await server.start()
         notify.ready()
@@ -90,6 +94,9 @@ class Recordd:
     def _looks(self, peer: Peer) -> bool:
         """policyd too: it looks whether every process answers."""
         return self._instance.allows(NAME, peer.uid, peer.groups)
+
+    def _operates(self, peer: Peer) -> bool:
+        return peer.uid == 0 or self._instance.operates(peer.uid, peer.groups)
 
     # --- what comes ---------------------------------------------------------------------------------
 
@@ -180,7 +187,13 @@ class Recordd:
             if self._newest is None or self._key is None:
                 why = self._complaints.get("signed") or "nothing was written down yet"
                 return Refused("no-checkpoint", f"the audit trail has no checkpoint: {why}")
+            if isinstance(request, SealEvidence):
+                return await self._seal(request, peer, self._key)
             return await asyncio.to_thread(self._of_checkpoint, request, self._newest, self._key)
+        except (DaemonAway, ProtocolError) as error:
+            return Refused("away", f"{error}; nothing was sealed")
+        except RefusedError as error:
+            return error.reply
         except TrailError as error:
             return Refused("damaged", str(error))
         except ValueError as error:
@@ -203,6 +216,13 @@ class Recordd:
                 return self._bundles(request, min(request.size, size))
             case _:
                 return Refused("bad-request", f"recordd does not answer {type(request).__name__}")
+
+    async def _seal(self, request: SealEvidence, peer: Peer, key: Key) -> Reply:
+        """No seal without an entry of who asked for it."""
+        sealed = await call_async(self._instance.socket("keyd"), Seal(request.digest), Sealed, timeout=10)
+        detail = {"sha512": request.digest.hex()}
+        self._log.audit(peer.name, "evidence.make", request.alert, origin=origin_of(peer), detail=detail)
+        return EvidenceSealed(sealed.signature, key.encode())
 
     def _bundles(self, request: AuditBundles, size: int) -> AuditBundlesAre:
         bundles: list[bytes] = []

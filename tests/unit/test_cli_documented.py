@@ -27,6 +27,7 @@ from appliance.commands import (
     whereused,
     why,
 )
+from appliance.commands import evidence as evidence_made
 from appliance.commands.flows import FlowLine
 from appliance.control import messages, messages_bans, messages_impact, messages_why
 from appliance.events import record
@@ -34,6 +35,7 @@ from appliance.policy.impact import ImpactGroup, Tally
 from appliance.policy.tighten import Narrowing
 from appliance.policy.why import Answer, NearMiss, Step
 from appliance.records import checkpoint
+from appliance.records import evidence as evidence_found
 from appliance.report import evidence, facts, report
 from dataplane import tally
 
@@ -122,6 +124,8 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
         ("reef ips escalate", [ipsedit.Candidate]),
         ("reef audit log", [audit.AuditLine, record.Audit]),
         ("reef audit verify", [audit.VerifyRow, checkpoint.Cosigned]),
+        ("reef evidence make", [evidence_made.Made]),
+        ("reef evidence verify", [evidence_found.Found]),
         ("reef ban list", [messages.BanList, messages.BanEntry]),
         ("reef allow list", [messages_bans.Allowed, messages_bans.AllowEntry]),
     ],
