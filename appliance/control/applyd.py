@@ -21,6 +21,7 @@ from appliance.control.drift import Drift, fingerprint
 from appliance.control.expiry import Expiry
 from appliance.control.gateway import Gateway, LoadRefused, Running
 from appliance.control.generations import Store
+from appliance.control.indicated import Indicated
 from appliance.control.ipc import BUNDLE_LIMIT, DaemonAway, Peer, ProtocolError, RefusedError, Server, call
 from appliance.control.livesets import LiveSets, SetRefused
 from appliance.control.messages import (
@@ -55,6 +56,7 @@ from appliance.control.messages import (
 from appliance.control.messages import Bans as BansRequest
 from appliance.control.messages_bans import Allow, AllowList, BanFound, Disallow
 from appliance.control.messages_gate import StandIn, StandInCounts
+from appliance.control.messages_indicators import Enforce
 from appliance.control.messages_keys import PublicKey, PublicKeyIs
 from appliance.control.messages_readback import ReadBack
 from appliance.control.messages_why import Trace, Trail, WayList, Ways
@@ -117,6 +119,7 @@ class Applyd:
         )
         self._sets = LiveSets(self._netfilter, self._network.own_addresses)
         self._bans = Bans(self._netfilter, state / "bans.json", self._network.own_addresses, log)
+        self._indicated = Indicated(self._netfilter, self._bans.needed, self._bans.spared)
         self._standin = StandInTables(self._netfilter, log)
         self._kept_fingerprint = state / "fingerprint"
         self._expiry = Expiry(self._conntrack, log)
@@ -216,6 +219,8 @@ class Applyd:
             # Who sees traffic may ask; what for, whom and how long is the policy's to say.
             BanFound: only(uid["inspectd"], uid["watchd"]),
             **dict.fromkeys((Status, Names, RuleCounters, Flows, Sets, BansRequest, AllowList), reader),
+            # What the gateway cannot do without, and its own networks, it does not believe alertd either.
+            Enforce: only(uid["alertd"]),
             # What nft shall do where the gate cannot; which lines are protected and how is the bundle's to say.
             **dict.fromkeys((StandIn, StandInCounts), only(uid["gated"])),
             # Who inspects looks for something else now. It can only have more inspected that way.
@@ -235,6 +240,7 @@ class Applyd:
             self._next_lines = time.monotonic() + _LINES
             self._look_at_lines()
         self._bans.tick()
+        self._indicated.tick()
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _LOOK
             await self._look()
@@ -447,6 +453,8 @@ class Applyd:
                 return self._doctor()
             case Ban() | Unban() | BansRequest() | BanFound() | Allow() | Disallow() | AllowList():
                 return self._bans.answer(request, peer.name)
+            case Enforce():
+                return self._indicated.answer(request)
             case StandInCounts():
                 return self._standin.counted()
             case Ways():

@@ -171,6 +171,14 @@ class Bans:
         found += [Spared(addresses.literal(entry.address), _why(entry)) for entry in self._allowed.values()]
         return found
 
+    def needed(self) -> list[Spared]:
+        """Whom nobody blocks: what the gateway cannot do without, and the site's own networks."""
+        return [*self._vital(), *self._inside]
+
+    def spared(self) -> list[Range]:
+        """Whom the operators and the text allow, whatever else would be done to them."""
+        return [one.part for one in self._always()]
+
     def _vital(self) -> list[Spared]:
         """Those among them that nobody can do without."""
         own = [Spared(addresses.literal(word), "an address of the gateway") for word in sorted(self._own())]

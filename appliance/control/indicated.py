@@ -6,7 +6,6 @@ believed for what the gateway and its own networks cannot do without.
 
 from __future__ import annotations
 
-import secrets
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
@@ -23,6 +22,7 @@ from appliance.policy.banning import Spared
 from appliance.policy.model import Range
 
 MOST = 1_000_000
+ANEW = "anew"  # the code of a refusal: alertd shall say everything
 MOST_NETWORKS = 100_000
 _MODES = (BLOCK, TELL)
 _VERSIONS = (4, 6)
@@ -61,13 +61,15 @@ class Indicated:
         self._allowed = allowed
         self._in_kernel: tuple[Range, ...] | None = None
         self._stands = False
-        self._epoch = secrets.randbits(63)
+        self._told = False  # everything was said to this process; what an earlier one left holds until then
         # (mode, version) to hosts and when they end (monotonic, 0 for never), and likewise networks.
         self._hosts: dict[tuple[str, int], dict[int, float]] = {(m, v): {} for m in _MODES for v in _VERSIONS}
         self._networks: dict[tuple[str, int], dict[Range, float]] = {(m, v): {} for m in _MODES for v in _VERSIONS}
 
     def answer(self, request: Enforce) -> Enforced | Refused:
         """All that may be in force is; the table is as before when the kernel refuses."""
+        if not (self._told or request.whole):
+            return Refused(ANEW, "what is in force is not known here any more; say everything again")
         wanted: dict[str, dict[Range, float]] = {BLOCK: {}, TELL: {}}
         refused = self._sorted(request, wanted)
         released = {part for word in request.release if (part := _parsed(word)) is not None}
@@ -79,11 +81,12 @@ class Indicated:
                 self._fill(wanted)
             else:
                 self._change(wanted, released)
+            self._told = True
             self._settle()
         except NetlinkError as error:
-            self._stands = False  # alertd says everything again
+            self._stands = self._told = False
             return Refused("kernel", f"the kernel refuses the indicators: {error}")
-        return Enforced(self._epoch, self._count(BLOCK), self._count(TELL), tuple(refused))
+        return Enforced(self._count(BLOCK), self._count(TELL), tuple(refused))
 
     def tick(self) -> None:
         """Networks end by the clock here, hosts by the kernel's own. To be called now and then; raises nothing."""
@@ -104,7 +107,7 @@ class Indicated:
                 self._renew_networks()
             self._settle()
         except NetlinkError:
-            self._stands, self._epoch = False, secrets.randbits(63)  # somebody took the table away
+            self._stands = self._told = False  # somebody took the table away
 
     # --- what is asked for ----------------------------------------------------------------------------
 
@@ -136,18 +139,15 @@ class Indicated:
 
     def _fill(self, wanted: dict[str, dict[Range, float]]) -> None:
         """Exactly these."""
-        if any(wanted.values()):
-            self._stand()
+        self._stand()
         for mode in _MODES:
             for version in _VERSIONS:
                 parts = {part: until for part, until in wanted[mode].items() if part.version == version}
                 hosts = {part.first: until for part, until in parts.items() if part.first == part.last}
-                if self._stands:
-                    self._table.replace(mode, version, _elements(hosts))
+                self._table.replace(mode, version, _elements(hosts))
                 self._hosts[mode, version] = hosts
                 self._networks[mode, version] = {p: until for p, until in parts.items() if p.first != p.last}
-        if self._stands:
-            self._renew_networks()
+        self._renew_networks()
 
     def _change(self, wanted: dict[str, dict[Range, float]], released: set[Range]) -> None:
         """An address is in one mode: what is wanted in one leaves the other."""
@@ -198,6 +198,8 @@ class Indicated:
 
     def _settle(self) -> None:
         """Without an indicator there is no table; with one it knows who is allowed."""
+        if not self._told:
+            return
         if not any(self._hosts.values()) and not any(self._networks.values()):
             if self._stands:
                 self._table.remove()

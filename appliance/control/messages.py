@@ -52,6 +52,7 @@ from appliance.control.messages_impact import (
     Impact,
     Impacted,
 )
+from appliance.control.messages_indicators import Enforce, Enforced
 from appliance.control.messages_keys import (
     PublicKey,
     PublicKeyIs,
@@ -559,6 +560,7 @@ Request = (
     | Disallow
     | AllowList
     | BanFound
+    | Enforce
     | Ways
     | Trace
     | Trail
@@ -616,6 +618,7 @@ Reply = (
     | BanList
     | ConsumerList
     | Allowed
+    | Enforced
     | WayList
     | Tracing
     | Traced

@@ -26,12 +26,8 @@ class Enforce(msgspec.Struct, frozen=True, tag=True):
 
 
 class Enforced(msgspec.Struct, frozen=True, tag=True):
-    """How many addresses and networks are in force now; `refused` are those that are not, and why.
+    """How many addresses and networks are in force now; `refused` are those that are not, and why."""
 
-    `epoch` is another one after applyd began anew, and knows nothing any more of what was said before.
-    """
-
-    epoch: int
     block: int
     tell: int
     refused: tuple[tuple[str, str], ...] = ()
