@@ -67,12 +67,13 @@ static int index_grams(const scanner *of, gram_table *made)
             const gram_entry *entry = &made->gram[at];
             const kept_pattern *pattern = &of->pattern[entry->pattern];
             bool known = entry->at + (uint32_t)(GRAM + TAGGED) <= pattern->length;
-            const uint8_t *behind = of->text + pattern->text + entry->at + GRAM;
-            uint8_t nearby = known ? nearby_of(behind) : UINT8_MAX;
+            const uint8_t *gram = of->text + pattern->text + entry->at;
+            uint8_t nearby = known ? nearby_of(gram + GRAM) : UINT8_MAX;
             map_add(&made->all, entry_gram(entry), nearby);
             if (pattern->length < FAR_MIN)
                 map_add(&made->between, entry_gram(entry), nearby);
-            made->tag[b] |= known ? tag_of(behind) : UINT32_MAX;
+            made->tag[b] |= known ? tag_behind(gram) : UINT32_MAX;
+            made->tag[b] |= entry->at >= TAGGED ? tag_in_front(gram) : (uint64_t)UINT32_MAX << 32;
         }
     }
     made->bucket[made->buckets] = at;

@@ -93,16 +93,18 @@ static inline uint32_t thin_out(const scan *at, uint32_t *place, uint32_t count)
         uint32_t here = place[i];
         const uint8_t *data = at->bytes.data + here;
         place[left] = here;
-        left += (table->tag[(gram_at(data) | FOLD) * SPREAD >> table->bucket_shift] & tag_of(data + GRAM)) != 0;
+        uint64_t tags = tags_of(data);
+        left += (table->tag[(gram_at(data) | FOLD) * SPREAD >> table->bucket_shift] & tags) == tags;
     }
     return left;
 }
 
-static WIDE uint32_t scan_wide(const scan *at)
+/* From `i` on, which is not the first place: there is something in front of each. */
+static WIDE uint32_t scan_wide(const scan *at, uint32_t i)
 {
     const gram_map all = at->of->table.all, between = at->of->table.between;
     const uint8_t *data = at->bytes.data;
-    uint32_t place[PIECE / 2 + LANES], i = 0;
+    uint32_t place[PIECE / 2 + LANES];
     while ((uint64_t)i + 64 + 2 + GRAM + TAGGED <= at->bytes.length) {
         uint32_t blocks = (at->bytes.length - i - 2 - GRAM - TAGGED) / 64;
         if (blocks > PIECE / 64)
@@ -123,10 +125,10 @@ bool scanner_is_wide(void)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
 }
 #else
-static uint32_t scan_wide(const scan *at)
+static uint32_t scan_wide(const scan *at, uint32_t i)
 {
     (void)at;
-    return 0;
+    return i;
 }
 
 bool scanner_is_wide(void)
@@ -145,15 +147,19 @@ static inline void look_at(const scan *at, const gram_map *map, uint32_t place)
         verify(at, place);
 }
 
+static inline void look_at_both(const scan *at, const gram_map *all, const gram_map *between, uint32_t place)
+{
+    look_at(at, all, place);
+    if (between->seen != NULL && place + 2 + GRAM <= at->bytes.length)
+        look_at(at, between, place + 2);
+}
+
 static void scan_long(const scan *at)
 {
     const gram_map all = at->of->table.all, between = at->of->table.between;
-    uint32_t length = at->bytes.length, i = at->of->wide ? scan_wide(at) : 0;
-    for (; i + GRAM <= length; i += 4) {
-        look_at(at, &all, i);
-        if (between.seen != NULL && i + 2 + GRAM <= length)
-            look_at(at, &between, i + 2);
-    }
+    look_at_both(at, &all, &between, 0);
+    for (uint32_t i = at->of->wide ? scan_wide(at, 4) : 4; i + GRAM <= at->bytes.length; i += 4)
+        look_at_both(at, &all, &between, i);
 }
 
 static void scan_fixed(const scan *at)

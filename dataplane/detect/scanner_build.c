@@ -283,7 +283,7 @@ size_t scanner_memory(const scanner *of)
     if (of->brief != NULL)
         hs_database_size(of->brief, &brief);
     size_t own = of->whole != NULL ? 0 : of->patterns * sizeof *of->pattern + of->text_bytes + of->ranks * sizeof *of->rank;
-    size_t tables = of->brief_table != NULL ? sizeof *of->brief_table + of->brief_count * sizeof(brief_entry) : 0;
+    size_t tables = of->brief_table != NULL ? sizeof *of->brief_table + of->brief_rows * sizeof *of->brief_table->row : 0;
     return sizeof *of + brief + own + tables + gram_table_memory(&of->table) + of->fixed_places * (sizeof *of->fixed + sizeof *of->fixed_first);
 }
 

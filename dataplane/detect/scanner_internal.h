@@ -35,7 +35,7 @@ typedef struct gram_map {
 } gram_map;
 typedef struct gram_table {
     gram_map all, between;
-    uint32_t *tag; /* by bucket: what the two bytes behind its grams may be (tag_of), a bit each */
+    uint64_t *tag; /* by bucket: what the two bytes behind its grams and those in front of them may be (tags_of), a bit each */
     uint32_t *bucket;
     unsigned bucket_shift;
     gram_entry *gram;
@@ -52,16 +52,20 @@ typedef struct fixed_first {
     uint32_t first[257];
 } fixed_first;
 
-/* Short patterns in eight buckets: which of them a byte may begin, go on or end, by its nibbles (brief.c). */
-enum { BRIEF_BUCKETS = 8, BRIEF_PLACES = 4 };
-typedef struct brief_entry {
-    uint32_t value, mask, fold; /* it stands where (bytes | fold) & mask is its value */
-    uint32_t pattern : 24, skip : 8; /* where in the pattern these bytes are: the rest is compared too */
-} brief_entry;
+/* Short patterns in eight buckets: which of them a byte may begin, go on or end, by its last seven bits or by its nibbles (brief.c). */
+enum { BRIEF_BUCKETS = 8, BRIEF_PLACES = 4, BRIEF_LANES = 16 };
+/* Sixteen of a bucket: one stands where (bytes | fold) & mask is its value. */
+typedef struct brief_row {
+    uint32_t value[BRIEF_LANES], mask[BRIEF_LANES], fold[BRIEF_LANES];
+    uint32_t pattern[BRIEF_LANES];
+    uint8_t skip[BRIEF_LANES]; /* where in the pattern these bytes are: the rest is compared too */
+} brief_row;
 typedef struct brief_table {
+    uint8_t byte[BRIEF_PLACES][128];
     uint8_t low[BRIEF_PLACES][16], high[BRIEF_PLACES][16];
-    uint32_t first[BRIEF_BUCKETS + 1]; /* of a bucket: where in `entry` */
-    brief_entry entry[];
+    bool exact;
+    uint32_t first[BRIEF_BUCKETS + 1]; /* of a bucket: where in `row` */
+    brief_row row[];
 } brief_table;
 
 struct scanner {
@@ -83,7 +87,7 @@ struct scanner {
     bool wide; /* the processor looks at sixteen places at once */
 
     hs_database_t *brief; /* NULL: no short patterns, or they are looked for the wide way */
-    uint32_t brief_count;
+    uint32_t brief_count, brief_rows;
     uint32_t *brief_pattern;
     brief_table *brief_table;
 };
@@ -104,18 +108,26 @@ static inline uint32_t gram_at(const uint8_t *data)
 /* grams.c: the place in a pattern whose `step` grams are rarest, and how rare. */
 uint32_t scanner_best_place(reef_view bytes, uint32_t step, uint32_t *worth);
 
-/* The two bytes behind a gram as one of 32, and as one of 8. */
+/* Two bytes behind a gram or in front of it as one of 32, and as one of 8. */
 enum { SPREAD_TWO = 0x9e3b };
 
-static inline uint32_t spread_two(const uint8_t *behind)
+static inline uint32_t spread_two(const uint8_t *bytes)
 {
     uint16_t two;
-    memcpy(&two, behind, sizeof two);
+    memcpy(&two, bytes, sizeof two);
     return (two | (FOLD & 0xffff)) * SPREAD_TWO & UINT16_MAX;
 }
-static inline uint32_t tag_of(const uint8_t *behind)
+static inline uint64_t tag_behind(const uint8_t *gram)
 {
-    return 1u << (spread_two(behind) >> 8 & 31);
+    return 1ull << (spread_two(gram + GRAM) >> 8 & 31);
+}
+static inline uint64_t tag_in_front(const uint8_t *gram)
+{
+    return 1ull << 32 << (spread_two(gram - TAGGED) >> 8 & 31);
+}
+static inline uint64_t tags_of(const uint8_t *gram)
+{
+    return tag_behind(gram) | tag_in_front(gram);
 }
 static inline uint8_t nearby_of(const uint8_t *behind)
 {
