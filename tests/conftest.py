@@ -24,6 +24,7 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "bench": ("valgrind", "ip", "nft"),
     "vm": ("qemu-system-x86_64", "busybox", "depmod", "mkfs.ext4"),
     "fuzz": ("clang",),
+    "peers": ("curl",),
 }
 NEEDS_ROOT = frozenset({"netns", "vm", "bench"})
 

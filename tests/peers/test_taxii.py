@@ -140,6 +140,14 @@ def test_nothing_is_missing_or_double_while_objects_are_added(server: alertapi.S
     assert len(rest) == len(set(rest)) == 400 + added
 
 
+def test_what_clients_send_beside_the_standard_is_passed_over(server: alertapi.Server) -> None:
+    plain = get(server, f"{path_of('alerts')}/objects/?limit=3").content
+    assert get(server, f"{path_of('alerts')}/objects/?limit=3&next=&added_after=&trace=1").content == plain
+    (signature, *_) = pulled(named(server, "alerts"), type="indicator")
+    versions = f"{path_of('alerts')}/objects/{signature['id']}/versions/"
+    assert get(server, f"{versions}?match[version]=all").content == get(server, versions).content
+
+
 @pytest.mark.parametrize("how", ["next", "added_after", "both"])
 def test_pages_go_on_by_next_and_by_the_moment_alike(server: alertapi.Server, how: str) -> None:
     whole = get(server, f"{path_of('alerts')}/objects/?limit=10000&match[type]=observed-data").json()["objects"]

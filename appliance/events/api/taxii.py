@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import msgspec
 from aiohttp import web
+from multidict import MultiDict, MultiMapping
 
 from appliance.events import stix
 from appliance.events.api.access import Guest, Told
@@ -235,7 +236,7 @@ class Taxii:
         identifier: str = "",
         versions: tuple[str | int, ...] = (),
     ) -> Page:
-        asked = Asked(request.query, known)
+        asked = Asked(_relevant(request.query, known), known)
         after = asked.moment("added_after")
         if asked.text("next") is not None:
             after = asked.number("next", 0, most=MAX_NUMBER)
@@ -323,6 +324,15 @@ class Taxii:
 
     async def _json(self, request: web.Request, body: object, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
         return await reply(request, self._context.stores, msgspec.json.encode(body), TAXII, status=status)
+
+
+def _relevant(query: MultiMapping[str], known: tuple[str, ...]) -> MultiMapping[str]:
+    """What of a query concerns this endpoint. Clients say more than the standard knows, and send what is empty; but a
+    filter that the standard does not know must not be passed over: more would come than was asked for."""
+    for name in query:
+        if name.startswith("match[") and name not in _FILTERS:
+            raise bad(f"`{name[:64]}` is no filter; there are {', '.join(_FILTERS)}")
+    return MultiDict((name, value) for name, value in query.items() if name in known and value)
 
 
 def _words(text: str | None) -> tuple[str, ...] | None:
