@@ -183,6 +183,7 @@ PROCESSES: tuple[Process, ...] = (
         peers=("policyd", ROOT, OPERATORS),
         calls=("applyd",),
         spool=True,
+        audits=("export",),
         reads_spools=True,
         limits=Limits(files=2048, memory=4096),
     ),

@@ -17,7 +17,6 @@ from collections.abc import Callable
 
 import msgspec
 import uvloop
-from aiohttp import web
 
 from appliance.control import daemon, notify, sandbox
 from appliance.control.ipc import DaemonAway, Peer, ProtocolError, RefusedError, Server, call_async
@@ -26,12 +25,13 @@ from appliance.control.messages_events import ConsumerInfo, ConsumerList, Consum
 from appliance.control.processes import Instance, process
 from appliance.durable import replace
 from appliance.events import outbox, tlp
+from appliance.events.answering import Answering
 from appliance.events.classes import OF_COLLECTION, classes_of
 from appliance.events.collecting import Collector
 from appliance.events.marking import Generations, Marker
 from appliance.events.outbox import Outbox, OutboxError, Reader
 from appliance.events.retaining import Need, Plan, Room
-from appliance.events.serving import Serving, addresses
+from appliance.events.serving import addresses
 from appliance.policy.consumers import AlertSettings, Consumer
 from crypto.apitls import CLIENTS, CertificateError, Identity, TlsContext, identity, serving_context
 
@@ -65,14 +65,13 @@ class Alertd:
         )
         self.failure = ""
         self._identity: Identity | None = None
-        self._serving = Serving(web.Application(), log)
+        self._answering: Answering | None = None
         self._words = ""  # why it does not serve
 
     async def serve(self, stop: asyncio.Event) -> None:
         self._loop = asyncio.get_running_loop()
         server = Server(self._instance.socket(NAME), {Consumers: self._looks}, self.answer, report=self._log)
         await server.start()
-        await self._serving.start()
         await self._begin()
         notify.ready()
         following = asyncio.create_task(self._follow())
@@ -80,11 +79,12 @@ class Alertd:
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await following
-        await self._serving.stop()
         await server.stop()
         self._collector.stop()
         if self._collector.is_alive():
             await asyncio.to_thread(self._collector.join)
+        if self._answering is not None:
+            await self._answering.stop()
         self._reader.close()
         self._outbox.close()
 
@@ -99,6 +99,8 @@ class Alertd:
 
     def _kept(self, last: int) -> None:
         """Events up to number `last` are in the outbox."""
+        if self._answering is not None:
+            self._answering.came()
 
     def _failed(self, words: str) -> None:
         def end() -> None:
@@ -120,14 +122,16 @@ class Alertd:
         """Labels come from the policy: nothing is taken in before one is known, or it is known that there is none."""
         book = self._read_book()
         if book is not None:
-            self._take(book)
+            await self._take(book)
         await self._ask()
 
     async def _follow(self) -> None:
         """Which generation runs, and what it says."""
         known = time.monotonic()
         while True:
-            await self._serving.settle()
+            if self._answering is not None:
+                await self._answering.serving.settle()
+                self._answering.tick()
             words = await self._ask()
             if not words:
                 known = time.monotonic()
@@ -143,23 +147,29 @@ class Alertd:
             running = (await call_async(socket, Status(), StatusReport, timeout=10)).running
             if running and (self._book is None or self._book.generation != running):
                 book = await call_async(socket, Names(), NameBook, timeout=30)
-                self._take(book)
                 self._write_book(book)
+                await self._take(book)
         except (DaemonAway, ProtocolError, RefusedError) as error:
             return str(error)
         self._collect()
         return ""
 
-    def _take(self, book: NameBook) -> None:
+    async def _take(self, book: NameBook) -> None:
+        """Another generation. What was made for another site is not for this one: then the process begins anew."""
         self._book = book
+        if self._answering is None:
+            self._answering = Answering(self._outbox, self._state, book.site, self._log, self._failed)
+            await self._answering.start()
+        elif self._answering.site != book.site:
+            self._failed(f"the site is called {book.site} now, and was {self._answering.site}: beginning anew")
         self._generations.runs(book.generation, int(time.time() * 1e6))
-        retention = {
-            OF_COLLECTION[name]: seconds for name, seconds in msgspec.structs.asdict(book.alerts.retention).items()
-        }
+        kept = msgspec.structs.asdict(book.alerts.retention)
+        retention = {OF_COLLECTION[name]: seconds for name, seconds in kept.items()}
         plan = Plan(retention, book.alerts.size, tuple(need_of(each) for each in book.consumers))
         self._collector.follow(Marker(book.alerts, book.site, self._generations), plan)
         places = addresses(book)
-        self._serving.want(places, self._context(book.site, places) if places else None)
+        self._answering.follow(book.consumers)
+        self._answering.serving.want(places, self._context(book.site, places) if places else None)
         self._collect()
 
     def _context(self, site: str, places: tuple[tuple[str, int], ...]) -> TlsContext | None:
@@ -213,9 +223,9 @@ class Alertd:
             used=self._collector.used(),
             size=book.alerts.size if book else AlertSettings().size,
             room=_ROOM[self._collector.room],
-            listens=self._serving.places,
+            listens=self._answering.serving.places if self._answering else (),
             fingerprint=self._identity.fingerprint if self._identity else "",
-            words="; ".join(filter(None, (self._words, self._serving.words))),
+            words="; ".join(filter(None, (self._words, self._answering.serving.words if self._answering else ""))),
         )
 
     def _info(self, consumer: Consumer, reader: Reader) -> ConsumerInfo:

@@ -245,6 +245,10 @@ class Outbox:
             known = min(max(before.seq, seq), self._last)
             self._heard[consumer] = self._positions[consumer] = Position(known, int(self._clock() * 1e6))
 
+    def saw(self, consumer: str) -> None:
+        """`consumer` asks for something."""
+        self.acknowledge(consumer, 0)
+
     def position(self, consumer: str) -> Position:
         return self._positions.get(consumer, Position(0, 0))
 
@@ -376,6 +380,12 @@ class Reader:
             ).fetchone()[0]
             for each in classes
         )
+
+    def oldest(self, class_: Class) -> int | None:
+        """When the oldest event of a class was added; None: there is none."""
+        query = f"SELECT added FROM event_{int(class_)} ORDER BY seq LIMIT 1"
+        found = self._db.execute(query).fetchone()
+        return None if found is None else int(found[0])
 
     def get(self, seq: int) -> Stored | None:
         """One event; None when it is not there any more, or never was."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 
 from aiohttp import web
 
 from appliance.control.messages import NameBook
+from appliance.events.api.listening import Listening
 from crypto.apitls import TlsContext
-
-_BACKLOG = 256
 
 
 def addresses(book: NameBook) -> tuple[tuple[str, int], ...]:
@@ -30,18 +31,18 @@ class Serving:
     """Listens where it is told to. For one event loop."""
 
     def __init__(self, application: web.Application, log: Callable[[str], None]) -> None:
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=2.0)
+        self._listening = Listening(application)
         self._context: TlsContext | None = None
         self._log = log
         self._wanted: tuple[tuple[str, int], ...] = ()
-        self._sites: dict[tuple[str, int], web.TCPSite] = {}
+        self._servers: dict[tuple[str, int], asyncio.Server] = {}
         self._said: dict[tuple[str, int], str] = {}
 
     async def start(self) -> None:
-        await self._runner.setup()
+        await self._listening.start()
 
     async def stop(self) -> None:
-        await self._runner.cleanup()
+        await self._listening.close()
 
     def want(self, places: Iterable[tuple[str, int]], context: TlsContext | None) -> None:
         """Listen there from the next `settle` on; nowhere without a context."""
@@ -50,18 +51,17 @@ class Serving:
 
     async def settle(self) -> None:
         """Begin to listen where it does not yet, and end it where nobody wants it any more. Call it now and then."""
-        for place in [place for place in self._sites if place not in self._wanted]:
-            await self._sites.pop(place).stop()
+        for place in [place for place in self._servers if place not in self._wanted]:
+            self._listening.leave(self._servers.pop(place))
         self._said = {place: words for place, words in self._said.items() if place in self._wanted}
         for place in self._wanted:
-            if place not in self._sites:
+            if place not in self._servers:
                 await self._listen(place)
 
     async def _listen(self, place: tuple[str, int]) -> None:
         address, port = place
-        site = web.TCPSite(self._runner, address, port, ssl_context=self._context, backlog=_BACKLOG)
         try:
-            await site.start()
+            server = await self._listening.at(_bound(address, port), self._context)
         except OSError as error:  # the interface is not up yet, or somebody else listens there
             words = f"the API cannot listen at {address} port {port}: {error.strerror or error}"
             if self._said.get(place) != words:
@@ -69,16 +69,31 @@ class Serving:
                 self._log(words)
             return
         self._said.pop(place, None)
-        self._sites[place] = site
+        self._servers[place] = server
 
     @property
     def places(self) -> tuple[str, ...]:
         """Where it listens, as people write it: `10.20.0.1:8443`, `[2001:db8::1]:8443`."""
         return tuple(
-            f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address, port in self._sites
+            f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address, port in self._servers
         )
 
     @property
     def words(self) -> str:
         """Why it does not listen where it should."""
         return "; ".join(self._said.values())
+
+
+def _bound(address: str, port: int) -> socket.socket:
+    """Raises OSError."""
+    found = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if ":" in address:
+            found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        found.setblocking(False)
+        found.bind((address, port))
+    except OSError:
+        found.close()
+        raise
+    return found

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +18,8 @@ from appliance.events.spool import Spool
 from crypto.apitls import CERTIFICATE
 from tests.netns.stand import Stand, as_user, until
 
-DIGEST = "5c1e" * 16
+TOKEN = "a-token-for-the-csirt"
+DIGEST = sha256(TOKEN.encode()).hexdigest()
 TEXT = f"""\
 reef: 1
 site: clinic
@@ -88,12 +91,51 @@ def test_what_a_process_writes_is_kept_with_site_generation_and_label(stand: Sta
     assert (answer.room, answer.listens) == ("all", ("10.20.0.1:9443",))
 
 
+def trusted(stand: Stand) -> Path:
+    return stand.instance.state_of("alertd") / CERTIFICATE
+
+
+def get(stand: Stand, path: str, *headers: str) -> tuple[int, str]:
+    """Status and body of a request over TLS, checked against the certificate of alertd."""
+    shown = " ".join(f"-H '{header}'" for header in headers)
+    answer = stand.sh(
+        f"curl -sS --cacert {trusted(stand)} {shown} -w '\n%{{http_code}}' 'https://10.20.0.1:9443{path}'"
+    )
+    body, _, status = answer.rpartition("\n")
+    return int(status), body
+
+
+def test_a_consumer_gets_them_with_its_token_and_nobody_without(stand: Stand) -> None:
+    mine = f"Authorization: Bearer {TOKEN}"
+    write(stand, 3, 1)
+    until(lambda: "alert 3" in told(stand), "it is in the outbox")
+    status, body = get(stand, "/eve?after=0&kinds=alert", mine)
+    signatures = [json.loads(line)["alert"]["signature"] for line in body.splitlines()]
+    assert (status, signatures[-1]) == (200, "alert 3")
+    # One address may have 64 connections at a time: those that ended do not count.
+    ask = f"curl -sS --cacert {trusted(stand)} -H '{mine}' -o /dev/null -w '%{{http_code}}\\n' 'https://10.20.0.1:9443/eve'"
+    assert set(stand.sh(f"for each in $(seq 70); do {ask}; done").split()) == {"200"}
+    assert get(stand, "/eve?after=0")[0] == 401
+    assert get(stand, "/eve?after=0", "Authorization: Bearer a-guess")[0] == 401
+
+    def served() -> bool:
+        path = "/taxii2/gateway/collections/alerts/objects/"
+        status, body = get(stand, path, mine, "Accept: application/taxii+json;version=2.1")
+        return status == 200 and "alert 3" in body
+
+    until(served, "it is an object of TAXII")
+    last = alerts(stand)[-1].seq
+    assert get(stand, f"/eve?ack={last}", mine)[0] == 200
+    answer = stand.ask(Consumers(), ConsumerList, to="alertd")
+    found = {one.name: (one.position, one.seen > 0) for one in answer.consumers}
+    assert found == {"csirt": (last, True), "public": (0, False)}
+
+
 def test_the_certificate_it_shows_is_the_one_it_names(stand: Stand) -> None:
     answer = stand.ask(Consumers(), ConsumerList, to="alertd")
-    trusted = stand.instance.state_of("alertd") / CERTIFICATE
     script = (
         "import socket, ssl, hashlib, sys; "
-        f"context = ssl.create_default_context(cafile='{trusted}'); "
+        f"context = ssl.create_default_context(cafile='{trusted(stand)}'); "
         "plain = socket.create_connection(('10.20.0.1', 9443), timeout=20); "
         "line = context.wrap_socket(plain, server_hostname='10.20.0.1'); "
         "print(hashlib.sha256(line.getpeercert(True)).hexdigest())"

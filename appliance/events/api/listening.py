@@ -37,6 +37,7 @@ class Connections:
         self.tell = tell
         self.limits = limits
         self._open: dict[int, _Guarded] = {}
+        self._from: dict[int, str] = {}  # asked for while it is open: some loops cannot tell it afterwards
         self._addresses: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -60,12 +61,13 @@ class Connections:
         if len(self._open) >= self.limits.connections or self._addresses[address] >= self.limits.of_address:
             return False
         self._open[id(transport)] = guarded
+        self._from[id(transport)] = address
         self._addresses[address] += 1
         return True
 
     def leave(self, transport: asyncio.BaseTransport) -> None:
         if self._open.pop(id(transport), None) is not None:
-            address = _address(transport)
+            address = self._from.pop(id(transport))
             self._addresses[address] -= 1
             if not self._addresses[address]:
                 del self._addresses[address]
@@ -172,11 +174,36 @@ def _address(transport: asyncio.BaseTransport) -> str:
 
 
 class Listening:
-    """An application that answers; `close` ends it."""
+    """An application that answers wherever it is told to; `close` ends it."""
 
-    def __init__(self, runner: web.AppRunner, servers: list[asyncio.Server]) -> None:
-        self._runner = runner
-        self._servers = servers
+    def __init__(self, app: web.Application) -> None:
+        self._connections = app[CONNECTIONS]
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, keepalive_timeout=self._connections.limits.idle,
+            shutdown_timeout=5.0,
+        )  # fmt: skip
+        self._servers: list[asyncio.Server] = []
+
+    async def start(self) -> None:
+        await self._runner.setup()
+
+    async def at(self, bound: socket.socket, tls: Any = None) -> asyncio.Server:
+        """Answer at this socket too; `tls` is the context of a server (`ssl.SSLContext`). `leave` ends it."""
+        made = cast(Callable[[], asyncio.Protocol], self._runner.server)
+        server = await asyncio.get_running_loop().create_server(
+            lambda: _Guarded(made(), self._connections),
+            sock=bound,
+            ssl=tls,
+            backlog=256,
+            ssl_handshake_timeout=self._connections.limits.handshake if tls is not None else None,
+        )
+        self._servers.append(server)
+        return server
+
+    def leave(self, server: asyncio.Server) -> None:
+        """Take nobody in any more there; who is in stays."""
+        self._servers.remove(server)
+        server.close()
 
     @property
     def ports(self) -> list[int]:
@@ -193,22 +220,8 @@ async def listen(app: web.Application, sockets: list[socket.socket], tls: Any = 
 
     Every answer carries personal data: without `tls` is for tests, and behind what ends TLS on the same box.
     """
-    connections = app[CONNECTIONS]
-    limits = connections.limits
-    runner = web.AppRunner(
-        app, access_log=None, handler_cancellation=True, keepalive_timeout=limits.idle, shutdown_timeout=5.0
-    )
-    await runner.setup()
-    loop = asyncio.get_running_loop()
-    made = cast(Callable[[], asyncio.Protocol], runner.server)
-    servers = [
-        await loop.create_server(
-            lambda: _Guarded(made(), connections),
-            sock=one,
-            ssl=tls,
-            backlog=256,
-            ssl_handshake_timeout=limits.handshake if tls is not None else None,
-        )
-        for one in sockets
-    ]
-    return Listening(runner, servers)
+    listening = Listening(app)
+    await listening.start()
+    for one in sockets:
+        await listening.at(one, tls)
+    return listening
