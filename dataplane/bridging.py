@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ import msgspec
 from appliance.policy.bundle import BridgeInfo
 from ctypes_ext import engine
 from ctypes_ext.inline import Bridge, BridgeCounters, Inline
+from ctypes_ext.sets import SetChange
 from dataplane.carried import ANSWER
 from dataplane.inline import OPTIONS as INLINE
 from dataplane.rulewatch import RuleChange
@@ -155,7 +156,10 @@ class Bumps:
         links: Callable[[], Mapping[int, str]],
         verdictd: Path | None,
         options: engine.Options = OPTIONS,
+        sets: Callable[[], Iterable[SetChange]] = tuple,
     ) -> None:
+        """`sets` says what the sets of the rules hold, for a worker that begins."""
+        self._sets = sets
         self._bridges = bridges
         self._links = links
         self._verdictd = verdictd
@@ -199,6 +203,9 @@ class Bumps:
     def _another(self) -> Bump:
         number = len(self._bumps)
         bump = Bump(number, self._bridges[number], self._options, self._rules, self._links, self._verdictd)
+        if self._rules is not None:
+            for change in self._sets():
+                bump.inline.change_set(change)
         self._bumps.append(bump)
         bump.start()
         return bump
@@ -208,6 +215,11 @@ class Bumps:
         self._rules = change
         for bump in self._bumps:
             bump.inline.change_rules(change.rules, change.reactions)
+
+    def change_set(self, change: SetChange) -> None:
+        """Likewise."""
+        for bump in self._bumps:
+            bump.inline.change_set(change)
 
     def workers(self) -> Iterator[engine.Worker]:
         """To drain their events."""

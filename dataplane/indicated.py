@@ -36,6 +36,8 @@ _WHERE: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
 }
 KINDS = tuple(_WHERE)
 _DIGESTS = ("sha256", "sha1", "md5")
+# Kinds that come into the rules together: compiling costs seconds, and what they ask of traffic is the same work.
+_TOGETHER = (("domain", "url"), _DIGESTS, ("certificate", "ja3", "ja3s", "ja4"))
 _ROOM = 1_000_000  # values of one set
 
 
@@ -55,10 +57,11 @@ def kind_of(sid: int) -> tuple[str, str] | None:
     return (KINDS[kind - 1], MODES[mode]) if 0 < kind <= len(KINDS) and mode < len(MODES) else None
 
 
-def rules(wanted: Iterable[tuple[str, str]]) -> str:
-    """The text of the rules for these kinds and modes."""
+def rules(kinds: Iterable[str]) -> str:
+    """The text of the rules for these kinds, and for those that cost nothing more beside them."""
+    wanted = set(kinds)
     lines = []
-    for kind, mode in sorted(set(wanted)):
+    for kind, mode in ((kind, mode) for group in _TOGETHER if wanted & {*group} for kind in group for mode in MODES):
         where, called = _WHERE[kind]
         for place, (protocol, buffer) in enumerate(where):
             asked = f"dataset:isset,{set_name(kind, mode)},type string,hashsize {_ROOM}"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ctypes_ext import engine
 from ctypes_ext.inline import Inline
+from ctypes_ext.sets import SetChange
 from dataplane.queues import lanes
 from dataplane.rulewatch import RuleChange
 
@@ -116,6 +117,11 @@ class Lines:
         """Between two packets of each lane. Raises `EngineError`."""
         for lane in self._lanes:
             lane.inline.change_rules(change.rules, change.reactions)
+
+    def change_set(self, change: SetChange) -> None:
+        """Between two packets of each lane."""
+        for lane in self._lanes:
+            lane.inline.change_set(change)
 
     def workers(self) -> Iterator[engine.Worker]:
         """To drain their events."""

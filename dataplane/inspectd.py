@@ -29,11 +29,14 @@ from appliance.events.spool import SpoolError
 from appliance.policy.logprefix import NFLOG_GROUP
 from ctypes_ext import engine
 from ctypes_ext.inline import Bridge
+from ctypes_ext.sets import SetChange
 from dataplane.banning import Banning
 from dataplane.bridging import BRIDGES, Bumps
 from dataplane.carried import SOCKET as BRIDGES_SOCKET
 from dataplane.costs import Costs, together
 from dataplane.flowlog import FlowLog
+from dataplane.indicatedline import NAME as INDICATORS_SOCKET
+from dataplane.indicatedline import IndicatorLine
 from dataplane.inline import Lines
 from dataplane.keeping import Keeping
 from dataplane.links import Links
@@ -45,6 +48,7 @@ from dataplane.watchline import NAME as WATCH_SOCKET
 from dataplane.watchline import Line
 
 NAME = "inspectd"
+INDICATORS = "indicators"  # the folder of rules that look for them
 _WAIT_MS = 100
 _SECOND = 1.0
 _SOON = 0.1
@@ -180,6 +184,7 @@ class Inspectd:
         watch: Line,
         banning: Banning,
         costs: Costs,
+        indicators: IndicatorLine,
     ) -> None:
         self._sources = sources
         self._spool = spool
@@ -192,6 +197,7 @@ class Inspectd:
         self._watch = watch
         self._banning = banning
         self._costs = costs
+        self._indicators = indicators
         self._feed = engine.Feed()
         self._generation = generation
         self._worker = engine.Worker(OPTIONS, claims=lines.claims)
@@ -206,7 +212,7 @@ class Inspectd:
         self._fed: dict[int, engine.Source] = {
             source.fileno(): source for source in (sources.ring, sources.nflog, sources.conntrack)
         }
-        for fd in (*self._fed, sources.links.fileno()):
+        for fd in (*self._fed, sources.links.fileno(), indicators.fileno()):
             self._poll.register(fd, select.POLLIN)
 
     def step(self) -> None:
@@ -222,11 +228,19 @@ class Inspectd:
             if fd in ready:
                 source.pull(self._worker)
                 self._drain()
+        self._look_for(self._indicators.take())
         self._watch.pump()
         self._spool.tick()
         if time.monotonic() >= self._next_second:
             self._next_second = time.monotonic() + _SECOND
             self._each_second()
+
+    def _look_for(self, changes: list[SetChange]) -> None:
+        """Other indicators in the sets of every worker."""
+        for change in changes:
+            self._worker.change_set(change)
+            self._lines.change_set(change)
+            self._bumps.change_set(change)
 
     def finish(self) -> None:
         """What was seen so far is written down, also what the kernel holds back until a block of the ring is due."""
@@ -280,11 +294,13 @@ class Inspectd:
             self._worker.change_rules(change.rules, change.reactions)
             self._lines.change_rules(change)
             self._bumps.change_rules(change)
+            self._look_for(self._indicators.everything())  # sets of rules begin empty
             self._loaded = change
             self._costs.begin(time.time())
             self._recalling.want()
         if self._rules.looked and not self._lines.begun:
             self._lines.begin(self._loaded)
+            self._look_for(self._indicators.everything())
             self._bumps.begin(self._loaded)
         self._keeping.follow([self._worker, *self._lines.keepers(), *self._bumps.keepers()], self._book)
         self._keeping.tidy(time.time())
@@ -337,13 +353,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     keys = FlowKeys(instance.socket("keyd"), log)
     keys.start()
     rules = RuleWatch(
-        instance.rules, instance.state_of(NAME) / "rules", instance.events_of(NAME) / record.RULES_STATE
-    )
+        instance.rules, instance.state_of(NAME) / "rules", instance.events_of(NAME) / record.RULES_STATE,
+        instance.state_of(NAME) / INDICATORS,
+    )  # fmt: skip
     rules.start()
     try:
         keeping = Keeping(instance.state_of(NAME))
         lines = Lines(instance.socket("verdictd"))
-        bumps = Bumps(sources.bridges, lambda: sources.links.names, instance.run_of("verdictd") / BRIDGES_SOCKET)
+        indicators = IndicatorLine(
+            instance.run_of("alertd") / INDICATORS_SOCKET, instance.state_of(NAME) / INDICATORS, log
+        )
+        indicators.start()
+        bumps = Bumps(
+            sources.bridges,
+            lambda: sources.links.names,
+            instance.run_of("verdictd") / BRIDGES_SOCKET,
+            sets=indicators.everything,
+        )
         recalling = Recalling(instance.socket("applyd"), log)
         recalling.start()
         watch = Line(instance.run_of("watchd") / WATCH_SOCKET, tuple(engine.protocols()))
@@ -351,7 +377,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         banning.start()
         inspectd = Inspectd(
             sources, spool, generation, instance.shared_of(NAME), keys.key, rules, keeping, lines, bumps, recalling,
-            watch, banning, Costs(instance.events_of(NAME) / record.COSTS_STATE, log),
+            watch, banning, Costs(instance.events_of(NAME) / record.COSTS_STATE, log), indicators,
         )  # fmt: skip
     except OSError as error:
         sys.exit(f"{NAME}: {instance.shared_of(NAME)}: {error.strerror}; the flow log must be writable")

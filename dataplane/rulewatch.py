@@ -49,6 +49,7 @@ class _Seen(NamedTuple):
     loose: tuple[tuple[str, int, int], ...]
     feeds: tuple[tuple[str, str], ...]  # feed, folder of its current revision
     variables: tuple[tuple[str, str], ...]
+    more: tuple[tuple[str, int, int], ...]  # files of the gateway itself
 
 
 def home_networks(book: NameBook | None) -> dict[str, str]:
@@ -60,9 +61,11 @@ def home_networks(book: NameBook | None) -> dict[str, str]:
 class RuleWatch(threading.Thread):
     """Looks into the folder once a second; `take` gives what is new, `words` what a person should read of it."""
 
-    def __init__(self, folder: Path, cache: Path, state: Path) -> None:
+    def __init__(self, folder: Path, cache: Path, state: Path, more: Path | None = None) -> None:
+        """`more` is a folder of rules that the gateway writes itself."""
         super().__init__(name="rules", daemon=True)
         self._folder = folder
+        self._more = more
         self._store = FeedStore(folder / FOLDER)
         self._cache = cache
         self._state = state
@@ -98,7 +101,7 @@ class RuleWatch(threading.Thread):
             book, due = self.book, int(time.time()) // _TRIALS_EVERY
             if book is not None:
                 now = self._look(book)
-                if now != seen and (now.loose or now.feeds or self._loaded is not None):
+                if now != seen and (now.loose or now.feeds or now.more or self._loaded is not None):
                     reacted = (book, due) if self._load(now, book) else reacted
                 elif self._loaded is not None and reacted != (book, due):
                     self._react(book)
@@ -114,13 +117,17 @@ class RuleWatch(threading.Thread):
             _signature(self._folder),
             tuple((name, str(path)) for name, path in paths if path is not None),
             tuple(home_networks(book).items()),
+            _signature(self._more) if self._more is not None else (),
         )
 
     def _load(self, now: _Seen, book: NameBook) -> bool:
         named = {feed.file for feed in book.feeds if feed.file}
         loose = [self._folder / name for name, _, _ in now.loose if name.endswith(SUFFIX) and name not in named]
+        more = (
+            [self._more / name for name, _, _ in now.more if name.endswith(SUFFIX)] if self._more is not None else []
+        )
         try:
-            loaded = load([*loose, *(Path(path) for _, path in now.feeds)], dict(now.variables), self._cache)
+            loaded = load([*loose, *(Path(path) for _, path in now.feeds), *more], dict(now.variables), self._cache)
         except (RulesError, EngineError) as error:
             self._words.put(f"rules not loaded, the old ones stay: {error}")
             self._tell(record.RulesState(0, 0, str(error)))

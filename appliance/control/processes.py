@@ -180,7 +180,7 @@ PROCESSES: tuple[Process, ...] = (
         "appliance.events.alertd",
         "keeps events until those who may have them have them, and answers who asks for them",
         seccomp="events",
-        peers=("policyd", ROOT, OPERATORS),
+        peers=("policyd", "inspectd", ROOT, OPERATORS),
         calls=("applyd",),
         spool=True,
         audits=("export",),
@@ -194,7 +194,7 @@ PROCESSES: tuple[Process, ...] = (
         seccomp="inspect",
         # To bind its NFLOG group and to open packet sockets; it needs neither once they are open.
         opens=("CAP_NET_ADMIN", "CAP_NET_RAW"),
-        calls=("keyd", "applyd", "verdictd", "watchd"),
+        calls=("keyd", "applyd", "verdictd", "watchd", "alertd"),
         spool=True,
         reader="policyd",  # of the flow log
         nice=-10,  # packets wait for it

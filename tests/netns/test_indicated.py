@@ -1,4 +1,4 @@
-"""Addresses of indicators in the kernel: in force at once, over a kill of applyd, never where nobody may be blocked."""
+"""Addresses of indicators in the kernel: in force at once, over a kill of applyd, never against our own."""
 
 from __future__ import annotations
 

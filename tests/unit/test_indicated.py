@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import select
+import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from appliance.indicators import values
 from appliance.indicators.deciding import LOOKED_FOR
 from ctypes_ext.engine import CaptureFile, Names, Options, RuleName, Rules, Worker, rules_engine_digest
 from dataplane import indicated
+from dataplane.indicatedline import Batch, IndicatorLine, Told, frame
 from dataplane.ruleset import VARIABLES, Source, compile_rules
 
 CLIENT, SERVER = "10.20.0.11", "203.0.113.80"
@@ -73,7 +77,7 @@ def alerts(worker: Worker, capture: Path) -> list[dict[str, Any]]:
     return found
 
 
-def worker_for(*wanted: tuple[str, str]) -> Worker:
+def worker_for(*wanted: str) -> Worker:
     made = compile_rules(
         [Source("indicators.rules", indicated.rules(wanted))], VARIABLES, engine=rules_engine_digest()
     )
@@ -97,7 +101,7 @@ def worker_for(*wanted: tuple[str, str]) -> Worker:
 @pytest.mark.parametrize("mode", indicated.MODES)
 def test_what_is_in_a_set_is_found(capture: Path, kind: str, text: str, times: int, mode: str) -> None:
     canonical = values.value(kind, text).text  # type: ignore[arg-type]
-    worker = worker_for((kind, mode))
+    worker = worker_for(kind)
     assert worker.change_set(indicated.change(kind, mode, [canonical]))
     found = alerts(worker, capture)
     assert len(found) == times
@@ -108,7 +112,7 @@ def test_what_is_in_a_set_is_found(capture: Path, kind: str, text: str, times: i
 
 
 def test_sets_change_while_rules_run(tmp_path: Path) -> None:
-    worker = worker_for(("domain", indicated.ALERT))
+    worker = worker_for("domain")
 
     def asked(number: int) -> int:
         packet = ask("new.example")
@@ -122,16 +126,64 @@ def test_sets_change_while_rules_run(tmp_path: Path) -> None:
     assert asked(1) == 1
     assert worker.change_set(indicated.change("domain", indicated.ALERT, ["new.example", "gone.example"], out=True))
     assert asked(2) == 0
-    assert not worker.change_set(indicated.change("url", indicated.ALERT, []))
+    assert not worker.change_set(indicated.change("md5", indicated.ALERT, []))
 
 
 def test_every_kind_that_is_looked_for_by_inspection_has_rules() -> None:
     looked_for = {kind for kind, where in LOOKED_FOR.items() if where.startswith("inspection")}
     assert looked_for == set(indicated.KINDS)
-    everything = [(kind, mode) for kind in indicated.KINDS for mode in indicated.MODES]
-    worker_for(*everything)
-    sids = [int(line.partition("sid:")[2].partition(";")[0]) for line in indicated.rules(everything).splitlines()]
+    worker_for(*indicated.KINDS)
+    sids = [
+        int(line.partition("sid:")[2].partition(";")[0]) for line in indicated.rules(indicated.KINDS).splitlines()
+    ]
     assert len(set(sids)) == len(sids)
-    assert {indicated.kind_of(sid) for sid in sids} == set(everything)
+    everything = {(kind, mode) for kind in indicated.KINDS for mode in indicated.MODES}
+    assert {indicated.kind_of(sid) for sid in sids} == everything
     assert indicated.kind_of(99) is None
     assert indicated.kind_of(5_000) is None
+
+
+def test_the_line_keeps_what_is_told_and_says_what_changes(tmp_path: Path) -> None:
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(tmp_path / "s"))
+    server.listen()
+    line = IndicatorLine(tmp_path / "s", tmp_path / "rules", lambda words: pytest.fail(words))
+    line.start()
+    peer, _ = server.accept()
+
+    def told(*said: Told) -> dict[tuple[str, bool], int]:
+        for one in said:
+            peer.sendall(frame(one))
+        assert select.select([line.fileno()], [], [], 30)[0]
+        deadline = time.monotonic() + 30
+        found: dict[tuple[str, bool], int] = {}
+        while len(found) < len(said) and time.monotonic() < deadline:
+            found |= {(change.name, change.c[1]): change.c[3] for change in line.take()}
+        return found
+
+    assert told(Told(add=(Batch("domain", "alert", ("a.example", "b.example")),), whole=True)) == {
+        ("reef-indicators-domain-alert", False): 22
+    }
+    assert "dns.query" in (tmp_path / "rules" / "indicators.rules").read_text()
+    assert told(Told(out=(Batch("domain", "alert", ("a.example",)),))) == {("reef-indicators-domain-alert", True): 11}
+    assert [change.c[3] for change in line.everything()] == [11]
+    assert told(Told(add=(Batch("md5", "block", ("0" * 32,)),), whole=True)).keys() == {
+        ("reef-indicators-md5-block", False), ("reef-indicators-domain-alert", True),
+    }  # fmt: skip
+    assert "file.md5" in (tmp_path / "rules" / "indicators.rules").read_text()
+    peer.close()
+    again, _ = server.accept()  # it comes back, and knows what it knew
+    assert [change.name for change in line.everything()] == ["reef-indicators-md5-block"]
+    line.stop()
+    again.close()
+    server.close()
+
+
+def test_nonsense_on_the_line_changes_nothing(tmp_path: Path) -> None:
+    line = IndicatorLine(tmp_path / "s", tmp_path / "rules", lambda words: None)
+    with pytest.raises(ValueError, match="nonsense"):
+        line.follow(Told(add=(Batch("nonsense", "alert", ("x",)),)))
+    with pytest.raises(ValueError, match="hexadecimal"):
+        line.follow(Told(add=(Batch("md5", "alert", ("x",)),)))
+    assert line.everything() == []
+    assert line.take() == []
