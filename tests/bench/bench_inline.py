@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 from tests.bench import suricata
@@ -107,10 +108,10 @@ class Bench:
         text = self.site.at("client", "iperf3", "-c", SERVER, "-J", "-t", str(self.seconds), "-O", "1")
         return float(json.loads(text)["end"]["sum_received"]["bits_per_second"])
 
-    def fetch(self, *, small: bool = False, rate: int = 0) -> Fetched:
+    def fetch(self, *, small: bool = False, rate: int = 0, seconds: float = 0) -> Fetched:
         """Pages over connections of one to eight requests; `small`: one small page for each connection."""
         words = (self._folder / f"pages-{int(small)}", PORT + int(small), CLIENT, ADDRESSES, SERVER, 32,
-                 1 if small else 8, self.seconds, rate)  # fmt: skip
+                 1 if small else 8, seconds or self.seconds, rate)  # fmt: skip
         text = self.site.at("client", str(self.program), "fetch", *(str(word) for word in words))
         return Fetched(*(int(word) for word in text.split()))
 
@@ -170,7 +171,8 @@ def measure(bench: Bench, best: Best, rate: int) -> None:
     best.bulk.extend((bench.bulk(), bench.bulk()))  # it varies most
     best.web.append(bench.fetch().rate)
     best.new.append(bench.fetch(small=True).new)
-    best.p99.append(bench.fetch(rate=rate).p99 / 1e6)
+    # One stall of the machine is one run's, not the figure.
+    best.p99.extend(bench.fetch(rate=rate, seconds=1).p99 / 1e6 for _ in range(5))
 
 
 def rows_of(found: dict[str, Best]) -> list[Row]:
@@ -184,15 +186,15 @@ def rows_of(found: dict[str, Best]) -> list[Row]:
             compared("web pages", ours.web, name, theirs.web, 1e6, "MB/s", WEB_WANTED),
             compared("connections with a small page each", ours.new, name, theirs.new, 1e3, "thousand/s", NEW_WANTED),
         ]
-        beside = f"{name}: {min(theirs.p99):.2f} ms"
-        rows.append(Row("99 % of pages at half of our load", f"{min(ours.p99):.2f} ms", beside))
+        beside = f"{name}: {median(theirs.p99):.2f} ms"
+        rows.append(Row("99 % of pages at half of our load", f"{median(ours.p99):.2f} ms", beside))
     rows += [
         compared("one large transfer, handed back", ours.bulk, "plain", alone.bulk, 1e9, "Gbit/s", BACK_WANTED),
         compared("web pages", ours.web, "plain", alone.web, 1e6, "MB/s", None),
         compared("connections with a small page each", ours.new, "plain", alone.new, 1e3, "thousand/s", None),
     ]
-    added = min(ours.p99) - min(alone.p99)
-    beside = f"plain: {min(alone.p99):.2f} ms"
+    added = median(ours.p99) - median(alone.p99)
+    beside = f"plain: {median(alone.p99):.2f} ms"
     words = "99 % of pages at half load, added"
     rows.append(Row(words, f"{added:.2f} ms", beside, None, f"< {P99_WANTED:g} ms", added < P99_WANTED))
     return rows
