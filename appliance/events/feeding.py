@@ -25,6 +25,7 @@ from appliance.events.tlp import Tlp
 ALERTS_COLLECTION = "alerts"
 _PLACE = "outbox"
 _BATCH = 500
+_SECOND = 1_000_000
 _DAY = 86_400_000_000
 _RENEW = 30 * _DAY  # so long after it was added, an address that is seen again is told again
 MOST_SEEN = 20_000  # rows for one day, so that a flood of strangers' names does not fill the disk
@@ -69,6 +70,7 @@ def feed(outbox: _Reads, objects: Objects, site: str, rule: RuleText = no_rule) 
             counted.take(seen, event.tlp)
         counted.write()
         objects.put_state(_PLACE, page.through)
+        _mark(db, objects.last, page)
     return Fed(page.through, alerts, added, page.through < page.last)
 
 
@@ -77,10 +79,28 @@ def place(objects: Objects) -> int:
     return int(objects.state(_PLACE) or 0)
 
 
+def taken(objects: Objects, moment: int) -> int:
+    """Up to which number of the outbox somebody has all alerts who has all objects that were added up to a moment."""
+    statement = (
+        "SELECT (SELECT value FROM state WHERE name = 'last'), (SELECT value FROM state WHERE name = 'outbox'), "
+        "(SELECT seq FROM fed WHERE added <= ? ORDER BY added DESC LIMIT 1)"
+    )
+    last, through, marked = objects.reader().execute(statement, (moment,)).fetchone()
+    return int((through if last is not None and moment >= last else marked) or 0)
+
+
+def _mark(db: sqlite3.Connection, added: int, page: Page) -> None:
+    """Which objects there are when all alerts up to a number were taken in; once a second, and at the end."""
+    (before,) = db.execute("SELECT max(added) FROM fed").fetchone()
+    if before is None or page.through == page.last or added - before >= _SECOND:
+        db.execute("INSERT OR REPLACE INTO fed VALUES (?, ?)", (added, page.through))
+
+
 def forget(objects: Objects, before: int) -> int:
     """What alerts saw before that moment (microseconds); gives how many objects went. Raises `sqlite3.Error`."""
     with objects.writing() as db:
         db.execute("DELETE FROM seen WHERE day < ?", (before // _DAY,))
+        db.execute("DELETE FROM fed WHERE added < (SELECT max(added) FROM fed WHERE added <= ?)", (before,))
         # An address may be referred to for as long after it was added as it is not told anew.
         return objects.remove(ALERTS_COLLECTION, before, _SEEN_ONCE) + objects.remove(
             ALERTS_COLLECTION, before - _RENEW, _SEEN_AGAIN

@@ -28,7 +28,7 @@ import msgspec
 from appliance.events.stix import Made
 from appliance.events.tlp import Tlp
 
-_FORMAT = 1
+_FORMAT = 2
 LAST, FIRST = 1, 2
 ALL = "all"
 MAX_PAGE_BYTES = 8 << 20  # a page ends early rather than be larger, but for a single object
@@ -43,6 +43,7 @@ CREATE TABLE collection (number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL);
 CREATE TABLE type (number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL);
 CREATE TABLE signature (gid INTEGER, sid INTEGER, rev INTEGER NOT NULL, tlp INTEGER NOT NULL,
     created INTEGER NOT NULL, modified INTEGER NOT NULL, PRIMARY KEY (gid, sid)) WITHOUT ROWID;
+CREATE TABLE fed (added INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
 CREATE TABLE seen (day INTEGER, tlp INTEGER, kind TEXT, value TEXT, signature TEXT, first INTEGER NOT NULL,
     last INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (day, tlp, kind, value, signature)) WITHOUT ROWID;
 """

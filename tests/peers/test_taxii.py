@@ -169,6 +169,20 @@ def test_pages_go_on_by_next_and_by_the_moment_alike(server: alertapi.Server, ho
     assert [one["id"] for one in found] == [one["id"] for one in whole]
 
 
+def test_who_goes_on_has_acknowledged_what_came_before(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        server.append(*(new(alert(number)) for number in range(300)))
+        answer = get(server, f"{path_of('alerts')}/objects/?limit=10000")
+        assert server.outbox.position("csirt").seq == 0, "given is not had"
+        last = answer.headers["X-TAXII-Date-Added-Last"]
+        get(server, f"{path_of('alerts')}/objects/?added_after={last}&match[id]=x")
+        assert server.outbox.position("csirt").seq == 0
+        get(server, f"{path_of('alerts')}/objects/?added_after={last}")
+        assert server.outbox.position("csirt").seq == 300
+        get(server, "/misp/manifest.json")
+        assert server.outbox.position("csirt").seq == 300
+
+
 def test_moments_are_those_of_the_manifest_and_never_twice(server: alertapi.Server) -> None:
     collection = named(server, "alerts")
     entries = [entry for page in as_pages(collection.get_manifest, 300) for entry in page["objects"]]

@@ -21,7 +21,7 @@ from appliance.events.api.asked import Asked
 from appliance.events.api.context import Context, guest_of
 from appliance.events.api.problems import forbidden, not_found
 from appliance.events.api.replies import reply
-from appliance.events.feeding import BANNED_KIND
+from appliance.events.feeding import BANNED_KIND, place
 from appliance.events.objects import Objects
 from appliance.events.stix import own_id, precise
 from appliance.events.tlp import Tlp
@@ -154,8 +154,10 @@ class Misp:
         return await context.stores.run(days, context.stores.objects, guest.highest, since)
 
     async def manifest(self, request: web.Request) -> web.Response:
-        known = await self._days(request)
-        return await reply(request, self._context.stores, manifest(self._context.site, known), JSON)
+        known, stores = await self._days(request), self._context.stores
+        # What a feed is made of is kept with it: the outbox need not keep the alerts for who reads the feed.
+        stores.outbox.acknowledge(guest_of(request).name, await stores.run(place, stores.objects))
+        return await reply(request, stores, manifest(self._context.site, known), JSON)
 
     async def hashes(self, request: web.Request) -> web.Response:
         known, stores, site = await self._days(request), self._context.stores, self._context.site

@@ -22,6 +22,7 @@ from appliance.events.api.asked import MAX_NUMBER, Asked
 from appliance.events.api.context import Context, Outcome, guest_of
 from appliance.events.api.problems import TAXII, Problem, bad, forbidden, not_found
 from appliance.events.api.replies import preferences, reply
+from appliance.events.feeding import ALERTS_COLLECTION, taken
 from appliance.events.objects import Page, Query
 from appliance.events.sighted import moment as moment_of
 
@@ -185,7 +186,18 @@ class Taxii:
         self._negotiated(request)
         name = self._readable(request)
         page = await self._page(request, name, (*_PAGING, *_FILTERS))
+        await self._acknowledge(request, name)
         return await self._objects(request, name, page)
+
+    async def _acknowledge(self, request: web.Request, name: str) -> None:
+        """Who asks for what was added behind a moment has what was added before: it need not be kept for them."""
+        if name != ALERTS_COLLECTION or "match[id]" in request.query:
+            return
+        asked = Asked(_relevant(request.query, _PAGING), _PAGING)
+        moment = asked.number("next", -1) if asked.text("next") is not None else asked.moment("added_after")
+        if moment is not None and moment >= 0:
+            stores = self._context.stores
+            stores.outbox.acknowledge(guest_of(request).name, await stores.run(taken, stores.objects, moment))
 
     async def one(self, request: web.Request) -> web.Response:
         self._negotiated(request)

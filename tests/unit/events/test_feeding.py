@@ -13,7 +13,7 @@ import pytest
 
 from appliance.events import feeding, stix
 from appliance.events.classes import Class
-from appliance.events.feeding import feed, forget, place
+from appliance.events.feeding import feed, forget, place, taken
 from appliance.events.objects import Objects, Query
 from appliance.events.outbox import New, Outbox
 from appliance.events.record import banned, encode
@@ -167,6 +167,27 @@ def test_what_alerts_saw_is_counted_by_day_without_the_victim(stores: Stores) ->
             ("sha256", "ab" * 32, "S", int(Tlp.AMBER), 3),
         ]
     )
+
+
+def test_who_has_objects_up_to_a_moment_has_alerts_up_to_a_number(stores: Stores) -> None:
+    assert taken(stores.objects, stores.clock.now) == 0
+    for number in range(40):
+        stores.clock.now += 300_000
+        stores.append(*(new(alert(number * 10 + one)) for one in range(10)))
+        if number % 3 == 0:
+            stores.feed()
+    stores.feed()
+    numbers = {}  # of the alert, by the moment at which its sighting was added
+    page = stores.objects.page("alerts", Query(limit=10_000, types=("sighting",)))
+    for entry, body in zip(page.entries, page.bodies, strict=True):
+        (reference, *_) = json.loads(body)["external_references"]
+        numbers[entry.added] = int(reference["external_id"].partition("/")[2])
+    for moment in numbers:
+        missing = min((number for added, number in numbers.items() if added > moment), default=401)
+        assert taken(stores.objects, moment) < missing
+        assert missing - taken(stores.objects, moment) <= 60, "and not much less"
+    assert taken(stores.objects, stores.objects.last) == 400
+    assert taken(stores.objects, max(numbers)) == 400
 
 
 def test_a_flood_of_names_fills_no_disk(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
