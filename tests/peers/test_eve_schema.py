@@ -12,6 +12,8 @@ from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 
 from appliance.events import record
+from appliance.events.marking import Generations, Marker
+from appliance.policy.consumers import AlertSettings
 from tests.peers.eve import eve
 
 
@@ -47,6 +49,24 @@ def test_every_event_of_every_capture_is_valid(peer_data: Path, validator: Valid
             assert problems == [], f"{path.parent.name}: {line.decode()}"
     assert {"flow", "dns", "tls", "http", "anomaly"} <= set(kinds)
     assert min(kinds[kind] for kind in ("flow", "dns", "tls", "http", "anomaly")) >= 20
+
+
+def test_what_leaves_the_gateway_is_valid_too(peer_data: Path, validator: Validator) -> None:
+    """The line of every kind of event that the captures give, as the outbox keeps it."""
+    generations = Generations()
+    generations.runs(12, 0)
+    marker = Marker(AlertSettings(), "ministry-health", generations)
+    seen: set[Any] = set()
+    for path in sorted((peer_data / "suricata-verify" / "tests").glob("*/*.pcap"))[::7]:
+        for line in eve(path):
+            form = shape(json.loads(line))
+            if form in seen:
+                continue
+            seen.add(form)
+            event = json.loads(marker.new(line).body)
+            assert [error.message for error in validator.iter_errors(event)] == [], line.decode()
+            assert event["metadata"]["flowvars"][0]["tlp"] == "amber"
+    assert len(seen) > 20
 
 
 def test_what_the_control_plane_writes_is_valid(validator: Validator) -> None:
