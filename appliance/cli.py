@@ -382,7 +382,8 @@ def _watch_verbs(tree: _Tree) -> None:
     listing = kinds.verb("list", "devices:listing", "List the devices")
     listing.add_argument("--unknown", action="store_true", help="only those that nobody accepted")
     accept = kinds.verb("accept", "devices:accept", "Say that devices belong here")
-    accept.add_argument("devices", nargs="+", metavar="MAC", help="a hardware address, like b8:27:eb:01:02:03")
+    accept.add_argument("devices", nargs="*", metavar="MAC", help="a hardware address, like b8:27:eb:01:02:03")
+    accept.add_argument("--learned", action="store_true", help="also all that were noted in the time of learning")
     forget = kinds.verb("forget", "devices:forget", "Forget devices: they are told of when they come again")
     forget.add_argument("devices", nargs="+", metavar="MAC", help="a hardware address, like b8:27:eb:01:02:03")
 

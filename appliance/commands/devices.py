@@ -6,10 +6,13 @@ import argparse
 import re
 import time
 
+import msgspec
+
 from appliance.commands.failure import OK, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, local_time
+from appliance.control.messages_devices import Admit, Expel, Quarantine, QuarantineReport
 from appliance.control.messages_watch import (
     AcceptDevice,
     DeviceInfo,
@@ -25,7 +28,8 @@ _OF = "watchd"
 
 
 def listing(options: argparse.Namespace, terminal: Terminal) -> int:
-    answer = Gateway(options).ask(Devices(), DeviceList, of=_OF)
+    gateway = Gateway(options)
+    answer, held = _with_quarantine(gateway, gateway.ask(Devices(), DeviceList, of=_OF))
     if getattr(options, "unknown", False):
         kept = tuple(device for device in answer.devices if device.state == "unknown")
         answer = DeviceList(kept, answer.learning_until, answer.forgotten)
@@ -38,14 +42,32 @@ def listing(options: argparse.Namespace, terminal: Terminal) -> int:
         empty="no device was seen yet",
     )
     _learning(answer.learning_until, terminal)
+    for zone in held.zones:
+        dropped = count(zone.packets, "packet")
+        terminal.note(f"zone {escape(zone.name)} holds devices that nobody accepted in quarantine: {dropped} dropped")
     if answer.forgotten:
         terminal.note(f"{count(answer.forgotten, 'device')} found no room in the register", "yellow")
     return OK
 
 
+def _with_quarantine(gateway: Gateway, listed: DeviceList) -> tuple[DeviceList, QuarantineReport]:
+    """Who of them is held. What is enforced is applyd's to say, not what the register calls them."""
+    try:
+        held = gateway.ask(Quarantine(), QuarantineReport)
+    except Failure:
+        return listed, QuarantineReport(())  # watchd alone answers
+    zones, admitted = {zone.name for zone in held.zones}, set(held.admitted)
+    devices = tuple(
+        msgspec.structs.replace(device, quarantined=device.zone in zones and device.mac not in admitted)
+        for device in listed.devices
+    )
+    return msgspec.structs.replace(listed, devices=devices), held
+
+
 def _row(device: DeviceInfo) -> tuple[str, ...]:
     more = f" and {len(device.addresses) - 2} more" if len(device.addresses) > 2 else ""
     state = f"accepted by {device.by}" if device.by else device.state
+    state += ", in quarantine" if device.quarantined else ""
     fields = (
         device.mac, state, local_time(device.first), local_time(device.last), device.zone,
         ", ".join(device.addresses[:2]) + more, ", ".join(device.names), device.maker,
@@ -54,12 +76,24 @@ def _row(device: DeviceInfo) -> tuple[str, ...]:
 
 
 def accept(options: argparse.Namespace, terminal: Terminal) -> int:
-    answer = Gateway(options).ask(AcceptDevice(_macs(options.devices)), DeviceList, of=_OF)
+    gateway = Gateway(options)
+    words = list(options.devices)
+    if options.learned:
+        listed = gateway.ask(Devices(), DeviceList, of=_OF).devices
+        words += [device.mac for device in listed if device.state == "learned"]
+    if not words:
+        raise Failure("no device is named", "name hardware addresses, or --learned where some were", name="no-device")
+    macs = _macs(words)
+    answer = gateway.ask(AcceptDevice(macs), DeviceList, of=_OF)
+    gateway.ask(Admit(macs), QuarantineReport)
     return _changed(answer, "accepted", terminal)
 
 
 def forget(options: argparse.Namespace, terminal: Terminal) -> int:
-    answer = Gateway(options).ask(ForgetDevice(_macs(options.devices)), DeviceList, of=_OF)
+    gateway = Gateway(options)
+    macs = _macs(options.devices)
+    gateway.ask(Expel(macs), QuarantineReport)
+    answer = gateway.ask(ForgetDevice(macs), DeviceList, of=_OF)
     return _changed(answer, "forgotten", terminal)
 
 

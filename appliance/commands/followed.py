@@ -15,6 +15,7 @@ from appliance.control.probe import send as send_probe
 from appliance.policy import addresses
 from appliance.policy.boxes import PORT_PROTOCOLS
 from appliance.policy.decide import Packet
+from appliance.policy.logprefix import QUARANTINE
 from appliance.policy.model import Policy
 from appliance.policy.packetwords import end_words
 from appliance.policy.why import LINK, LOOPBACK, NO_ROUTE, Answer
@@ -38,6 +39,8 @@ class Kernel(msgspec.Struct, frozen=True):
                 return ()
             return (f"the policy says {answer.action} by {answer.rule}, but the kernel dropped it while routing",)
         found: list[str] = []
+        if traced.rule == QUARANTINE:
+            return ()  # of a device that nobody accepted; the policy's answer is for one that was
         if traced.rule == "pinhole" and traced.verdict == "allow":
             return ()  # a call's media: opened beside the rules, and closed with the call
         if traced.verdict != answer.action:

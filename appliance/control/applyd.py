@@ -55,6 +55,7 @@ from appliance.control.messages import (
 )
 from appliance.control.messages import Bans as BansRequest
 from appliance.control.messages_bans import Allow, AllowList, BanFound, Disallow
+from appliance.control.messages_devices import Admit, Expel, Quarantine
 from appliance.control.messages_gate import StandIn, StandInCounts
 from appliance.control.messages_indicators import Enforce
 from appliance.control.messages_keys import PublicKey, PublicKeyIs
@@ -65,6 +66,7 @@ from appliance.control.network import Network
 from appliance.control.nfnetlink import Netfilter
 from appliance.control.nft import Rules
 from appliance.control.processes import Instance, process
+from appliance.control.quarantine import QuarantineRefused, Quarantines
 from appliance.control.readings import Readings
 from appliance.control.recall import Recaller
 from appliance.control.register import Register
@@ -106,6 +108,7 @@ class Applyd:
         self._next_lines = time.monotonic()
         state, run = instance.state_of(NAME), instance.run_of(NAME)
         self._bridges = Bridges(self._netfilter, self._routing, log)
+        self._quarantines = Quarantines(self._netfilter, state / "devices.json", self._leave_flowtable, log)
         self._gateway = Gateway(
             Store(state),
             Rules(self._netfilter, self._drift, run / "refused.nft"),
@@ -115,6 +118,7 @@ class Applyd:
             run / "running.json",
             XtQueue(self._netfilter, log),
             self._bridges,
+            self._quarantines,
             log,
         )
         self._sets = LiveSets(self._netfilter, self._network.own_addresses)
@@ -215,10 +219,11 @@ class Applyd:
             Confirm: person,
             Rollback: person,
             SetUpdate: only(uid["policyd"], uid["namesd"]),
-            **dict.fromkeys((Ban, Unban, Allow, Disallow), policyd),
+            # Who is accepted an operator says; not who watches traffic.
+            **dict.fromkeys((Ban, Unban, Allow, Disallow, Admit, Expel), policyd),
             # Who sees traffic may ask; what for, whom and how long is the policy's to say.
             BanFound: only(uid["inspectd"], uid["watchd"]),
-            **dict.fromkeys((Status, Names, RuleCounters, Flows, Sets, BansRequest, AllowList), reader),
+            **dict.fromkeys((Status, Names, RuleCounters, Flows, Sets, BansRequest, AllowList, Quarantine), reader),
             # What the gateway cannot do without, and its own networks, it does not believe alertd either.
             Enforce: only(uid["alertd"]),
             # What nft shall do where the gate cannot; which lines are protected and how is the bundle's to say.
@@ -420,7 +425,7 @@ class Applyd:
             if isinstance(request, StandIn):
                 return await self._standin.put(request, self._bundle())
             return self._answer(request, peer)
-        except (LoadRefused, SetRefused, BanRefused) as error:
+        except (LoadRefused, SetRefused, BanRefused, QuarantineRefused) as error:
             return error.reply
         except TraceRefused as error:
             return Refused(error.code, str(error))
@@ -451,6 +456,8 @@ class Applyd:
                 return self._show(request)
             case Doctor():
                 return self._doctor()
+            case Admit() | Expel() | Quarantine():
+                return self._quarantines.answer(request, peer.name)
             case Ban() | Unban() | BansRequest() | BanFound() | Allow() | Disallow() | AllowList():
                 return self._bans.answer(request, peer.name)
             case Enforce():
@@ -570,7 +577,7 @@ class Applyd:
             findings.append(self._drift.words)
         self._look_at_lines()
         findings += map(words_of_line, self._register.unregistered)
-        findings += self._bridges.words()
+        findings += [*self._bridges.words(), *self._quarantines.words]
         return DoctorReport(
             capabilities.kernel(), capabilities.with_need(self._capabilities, requires), tuple(findings)
         )

@@ -10,7 +10,7 @@ import msgspec
 
 from appliance.control.messages import Finding
 from appliance.control.numbering import Numbers
-from appliance.policy.bundle import BridgeInfo, Bundle
+from appliance.policy.bundle import BridgeInfo, Bundle, QuarantineInfo
 from appliance.policy.compile import CompileCache, Compiled, compile_policy
 from appliance.policy.emit import addresses
 from appliance.policy.model import AutomaticBan, Feed, Policy, Profile, Suppression
@@ -149,6 +149,11 @@ def _bundle(candidate: Candidate, policy: Policy, compiled: Compiled, origin: Or
                 each.name, each.between, each.number, each.inspect, each.unavailable == "fail-open", each.protect
             )
             for each in policy.bridges.values()
+        ),
+        quarantines=tuple(
+            QuarantineInfo(name, zone.interfaces, zone.quarantined_may)
+            for name, zone in policy.zones.items()
+            if zone.quarantined_may is not None
         ),
         detections=policy.detections,
         alerts=policy.alerts,

@@ -29,6 +29,7 @@ from appliance.control.messages import GenerationSummary, Loaded, Refused
 from appliance.control.netlink import NetlinkError
 from appliance.control.network import Network, NetworkRefused
 from appliance.control.nft import Marker, Rules, devices, present_devices
+from appliance.control.quarantine import Quarantines
 from appliance.control.shape import ShapeError
 from appliance.control.xtqueue import XT_QUEUE, XtQueue
 from appliance.durable import replace
@@ -87,6 +88,7 @@ class Gateway:
         published: Path,
         queues: XtQueue,
         bridges: Bridges,
+        quarantines: Quarantines,
         log: Log,
     ) -> None:
         self._store = store
@@ -97,6 +99,7 @@ class Gateway:
         self._published = published
         self._queues = queues
         self._bridges = bridges
+        self._quarantines = quarantines
         self._log = log
         self.running: Running | None = None
         self.pending: Pending | None = None
@@ -233,7 +236,11 @@ class Gateway:
             )
 
     def _prepare_queues(self, bundle: Bundle) -> None:
-        """The table that queues stands before the first packet that goes there."""
+        """The tables beside stand before the first packet that goes there."""
+        try:
+            self._quarantines.prepare(bundle.quarantines)
+        except NftablesError as error:
+            raise KernelRefused(f"the quarantine of unknown devices is refused: {error}") from error
         if XT_QUEUE in bundle.requires:
             try:
                 self._queues.ensure()
@@ -428,6 +435,7 @@ class Gateway:
         if self.running is None:
             return False
         self._bridges.settle()
+        self._quarantines.settle()
         if self.missing:
             self.missing = self._network.settle(self.running.bundle)
         # One that went took itself out of what holds it; one that came is new, if it has the same name or not.
@@ -521,6 +529,7 @@ class Gateway:
         """Say which generation runs to those who watch the file: everything but the texts and the ruleset."""
         self._note_devices()
         self._bridges.follow(self.running.bundle.bridges if self.running else ())
+        self._quarantines.follow(self.running.bundle.quarantines if self.running else ())
         try:
             if self.running is None:
                 self._published.unlink(missing_ok=True)

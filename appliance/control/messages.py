@@ -26,6 +26,7 @@ from appliance.control.messages_audit import (
     SealEvidence,
 )
 from appliance.control.messages_bans import Allow, Allowed, AllowList, BanFound, Disallow
+from appliance.control.messages_devices import Admit, Expel, Quarantine, QuarantineReport
 from appliance.control.messages_events import ConsumerList, Consumers
 from appliance.control.messages_gate import (
     Gate,
@@ -282,7 +283,8 @@ class RuleCounter(msgspec.Struct, frozen=True):
 
 class RuleCounterList(msgspec.Struct, frozen=True, tag=True):
     """After the rules come what no rule decided: "default", "invalid", "pinhole", "antispoofing <zone>", "banned",
-    and the translations. `origin` changes when every counter began again from 0: a boot, another namespace.
+    "quarantine <zone>", and the translations. `origin` changes when every counter began again from 0: a boot, another
+    namespace.
     """
 
     generation: int
@@ -558,6 +560,9 @@ Request = (
     | Bans
     | Allow
     | Disallow
+    | Admit
+    | Expel
+    | Quarantine
     | AllowList
     | BanFound
     | Enforce
@@ -619,6 +624,7 @@ Reply = (
     | ConsumerList
     | Allowed
     | Enforced
+    | QuarantineReport
     | WayList
     | Tracing
     | Traced

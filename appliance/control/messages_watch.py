@@ -24,6 +24,7 @@ class DeviceInfo(msgspec.Struct, frozen=True):
     addresses: tuple[str, ...] = ()
     by: str = ""
     how: str = ""
+    quarantined: bool = False  # its zone holds it, for nobody accepted it
 
 
 class DeviceList(msgspec.Struct, frozen=True, tag=True):

@@ -68,6 +68,7 @@ from appliance.control.messages import (
 )
 from appliance.control.messages_audit import AuditNote
 from appliance.control.messages_bans import Allow, Allowed, AllowList, Disallow
+from appliance.control.messages_devices import Admit, Expel, Quarantine, QuarantineReport
 from appliance.control.messages_gate import Gate as GateRequest
 from appliance.control.messages_gate import GateForget, GateList, GatePart
 from appliance.control.messages_hits import Matched
@@ -111,6 +112,7 @@ _FORWARDED: dict[type, type] = {
     Show: Shown,
     Bans: BanList,
     AllowList: Allowed,
+    Quarantine: QuarantineReport,
     Ways: WayList,
 }
 
@@ -140,7 +142,8 @@ class Policyd:
             return self._instance.allows(NAME, peer.uid, peer.groups)
 
         answered = (
-            Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, Unban, Allow, Disallow, GateRequest,
+            Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, Unban, Allow, Disallow, Admit, Expel,
+            GateRequest,
             GateList, GatePart, GateForget, Hits, Matched, Impact, Trail, Disagreement, Trace, AuditNote,
             *_FORWARDED,
         )  # fmt: skip
@@ -204,6 +207,8 @@ class Policyd:
                 changed = await self._bans.change(msgspec.structs.replace(request, by=peer.name))
                 auditing.bans(self._log.audit, request, peer)
                 return changed
+            case Admit() | Expel():
+                return await self._present.ask(msgspec.structs.replace(request, by=peer.name), QuarantineReport)
             case GatePart():
                 return await self._bans.part(request)
             case GateList():

@@ -12,7 +12,7 @@ from pathlib import Path
 from appliance.control.bantable import BANS
 from appliance.control.nfnetlink import Netfilter
 from appliance.control.nfsets import counters
-from appliance.policy.bundle import Bundle
+from appliance.policy.bundle import QUARANTINE_TABLE, Bundle
 from appliance.policy.nat import counter_name
 from appliance.policy.rulechain import chain_name
 
@@ -27,6 +27,9 @@ def rule_counters(netfilter: Netfilter, bundle: Bundle) -> dict[str, tuple[int, 
     names |= {name: chain_name(name) for name in ("default", "invalid", "pinhole")}
     names |= {f"antispoofing {zone.name}": f"spoof_{zone.name}" for zone in bundle.zones}
     names["banned"] = "banned"
+    if bundle.quarantines:
+        counted |= counters(netfilter, QUARANTINE_TABLE)
+        names |= {f"quarantine {held.zone}": f"quarantine_{held.zone}" for held in bundle.quarantines}
     # A published service is a rule of its own id; what is left are the translations of `nat`.
     prefix = counter_name("")
     for counter in bundle.ruleset.counters:

@@ -45,6 +45,9 @@ def check(bundle: Bundle) -> None:
     _check_ruleset(bundle.ruleset)
     _every(_SYSCTL, bundle.sysctls, "a setting of the network")
     _every(_VALUE, bundle.sysctls.values(), "the value of a setting")
+    for held in bundle.quarantines:
+        _every(_NAME, (held.zone,), "a name")
+        _every(_DEVICE, held.interfaces, "an interface")
     for bridge in bundle.bridges:
         _every(_NAME, (bridge.name,), "a name")
         _every(_DEVICE, bridge.between, "an interface")

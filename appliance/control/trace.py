@@ -21,8 +21,8 @@ from appliance.control.messages_why import MOST_PROBE_SECONDS, MOST_SECONDS, Tra
 from appliance.control.netlink import attribute_map, text
 from appliance.control.nfnetlink import NFTABLES, Netfilter
 from appliance.policy.boxes import PORT_PROTOCOLS, icmp_protocol
-from appliance.policy.bundle import MARK_RULE, RuleInfo
-from appliance.policy.logprefix import DEFAULT_RULE
+from appliance.policy.bundle import MARK_RULE, QUARANTINE_TABLE, RuleInfo
+from appliance.policy.logprefix import DEFAULT_RULE, QUARANTINE
 from ctypes_ext.nftables import Nftables, NftablesError
 
 TABLE = "reef_trace"
@@ -38,6 +38,7 @@ _TYPE_POLICY, _TYPE_RULE = 1, 3
 _DROP, _ACCEPT, _QUEUE = 0, 1, 3
 # Where packets are let go: before bans and connection tracking, and behind address translation.
 _FIRST, _LAST = -400, 250
+_BESIDE = {"reef_ban": "banned", QUARANTINE_TABLE: QUARANTINE}  # what drops before the rules
 _NAT_CHAINS = frozenset({"prerouting_nat", "postrouting_nat"})
 Address = IPv4Address | IPv6Address
 
@@ -367,7 +368,7 @@ def _verdict(events: Sequence[Event], rules: Mapping[int, RuleInfo]) -> tuple[st
     verdict = ""
     for event in events:
         if event.table not in ("reef", TABLE) and event.verdict == _DROP:
-            return "deny", "banned" if event.table == "reef_ban" else f"other {event.table} {event.chain}"
+            return "deny", _BESIDE.get(event.table) or f"other {event.table} {event.chain}"
         if event.table == TABLE and event.chain != "begins" and event.mark:
             info = rules.get(event.mark & MARK_RULE)
             named = info.id if info is not None else named

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from appliance.policy.document import ROLES
+from appliance.policy.document_zones import ROLES
 from appliance.policy.model import Policy
 from appliance.policy.parse import NOTHING, parse
 from appliance.policy.problem import PolicyError, Problem

@@ -23,6 +23,7 @@ from appliance.policy.model import (
     Profile,
     Protection,
     Route,
+    ServiceEntry,
     Suppression,
 )
 from appliance.policy.ruleset import Ruleset
@@ -84,6 +85,17 @@ class ZoneInfo(msgspec.Struct, frozen=True):
     interfaces: tuple[str, ...]
     antispoofing: bool = True
     external: bool = False  # its lines leave the house
+
+
+QUARANTINE_TABLE = "reef_quarantine"  # inet: what devices that nobody accepted may do
+
+
+class QuarantineInfo(msgspec.Struct, frozen=True):
+    """A zone in which devices that nobody accepted reach nothing but `may`."""
+
+    zone: str
+    interfaces: tuple[str, ...]
+    may: tuple[ServiceEntry, ...] = ()
 
 
 BRIDGE_TABLE = "reef_bridge"  # netdev: what becomes of the frames of bridges while nobody inspects them
@@ -153,6 +165,7 @@ class Bundle(msgspec.Struct, frozen=True):
     consumers: tuple[Consumer, ...] = ()
     indicators: IndicatorSettings = IndicatorSettings()
     bridges: tuple[BridgeInfo, ...] = ()
+    quarantines: tuple[QuarantineInfo, ...] = ()
     horizon: int = 0  # until when schedules and expiries are compiled (epoch); 0: nothing depends on time
     requires: tuple[str, ...] = ()  # kernel capabilities it uses, e.g. "queue", "flowtable"
     omitted: tuple[str, ...] = ()  # what the text asks and this kernel lacks, in words

@@ -115,6 +115,7 @@ class Frame:
         self.locks.profiles(self.names)
         self.connections: dict[str, Connection] = site.connections(document, self.names, report)
         self.resolver = Resolver(self.names, report)
+        site.quarantines(document, self.names, self.resolver, report)
         for bridge_text in document.bridges:
             self.claims.claim(vocabulary.named(bridge_text.name), report)
         self.bridges: dict[str, Bridge] = bridgetext.bridges(document, self.resolver, report)

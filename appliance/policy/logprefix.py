@@ -15,8 +15,9 @@ import msgspec
 NFLOG_GROUP = 1
 MAX_PREFIX = 127
 DEFAULT_RULE = "default"
+QUARANTINE = "quarantine"
 # Ids that the ruleset itself uses for what it counts; no rule of a text may have one.
-RESERVED = frozenset({"default", "invalid", "pinhole", "antispoofing", "banned", "indicator"})
+RESERVED = frozenset({"default", "invalid", "pinhole", "antispoofing", "banned", "indicator", "quarantine"})
 UNSAID = "-"
 
 

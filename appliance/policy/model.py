@@ -137,6 +137,8 @@ class Zone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     external: bool = False  # its lines leave the house and are registered in `Policy.connections`
     span: Span | None = None
     protect: Protection | None = None
+    # Devices that nobody accepted reach nothing through it, but for these services; None: they are only told.
+    quarantined_may: tuple[ServiceEntry, ...] | None = None
 
 
 class Bridge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

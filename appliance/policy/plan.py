@@ -270,6 +270,7 @@ _WORDS = {
     "full_name": "name",
     "reactions": "actions",
     "either": "host",
+    "quarantined_may": "quarantine, but for",
 }
 # Everything that decides whether a rule matches, and what happens to what it allows.
 _SAID_OF_A_RULE = (
@@ -277,7 +278,14 @@ _SAID_OF_A_RULE = (
     *("log", "expires", "review"),
 )
 _SAID = {"source": "said_source", "destination": "said_destination", "services": "said_service"}
-_NOTHING = {"expires": "never", "when": "always", "owner": "nobody", "people": "everybody", "inspect": "nothing"}
+_NOTHING = {
+    "expires": "never",
+    "when": "always",
+    "owner": "nobody",
+    "people": "everybody",
+    "inspect": "nothing",
+    "quarantined_may": "no quarantine",
+}
 
 
 def _fields(old: msgspec.Struct, new: msgspec.Struct) -> str:
@@ -387,7 +395,8 @@ def said_of(value: msgspec.Struct) -> str:
     if isinstance(value, Object):
         return _item(value.addresses)
     if isinstance(value, Zone):
-        return _several([*value.interfaces, *(words_of(item) for item in value.networks)])
+        held = "" if value.quarantined_may is None else "; unknown devices in quarantine"
+        return _several([*value.interfaces, *(words_of(item) for item in value.networks)]) + held
     if isinstance(value, Service):
         return _several([words_of_entry(entry) for entry in value.entries])
     if isinstance(value, Schedule):

@@ -10,7 +10,8 @@ from typing import Literal, TypeVar
 
 from appliance.policy import addresses, limits, services, times
 from appliance.policy.addresses import AddressError
-from appliance.policy.document import ROLES, RuleText
+from appliance.policy.document import RuleText
+from appliance.policy.document_zones import ROLES
 from appliance.policy.kinds import did_you_mean
 from appliance.policy.model import (
     ANY,

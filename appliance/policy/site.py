@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+import msgspec
+
 from appliance.policy import addresses, limits
 from appliance.policy.addresses import AddressError
-from appliance.policy.document import InvariantText, RouteText, SettingsText, SiteText, ZoneText
+from appliance.policy.document import InvariantText, RouteText, SettingsText, SiteText
+from appliance.policy.document_zones import ZoneText
 from appliance.policy.inherit import Locks
 from appliance.policy.kinds import did_you_mean
 from appliance.policy.model import (
@@ -30,6 +33,7 @@ from appliance.policy.rules import Resolver
 from appliance.policy.text import Report, Word
 
 EXTERNAL_ROLES = ("internet", "partner")
+QUARANTINED_MAY = ("dhcp", "dhcpv6", "dns")
 
 
 def zones(document: SiteText, names: Names, report: Report, locks: Locks) -> None:
@@ -92,6 +96,29 @@ def _zone(text: ZoneText, name: Word, report: Report, locks: Locks) -> Zone:
         report.span(name.at),
         None if text.protect is None else protection(text.protect, report),
     )
+
+
+def quarantines(document: SiteText, names: Names, resolver: Resolver, report: Report) -> None:
+    """What devices that nobody accepted may do in which zone. Behind `zones`: services are known by then."""
+    for text in document.zones:
+        assert text.name is not None
+        zone = names.zones.get(text.name.value)
+        if zone is None:
+            continue
+        if text.unknown_devices is None or text.unknown_devices.value != "quarantine":
+            if text.quarantined_may:
+                report.error(
+                    text.quarantined_may[0].at,
+                    f"nothing is in quarantine in the zone `{zone.name}`",
+                    "write `unknown-devices: quarantine` too",
+                )
+            continue
+        words = text.quarantined_may or tuple(Word(word, text.unknown_devices.at) for word in QUARANTINED_MAY)
+        entries = resolver.services(words)[1]
+        if any(entry.protocol is None for entry in entries):
+            report.error(words[0].at, "this is every service, so that there is no quarantine", "name services")
+            continue
+        names.zones[zone.name] = msgspec.structs.replace(zone, quarantined_may=entries)
 
 
 def protection(text: ProtectText, report: Report) -> Protection:

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from appliance.policy import addresses, document, exports, indicatortext, inherit, prevention
+from appliance.policy import addresses, document, document_zones, exports, indicatortext, inherit, prevention
 from appliance.policy.addresses import AddressError
 from appliance.policy.document import BaselineText, DocumentText, ObjectText, SiteText
 from appliance.policy.keys import Record
@@ -31,7 +31,7 @@ DEFINED: tuple[Kind, ...] = ("zone", "object", "service", "schedule", "person", 
 
 # What the words of a key name, by record and field. A test holds it to the declarations.
 NAMING: dict[type[Record], dict[str, str]] = {
-    document.ZoneText: {"networks": "literal"},
+    document_zones.ZoneText: {"networks": "literal", "quarantined_may": "service"},
     document.ObjectText: {"members": "object", "networks": "literal", "addresses": "literal", "ranges": "literal"},
     document.GroupText: {"members": "people"},
     document.InvariantText: {"never": "never", "service": "service", "excepted": "rule"},
@@ -84,7 +84,7 @@ _CALLED: dict[type[Record], str] = {
     indicatortext.NeverText: "never blocked",
     document.ObjectText: "object",
     document.GroupText: "group",
-    document.ZoneText: "zone",
+    document_zones.ZoneText: "zone",
     document.RouteText: "route",
     document.SettingsText: "settings",
 }

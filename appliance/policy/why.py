@@ -29,7 +29,9 @@ NO_ROUTE = "no-route"
 # What every host of a line says to its neighbours; the ruleset accepts it by its hop limit.
 _LINK_TYPES = frozenset({130, 131, 132, 133, 134, 135, 136, 143})
 
-Kind = Literal["enters", "source", "ban", "nat", "route", "decision", "limit", "inspection", "lasts", "leaves"]
+Kind = Literal[
+    "enters", "quarantine", "source", "ban", "nat", "route", "decision", "limit", "inspection", "lasts", "leaves"
+]
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -214,6 +216,8 @@ def _arrival(policy: Policy, packet: Packet, hop: Callable[[int, int], Hop], dec
     zone = zone_of(policy, packet.entering)
     steps = [Step("enters", f"through {packet.entering}, " + (f"zone {zone}" if zone else "an interface of no zone"))]
     known = policy.zones.get(zone)
+    if known is not None and known.quarantined_may is not None:
+        steps.append(Step("quarantine", f"{zone} holds devices that nobody accepted; this one counts as accepted"))
     if known is None or not known.antispoofing:
         return steps
     if decision.rule != SPOOFED:

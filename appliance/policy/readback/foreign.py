@@ -8,12 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from appliance.policy.bundle import BRIDGE_TABLE, carried_table
+from appliance.policy.bundle import BRIDGE_TABLE, QUARANTINE_TABLE, carried_table
 from appliance.policy.model import Policy
 from appliance.policy.readback import oldqueue
 from appliance.policy.readback.execute import Item, Reader, TooMuch
 from appliance.policy.readback.expected import Case, Decided
-from appliance.policy.readback.expressions import fields_of, words_of
+from appliance.policy.readback.expressions import (
+    Malformed,
+    Offload,
+    Queue,
+    Reject,
+    Remember,
+    Store,
+    Target,
+    Translate,
+    Unknown,
+    fields_of,
+    words_of,
+)
 from appliance.policy.readback.kernel import DORMANT, KernelChain, KernelTable, Snapshot
 from appliance.policy.readback.packets import Place
 
@@ -29,6 +41,9 @@ _OWN_FUNCTIONS = (
     "ipv6_confirm", "ipv6_defrag", "ipv4_defrag", "apparmor_", "selinux_",
 )  # fmt: skip
 _DROP = 0
+_TRACKED = -200  # priority of connection tracking
+_CHANGES = (Store, Translate, Queue, Target, Offload, Remember, Reject, Unknown)
+_QUARANTINED = "devices that nobody accepted are held back before the rules (table inet reef_quarantine)"
 _BRIDGED = "the frames of bridges (table netdev reef_bridge) come past no rule"
 _BANNED = "the bans (table inet reef_ban) drop who is banned before anything else"
 
@@ -59,6 +74,9 @@ class Foreign:
                 continue
             if key == BANS:
                 self._bans(table, snapshot)
+                continue
+            if key == ("inet", QUARANTINE_TABLE) and _only_closes(table):
+                self.assumed[_QUARANTINED] = None
                 continue
             if _of_bridges(table, policy):
                 self.assumed[_BRIDGED] = None
@@ -181,3 +199,17 @@ def _of_bridges(table: KernelTable, policy: Policy) -> bool:
         return False
     closes = all(chain.hook is not None and chain.hook.policy == _DROP and not chain.raw for chain in chains)
     return closes and devices.isdisjoint(name for zone in policy.zones.values() for name in zone.interfaces)
+
+
+def _only_closes(table: KernelTable) -> bool:
+    """Whether the table looks at packets before connection tracking, drops some, and does nothing else to any."""
+    for chain in table.chains.values():
+        hook = chain.hook
+        if hook is not None and ((hook.name, hook.kind) != ("prerouting", "filter") or hook.priority >= _TRACKED):
+            return False
+        try:
+            if any(isinstance(found, _CHANGES) for rule in chain.rules for found in rule):
+                return False
+        except Malformed:
+            return False
+    return True
