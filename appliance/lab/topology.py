@@ -78,6 +78,7 @@ HOSTILE4, HOSTILE6 = "203.0.113.66", "2001:db8:a::66"
 SCANNERS = tuple(f"203.0.113.{number}" for number in range(101, 109))
 INTRUDERS = tuple(f"203.0.113.{number}" for number in range(111, 119))
 FLOODER = "203.0.113.121"
+BY_HAND = ("203.0.113.131", "203.0.113.132")  # for who tries it: nothing comes from there by itself
 PARTNER4, PARTNER6 = "192.0.2.2", "2001:db8:b::2"
 MANAGEMENT = "10.20.0.1"  # where administrators find the gateway
 LAN1, LAN2, DMZ = "10.20.0.11", "10.20.0.12", "10.21.0.10"
@@ -165,7 +166,7 @@ def ministry(*, two_gateways: bool = False) -> Topology:
                     (
                         f"{HOSTILE4}/24",
                         f"{HOSTILE6}/64",
-                        *(f"{address}/24" for address in (*SCANNERS, *INTRUDERS, FLOODER)),
+                        *(f"{address}/24" for address in (*SCANNERS, *INTRUDERS, FLOODER, *BY_HAND)),
                     ),
                 ),
             ),
