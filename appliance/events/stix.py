@@ -264,7 +264,6 @@ def alert(site: str, seen: Sighted, tlp: Tlp, line: bytes, sequence: int, *, sig
             "last_observed": precise(seen.time),
             "number_observed": 1,
             "object_refs": [one.id for one in made],
-            "external_references": references,
         }
         made.append(_versioned(observed, "observed-data", seen.time, tlp, body))
     identifier = own_id("sighting", site, uuid5(_OURS, line))

@@ -352,16 +352,17 @@ def test_connections_of_one_address_are_bounded(tmp_path: Path) -> None:
             one.close()
 
 
-def test_who_does_not_read_is_cut_off_and_told_of(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["/eve", "/live?after=0"])
+def test_who_does_not_read_is_cut_off_and_told_of(tmp_path: Path, path: str) -> None:
     with serving(tmp_path, limits=Limits(stalled=0.5)) as server:
         padded = [new(alert(number, payload="x" * 100_000)) for number in range(100)]
         server.append(*padded)
         with socket.socket() as slow:
             slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             slow.connect(("127.0.0.1", server.port))
-            slow.sendall(f"GET /eve HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
+            slow.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
             deadline = time.monotonic() + 60
-            while not any(told.what == "slow" for told in server.told):
+            while ("slow", "csirt") not in {(told.what, told.consumer) for told in server.told}:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
 

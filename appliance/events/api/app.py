@@ -103,6 +103,7 @@ def _door(context: Context) -> Middleware:
             raise problems.wait(str(refused), refused.wait) from refused
         try:
             request[GUEST] = guest
+            request.app[CONNECTIONS].known(request.transport, guest.name)
             context.stores.outbox.saw(guest.name)
             return await handler(request)
         finally:

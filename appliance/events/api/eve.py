@@ -92,7 +92,7 @@ class Eve:
                 chosen.since, chosen.until,
             )  # fmt: skip
         page = await stores.events(chosen)
-        if not page.events and seconds and await stores.came(seconds):
+        if not page.events and seconds and await stores.came(page.last, seconds):
             page = await stores.events(chosen)
         return page
 

@@ -49,6 +49,12 @@ class Connections:
         if guarded is not None:
             guarded.begin()
 
+    def known(self, transport: asyncio.BaseTransport | None, name: str) -> None:
+        """Who asks."""
+        guarded = self._open.get(id(transport))
+        if guarded is not None:
+            guarded.name = name
+
     def end(self, transport: asyncio.BaseTransport | None) -> None:
         """It is answered."""
         guarded = self._open.get(id(transport))
@@ -86,6 +92,7 @@ class _Guarded(asyncio.Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._waiting = 0
+        self.name = ""  # of the consumer who asked last
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         found = cast(asyncio.Transport, transport)
@@ -161,7 +168,7 @@ class _Guarded(asyncio.Protocol):
         left = self._transport.get_write_buffer_size()
         if self._waiting - left < limits.slowest * limits.stalled:
             words = f"took less than {limits.slowest} bytes a second of an answer and was cut off"
-            self._connections.tell(Told("slow", "", words, _address(self._transport)))
+            self._connections.tell(Told("slow", self.name, words, _address(self._transport)))
             self._transport.abort()
             return
         self._waiting = left

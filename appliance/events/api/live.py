@@ -1,7 +1,7 @@
 """Events as they come: server-sent events (the HTML standard), resumed with `Last-Event-ID`.
 
 Nothing is held for a client: each has a place in the outbox and reads on when its line takes more. One that takes
-nothing for too long is told so and let go; it comes back with its place and misses nothing.
+nothing for too long is let go, and that is told (`listening.py`); it comes back with its place and misses nothing.
 """
 
 from __future__ import annotations
@@ -11,25 +11,22 @@ import asyncio
 import msgspec
 from aiohttp import web
 
-from appliance.events.api.access import Told
 from appliance.events.api.asked import MAX_NUMBER, Asked
 from appliance.events.api.context import Context, guest_of
 from appliance.events.api.problems import bad, wait
 from appliance.events.api.stores import Chosen, only
 
 HEARTBEAT = 15.0
-PATIENCE = 20.0  # seconds for which a client may take nothing
 _MOST_STREAMS = 4  # of one consumer
 _BATCH = 200
 _RETRY = b"retry: 2000\n\n"
 
 
 class Live:
-    """The endpoint of live events. `patience` is for tests with slow clients."""
+    """The endpoint of live events."""
 
-    def __init__(self, context: Context, patience: float = PATIENCE, heartbeat: float = HEARTBEAT) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._patience, self._heartbeat = patience, heartbeat
         self._streams: dict[str, int] = {}
         self._ends = asyncio.Event()
 
@@ -39,6 +36,7 @@ class Live:
     def end(self) -> None:
         """Let everybody go: the gateway stops."""
         self._ends.set()
+        self._context.stores.wake()
 
     async def live(self, request: web.Request) -> web.StreamResponse:
         guest = guest_of(request)
@@ -68,37 +66,20 @@ class Live:
         await stream.prepare(request)
         guest = guest_of(request)
         try:
-            await self._send(stream, _RETRY)
+            await stream.write(_RETRY)
             # No longer than their consumer is one, with the same rights.
             while self._context.access.guest(guest.name) is guest and not self._ends.is_set():
                 page = await self._context.stores.events(chosen)
                 lines = [_event(one.seq, one.kind, one.body) for one in page.events]
                 if lines:
                     self._context.exports.add(guest.name, "live events", len(lines))
-                    await self._send(stream, b"".join(lines))
+                    await stream.write(b"".join(lines))
                 chosen = msgspec.structs.replace(chosen, after=page.through)
-                if page.through >= page.last and not await self._came():
-                    await self._send(stream, b": still here\n\n")
-        except TimeoutError:
-            self._let_go(request)
+                if page.through >= page.last and not await self._context.stores.came(page.last, HEARTBEAT):
+                    await stream.write(b": still here\n\n")
         except ConnectionResetError:
-            pass  # they went
+            pass  # they went, or were let go
         return stream
-
-    async def _came(self) -> bool:
-        return await self._context.stores.came(self._heartbeat)
-
-    async def _send(self, stream: web.StreamResponse, data: bytes) -> None:
-        """Raises TimeoutError where the client does not take it."""
-        async with asyncio.timeout(self._patience):
-            await stream.write(data)
-
-    def _let_go(self, request: web.Request) -> None:
-        name = guest_of(request).name
-        words = f"took nothing of its live events for {self._patience:g} s and was let go; it may come back"
-        self._context.access.tell(Told("slow", name, words, request.remote or ""))
-        if request.transport is not None:
-            request.transport.abort()
 
 
 def _event(number: int, kind: str, body: bytes) -> bytes:

@@ -105,11 +105,17 @@ class Stores:
             await asyncio.sleep(_POLL)
             if self.outbox.last() != known:
                 known = self.outbox.last()
-                self._changed.set()
-                self._changed = asyncio.Event()
+                self.wake()
 
-    async def came(self, seconds: float) -> bool:
-        """Wait until something came; False when nothing did for so long."""
+    def wake(self) -> None:
+        """Have all who wait look again."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def came(self, known: int, seconds: float) -> bool:
+        """Wait until something came behind that number; False when nothing did for so long."""
+        if self.outbox.last() > known:
+            return True
         try:
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
