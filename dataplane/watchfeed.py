@@ -17,7 +17,7 @@ from dataplane.detections.seen import Conversation, Login, Neighbour, Phase, Que
 RECORD = struct.Struct("=HBBBBBBQQQ16s16sHHIQQII6sBx")
 _PHASES: dict[int, Phase] = {1: "answered", 2: "goes-on", 3: "ended", 4: "refused"}
 _NEIGHBOUR, _LINE, _LOST, _HTTP = 5, 6, 7, 8
-_HOW = {1: "arp", 2: "nd", 3: "mdns"}
+_HOW = {1: "arp", 2: "nd", 3: "mdns", 4: "asks"}
 _NOBODY = frozenset({401, 407})
 _MOVED = range(300, 400)
 
@@ -119,7 +119,8 @@ class Feed:
                     yield Login(time, "web login", client, server, port, sent not in _MOVED)
             elif kind == _NEIGHBOUR and how in _HOW:
                 name = data[at + RECORD.size : at + size].rstrip(b"\0").decode("ascii", "replace")
-                yield Neighbour(time, interface, _HOW[how], mac.hex(":"), client if version else b"", name)
+                server = server[:4] if _HOW[how] == "asks" else b""
+                yield Neighbour(time, interface, _HOW[how], mac.hex(":"), client if version else b"", name, server)
             elif kind == _LOST:
                 self.lost += sent
             else:

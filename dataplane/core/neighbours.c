@@ -8,7 +8,7 @@
 #include "reef/flow.h"
 #include "reef/status.h"
 
-enum { WAYS = 4, ARP_BYTES = 28, ND_SOLICITATION = 135, ND_ADVERTISEMENT = 136 };
+enum { WAYS = 4, ARP_BYTES = 28, ARP_REQUEST = 1, ND_SOLICITATION = 135, ND_ADVERTISEMENT = 136 };
 enum { OPTION_SOURCE = 1, OPTION_TARGET = 2 };
 
 typedef struct place {
@@ -67,12 +67,20 @@ static bool is_device(const uint8_t mac[6])
 }
 
 /* A request or an answer says who sent it; a probe has no address yet. */
-static bool arp(const reef_frame *frame, reef_neighbour *out)
+static const uint8_t *arp_message(const reef_frame *frame)
 {
-    static const uint8_t none[4];
     uint32_t left;
     const uint8_t *p = behind_ethernet(frame, &left);
     if (p == NULL || left < ARP_BYTES || reef_be16(p) != 1 || reef_be16(p + 2) != 0x0800 || p[4] != 6 || p[5] != 4)
+        return NULL;
+    return p;
+}
+
+static bool arp(const reef_frame *frame, reef_neighbour *out)
+{
+    static const uint8_t none[4];
+    const uint8_t *p = arp_message(frame);
+    if (p == NULL)
         return false;
     out->how = REEF_NEIGHBOUR_ARP;
     memcpy(out->mac, p + 8, 6);
@@ -80,6 +88,16 @@ static bool arp(const reef_frame *frame, reef_neighbour *out)
         out->version = 4;
         memcpy(out->address, p + 14, 4);
     }
+    return true;
+}
+
+static bool arp_asks(const reef_frame *frame, reef_neighbour *out)
+{
+    const uint8_t *p = arp_message(frame);
+    if (p == NULL || reef_be16(p + 6) != ARP_REQUEST || !arp(frame, out) || out->version == 0 || memcmp(p + 14, p + 24, 4) == 0)
+        return false;
+    out->how = REEF_NEIGHBOUR_ASKS;
+    memcpy(out->asked, p + 24, 4);
     return true;
 }
 
@@ -219,14 +237,9 @@ static bool shown(const reef_frame *frame, const reef_packet *packet, reef_neigh
     return packet->protocol == REEF_PROTO_UDP ? multicast_dns(frame, packet, out, name) : discovery(packet, out);
 }
 
-bool reef_neighbours_take(reef_neighbours *neighbours, const reef_frame *frame, const reef_packet *packet, reef_neighbour *out,
-                          char name[REEF_NEIGHBOUR_NAME_MAX + 1])
+/* Whether it is to be told now; then that is remembered. */
+static bool is_due(reef_neighbours *neighbours, const reef_packet *packet, const reef_neighbour *out)
 {
-    *name = '\0';
-    memset(out, 0, sizeof *out);
-    out->interface = packet->interface;
-    if (!shown(frame, packet, out, name) || !is_device(out->mac))
-        return false;
     bool known;
     place *its = place_of(neighbours, out, &known);
     uint64_t now = packet->time_ns != 0 ? packet->time_ns : 1;
@@ -236,4 +249,21 @@ bool reef_neighbours_take(reef_neighbours *neighbours, const reef_frame *frame, 
     its->neighbour = *out;
     its->told_ns = now;
     return true;
+}
+
+bool reef_neighbours_take(reef_neighbours *neighbours, const reef_frame *frame, const reef_packet *packet, reef_neighbour *out,
+                          char name[REEF_NEIGHBOUR_NAME_MAX + 1])
+{
+    *name = '\0';
+    memset(out, 0, sizeof *out);
+    out->interface = packet->interface;
+    return shown(frame, packet, out, name) && is_device(out->mac) && is_due(neighbours, packet, out);
+}
+
+bool reef_neighbours_asks(reef_neighbours *neighbours, const reef_frame *frame, const reef_packet *packet, reef_neighbour *out)
+{
+    memset(out, 0, sizeof *out);
+    out->interface = packet->interface;
+    return packet->version == 0 && frame->link == REEF_LINK_ETHERNET && arp_asks(frame, out) && is_device(out->mac) &&
+           is_due(neighbours, packet, out);
 }

@@ -95,25 +95,33 @@ void reef_report_conversation(reef_worker *worker, const reef_flow *flow, reef_f
     reef_events_commit(worker->events, event, &text);
 }
 
-void reef_report_neighbour(reef_worker *worker, const reef_packet *packet)
+static void tell_neighbour(reef_worker *worker, const reef_packet *packet, const reef_neighbour *seen, const char *name)
 {
-    reef_neighbour seen;
     reef_json text;
-    char name[REEF_NEIGHBOUR_NAME_MAX + 1];
-    if (packet->way == REEF_WAY_OUT || packet->outer != NULL ||
-        !reef_neighbours_take(worker->neighbours, worker->frame, packet, &seen, name))
-        return;
     reef_event *event = reef_events_begin(worker->events, packet->time_ns, &text);
     if (event == NULL)
         return;
     event->kind = REEF_EVENT_NEIGHBOUR;
-    event->code = seen.how;
-    event->interface = seen.interface;
-    event->version = seen.version;
-    memcpy(event->source, seen.address, 16);
-    memcpy(event->other_address, seen.mac, 6);
+    event->code = seen->how;
+    event->interface = seen->interface;
+    event->version = seen->version;
+    memcpy(event->source, seen->address, 16);
+    memcpy(event->destination, seen->asked, 4);
+    memcpy(event->other_address, seen->mac, 6);
     reef_json_raw(&text, name, strlen(name));
     reef_events_commit(worker->events, event, &text);
+}
+
+void reef_report_neighbour(reef_worker *worker, const reef_packet *packet)
+{
+    reef_neighbour seen;
+    char name[REEF_NEIGHBOUR_NAME_MAX + 1];
+    if (packet->way == REEF_WAY_OUT || packet->outer != NULL)
+        return;
+    if (reef_neighbours_take(worker->neighbours, worker->frame, packet, &seen, name))
+        tell_neighbour(worker, packet, &seen, name);
+    if (reef_neighbours_asks(worker->neighbours, worker->frame, packet, &seen))
+        tell_neighbour(worker, packet, &seen, "");
 }
 
 void reef_report_flow(reef_worker *worker, const reef_flow *flow, reef_flow_end end)

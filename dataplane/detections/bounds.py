@@ -4,6 +4,8 @@ from __future__ import annotations
 
 SCANNERS = 8192  # pairs of a source and a host, or of a source and a port, that are counted
 SCAN_TARGETS = 512  # ports or hosts remembered of one of them
+SWEEPERS = 4096  # devices that look for others
+SHOWN = 16384  # addresses of which it is known that somebody has them
 GUESSERS = 8192  # pairs of a source and a service
 GUESSED_SERVICES = 2048  # services that many sources are counted of
 GUESSING_SOURCES = 256  # sources remembered of one service

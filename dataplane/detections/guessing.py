@@ -28,6 +28,10 @@ _LEAST_RECEIVED = 4  # packets of the server: it said something, and more than o
 _MOST_PACKETS = 60  # of both sides
 _MOST_BYTES = 16 << 10
 _MOST_SECONDS = 120.0
+# OpenSSH lets a client try six passwords in one connection and waits some two seconds after each that is wrong. A
+# connection of ssh from outside counts once for each four seconds that it takes, so that a slow link counts little.
+_SECONDS_EACH = 4.0
+_MOST_EACH = 3
 _SHORT = 2  # so many times the threshold where only the length of connections speaks, and programs may be at work
 _CLEAN = 0.5  # logins that succeed are at least so many times those that fail: no guessing
 
@@ -84,6 +88,10 @@ class Guessing:
             tried.succeeded += 1
             return
         tried.sizes.append(size)
+        times = 1
+        if name == "ssh" and not self._around.inside(seen.client):
+            times = min(1 + int((seen.time - seen.start) / _SECONDS_EACH), _MOST_EACH)
+        tried.failed += [seen.time] * (times - 1)
         yield from self._failed(tried, seen.client, seen.server, seen.port, name, seen.time, short=True)
 
     def _tried(self, client: bytes, server: bytes, protocol: str, now: float) -> _Tried:
@@ -164,8 +172,11 @@ class Guessing:
         count = len(tried.failed)
         if short:
             most = f" (at most {max(tried.sizes)} bytes each)" if tried.sizes else ""
+            begun = len(set(tried.failed))
+            if begun < count:
+                most += f", by their length at least {count} logins"
             how = (
-                f"began {count} conversations with {protocol} of {target} ({self._around.words(server)}) in which no "
+                f"began {begun} conversations with {protocol} of {target} ({self._around.words(server)}) in which no "
                 f"more than a login can have happened{most}"
             )
         else:

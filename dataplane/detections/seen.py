@@ -78,7 +78,7 @@ class Question(msgspec.Struct, frozen=True, gc=False):
 
 
 class Neighbour(msgspec.Struct, frozen=True, gc=False):
-    """A device on one of our own networks showed itself. `how`: arp, nd, dhcp, mdns."""
+    """A device on one of our own networks showed itself. `how`: arp, nd, dhcp, mdns; asks: it looked for `asked`."""
 
     time: float
     interface: int
@@ -86,6 +86,7 @@ class Neighbour(msgspec.Struct, frozen=True, gc=False):
     mac: str  # "" where only the address is known
     address: bytes  # b"" where only the device is known
     name: str = ""
+    asked: bytes = b""  # the address that it looked for
 
 
 Seen = Conversation | Login | Question | Neighbour

@@ -23,6 +23,7 @@ from dataplane.detections.scans import Scans
 from dataplane.detections.seen import Conversation, Login, Neighbour, Question, Seen
 from dataplane.detections.services import Service, Services
 from dataplane.detections.surroundings import Surroundings
+from dataplane.detections.sweeps import Sweeps
 from dataplane.detections.table import Table
 from dataplane.detections.uploads import Sender, Uploads
 
@@ -62,6 +63,7 @@ class Watch:
         self.kept_back = 0  # findings that an exemption covers
         limits = settings.thresholds
         self._scans = Scans(limits, around)
+        self._sweeps = Sweeps(limits, around)
         self._guessing = Guessing(limits, around)
         self._beacons = Beacons(limits, around)
         self._names = DnsNames(limits, around)
@@ -138,6 +140,10 @@ class Watch:
         elif isinstance(seen, Login):
             yield from self._guessing.login(seen)
         elif isinstance(seen, Neighbour):
+            if seen.how == "asks":
+                yield from self._sweeps.look(seen)
+                return
+            self._sweeps.shown(seen)
             yield from self.devices.look(seen)
 
     def _since(self, seen: Conversation) -> tuple[int, int]:

@@ -78,6 +78,46 @@ static void test_arp_shows_a_device_once_in_a_while(void)
     stop();
 }
 
+static bool asks(bytes *b, uint64_t time_ns)
+{
+    reef_frame frame = frame_of(b, REEF_LINK_ETHERNET, time_ns);
+    reef_packet packet;
+    reef_decode(&frame, &packet);
+    return reef_neighbours_asks(neighbours, &frame, &packet, &seen);
+}
+
+static void test_a_request_says_whom_it_looks_for(void)
+{
+    bytes b;
+    start();
+    for (int tagged = 0; tagged < 2; tagged++) {
+        arp(&b, tagged, 0x20 + (uint32_t)tagged, 0x0a000005);
+        CHECK(asks(&b, SECOND));
+        CHECK_EQUAL(seen.how, REEF_NEIGHBOUR_ASKS);
+        CHECK(memcmp(seen.asked, "\x0a\0\0\1", 4) == 0);
+        CHECK(memcmp(seen.address, "\x0a\0\0\5", 4) == 0);
+        CHECK(take(&b, SECOND)); /* and who sends it shows itself */
+        CHECK(!asks(&b, 2 * SECOND));
+    }
+    b.data[b.length - 1] = 2; /* another one */
+    CHECK(asks(&b, SECOND));
+    for (uint32_t whole = b.length, cut = 0; cut < whole; cut++) {
+        bytes part = b;
+        part.length = cut;
+        CHECK(!asks(&part, 1000 * SECOND));
+    }
+    arp(&b, false, 0x22, 0x0a000001); /* an announcement */
+    CHECK(!asks(&b, SECOND));
+    arp(&b, false, 0x22, 0); /* a probe */
+    CHECK(!asks(&b, SECOND));
+    arp(&b, false, 0x22, 0x0a000005);
+    b.data[14 + 7] = 2; /* an answer */
+    CHECK(!asks(&b, SECOND));
+    discovery(&b, 135, 9, 1, 1, 255);
+    CHECK(!asks(&b, SECOND));
+    stop();
+}
+
 static void test_discovery_shows_who_asks_and_who_answers(void)
 {
     bytes b;
@@ -191,6 +231,7 @@ static void test_a_clock_that_is_set_back_silences_nobody(void)
 int main(void)
 {
     test_arp_shows_a_device_once_in_a_while();
+    test_a_request_says_whom_it_looks_for();
     test_discovery_shows_who_asks_and_who_answers();
     test_multicast_dns_says_what_a_device_is_called();
     test_what_is_cut_or_is_no_device_shows_nobody();

@@ -12,7 +12,7 @@ typedef enum reef_fed {
     REEF_FED_GOES_ON = 2,  /* again and again while it carries much */
     REEF_FED_ENDED = 3,
     REEF_FED_REFUSED = 4,  /* the ruleset dropped or rejected its packet */
-    REEF_FED_NEIGHBOUR = 5, /* `how` is its reef_neighbour.how, `client` its address; behind it, what it is called */
+    REEF_FED_NEIGHBOUR = 5, /* `how` is its reef_neighbour.how, `client` its address, `server` the one it asks for; behind it, what it is called */
     REEF_FED_LINE = 6,     /* of a transaction; behind the record its line of EVE, zeros up to `size` */
     REEF_FED_HTTP = 8,     /* an answer: bytes[0] is its status, bytes[1] not 0 when something like a login was posted */
     REEF_FED_LOST = 7,     /* so many were lost before: bytes[0] */

@@ -8,13 +8,14 @@
 
 #include "reef/packet.h"
 
-enum { REEF_NEIGHBOUR_ARP = 1, REEF_NEIGHBOUR_ND = 2, REEF_NEIGHBOUR_MDNS = 3 };
+enum { REEF_NEIGHBOUR_ARP = 1, REEF_NEIGHBOUR_ND = 2, REEF_NEIGHBOUR_MDNS = 3, REEF_NEIGHBOUR_ASKS = 4 };
 
 typedef struct reef_neighbour {
     uint8_t mac[6];
     uint8_t version; /* 4, 6, or 0: it has no address yet */
     uint8_t how;     /* REEF_NEIGHBOUR_... */
     uint8_t address[16];
+    uint8_t asked[4]; /* of REEF_NEIGHBOUR_ASKS: the address it looks for */
     uint32_t interface;
 } reef_neighbour;
 
@@ -37,6 +38,10 @@ static inline bool reef_shows_neighbour(const reef_packet *packet)
  * device says it is called, or "". */
 bool reef_neighbours_take(reef_neighbours *neighbours, const reef_frame *frame, const reef_packet *packet, reef_neighbour *out,
                           char name[REEF_NEIGHBOUR_NAME_MAX + 1]);
+
+/* Whom an ARP request looks for, likewise: who asks for many that are not there sweeps a network. Probes and announcements of
+ * one's own address look for nobody. */
+bool reef_neighbours_asks(reef_neighbours *neighbours, const reef_frame *frame, const reef_packet *packet, reef_neighbour *out);
 
 /* How many were not told because too many came at once. */
 uint64_t reef_neighbours_left_out(const reef_neighbours *neighbours);

@@ -73,6 +73,21 @@ def guessing(client: str = "192.0.2.66", server: str = "10.30.0.5", times: int =
         yield conversation(client, server, 22, number * 2.0, app="ssh", sent=2100, received=2400, packets=12)
 
 
+def patient_guessing(client: str = "192.0.2.66", server: str = "10.30.0.5", waves: int = 5) -> Iterator[Conversation]:
+    for wave in range(waves):
+        for task in range(4):
+            began = wave * 13.0 + task * 0.2
+            yield conversation(client, server, 22, began, app="ssh", sent=3000, received=2900, packets=22, lasts=12.5)
+
+
+def arp_sweep(hosts: int = 25, first: int = 1, began: float = 0.0) -> Iterator[Neighbour]:
+    for number in range(hosts):
+        yield Neighbour(
+            START + began + number * 0.01, 3, "asks", "b8:27:eb:01:02:03", address("10.20.0.9"),
+            asked=address(f"10.20.7.{first + number}"),
+        )  # fmt: skip
+
+
 def failed_logins(client: str = "10.20.0.9", times: int = 20, protocol: str = "sip") -> Iterator[Login]:
     for number in range(times):
         yield Login(START + number, protocol, address(client), address("10.30.0.7"), 5060, True, f"user{number % 3}")

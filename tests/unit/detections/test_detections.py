@@ -119,6 +119,25 @@ def test_devices_and_services_are_known_after_a_restart() -> None:
     assert told(watch(kept=first.kept()), scene) == []
 
 
+def test_several_logins_in_one_connection_of_ssh_count_by_its_length() -> None:
+    """hydra -t 4 against OpenSSH: four connections at a time, six passwords in each."""
+    found = [one for one in told(watch(), scenes.patient_guessing()) if one.kind != "new-service"]
+    assert [one.kind for one in found] == ["guessing"]
+    assert found[0].seen == 15 and found[0].time - START < 40
+    assert "began 5 conversations with ssh" in found[0].words and "at least 15 logins" in found[0].words
+
+
+def test_an_arp_sweep_is_a_host_scan_of_the_own_network() -> None:
+    found = told(watch(), scenes.arp_sweep())
+    assert [one.kind for one in found] == ["host-scan"]
+    said = f"{found[0].words}.\n\n{found[0].remedy}.\n"
+    golden = WORDS / "host-scan-arp.txt"
+    if os.environ.get("REEF_GOLDEN") == "write":
+        golden.write_text(said, encoding="utf-8")
+    assert said == golden.read_text(encoding="utf-8")
+    assert found[0].offender == "10.20.0.9" and found[0].device == "b8:27:eb:01:02:03"
+
+
 # --- silence where there is nothing --------------------------------------------------------------------
 
 
@@ -129,6 +148,21 @@ def test_people_who_browse_are_nothing() -> None:
     )
     assert len(seen) > 5000
     assert told(watch(), seen) == []
+
+
+def test_long_connections_of_ssh_from_inside_count_once_each() -> None:
+    found = told(watch(), scenes.patient_guessing(client="10.20.0.9"))
+    assert [one.kind for one in found] == ["new-service"]
+
+
+def test_who_asks_by_arp_for_devices_that_are_there_sweeps_nothing() -> None:
+    shown = [scenes.newcomer(f"b8:27:eb:00:00:{host:02x}", 0.0, f"10.20.7.{host}") for host in range(1, 100)]
+    quiet = watch(msgspec.structs.replace(AT_ONCE, learning=86400))
+    assert told(quiet, [*shown, *scenes.arp_sweep(hosts=99)]) == []
+    assert told(quiet, scenes.arp_sweep(hosts=30, first=100, began=400.0)) != []
+    assert told(watch(), scenes.arp_sweep(hosts=19)) == []
+    again = [one for at in range(100) for one in scenes.arp_sweep(hosts=5, began=at * 3.0)]
+    assert told(watch(), again) == [], "a few dead hosts, asked for all the time"
 
 
 def test_a_client_with_a_dead_server_is_no_scan() -> None:

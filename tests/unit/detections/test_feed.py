@@ -124,14 +124,17 @@ def test_devices_show_themselves_by_arp_dhcp_and_multicast_dns(tmp_path: Path) -
         one
         for one in seen(
             tmp_path / "c.pcap",
-            Ether(src="b8:27:eb:01:02:03", dst=everybody) / ARP(hwsrc="b8:27:eb:01:02:03", psrc="10.0.0.76"),
+            Ether(src="b8:27:eb:01:02:03", dst=everybody)
+            / ARP(hwsrc="b8:27:eb:01:02:03", psrc="10.0.0.76", pdst="10.0.0.9"),
             B / IP(src="10.0.0.1", dst="10.0.0.77") / UDP(sport=67, dport=68) / given / DHCP(options=options),
             A / IP(src="10.0.0.78", dst="224.0.0.251", ttl=255) / UDP(sport=5353, dport=5353) / said,
         )
         if isinstance(one, Neighbour)
     ]
+    assert found[1].asked == address("10.0.0.9")
     assert [(one.how, one.mac, one.address, one.name) for one in found] == [
         ("arp", "b8:27:eb:01:02:03", address("10.0.0.76"), ""),
+        ("asks", "b8:27:eb:01:02:03", address("10.0.0.76"), ""),
         ("dhcp", "b8:27:eb:01:02:03", address("10.0.0.77"), "printer"),
         ("mdns", "02:00:00:00:00:01", address("10.0.0.78"), "kitchen"),
     ]
