@@ -11,6 +11,7 @@ from typing import Any
 from appliance.commands.names import Names
 from appliance.commands.terminal import escape
 from appliance.commands.words import duration, size
+from appliance.events import own
 from appliance.events.record import Event
 
 STYLES = {"allow": "green", "deny": "red", "reject": "red"}
@@ -136,7 +137,7 @@ def _detail(event: Event) -> str:
     if event.engine is not None:
         words = f"{event.engine.get('module', '')}: {event.engine.get('message', '')}"
         return f"{words}: {event.engine['error']}" if event.engine.get("error") else words
-    return ""
+    return own.words_of(event)
 
 
 def _flat(counters: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

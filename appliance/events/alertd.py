@@ -24,7 +24,7 @@ from appliance.control.messages import NameBook, Names, Refused, Reply, Request,
 from appliance.control.messages_events import ConsumerInfo, ConsumerList, Consumers
 from appliance.control.processes import Instance, process
 from appliance.durable import replace
-from appliance.events import outbox, tlp
+from appliance.events import outbox, reporting, tlp
 from appliance.events.answering import Answering
 from appliance.events.classes import OF_COLLECTION, classes_of
 from appliance.events.collecting import Collector
@@ -66,6 +66,8 @@ class Alertd:
         self.failure = ""
         self._identity: Identity | None = None
         self._answering: Answering | None = None
+        self._status: StatusReport | None = None
+        self._health = reporting.Regular()
         self._words = ""  # why it does not serve
 
     async def serve(self, stop: asyncio.Event) -> None:
@@ -133,6 +135,10 @@ class Alertd:
                 await self._answering.serving.settle()
                 self._answering.tick()
             words = await self._ask()
+            if self._status is not None:
+                health = self._health.due(self._status, _ROOM[self._collector.room], self._consumers)
+                if health is not None:
+                    self._log.event(health)
             if not words:
                 known = time.monotonic()
             elif words != self._said and time.monotonic() - known >= _PATIENCE:
@@ -144,11 +150,15 @@ class Alertd:
         """Ask applyd; why it could not be asked, in words."""
         socket = self._instance.socket("applyd")
         try:
-            running = (await call_async(socket, Status(), StatusReport, timeout=10)).running
+            self._status = await call_async(socket, Status(), StatusReport, timeout=10)
+            running = self._status.running
             if running and (self._book is None or self._book.generation != running):
                 book = await call_async(socket, Names(), NameBook, timeout=30)
                 self._write_book(book)
+                previous = self._book.generation if self._book else 0
                 await self._take(book)
+                for each in reporting.of_generation(book, previous):
+                    self._log.event(each)
         except (DaemonAway, ProtocolError, RefusedError) as error:
             return str(error)
         self._collect()

@@ -62,6 +62,9 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     engine: dict[str, Any] | None = None
     stats: dict[str, Any] | None = None
     audit: dict[str, Any] | None = None
+    policy: dict[str, Any] | None = None
+    inventory: dict[str, Any] | None = None
+    health: dict[str, Any] | None = None
     metadata: Metadata | None = None
 
     @property

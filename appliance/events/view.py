@@ -21,6 +21,7 @@ from appliance.events.split import ALERTS
 
 # Processes write on their own: lines of one moment reach two spools within this many seconds.
 _SKEW_SECONDS = 1.0
+REGULAR = frozenset({"stats", "health", "inventory"})
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -33,7 +34,7 @@ class Lost(msgspec.Struct, frozen=True):
 class Selection(msgspec.Struct, frozen=True):
     """Which events to show. An empty tuple chooses all; times are seconds since the epoch.
 
-    Counters that come every minute (`stats`) are shown only to who asks for them.
+    What comes again and again (`REGULAR`) is shown only to who asks for it.
     """
 
     since: float | None = None
@@ -48,7 +49,7 @@ class Selection(msgspec.Struct, frozen=True):
     def chooses(self, event: Event) -> bool:
         decision = event.decision
         return (
-            (event.event_type in self.types if self.types else event.event_type != "stats")
+            (event.event_type in self.types if self.types else event.event_type not in REGULAR)
             and (not self.rules or decision.rule in self.rules)
             and (not self.actions or decision.action in self.actions)
             and (not self.zones or decision.source in self.zones or decision.destination in self.zones)

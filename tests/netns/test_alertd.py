@@ -10,10 +10,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from appliance.control.messages_events import ConsumerList, Consumers
 from appliance.events import outbox, record
 from appliance.events.outbox import Reader, Stored
+from appliance.events.own import OWN, schema
 from appliance.events.spool import Spool
 from crypto.apitls import CERTIFICATE
 from tests.netns.stand import Stand, as_user, until
@@ -89,6 +91,19 @@ def test_what_a_process_writes_is_kept_with_site_generation_and_label(stand: Sta
     assert waiting["csirt"] >= 3
     assert waiting["public"] == 0, "nothing here is clear"
     assert (answer.room, answer.listens) == ("all", ("10.20.0.1:9443",))
+
+
+def test_it_reports_what_runs_what_is_there_and_how_it_is(stand: Stand) -> None:
+    validator = Draft202012Validator(schema())
+
+    def reported() -> set[str]:
+        reader = Reader(stand.instance.state_of("alertd") / outbox.NAME)
+        found = [json.loads(event.body) for event in reader.read(0, kinds=OWN).events]
+        reader.close()
+        assert not [error.message for event in found for error in validator.iter_errors(event)]
+        return {event["event_type"] for event in found}
+
+    until(lambda: reported() >= {"policy", "inventory", "health", "audit"}, "all of them, audit by others")
 
 
 def trusted(stand: Stand) -> Path:
