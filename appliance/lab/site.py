@@ -321,7 +321,7 @@ class Lab:
         for gateway in self.gateways.values():
             gateway.stop()
         if self._hosts is not None:
-            self._hosts.terminate()
+            self._hosts.kill()  # it keeps nothing, and may wait for us to read what it tells
             self._hosts.wait()
             for pipe in (self._hosts.stdin, self._hosts.stdout):
                 if pipe:
