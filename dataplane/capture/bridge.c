@@ -299,10 +299,11 @@ static bool passes(reef_bridge *bridge, reef_judgement judgement)
     return !stopped;
 }
 
-/* Held up for so long that our keeper gave us up: the kernel carries these frames by now, and they must not come twice. */
+/* Held up for so long that our keeper may have given us up: then the kernel carries these frames, and they must not come twice.
+ * Before that it has not: it hears our last sign of life no earlier than we gave it. */
 static bool given_up(const reef_bridge *bridge)
 {
-    return bridge->keeper >= 0 && steady_clock_ms() - bridge->begun > REEF_BRIDGE_PATIENCE_MS;
+    return bridge->keeper >= 0 && steady_clock_ms() - bridge->beat > REEF_BRIDGE_PATIENCE_MS;
 }
 
 static int carry(reef_bridge *bridge, reef_worker *worker, int from)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from appliance.control import messages
+from appliance.control.messages_gate import Gate, GateReport
 from appliance.control.messages_readback import Runs
 from appliance.events.record import Event
 from appliance.events.view import Selection, past
@@ -152,7 +153,7 @@ class Ticks:
 
 @pytest.fixture(scope="module")
 def wire() -> Iterator[Wire]:
-    with Stand(("keyd", "applyd", "policyd", "verdictd")) as stand:
+    with Stand(("keyd", "applyd", "policyd", "verdictd", "gated")) as stand:
         made = Wire(stand)
         try:
             made.make()
@@ -198,7 +199,7 @@ def test_of_a_fail_closed_bridge_nothing_passes_while_inspection_is_away(wire: W
 
 def test_of_a_fail_open_bridge_everything_passes_soon_after_inspection_was_killed(wire: Wire) -> None:
     carries(wire, "fail-open")
-    assert not wire.fetch("/exploit-me", patience=1.0)
+    until(lambda: not wire.fetch("/exploit-me", patience=0.5), "what is inspected is stopped")
     with Ticks(wire) as ticks:
         until(lambda: len(ticks.came) > 10, "datagrams pass")
         killed = time.monotonic()
@@ -271,6 +272,20 @@ def test_the_bridges_tables_are_known_where_the_kernel_is_compared_with_the_poli
     assert found is not None
     assert found.equal, found
     assert any("reef_bridge" in words for words in found.assumed)
+
+
+def test_who_is_banned_is_dropped_where_the_bridge_has_the_gate(wire: Wire) -> None:
+    carries(wire, "fail-closed", protect="{}")
+
+    def stands() -> bool:
+        lines = wire.stand.ask(Gate(), GateReport).lines
+        return [line.interface for line in lines if line.mode and line.mode != "nft"] == ["left0", "right0"]
+
+    until(stands, "the gate stands at both lines")
+    wire.stand.ask(messages.Ban((ONE,), 600, "a test", "a test"), messages.BanList)
+    until(lambda: not wire.fetch("/banned", patience=0.3), "who is banned does not pass")
+    wire.stand.ask(messages.Unban((ONE,)), messages.BanList)
+    until(lambda: wire.fetch("/unbanned"), "who is no longer banned passes")
 
 
 def test_what_is_applied_and_not_confirmed_is_taken_away_again(wire: Wire) -> None:
