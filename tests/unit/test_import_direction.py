@@ -65,6 +65,13 @@ PURE = ("appliance/policy",)
 REPORT = "appliance/report/"
 READERS = (f"{REPORT}collect.py", f"{REPORT}host.py")
 REPORT_READERS = ("appliance/report", "appliance/commands/report.py")
+# Events flow from the spools outwards: what is made of them is imported by nobody who makes them. Only the process
+# that puts it all together knows the indicators.
+EVENTS = "appliance/events/"
+LATER = ("appliance.records", "appliance.indicators", "appliance.report", "appliance.commands")
+TOGETHER = (f"{EVENTS}alertd.py", f"{EVENTS}answering.py")
+# What decides about events: values in, values out.
+DECIDING = tuple(f"{EVENTS}{name}.py" for name in ("classes", "tlp", "marking", "own"))
 IO = {
     "asyncio", "fcntl", "io", "os", "pathlib", "pyroute2", "select", "selectors", "shutil", "signal", "socket",
     "subprocess", "tempfile", "threading", "multiprocessing", "urllib", "http",
@@ -122,6 +129,10 @@ def faults(found: Import) -> Iterator[str]:
             yield f"{where}; {found.file.rsplit('/', 1)[0]}/ is pure: values in, values out"
         if top in OURS and not within(found.module, ("appliance.policy", "ctypes_ext")):
             yield f"{where}; appliance/policy/ may import of ours only ctypes_ext"
+    if found.file in DECIDING and top in IO:
+        yield f"{where}; {found.file} is pure: values in, values out"
+    if found.file.startswith(EVENTS) and found.file not in TOGETHER and within(found.module, LATER):
+        yield f"{where}; {EVENTS} is before {', '.join(LATER)}"
     if found.file.startswith(REPORT) and found.file not in READERS and top in IO:
         yield f"{where}; {REPORT} is pure but for {' and '.join(READERS)}"
     if within(found.module, ("appliance.report",)) and not found.file.startswith(REPORT_READERS):
@@ -152,6 +163,9 @@ def test_every_import_goes_the_way_the_map_says() -> None:
         ("appliance/control/nft.py", "import ctypes", "only ctypes_ext/"),
         ("appliance/control/nft.py", "from ssl import SSLContext", "only crypto/"),
         ("appliance/report/checks/box.py", "import subprocess", "is pure but for"),
+        ("appliance/events/marking.py", "import os", "is pure"),
+        ("appliance/events/outbox.py", "from appliance.records import trail", "is before"),
+        ("appliance/events/api/taxii.py", "from appliance.indicators import store", "is before"),
         ("appliance/control/policyd.py", "from appliance.report import facts", "only the verb"),
         ("mail_relay/smtpd.py", "from voip_policy import sdp", "may import of ours only"),
         ("ctypes_ext/engine.py", "from appliance.policy import model", "may import of ours only nothing"),
