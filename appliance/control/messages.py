@@ -53,7 +53,16 @@ from appliance.control.messages_impact import (
     Impact,
     Impacted,
 )
-from appliance.control.messages_indicators import Enforce, Enforced
+from appliance.control.messages_indicators import (
+    Enforce,
+    Enforced,
+    IndicatorList,
+    Indicators,
+    IndicatorsTaken,
+    Overridden,
+    OverrideIndicator,
+    TakeIndicators,
+)
 from appliance.control.messages_keys import (
     PublicKey,
     PublicKeyIs,
@@ -566,6 +575,9 @@ Request = (
     | AllowList
     | BanFound
     | Enforce
+    | Indicators
+    | TakeIndicators
+    | OverrideIndicator
     | Ways
     | Trace
     | Trail
@@ -625,6 +637,9 @@ Reply = (
     | Allowed
     | Enforced
     | QuarantineReport
+    | IndicatorList
+    | IndicatorsTaken
+    | Overridden
     | WayList
     | Tracing
     | Traced

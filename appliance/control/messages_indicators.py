@@ -1,6 +1,8 @@
-"""The messages that bring addresses and networks of indicators into force: alertd keeps them, applyd holds them."""
+"""The messages about indicators: alertd keeps them, applyd holds their addresses, the command line asks alertd."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import msgspec
 
@@ -31,3 +33,89 @@ class Enforced(msgspec.Struct, frozen=True, tag=True):
     block: int
     tell: int
     refused: tuple[tuple[str, str], ...] = ()
+
+
+# --- the command line to alertd -----------------------------------------------------------------------------
+
+
+class Indicators(msgspec.Struct, frozen=True, tag=True):
+    """Those that there are, newest first: of a source, in a mode, with a word in their name or values; "" for any."""
+
+    source: str = ""
+    mode: str = ""
+    word: str = ""
+    limit: int = 100
+
+
+class IndicatorInfo(msgspec.Struct, frozen=True):
+    """`values` are (kind, text, mode, where it is looked for); `why` it is not stronger, by value ("" for the whole).
+
+    Moments are seconds since the epoch, `until` 0 for no end; `hits` counts what was seen of its values.
+    """
+
+    id: str
+    source: str
+    name: str
+    tlp: str
+    confidence: int | None
+    values: tuple[tuple[str, str, str, str], ...]
+    why: tuple[tuple[str, str], ...]
+    seen: float
+    until: float
+    hits: int = 0
+    last_hit: float = 0.0
+
+
+class SourceInfo(msgspec.Struct, frozen=True):
+    """`fetched` seconds since the epoch, 0 for never or posted; `error` why the last fetch failed."""
+
+    name: str
+    address: str
+    indicators: int
+    fetched: float = 0.0
+    error: str = ""
+
+
+class IndicatorList(msgspec.Struct, frozen=True, tag=True):
+    """`total` that were meant, of which `indicators` are shown; `in_force` values by mode; `words`: what is wrong."""
+
+    indicators: tuple[IndicatorInfo, ...]
+    total: int
+    in_force: dict[str, int]
+    sources: tuple[SourceInfo, ...] = ()
+    overrides: tuple[tuple[str, str, str, str, float], ...] = ()  # value, first, second, why, until
+    words: tuple[str, ...] = ()
+
+
+class TakeIndicators(msgspec.Struct, frozen=True, tag=True):
+    """A document of a source that an operator brings."""
+
+    source: str
+    format: Literal["stix", "misp", "csv"]
+    document: bytes
+    by: str = ""
+
+
+class IndicatorsTaken(msgspec.Struct, frozen=True, tag=True):
+    new: int
+    changed: int
+    known: int
+    refused: tuple[tuple[str, str], ...] = ()
+
+
+class OverrideIndicator(msgspec.Struct, frozen=True, tag=True):
+    """Block a value that is never blocked; two persons must ask. `back`: take it back."""
+
+    value: str
+    why: str = ""
+    seconds: int = 86_400
+    back: bool = False
+
+
+class Overridden(msgspec.Struct, frozen=True, tag=True):
+    """`second` is "" while another person must still agree."""
+
+    value: str
+    first: str
+    second: str
+    until: float

@@ -305,6 +305,11 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Path(self.config) / "api"
 
     @property
+    def never_block(self) -> Path:
+        """Where the lists lie of what no indicator blocks (`*.json`, in the format of MISP's warning lists)."""
+        return Path(self.config) / "never-block"
+
+    @property
     def required(self) -> Path:
         """The list of baselines that every text must inherit here; where it is missing, none is required."""
         return Path(self.config) / "required-baselines"

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import datetime
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -19,19 +20,35 @@ import msgspec
 import uvloop
 
 from appliance.control import daemon, notify, sandbox
-from appliance.control.ipc import DaemonAway, Peer, ProtocolError, RefusedError, Server, call_async
+from appliance.control.ipc import (
+    BUNDLE_LIMIT,
+    DaemonAway,
+    Peer,
+    ProtocolError,
+    RefusedError,
+    Server,
+    call_async,
+    peer_of,
+)
 from appliance.control.messages import NameBook, Names, Refused, Reply, Request, Status, StatusReport
 from appliance.control.messages_events import ConsumerInfo, ConsumerList, Consumers
+from appliance.control.messages_indicators import Indicators, OverrideIndicator, TakeIndicators
 from appliance.control.processes import Instance, process
 from appliance.durable import replace
 from appliance.events import outbox, reporting, tlp
 from appliance.events.answering import Answering
 from appliance.events.classes import OF_COLLECTION, classes_of
 from appliance.events.collecting import Collector
+from appliance.events.indicatorline import SOCKET
 from appliance.events.marking import Generations, Marker
 from appliance.events.outbox import Outbox, OutboxError, Reader
 from appliance.events.retaining import Need, Plan, Room
 from appliance.events.serving import addresses
+from appliance.indicators import store as indicators
+from appliance.indicators.counter import Counter
+from appliance.indicators.desk import Desk
+from appliance.indicators.office import Office
+from appliance.indicators.store import Store, StoreError
 from appliance.policy.consumers import AlertSettings, Consumer
 from crypto.apitls import CLIENTS, CertificateError, Identity, TlsContext, identity, serving_context
 
@@ -63,6 +80,9 @@ class Alertd:
             kept=self._kept,
             failed=self._failed,
         )
+        self._store = Store(self._state / indicators.NAME)
+        self._office = Office(Desk(self._store), instance.socket("applyd"), self._say)
+        self._counter = Counter(self._office)
         self.failure = ""
         self._identity: Identity | None = None
         self._answering: Answering | None = None
@@ -72,8 +92,16 @@ class Alertd:
 
     async def serve(self, stop: asyncio.Event) -> None:
         self._loop = asyncio.get_running_loop()
-        server = Server(self._instance.socket(NAME), {Consumers: self._looks}, self.answer, report=self._log)
+        permits: dict[type, Callable[[Peer], bool]] = {
+            Consumers: self._looks,
+            Indicators: self._looks,
+            TakeIndicators: self._looks,
+            OverrideIndicator: self._looks,
+        }
+        server = Server(self._instance.socket(NAME), permits, self.answer, report=self._log, limit=BUNDLE_LIMIT)
         await server.start()
+        self._office.start()
+        line = asyncio.create_task(self._line())
         await self._begin()
         notify.ready()
         following = asyncio.create_task(self._follow())
@@ -81,14 +109,34 @@ class Alertd:
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await following
+        line.cancel()
         await server.stop()
+        self._office.stop()
+        await asyncio.to_thread(self._office.join)
         self._collector.stop()
         if self._collector.is_alive():
             await asyncio.to_thread(self._collector.join)
         if self._answering is not None:
             await self._answering.stop()
+        self._store.close()
         self._reader.close()
         self._outbox.close()
+
+    async def _line(self) -> None:
+        """inspectd, when it comes, is told what indicators to look for; nobody else is."""
+        path = self._instance.run_of(NAME) / SOCKET
+        path.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as listener:
+            listener.bind(str(path))
+            path.chmod(0o666)  # who is told is decided by credentials
+            listener.listen()
+            listener.setblocking(False)
+            while True:
+                peer, _ = await asyncio.get_running_loop().sock_accept(listener)
+                if peer_of(peer).uid == self._instance.identity("inspectd").uid:
+                    self._office.connected(peer)
+                else:
+                    peer.close()
 
     def _looks(self, peer: Peer) -> bool:
         uid = self._instance.identity("policyd").uid
@@ -168,7 +216,15 @@ class Alertd:
         """Another generation. What was made for another site is not for this one: then the process begins anew."""
         self._book = book
         if self._answering is None:
-            self._answering = Answering(self._outbox, self._state, book.site, self._log, self._failed)
+            self._answering = Answering(
+                self._outbox,
+                self._state,
+                book.site,
+                self._log,
+                self._failed,
+                self._counter.inbox,
+                self._counter.listed,
+            )
             await self._answering.start()
         elif self._answering.site != book.site:
             self._failed(f"the site is called {book.site} now, and was {self._answering.site}: beginning anew")
@@ -179,6 +235,7 @@ class Alertd:
         self._collector.follow(Marker(book.alerts, book.site, self._generations), plan)
         places = addresses(book)
         self._answering.follow(book.consumers)
+        await self._counter.follow(book.indicators, own_networks(book), self._instance.never_block)
         self._answering.serving.want(places, self._context(book.site, places) if places else None)
         self._collect()
 
@@ -222,6 +279,8 @@ class Alertd:
         match request:
             case Consumers():
                 return self._consumers()
+            case Indicators() | TakeIndicators() | OverrideIndicator():
+                return await self._counter.answer(request, peer.name)
             case _:
                 return Refused("bad-request", f"{NAME} does not answer {type(request).__name__}")
 
@@ -253,6 +312,19 @@ class Alertd:
         )
 
 
+def own_networks(book: NameBook) -> tuple[tuple[str, str], ...]:
+    """The networks of the site and the gateway's own addresses, each with whose it is: never to be blocked."""
+    outer = {zone.name for zone in book.zones if zone.external}
+    own = [
+        (text, f"in the zone {zone}")
+        for zone, networks in book.networks.items()
+        if zone not in outer
+        for text in networks
+    ]
+    own += [(one.address.partition("/")[0], "an address of the gateway") for one in book.addresses]
+    return tuple((text, why) for text, why in own if text.partition("/")[2] != "0")
+
+
 def need_of(consumer: Consumer) -> Need:
     """What a consumer of the policy waits for."""
     return Need(consumer.name, classes_of(consumer.collections), tlp.parse(consumer.tlp))
@@ -265,7 +337,7 @@ def main(argv: list[str]) -> None:
     log.open(instance.events_of(NAME))
     try:
         alertd = Alertd(instance, log)
-    except OutboxError as error:
+    except (OutboxError, StoreError) as error:
         sys.exit(f"{NAME}: {error}")
     daemon.run(alertd.serve, log, uvloop.new_event_loop)
     if alertd.failure:

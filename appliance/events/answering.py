@@ -16,7 +16,7 @@ from appliance.control import daemon
 from appliance.events import stix
 from appliance.events.api.access import Access
 from appliance.events.api.app import application
-from appliance.events.api.context import Context, Exports
+from appliance.events.api.context import Context, Exports, Inbox, Listed
 from appliance.events.api.stores import Stores
 from appliance.events.api.taxii import COLLECTIONS
 from appliance.events.classes import Class
@@ -99,7 +99,14 @@ class Answering:
     """For one site. Made and ended in the loop's thread; `came` may be called from any."""
 
     def __init__(
-        self, outbox: Outbox, state: Path, site: str, log: daemon.Log, failed: Callable[[str], None]
+        self,
+        outbox: Outbox,
+        state: Path,
+        site: str,
+        log: daemon.Log,
+        failed: Callable[[str], None],
+        inbox: Inbox | None = None,
+        listed: Listed | None = None,
     ) -> None:
         self.site = site
         self._objects = _objects(state / OBJECTS, site, log)
@@ -108,7 +115,7 @@ class Answering:
         self._telling = Telling(log)
         self._access = Access((), time.monotonic, self._telling.tell)
         self._exports = Exports(self._telling.tell)
-        context = Context(site, self._stores, self._access, self._exports, microseconds)
+        context = Context(site, self._stores, self._access, self._exports, microseconds, inbox, listed)
         self.serving = Serving(application(context), log)
 
     async def start(self) -> None:

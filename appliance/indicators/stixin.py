@@ -7,6 +7,7 @@ language other than STIX is kept, and said not to be enforced.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 
@@ -80,6 +81,15 @@ def read(document: bytes) -> Read:
         elif outcome is not None:
             refused.append(outcome)
     return Read(tuple(found), tuple(refused))
+
+
+def given(objects: Iterable[bytes]) -> list[Indicator | Refused]:
+    """Objects that somebody gave one by one: each is an indicator, or refused with the reason."""
+    found = []
+    for number, raw in enumerate(objects, 1):
+        outcome = _object(raw, f"object {number}")
+        found.append(outcome or Refused(f"object {number}", "not an indicator; nothing else is taken here"))
+    return found
 
 
 def _object(raw: bytes, which: str) -> Indicator | Refused | None:

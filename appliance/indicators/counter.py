@@ -1,0 +1,228 @@
+"""Where others meet the office: consumers who give indicators, the lists of what is in force, people who ask."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from appliance.control.messages import Refused as RefusedReply
+from appliance.control.messages_indicators import (
+    IndicatorInfo,
+    IndicatorList,
+    Indicators,
+    IndicatorsTaken,
+    Overridden,
+    OverrideIndicator,
+    SourceInfo,
+    TakeIndicators,
+)
+from appliance.events.api.context import Outcome
+from appliance.events.tlp import Tlp
+from appliance.indicators import csvin, mispin, stixin
+from appliance.indicators.deciding import LOOKED_FOR, Mode
+from appliance.indicators.desk import Desk, OverrideRefused, Shown
+from appliance.indicators.indicator import Indicator, Read, Refused, Unreadable
+from appliance.indicators.inforce import Changed
+from appliance.indicators.neverlists import never_of
+from appliance.indicators.office import Office
+from appliance.indicators.store import StoreError
+from appliance.indicators.values import Kind, Value, ValueRefused
+from appliance.policy.indicators import IndicatorSettings
+
+MOST_SHOWN = 10_000
+_LISTS: dict[str, tuple[Kind, ...]] = {
+    "addresses": ("address", "network"),
+    "domains": ("domain",),
+    "urls": ("url",),
+    "hashes": ("sha256", "sha1", "md5"),
+}
+
+
+class Counter:
+    """For one office. What waits is awaited; nothing here blocks the loop."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._settings = IndicatorSettings()
+        self.problems: tuple[str, ...] = ()
+
+    async def follow(self, settings: IndicatorSettings, own: Iterable[tuple[str, str]], lists: Path) -> None:
+        """Another generation. `own` are networks and whose; warning lists are read again. Raises `StoreError`."""
+        never, self.problems = await asyncio.to_thread(never_of, settings.never, tuple(own), lists)
+        self._settings = settings
+        await asyncio.wrap_future(self._office.do(lambda desk, now: (None, desk.follow(settings, never, now))))
+
+    # --- consumers ------------------------------------------------------------------------------------
+
+    async def inbox(self, consumer: str, objects: list[bytes]) -> list[Outcome]:
+        """Indicators that a consumer posted: kept, in force or on the way when this returns."""
+        read = await asyncio.to_thread(stixin.given, objects)
+        if consumer not in {source.name for source in self._settings.sources}:
+            words = f"the policy of this gateway trusts no source of the name {consumer}"
+            return [Outcome(_id(one), _version(one), False, words) for one in read]
+        kept = tuple(one for one in read if isinstance(one, Indicator))
+        try:
+            taken = await self._take(consumer, Read(kept))
+        except StoreError as error:
+            return [Outcome(_id(one), _version(one), False, str(error)) for one in read]
+        refused = dict(taken.refused)
+        return [
+            Outcome(one.id, _version(one), one.id not in refused, refused.get(one.id, ""))
+            if isinstance(one, Indicator)
+            else Outcome(_id(one), _version(one), False, one.why)
+            for one in read
+        ]
+
+    async def _take(self, source: str, read: Read, *, whole: bool = False) -> IndicatorsTaken:
+        taken = await asyncio.wrap_future(
+            self._office.do(lambda desk, now: desk.take(source, read, now, whole=whole))
+        )
+        return IndicatorsTaken(taken.new, taken.changed, taken.known, taken.refused)
+
+    def listed(self, name: str, highest: Tlp) -> Iterable[str]:
+        """The values in force of a list, as far as their label lets them be given."""
+        kinds = _LISTS.get(name, ())
+
+        def find(desk: Desk, now: float) -> list[str]:
+            found = []
+            for value, mode in desk.in_force():
+                if value.kind in kinds and mode >= Mode.ALERT:
+                    shown = desk.naming(value, now)
+                    if any(one.indicator.tlp <= highest for one in shown):
+                        found.append(value.text)
+            return found
+
+        return self._office.ask(find).result()
+
+    # --- people ---------------------------------------------------------------------------------------
+
+    async def answer(
+        self, request: Indicators | TakeIndicators | OverrideIndicator, by: str
+    ) -> IndicatorList | IndicatorsTaken | Overridden | RefusedReply:
+        try:
+            match request:
+                case Indicators():
+                    return await self._list(request)
+                case TakeIndicators():
+                    return await self._brought(request)
+                case OverrideIndicator():
+                    return await self._override(request, by)
+        except StoreError as error:
+            return RefusedReply("store", str(error))
+
+    async def _brought(self, request: TakeIndicators) -> IndicatorsTaken | RefusedReply:
+        if request.source not in {source.name for source in self._settings.sources}:
+            known = ", ".join(source.name for source in self._settings.sources) or "none"
+            return RefusedReply("unknown", f"the policy has no source `{request.source}`; it has {known}")
+        try:
+            read = await asyncio.to_thread(_read, request)
+        except Unreadable as error:
+            return RefusedReply("unreadable", str(error))
+        taken = await self._take(request.source, read)
+        refused = tuple((one.which, one.why) for one in read.refused)
+        return IndicatorsTaken(taken.new, taken.changed, taken.known, (*refused, *taken.refused)[:MOST_SHOWN])
+
+    async def _override(self, request: OverrideIndicator, by: str) -> Overridden | RefusedReply:
+        try:
+            value = csvin.guessed(request.value)
+        except ValueRefused as error:
+            return RefusedReply("bad-value", str(error))
+
+        def change(desk: Desk, now: float) -> tuple[Overridden, list[Changed]]:
+            if request.back:
+                return Overridden(value.text, "", "", 0.0), desk.restore(value, now)
+            made, changes = desk.override(value, by, request.why, now + request.seconds, now)
+            return Overridden(value.text, made.first, made.second, made.until), changes
+
+        try:
+            return await asyncio.wrap_future(self._office.do(change))
+        except OverrideRefused as error:
+            return RefusedReply("override", str(error))
+
+    async def _list(self, request: Indicators) -> IndicatorList:
+        refused = dict(self._office.refused)
+
+        def find(desk: Desk, now: float) -> IndicatorList:
+            meant = [shown for shown in desk.all(now) if _meant(shown, request)]
+            meant.sort(key=lambda shown: -shown.seen)
+            modes: dict[str, int] = {}
+            for _, mode in desk.in_force():
+                modes[mode.word] = modes.get(mode.word, 0) + 1
+            counted: dict[str, int] = {}
+            for shown in desk.all(now):
+                counted[shown.source] = counted.get(shown.source, 0) + 1
+            limit = min(request.limit, MOST_SHOWN)
+            return IndicatorList(
+                indicators=tuple(_info(shown, desk, refused) for shown in meant[:limit]),
+                total=len(meant),
+                in_force=modes,
+                sources=tuple(
+                    SourceInfo(one.name, one.address, counted.get(one.name, 0)) for one in self._settings.sources
+                ),
+                overrides=tuple((o.value.text, o.first, o.second, o.why, o.until) for o in desk.overrides()),
+                words=self.problems,
+            )
+
+        return await asyncio.wrap_future(self._office.ask(find))
+
+
+def _read(request: TakeIndicators) -> Read:
+    match request.format:
+        case "stix":
+            return stixin.read(request.document)
+        case "misp":
+            return mispin.read(request.document)
+        case "csv":
+            return csvin.read(request.document, now=time.time())
+
+
+def _id(one: Indicator | Refused) -> str:
+    return one.id if isinstance(one, Indicator) else one.which
+
+
+def _version(one: Indicator | Refused) -> str:
+    if not isinstance(one, Indicator):
+        return ""
+    stamp = datetime.fromtimestamp(one.modified, UTC)
+    return f"{stamp:%Y-%m-%dT%H:%M:%S}.{stamp.microsecond // 1000:03d}Z"
+
+
+def _meant(shown: Shown, request: Indicators) -> bool:
+    if request.source and shown.source != request.source:
+        return False
+    if request.mode and request.mode not in {mode.word for _, mode in shown.ruling.modes} | (
+        set() if shown.ruling.modes else {Mode.NONE.word}
+    ):
+        return False
+    word = request.word.lower()
+    texts = (shown.indicator.id, shown.indicator.name, *(value.text for value in shown.indicator.values))
+    return not word or any(word in text.lower() for text in texts)
+
+
+def _info(shown: Shown, desk: Desk, refused: dict[str, str]) -> IndicatorInfo:
+    modes = dict(shown.ruling.modes)
+    hits = [found for value in modes if (found := desk.hits(value)) is not None]
+    why = (*shown.ruling.why, *((value.text, refused[value.text]) for value in modes if value.text in refused))
+    return IndicatorInfo(
+        id=shown.indicator.id,
+        source=shown.source,
+        name=shown.indicator.name,
+        tlp=shown.indicator.tlp.label,
+        confidence=shown.indicator.confidence,
+        values=tuple(
+            (value.kind, value.text, modes.get(value, Mode.NONE).word, _where(value, modes))
+            for value in shown.indicator.values
+        ),
+        why=why,
+        seen=shown.seen,
+        until=shown.ruling.until,
+        hits=sum(found.count for found in hits),
+        last_hit=max((found.last for found in hits), default=0.0),
+    )
+
+
+def _where(value: Value, modes: dict[Value, Mode]) -> str:
+    return LOOKED_FOR.get(value.kind, "") if value in modes else ""
