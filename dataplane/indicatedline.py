@@ -2,8 +2,6 @@
 
 inspectd connects; alertd says everything, then each change, and inspectd keeps it all, for rules that are loaded anew
 begin with empty sets. While alertd is away what it said last holds.
-
-    length 4 (little-endian) | `Told` in msgpack
 """
 
 from __future__ import annotations
@@ -12,7 +10,6 @@ import contextlib
 import os
 import queue
 import socket
-import struct
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -20,35 +17,12 @@ from pathlib import Path
 import msgspec
 
 from appliance.durable import replace
+from appliance.events.indicatorline import HEAD, MAX_FRAME, Batch, Told
 from ctypes_ext.sets import SetChange
 from dataplane import indicated
 
-NAME = "indicators.sock"
-HEAD = struct.Struct("<I")
-MAX_FRAME = 32 << 20
 _AGAIN = 0.5  # seconds until an alertd that is away is tried again
 _MOST = 2_000_000  # values in all
-
-
-class Batch(msgspec.Struct, frozen=True, array_like=True):
-    """Values of a kind that are looked for in a mode, in canonical form."""
-
-    kind: str
-    mode: str
-    values: tuple[str, ...]
-
-
-class Told(msgspec.Struct, frozen=True, array_like=True):
-    """What comes and what goes; with `whole` nothing else of before is looked for."""
-
-    add: tuple[Batch, ...] = ()
-    out: tuple[Batch, ...] = ()
-    whole: bool = False
-
-
-def frame(told: Told) -> bytes:
-    payload = msgspec.msgpack.encode(told)
-    return HEAD.pack(len(payload)) + payload
 
 
 class IndicatorLine(threading.Thread):

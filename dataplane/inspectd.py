@@ -24,6 +24,7 @@ from appliance.control.messages_impact import FlowKey, FlowKeyIs
 from appliance.control.processes import process
 from appliance.control.sandbox import SandboxError, enter
 from appliance.events import record
+from appliance.events.indicatorline import SOCKET as INDICATORS_SOCKET
 from appliance.events.split import SplitSpool
 from appliance.events.spool import SpoolError
 from appliance.policy.logprefix import NFLOG_GROUP
@@ -35,7 +36,6 @@ from dataplane.bridging import BRIDGES, Bumps
 from dataplane.carried import SOCKET as BRIDGES_SOCKET
 from dataplane.costs import Costs, together
 from dataplane.flowlog import FlowLog
-from dataplane.indicatedline import NAME as INDICATORS_SOCKET
 from dataplane.indicatedline import IndicatorLine
 from dataplane.inline import Lines
 from dataplane.keeping import Keeping

@@ -17,12 +17,13 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 from scapy.utils import wrpcap
 
+from appliance.events.indicatorline import Batch, Told, frame
 from appliance.events.record import INDICATORS
 from appliance.indicators import values
 from appliance.indicators.deciding import LOOKED_FOR
 from ctypes_ext.engine import CaptureFile, Names, Options, RuleName, Rules, Worker, rules_engine_digest
 from dataplane import indicated
-from dataplane.indicatedline import Batch, IndicatorLine, Told, frame
+from dataplane.indicatedline import IndicatorLine
 from dataplane.ruleset import VARIABLES, Source, compile_rules
 
 CLIENT, SERVER = "10.20.0.11", "203.0.113.80"
