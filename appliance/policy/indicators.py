@@ -1,4 +1,4 @@
-"""How far those are trusted who name what to look for, and what is never blocked: what `indicators` in a text means."""
+"""How far those are trusted who name what to look for, and what is never blocked: what `indicators` means."""
 
 from __future__ import annotations
 
