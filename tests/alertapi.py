@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import uvloop
 
 from appliance.events import stix
 from appliance.events.api.access import Access, Told
@@ -28,6 +29,7 @@ from appliance.events.outbox import New, Outbox
 from appliance.events.sighted import microseconds
 from appliance.events.tlp import Tlp
 from appliance.policy.consumers import Consumer
+from crypto.apitls import TlsContext
 
 SITE = "ministry-health"
 TOKEN = "the-token-of-the-csirt"
@@ -48,7 +50,7 @@ def consumer(name: str = "csirt", token: str = TOKEN, **members: Any) -> Consume
         "collections": ("alerts", "audit", "notices", "telemetry", "indicators", "sightings"),
         "tlp": "red", "rate": 10_000, "burst": 10_000, "may": ("indicators",),
     }  # fmt: skip
-    return Consumer(name=name, token=digest(token), **{**known, **members})
+    return Consumer(name=name, token=digest(token) if token else "", **{**known, **members})
 
 
 def alert(number: int, **members: Any) -> bytes:
@@ -83,6 +85,7 @@ class Server:
         inbox: Inbox | None,
         listed: Listed | None,
         clock: Callable[[], int],
+        tls: TlsContext | None,
     ) -> None:
         self.told: list[Told] = []
         self.outbox = Outbox(directory / "outbox.db", self.log)
@@ -90,6 +93,7 @@ class Server:
         names = ("alerts", "indicators", "sightings")
         self.objects = Objects(directory / "objects.db", names, common, microseconds_now)
         self._clock = clock
+        self._tls = tls
         self._reader = self.outbox.reader()
         self._consumers = consumers or (consumer(),)
         self._limits, self._inbox, self._listed = limits, inbox, listed
@@ -130,7 +134,7 @@ class Server:
         self.outbox.close()
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
+        uvloop.run(self._serve())
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -141,9 +145,9 @@ class Server:
         context = Context(SITE, stores, self.access, exports, self._clock, self._inbox, self._listed)
         bound = socket.socket()
         bound.bind(("127.0.0.1", 0))
-        listening: Listening = await listen(application(context, self._limits), [bound])
+        listening: Listening = await listen(application(context, self._limits), [bound], self._tls)
         self.port = listening.ports[0]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}"
         self._started.set()
         await self._ended.wait()
         await listening.close()
@@ -158,9 +162,12 @@ def serving(
     inbox: Inbox | None = None,
     listed: Listed | None = None,
     clock: Callable[[], int] = microseconds_now,
+    tls: TlsContext | None = None,
 ) -> Iterator[Server]:
     """The API while the block runs."""
-    server = Server(directory, *consumers, limits=limits or Limits(), inbox=inbox, listed=listed, clock=clock)
+    server = Server(
+        directory, *consumers, limits=limits or Limits(), inbox=inbox, listed=listed, clock=clock, tls=tls
+    )
     server.start()
     try:
         yield server

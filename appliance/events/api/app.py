@@ -37,7 +37,7 @@ def application(context: Context, limits: Limits = Limits()) -> web.Application:
         app.router.add_routes(part.routes())
     description = msgspec.json.encode(describing.description(context.site))
 
-    async def describe(request: web.Request) -> web.Response:
+    async def describe(request: web.Request) -> web.StreamResponse:
         return await reply(request, context.stores, description, "application/json")
 
     app.router.add_get("/openapi.json", describe)

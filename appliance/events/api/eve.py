@@ -44,18 +44,18 @@ class Eve:
             for spelled in (path, f"{path}/")
         ]
 
-    async def eve(self, request: web.Request) -> web.Response:
+    async def eve(self, request: web.Request) -> web.StreamResponse:
         page = await self._page(request, (*PLACES, "kinds"), guest_of(request).classes)
         data = b"".join(event.body + b"\n" for event in page.events)
         return await self._answer(request, page, data, NDJSON, "EVE")
 
-    async def intelmq(self, request: web.Request) -> web.Response:
+    async def intelmq(self, request: web.Request) -> web.StreamResponse:
         page = await self._page(request, PLACES, self._alerts(request))
         guest = guest_of(request)
         data = await self._context.stores.run(intelmq.lines, page.events, self._context.site, guest.label)
         return await self._answer(request, page, data, NDJSON, "IntelMQ")
 
-    async def table(self, request: web.Request) -> web.Response:
+    async def table(self, request: web.Request) -> web.StreamResponse:
         page = await self._page(request, PLACES, self._alerts(request))
         guest = guest_of(request)
         data = await self._context.stores.run(lists.table, page.events, self._context.site, guest.label)
@@ -98,7 +98,7 @@ class Eve:
 
     async def _answer(
         self, request: web.Request, page: Page, data: bytes, media_type: str, what: str
-    ) -> web.Response:
+    ) -> web.StreamResponse:
         self._context.exports.add(guest_of(request).name, f"{what}, events", len(page.events))
         headers = {CURSOR: str(page.through), LAST: str(page.last)}
         return await reply(request, self._context.stores, data, media_type, headers)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
@@ -16,6 +17,9 @@ import msgspec
 from aiohttp import web
 
 from appliance.events.api.access import Tell, Told
+
+# tcpi_unacked, tcpi_bytes_acked and tcpi_notsent_bytes of struct tcp_info (linux/tcp.h).
+_TCP_INFO = struct.Struct("=24xI92xQ16xI4x")
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -90,8 +94,8 @@ class _Guarded(asyncio.Protocol):
         self._connections = connections
         self._transport: asyncio.Transport | None = None
         self._deadline: asyncio.TimerHandle | None = None
-        self._stalled: asyncio.TimerHandle | None = None
-        self._waiting = 0
+        self._looking: asyncio.TimerHandle | None = None
+        self._waited, self._taken = False, 0  # at the last look
         self.name = ""  # of the consumer who asked last
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -102,13 +106,14 @@ class _Guarded(asyncio.Protocol):
         self._transport = found
         self._inner.connection_made(transport)
         self._arm(self._connections.limits.head)
+        self._look_later()
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._transport is None:
             return
         self._connections.leave(self._transport)
         self._transport = None
-        for clock in (self._deadline, self._stalled):
+        for clock in (self._deadline, self._looking):
             if clock is not None:
                 clock.cancel()
         self._inner.connection_lost(error)
@@ -139,7 +144,8 @@ class _Guarded(asyncio.Protocol):
     def _cut(self) -> None:
         if self._transport is None:
             return
-        if self._transport.get_write_buffer_size():
+        waits, _ = _taken(self._transport)
+        if waits:
             self._arm(self._connections.limits.head)  # a long answer on a thin line; whether it goes on is looked at
         else:
             self._transport.abort()
@@ -148,31 +154,32 @@ class _Guarded(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._inner.pause_writing()
-        if self._transport is not None:
-            self._waiting = self._transport.get_write_buffer_size()
-            self._look_later()
 
     def resume_writing(self) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
         self._inner.resume_writing()
 
     def _look_later(self) -> None:
-        self._stalled = asyncio.get_running_loop().call_later(self._connections.limits.stalled, self._look)
+        self._looking = asyncio.get_running_loop().call_later(self._connections.limits.stalled, self._look)
 
     def _look(self) -> None:
         if self._transport is None:
             return
-        limits = self._connections.limits
-        left = self._transport.get_write_buffer_size()
-        if self._waiting - left < limits.slowest * limits.stalled:
+        limits, before = self._connections.limits, self._taken
+        waits, self._taken = _taken(self._transport)
+        if self._waited and waits and self._taken - before < limits.slowest * limits.stalled:
             words = f"took less than {limits.slowest} bytes a second of an answer and was cut off"
             self._connections.tell(Told("slow", self.name, words, _address(self._transport)))
             self._transport.abort()
             return
-        self._waiting = left
+        self._waited = waits
         self._look_later()
+
+
+def _taken(transport: asyncio.Transport) -> tuple[bool, int]:
+    """Whether bytes wait for the other side, and how many it took so far. TCP knows that, whatever is between."""
+    info = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+    unacknowledged, taken, unsent = _TCP_INFO.unpack(info.ljust(_TCP_INFO.size, b"\0"))
+    return unacknowledged + unsent > 0, taken
 
 
 def _address(transport: asyncio.BaseTransport) -> str:

@@ -83,7 +83,7 @@ class Lists:
             for spelled in (path, f"{path}/")
         ]
 
-    async def banned(self, request: web.Request) -> web.Response:
+    async def banned(self, request: web.Request) -> web.StreamResponse:
         guest, context = guest_of(request), self._context
         if not guest.reads_alerts:
             raise forbidden("alerts are not among what you may have")
@@ -92,7 +92,7 @@ class Lists:
         found = await context.stores.run(banned, context.stores.objects, guest.highest, since)
         return await self._answer(request, "banned addresses", found)
 
-    async def indicators(self, request: web.Request) -> web.Response:
+    async def indicators(self, request: web.Request) -> web.StreamResponse:
         guest, context = guest_of(request), self._context
         Asked(request.query, ())
         if not guest.reads("indicators"):
@@ -104,7 +104,7 @@ class Lists:
         found = await context.stores.run(lambda: list(listed(kind, guest.highest)))
         return await self._answer(request, f"indicators, {kind}", found)
 
-    async def _answer(self, request: web.Request, what: str, values: list[str]) -> web.Response:
+    async def _answer(self, request: web.Request, what: str, values: list[str]) -> web.StreamResponse:
         self._context.exports.add(guest_of(request).name, f"list, {what}", len(values))
         data = "".join(f"{value}\n" for value in values).encode("utf-8", "replace")
         return await reply(request, self._context.stores, data, PLAIN)

@@ -153,18 +153,18 @@ class Misp:
         since = context.clock() // _MICRO // _DAY - _DAYS
         return await context.stores.run(days, context.stores.objects, guest.highest, since)
 
-    async def manifest(self, request: web.Request) -> web.Response:
+    async def manifest(self, request: web.Request) -> web.StreamResponse:
         known, stores = await self._days(request), self._context.stores
         # What a feed is made of is kept with it: the outbox need not keep the alerts for who reads the feed.
         stores.outbox.acknowledge(guest_of(request).name, await stores.run(place, stores.objects))
         return await reply(request, stores, manifest(self._context.site, known), JSON)
 
-    async def hashes(self, request: web.Request) -> web.Response:
+    async def hashes(self, request: web.Request) -> web.StreamResponse:
         known, stores, site = await self._days(request), self._context.stores, self._context.site
         data = await stores.run(lambda: hashes(site, ((day, attributes(stores.objects, day)) for day in known)))
         return await reply(request, stores, data, "text/csv; charset=utf-8")
 
-    async def event(self, request: web.Request) -> web.Response:
+    async def event(self, request: web.Request) -> web.StreamResponse:
         stores, site = self._context.stores, self._context.site
         asked = request.match_info["event"]
         for day in await self._days(request):

@@ -20,7 +20,7 @@ from appliance.events.tlp import Tlp
 
 _THREADS = 3
 _POLL = 0.05
-MAX_BYTES = 16 << 20  # of one answer, before it is packed
+MAX_BYTES = 8 << 20  # of one answer, before it is packed
 
 P = ParamSpec("P")
 T = TypeVar("T")

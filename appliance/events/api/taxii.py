@@ -115,7 +115,7 @@ class Taxii:
 
     # --- the server and its root (4.1, 4.2) -------------------------------------------------------------------------
 
-    async def discovery(self, request: web.Request) -> web.Response:
+    async def discovery(self, request: web.Request) -> web.StreamResponse:
         self._negotiated(request)
         root = f"{request.scheme}://{request.host}{ROOT}/"
         body = {
@@ -127,7 +127,7 @@ class Taxii:
         }
         return await self._json(request, body)
 
-    async def root(self, request: web.Request) -> web.Response:
+    async def root(self, request: web.Request) -> web.StreamResponse:
         self._negotiated(request)
         body = {
             "title": self._context.site,
@@ -139,13 +139,13 @@ class Taxii:
 
     # --- collections (5.1, 5.2) -------------------------------------------------------------------------------------
 
-    async def collections(self, request: web.Request) -> web.Response:
+    async def collections(self, request: web.Request) -> web.StreamResponse:
         self._negotiated(request)
         guest = guest_of(request)
         found = [self._described(name, guest) for name in COLLECTIONS if self._knows(guest, name)]
         return await self._json(request, {"collections": found} if found else {})
 
-    async def collection(self, request: web.Request) -> web.Response:
+    async def collection(self, request: web.Request) -> web.StreamResponse:
         self._negotiated(request)
         return await self._json(request, self._described(self._named(request), guest_of(request)))
 
@@ -182,7 +182,7 @@ class Taxii:
 
     # --- objects (5.3 to 5.8) ---------------------------------------------------------------------------------------
 
-    async def objects(self, request: web.Request) -> web.Response:
+    async def objects(self, request: web.Request) -> web.StreamResponse:
         self._negotiated(request)
         name = self._readable(request)
         page = await self._page(request, name, (*_PAGING, *_FILTERS))
@@ -199,13 +199,13 @@ class Taxii:
             stores = self._context.stores
             stores.outbox.acknowledge(guest_of(request).name, await stores.run(taken, stores.objects, moment))
 
-    async def one(self, request: web.Request) -> web.Response:
+    async def one(self, request: web.Request) -> web.StreamResponse:
         self._negotiated(request)
         name, identifier = await self._existing(request)
         page = await self._page(request, name, (*_PAGING, "match[version]", "match[spec_version]"), identifier)
         return await self._objects(request, name, page)
 
-    async def manifest(self, request: web.Request) -> web.Response:
+    async def manifest(self, request: web.Request) -> web.StreamResponse:
         self._negotiated(request)
         page = await self._page(request, self._readable(request), (*_PAGING, *_FILTERS))
         objects = [
@@ -219,7 +219,7 @@ class Taxii:
         ]
         return await self._paged(request, page, "objects", msgspec.json.encode(objects))
 
-    async def versions(self, request: web.Request) -> web.Response:
+    async def versions(self, request: web.Request) -> web.StreamResponse:
         self._negotiated(request)
         name, identifier = await self._existing(request)
         known = (*_PAGING, "match[spec_version]")
@@ -268,11 +268,11 @@ class Taxii:
         )
         return await self._context.stores.run(self._context.stores.objects.page, name, query)
 
-    async def _objects(self, request: web.Request, name: str, page: Page) -> web.Response:
+    async def _objects(self, request: web.Request, name: str, page: Page) -> web.StreamResponse:
         self._context.exports.add(guest_of(request).name, f"TAXII collection {name}", len(page.rows))
         return await self._paged(request, page, "objects", b"[" + b",".join(page.bodies) + b"]")
 
-    async def _paged(self, request: web.Request, page: Page, member: str, listed: bytes) -> web.Response:
+    async def _paged(self, request: web.Request, page: Page, member: str, listed: bytes) -> web.StreamResponse:
         """An envelope, a manifest or versions; an empty one is an empty object (3.7)."""
         added = page.added
         if added is None:
@@ -285,7 +285,7 @@ class Taxii:
 
     # --- what is given (5.4, 4.3) -----------------------------------------------------------------------------------
 
-    async def add(self, request: web.Request) -> web.Response:
+    async def add(self, request: web.Request) -> web.StreamResponse:
         self._negotiated(request)
         name = self._named(request)
         guest = guest_of(request)
@@ -311,14 +311,14 @@ class Taxii:
             self._statuses.popitem(last=False)
         return await self._json(request, status, HTTPStatus.ACCEPTED)
 
-    async def status(self, request: web.Request) -> web.Response:
+    async def status(self, request: web.Request) -> web.StreamResponse:
         self._negotiated(request)
         owner, body = self._statuses.get(request.match_info["status"], ("", b""))
         if owner != guest_of(request).name:
             raise not_found("there is no such status; statuses are kept for a while")
         return await reply(request, self._context.stores, body, TAXII)
 
-    async def delete(self, request: web.Request) -> web.Response:
+    async def delete(self, request: web.Request) -> web.StreamResponse:
         """What a gateway said or was given stays said (R32): a version of the object that revokes it takes it
         back."""
         self._negotiated(request)
@@ -334,7 +334,9 @@ class Taxii:
         if not accepts(request.headers.get("Accept")):
             raise Problem(HTTPStatus.NOT_ACCEPTABLE, f"here is {TAXII} only")
 
-    async def _json(self, request: web.Request, body: object, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    async def _json(
+        self, request: web.Request, body: object, status: HTTPStatus = HTTPStatus.OK
+    ) -> web.StreamResponse:
         return await reply(request, self._context.stores, msgspec.json.encode(body), TAXII, status=status)
 
 
