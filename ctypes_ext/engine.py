@@ -216,6 +216,13 @@ class Rules:
         """For the other modules of the border."""
         return self._c
 
+    def know_places(self, file: str) -> None:
+        """Tell countries by this file in MaxMind's format, which must never change; before any worker has the rules.
+
+        Raises `EngineError`.
+        """
+        check(lib.reef_rules_places(self._c, file.encode()), file)
+
     def __len__(self) -> int:
         return int(lib.reef_rules_count(self._c))
 

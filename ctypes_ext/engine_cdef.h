@@ -138,6 +138,7 @@ uint32_t reef_worker_rule_costs(const reef_worker *worker, uint32_t *from, reef_
 
 int reef_rules_new(const uint8_t *image, size_t size, const uint8_t *prepared, size_t prepared_size, reef_rules **out);
 void reef_rules_free(reef_rules *rules);
+int reef_rules_places(reef_rules *rules, const char *path);
 int reef_rules_prepared(const reef_rules *rules, uint8_t **data, size_t *size);
 void reef_rules_prepared_free(uint8_t *data);
 uint32_t reef_rules_count(const reef_rules *rules);

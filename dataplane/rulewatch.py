@@ -24,6 +24,7 @@ from appliance.control.messages import NameBook
 from appliance.events import record
 from ctypes_ext.engine import EngineError, Rules
 from ctypes_ext.reactions import Reactions
+from dataplane.countries import changed, know
 from dataplane.feeds import Key, on_trial
 from dataplane.feedstore import FeedStore, FeedStoreError
 from dataplane.feedupdate import FOLDER
@@ -50,6 +51,7 @@ class _Seen(NamedTuple):
     feeds: tuple[tuple[str, str], ...]  # feed, folder of its current revision
     variables: tuple[tuple[str, str], ...]
     more: tuple[tuple[str, int, int], ...]  # files of the gateway itself
+    countries: tuple[int, int]  # the file that says them: its time and size
 
 
 def home_networks(book: NameBook | None) -> dict[str, str]:
@@ -71,7 +73,7 @@ class RuleWatch(threading.Thread):
         self._state = state
         self._changes: queue.SimpleQueue[RuleChange] = queue.SimpleQueue()
         self._words: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._stop = threading.Event()
+        self._ended = threading.Event()
         self._loaded: Loaded | None = None
         self.book: NameBook | None = None
         self.looked = False  # what is there was loaded once, or is not to be had
@@ -90,7 +92,7 @@ class RuleWatch(threading.Thread):
         return said
 
     def stop(self) -> None:
-        self._stop.set()
+        self._ended.set()
 
     def run(self) -> None:
         with contextlib.suppress(OSError):  # it is nicer already
@@ -108,7 +110,7 @@ class RuleWatch(threading.Thread):
                     reacted = book, due
                 seen = now
                 self.looked = True
-            if self._stop.wait(_LOOK_EVERY):
+            if self._ended.wait(_LOOK_EVERY):
                 return
 
     def _look(self, book: NameBook) -> _Seen:
@@ -118,6 +120,7 @@ class RuleWatch(threading.Thread):
             tuple((name, str(path)) for name, path in paths if path is not None),
             tuple(home_networks(book).items()),
             _signature(self._more) if self._more is not None else (),
+            changed(self._folder),
         )
 
     def _load(self, now: _Seen, book: NameBook) -> bool:
@@ -132,6 +135,8 @@ class RuleWatch(threading.Thread):
             self._words.put(f"rules not loaded, the old ones stay: {error}")
             self._tell(record.RulesState(0, 0, str(error)))
             return False
+        if words := know(loaded.rules, self._folder, self._cache):
+            self._words.put(words)
         self._loaded = loaded
         self._tell(record.RulesState(loaded.loaded, len(loaded.refused)))
         self._words.put(f"rules loaded: {loaded.loaded}; refused: {len(loaded.refused)}")

@@ -51,11 +51,16 @@ static bool country_of(const place_file *places, unsigned version, const uint8_t
     return true;
 }
 
+static const place_file *places_of(const reef_matcher *matcher)
+{
+    return matcher->rules->places != NULL ? matcher->rules->places : matcher->places;
+}
+
 static bool is_of(const reef_matcher *matcher, const reef_condition *condition, const uint8_t *address)
 {
     const char *codes = matcher->rules->text + condition->text.at;
     char country[2];
-    if (!country_of(matcher->places, matcher->scene->packet->version, address, country))
+    if (!country_of(places_of(matcher), matcher->scene->packet->version, address, country))
         return false;
     for (uint32_t i = 0; i < condition->text.length; i += 2)
         if (memcmp(codes + i, country, 2) == 0)
@@ -66,7 +71,7 @@ static bool is_of(const reef_matcher *matcher, const reef_condition *condition, 
 bool geoip_condition(const reef_matcher *matcher, const reef_condition *condition)
 {
     const reef_packet *packet = matcher->scene->packet;
-    if (matcher->places == NULL || packet->version == 0)
+    if (places_of(matcher) == NULL || packet->version == 0)
         return false;
     const uint8_t *source = matcher->turned ? packet->destination : packet->source;
     const uint8_t *destination = matcher->turned ? packet->source : packet->destination;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "place.h"
 #include "reef/decode.h"
 #include "reef/status.h"
 #include "reef/tx_file.h"
@@ -112,6 +113,7 @@ void reef_rules_free(reef_rules *rules)
 {
     if (rules == NULL)
         return;
+    places_free(rules->places);
     plan_free(rules->plan);
     for (uint32_t i = 0; rules->expression != NULL && i < rules->header->conditions; i++)
         expression_free(atomic_load(&rules->expression[i]));
@@ -124,6 +126,17 @@ void reef_rules_free(reef_rules *rules)
     free(rules->rank_of);
     free(rules->image);
     free(rules);
+}
+
+int reef_rules_places(reef_rules *rules, const char *path)
+{
+    place_file *places;
+    int status = places_new(path, &places);
+    if (status != REEF_OK)
+        return status;
+    places_free(rules->places);
+    rules->places = places;
+    return REEF_OK;
 }
 
 uint32_t reef_rules_count(const reef_rules *rules)

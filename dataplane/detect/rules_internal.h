@@ -63,6 +63,7 @@ struct reef_rules {
     _Atomic(void *) *expression; /* per condition: its compiled expression, made at first use */
     _Atomic(void *) *transform_expression; /* per transform, likewise */
     struct detect_plan *plan;    /* prefilter.h: groups and databases */
+    struct place_file *places;   /* place.h: NULL: those of the matcher's options */
 };
 
 static inline reef_view rules_text(const reef_rules *rules, reef_text text)

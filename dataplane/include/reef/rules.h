@@ -178,6 +178,9 @@ typedef struct reef_rules reef_rules;
  * built; one that does not fit is built anew. REEF_FORMAT: the image is not whole. */
 int reef_rules_new(const uint8_t *image, size_t size, const uint8_t *prepared, size_t prepared_size, reef_rules **out);
 void reef_rules_free(reef_rules *rules);
+/* The file in MaxMind's format that these rules ask for countries, before any worker has them. It is mapped: it must not change as
+ * long as they live. REEF_SYSTEM: it cannot be read; REEF_FORMAT: it is no such file. Then they are as they were. */
+int reef_rules_places(reef_rules *rules, const char *path);
 /* To be kept on disk beside the image; the caller frees with reef_rules_prepared_free. */
 int reef_rules_prepared(const reef_rules *rules, uint8_t **data, size_t *size);
 void reef_rules_prepared_free(uint8_t *data);
