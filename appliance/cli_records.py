@@ -31,6 +31,8 @@ def records_verbs(tree: Tree) -> None:
         "Printed as it is signed, with the verifier key on standard error; give both to whoever is to check later.",
     )
     point.add_argument("--output", default="", metavar="FILE", help="write it there, and the key beside it (.vkey)")
+    _holds(verbs)
+    verbs.verb("witnesses", "hold:witnesses", "Show who cosigns the checkpoints, and how far each has come")
     export = verbs.verb(
         "export",
         "audit:export",
@@ -38,6 +40,25 @@ def records_verbs(tree: Tree) -> None:
         "C2SP tlog-tiles: entries, hashes, checkpoint and key. reef audit verify --offline checks them.",
     )
     export.add_argument("directory", metavar="DIR", help="a new or empty directory")
+
+
+def _holds(verbs: Tree) -> None:
+    hold = verbs.verb(
+        "hold",
+        "hold:listing",
+        "Keep records beyond their retention: legal holds",
+        "reef audit hold alone lists them, and how long each class of records is kept.",
+    )
+    kinds = Tree(hold, verbs.common, "WHAT", "what (default: list)")
+    kinds.verb("list", "hold:listing", "List the holds")
+    put = kinds.verb("set", "hold:hold", "Dispose of nothing in which words stand")
+    put.add_argument("name", metavar="NAME", help="what it is called, like the number of a case")
+    put.add_argument(
+        "--words", default="", metavar="WORDS", help="what must stand in a record (default: all records)"
+    )
+    put.add_argument("--why", required=True, metavar="WORDS", help="the reason, for the trail")
+    release = kinds.verb("release", "hold:release", "End a hold")
+    release.add_argument("name", metavar="NAME", help="its name")
 
 
 def _log(verbs: Tree) -> None:

@@ -8,6 +8,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
+TlsContext = ssl.SSLContext
+
+
 def fetching_context() -> ssl.SSLContext:
     """A client that trusts the authorities of this machine, with TLS 1.2 or later; names are checked."""
     context = ssl.create_default_context()

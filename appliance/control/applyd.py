@@ -203,7 +203,7 @@ class Applyd:
     def _permits(self) -> dict[type, Permit]:
         uid = {
             name: self._instance.identity(name).uid
-            for name in ("policyd", "namesd", "inspectd", "watchd", "gated", "alertd")
+            for name in ("policyd", "namesd", "inspectd", "watchd", "gated", "alertd", "recordd")
         }
 
         def only(*allowed: int) -> Permit:
@@ -212,7 +212,7 @@ class Applyd:
         policyd = only(uid["policyd"])
         # Root at a local console can take back and confirm while policyd is dead, and read.
         person = only(uid["policyd"], 0)
-        reader = only(uid["policyd"], uid["inspectd"], uid["namesd"], uid["watchd"], uid["gated"], uid["alertd"], 0)
+        reader = only(*uid.values(), 0)
         return {
             Load: policyd,
             ReadBack: policyd,
@@ -534,6 +534,7 @@ class Applyd:
                     alerts=bundle.alerts,
                     consumers=bundle.consumers,
                     indicators=bundle.indicators,
+                    audit=bundle.audit,
                     detections=bundle.detections,
                     bridges=bundle.bridges,
                 )

@@ -159,6 +159,7 @@ def _bundle(candidate: Candidate, policy: Policy, compiled: Compiled, origin: Or
         alerts=policy.alerts,
         consumers=tuple(policy.consumers.values()),
         indicators=policy.indicators,
+        audit=policy.audit,
         horizon=compiled.horizon,
         requires=compiled.requires,
         omitted=compiled.omitted,

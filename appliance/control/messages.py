@@ -23,7 +23,17 @@ from appliance.control.messages_audit import (
     AuditProof,
     AuditProve,
     EvidenceSealed,
+    HoldList,
+    HoldRecords,
+    Holds,
+    ReleaseRecords,
     SealEvidence,
+    Witnesses,
+    WitnessHeard,
+    Witnessing,
+    WitnessList,
+    WitnessPosts,
+    WitnessSaid,
 )
 from appliance.control.messages_bans import Allow, Allowed, AllowList, BanFound, Disallow
 from appliance.control.messages_devices import Admit, Expel, Quarantine, QuarantineReport
@@ -99,6 +109,7 @@ from appliance.policy.consumers import AlertSettings, Consumer
 from appliance.policy.detections import Detections
 from appliance.policy.indicators import IndicatorSettings
 from appliance.policy.model import Banning, Feed, InterfaceAddress, Profile, Suppression
+from appliance.policy.records import AuditSettings
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -397,6 +408,7 @@ class NameBook(msgspec.Struct, frozen=True, tag=True):
     alerts: AlertSettings = AlertSettings()
     consumers: tuple[Consumer, ...] = ()
     indicators: IndicatorSettings = IndicatorSettings()
+    audit: AuditSettings = AuditSettings()
     bridges: tuple[BridgeInfo, ...] = ()
 
 
@@ -612,6 +624,12 @@ Request = (
     | AuditNote
     | Consumers
     | SealEvidence
+    | HoldRecords
+    | ReleaseRecords
+    | Holds
+    | Witnesses
+    | Witnessing
+    | WitnessSaid
 )
 Reply = (
     Refused
@@ -665,4 +683,8 @@ Reply = (
     | AuditContinued
     | AuditBundlesAre
     | EvidenceSealed
+    | HoldList
+    | WitnessHeard
+    | WitnessList
+    | WitnessPosts
 )

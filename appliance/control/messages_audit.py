@@ -108,6 +108,88 @@ class EvidenceSealed(msgspec.Struct, frozen=True, tag=True):
     key: str
 
 
+class Witnessing(msgspec.Struct, frozen=True, tag=True):
+    """Of alertd, which can reach them: what goes to which witness now?"""
+
+
+class WitnessPost(msgspec.Struct, frozen=True):
+    """POST `body` to `address`."""
+
+    name: str
+    address: str
+    body: bytes
+
+
+class WitnessPosts(msgspec.Struct, frozen=True, tag=True):
+    posts: tuple[WitnessPost, ...]
+
+
+class WitnessSaid(msgspec.Struct, frozen=True, tag=True):
+    """What a witness answered, status and body of HTTP; 0 and words where it did not."""
+
+    name: str
+    status: int
+    body: bytes
+
+
+class WitnessHeard(msgspec.Struct, frozen=True, tag=True):
+    """`again`: ask at once what goes to it now."""
+
+    words: str
+    again: bool
+
+
+class Witnesses(msgspec.Struct, frozen=True, tag=True):
+    """How the witnesses of the policy stand."""
+
+
+class WitnessInfo(msgspec.Struct, frozen=True):
+    """`size` entries were cosigned at `time` (seconds since the epoch); `words`: what is wrong."""
+
+    name: str
+    address: str
+    size: int
+    time: float
+    words: str
+
+
+class WitnessList(msgspec.Struct, frozen=True, tag=True):
+    witnesses: tuple[WitnessInfo, ...]
+
+
+class HoldRecords(msgspec.Struct, frozen=True, tag=True):
+    """Dispose of no record in which these words stand ("" holds all), under a name, until it is released."""
+
+    name: str
+    words: str
+    why: str
+
+
+class ReleaseRecords(msgspec.Struct, frozen=True, tag=True):
+    name: str
+
+
+class Holds(msgspec.Struct, frozen=True, tag=True):
+    pass
+
+
+class HoldInfo(msgspec.Struct, frozen=True):
+    """`by` set it at `since` (seconds since the epoch)."""
+
+    name: str
+    words: str
+    by: str
+    why: str
+    since: float
+
+
+class HoldList(msgspec.Struct, frozen=True, tag=True):
+    """`kept` is for how many seconds the records of each class are kept."""
+
+    holds: tuple[HoldInfo, ...]
+    kept: dict[str, int]
+
+
 class AuditNote(msgspec.Struct, frozen=True, tag=True):
     """Of policyd: write down what the command line did by itself. Only what `NOTED` lists."""
 

@@ -35,7 +35,7 @@ from appliance.control.messages_events import ConsumerInfo, ConsumerList, Consum
 from appliance.control.messages_indicators import Indicators, OverrideIndicator, TakeIndicators
 from appliance.control.processes import Instance, process
 from appliance.durable import replace
-from appliance.events import outbox, reporting, tlp
+from appliance.events import outbox, reporting, tlp, witnessing
 from appliance.events.answering import Answering
 from appliance.events.classes import OF_COLLECTION, classes_of
 from appliance.events.collecting import Collector
@@ -51,6 +51,7 @@ from appliance.indicators.office import Office
 from appliance.indicators.store import Store, StoreError
 from appliance.policy.consumers import AlertSettings, Consumer
 from crypto.apitls import CLIENTS, CertificateError, Identity, TlsContext, identity, serving_context
+from crypto.web import fetching_context
 
 NAME = "alertd"
 _SECOND = 1.0
@@ -104,12 +105,11 @@ class Alertd:
         line = asyncio.create_task(self._line())
         await self._begin()
         notify.ready()
-        following = asyncio.create_task(self._follow())
+        chores = [line, *(asyncio.create_task(work) for work in (self._follow(), self._carry()))]
         await stop.wait()
-        following.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await following
-        line.cancel()
+        for each in chores:
+            each.cancel()
+        await asyncio.gather(*chores, return_exceptions=True)
         await server.stop()
         self._office.stop()
         await asyncio.to_thread(self._office.join)
@@ -141,6 +141,10 @@ class Alertd:
     def _looks(self, peer: Peer) -> bool:
         uid = self._instance.identity("policyd").uid
         return peer.uid in (0, uid) or self._instance.operates(peer.uid, (peer.gid, *peer.groups))
+
+    async def _carry(self) -> None:
+        """Checkpoints of the audit trail out to its witnesses: recordd has no network."""
+        await witnessing.carry(self._instance.socket("recordd"), fetching_context(), self._log)
 
     # --- from the collector's thread ----------------------------------------------------------------
 

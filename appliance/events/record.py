@@ -233,6 +233,7 @@ UNREGISTERED_LINE = 1
 KERNEL_DISAGREES = 2
 RULESET_DIFFERS = 3
 BANNED = 4
+TRAIL_FORKED = 5
 
 
 def alert(signature: int, category: str, message: str, *, seconds: float, interface: str = "") -> Event:

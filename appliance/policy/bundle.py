@@ -26,6 +26,7 @@ from appliance.policy.model import (
     ServiceEntry,
     Suppression,
 )
+from appliance.policy.records import AuditSettings
 from appliance.policy.ruleset import Ruleset
 
 # The conntrack mark: rule number (18 bits), generation (4 bits), pair of zones (7 bits, `decided.py`), flags (3).
@@ -164,6 +165,7 @@ class Bundle(msgspec.Struct, frozen=True):
     alerts: AlertSettings = AlertSettings()
     consumers: tuple[Consumer, ...] = ()
     indicators: IndicatorSettings = IndicatorSettings()
+    audit: AuditSettings = AuditSettings()
     bridges: tuple[BridgeInfo, ...] = ()
     quarantines: tuple[QuarantineInfo, ...] = ()
     horizon: int = 0  # until when schedules and expiries are compiled (epoch); 0: nothing depends on time

@@ -23,6 +23,7 @@ from appliance.policy.prevention import (
     ProfileText,
     SuppressionText,
 )
+from appliance.policy.recordtext import AuditText
 from appliance.policy.text import Word
 
 ACTION = Choice(("allow", "deny", "reject"))
@@ -509,6 +510,9 @@ class SiteText(DocumentText, frozen=True, kw_only=True):
     ] = ()
     indicators: Annotated[
         IndicatorsText | None, Key(Part(IndicatorsText), "warnings that are taken in and enforced, and whose")
+    ] = None
+    audit: Annotated[
+        AuditText | None, Key(Part(AuditText), "who vouches for the audit trail, and how long records are kept")
     ] = None
     risks: Annotated[
         tuple[RiskText, ...], Key(Parts(RiskText), "threats to what the site has, and what stands against them")

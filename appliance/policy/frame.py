@@ -17,6 +17,7 @@ from appliance.policy import (
     inherit,
     limits,
     profiles,
+    recording,
     risks,
     site,
     times,
@@ -140,6 +141,7 @@ class Frame:
         self.alerts = exporting.alerts(document.alerts, self.names, report)
         self.consumers = exporting.consumers(document.consumers, report)
         self.indicators = indicating.indicators(document.indicators, self.consumers, self.resolver, report)
+        self.audit = recording.audit(document.audit, report)
         self.risks: list[Risk] = []
         for risk_text in document.risks:
             self.claims.claim(risk_text.id, report)
@@ -257,6 +259,7 @@ class Frame:
             alerts=self.alerts,
             consumers=self.consumers,
             indicators=self.indicators,
+            audit=self.audit,
             settings=self.settings,
             description="" if self.document.description is None else self.document.description.value,
             inherits=tuple(baseline.name for baseline in self.baselines),

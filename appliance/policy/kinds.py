@@ -440,6 +440,13 @@ CREDENTIAL = Kind(
     "csirt",
     48,
 )
+WITNESS_KEY = Kind(
+    "a verifier key",
+    r"[^\s+]{1,200}\+[0-9a-f]{8}\+[A-Za-z0-9+/=]{40,60}",
+    "write NAME+ID+KEY, as the witness gave it",
+    "witness.example/w1+92960a29+BAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f",
+    300,
+)
 WARNING_LIST = Kind(
     "a file of the gateway's folder `never-block`",
     FILE_NAME.pattern,

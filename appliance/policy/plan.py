@@ -53,6 +53,7 @@ from appliance.policy.model import (
     Zone,
 )
 from appliance.policy.reactions import words_of_reaction, words_of_signatures, words_of_threshold
+from appliance.policy.records import AuditSettings, RecordRetention, Witness
 from appliance.policy.services import words_of_entry
 from appliance.policy.times import words_of_spans
 
@@ -105,6 +106,7 @@ def plan(old: Policy | None, new: Policy) -> tuple[Change, ...]:
     _alerts(old.alerts, new.alerts, found)
     _named("consumer", old.consumers, new.consumers, found)
     _indicators(old.indicators, new.indicators, found)
+    _audit(old.audit, new.audit, found)
     if old.settings != new.settings:
         changes = _fields(old.settings, new.settings)
         found.append(Change("changed", "settings", f"settings: {changes}"))
@@ -182,6 +184,15 @@ def _indicators(old: IndicatorSettings, new: IndicatorSettings, found: list[Chan
     _listed("source of indicators", old.sources, new.sources, lambda item: item.name, found)
     if old.never != new.never:
         found.append(Change("changed", "indicators", f"never blocked: {_fields(old.never, new.never)}"))
+
+
+def _audit(old: AuditSettings, new: AuditSettings, found: list[Change]) -> None:
+    _listed("witness", old.witnesses, new.witnesses, lambda item: item.name, found)
+    for name in RecordRetention.__struct_fields__:
+        before, after = getattr(old.retention, name), getattr(new.retention, name)
+        if before != after:
+            words = f"records of {name} are kept for {length(before)} -> {length(after)}"
+            found.append(Change("changed", "audit", words))
 
 
 def _listed(kind: str, old: tuple[V, ...], new: tuple[V, ...], name: Callable[[V], str], found: list[Change]) -> None:
@@ -424,6 +435,8 @@ def said_of(value: msgspec.Struct) -> str:
         return value.file or value.address
     if isinstance(value, IndicatorSource):
         return f"{value.address or 'posted'}, {_trusted(value.trust)}"
+    if isinstance(value, Witness):
+        return value.address
     if isinstance(value, Consumer):
         return f"{_several(list(value.collections))} up to TLP:{value.tlp.upper()}"
     if isinstance(value, Dynamic):

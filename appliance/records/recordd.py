@@ -12,10 +12,12 @@ import threading
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from appliance.control import daemon, notify, sandbox
 from appliance.control.auditing import origin_of
 from appliance.control.ipc import DaemonAway, Peer, ProtocolError, RefusedError, Server, call_async
-from appliance.control.messages import Refused, Reply, Request
+from appliance.control.messages import NameBook, Names, Refused, Reply, Request, Status, StatusReport
 from appliance.control.messages_audit import (
     MOST_BUNDLES,
     AuditBundles,
@@ -28,23 +30,39 @@ from appliance.control.messages_audit import (
     AuditProof,
     AuditProve,
     EvidenceSealed,
+    HoldInfo,
+    HoldList,
+    HoldRecords,
+    Holds,
+    ReleaseRecords,
     SealEvidence,
+    Witnessing,
+    WitnessSaid,
 )
+from appliance.control.messages_audit import Witnesses as WitnessesRequest
 from appliance.control.messages_keys import RecordsKey, RecordsKeyIs, Seal, Sealed, SignCheckpoint, Signed
 from appliance.control.processes import PROCESSES, Instance, process
 from appliance.durable import replace
 from appliance.events import record
+from appliance.events.record import TRAIL_FORKED
+from appliance.policy.records import AuditSettings
 from appliance.records.checkpoint import Checkpoint, Key, Note, NoteError, Opened, Signature, open_checkpoint
 from appliance.records.chosen import chosen
+from appliance.records.disposal import Disposal
 from appliance.records.following import Follower
 from appliance.records.merkle import TILE_WIDTH, consistency_proof, inclusion_proof, subtree_root
+from appliance.records.retention import HELD, RELEASED, Hold
 from appliance.records.trail import LENGTH_BYTES, Trail, TrailError
+from appliance.records.witnessing import Witnesses
 
 NAME = "recordd"
 _LOOK = 0.2  # seconds between looks into the spools
 _SIGN = 1.0  # seconds between checkpoints at most
 _AT_ONCE = 10_000  # entries of a batch
 _MOST_BYTES = 16 << 20  # of one answer
+_PATIENCE = 20.0  # seconds that applyd may take to start without a word about it
+_FOLLOW = 2.0  # seconds between looks at which generation runs
+_DISPOSE = 3600.0
 _MODE = 0o600
 
 
@@ -59,9 +77,12 @@ class Recordd:
         spools = {row.name: (instance.events_of(row.name), row.audits) for row in PROCESSES if row.audits}
         self._follower = Follower(spools, trail.head.read, self._said)
         self._state = instance.state_of(NAME)
+        self._disposal = Disposal(trail, self._state / "records.json", self._said)
+        self._witnesses = Witnesses(self._state, trail.read_hashes, self._forked)
         self._key: Key | None = None
         self._newest: Opened | None = None
         self._closed = False
+        self._settings = AuditSettings()
         self._complaints: dict[str, str] = {}
 
     def _said(self, action: str, object_: str, detail: dict[str, str]) -> bytes:
@@ -72,12 +93,16 @@ class Recordd:
         permits: dict[type, Callable[[Peer], bool]] = dict.fromkeys(
             (AuditLog, AuditCheckpoint, AuditProve, AuditContinues, AuditBundles), self._looks
         )
-        permits[SealEvidence] = self._operates
+        permits |= dict.fromkeys((SealEvidence, HoldRecords, ReleaseRecords, Holds, WitnessesRequest), self._operates)
+        # Who can reach them carries what goes to witnesses and what they say; it is believed in nothing.
+        alertd = self._instance.identity("alertd").uid
+        permits |= dict.fromkeys((Witnessing, WitnessSaid), lambda peer: peer.uid == alertd)
         server = Server(self._instance.socket(NAME), permits, self.answer, report=self._log)
         await server.start()
         notify.ready()
         chores: list[asyncio.Task[None]] = [
-            asyncio.create_task(work) for work in (self._collecting(), self._signing())
+            asyncio.create_task(work)
+            for work in (self._collecting(), self._signing(), self._following(), self._disposing())
         ]
         ending = asyncio.create_task(stop.wait())
         await asyncio.wait((ending, *chores), return_when=asyncio.FIRST_COMPLETED)
@@ -128,6 +153,51 @@ class Recordd:
         if words and words != self._complaints.get(about):
             self._log(words)
         self._complaints[about] = words
+
+    # --- the policy ---------------------------------------------------------------------------------
+
+    async def _following(self) -> None:
+        """What the generation that runs says of witnesses and retention."""
+        known, since = 0, time.monotonic()
+        while True:
+            try:
+                socket = self._instance.socket("applyd")
+                running = (await call_async(socket, Status(), StatusReport, timeout=10)).running
+                if running and running != known:
+                    self._settings = (await call_async(socket, Names(), NameBook, timeout=30)).audit
+                    self._witnesses.follow(self._settings.witnesses)
+                    known = running
+                self._complain("policy", "")
+            except (DaemonAway, ProtocolError, RefusedError, NoteError) as error:
+                if known or time.monotonic() - since >= _PATIENCE:
+                    self._complain("policy", f"the running generation is not known: {error}")
+            await asyncio.sleep(_FOLLOW)
+
+    async def _disposing(self) -> None:
+        while True:
+            await asyncio.sleep(_DISPOSE)
+            await asyncio.to_thread(self._dispose)
+
+    def _dispose(self) -> None:
+        """A stretch at a time: what comes in meanwhile does not wait."""
+        gone = 0
+        try:
+            with self._turn:
+                now = self._disposal.moment()
+            for segment in range(self._disposal.segments()):
+                with self._turn:
+                    if self._closed:
+                        return
+                    gone += self._disposal.dispose(segment, self._settings.retention, now)
+        except OSError as error:
+            self._complain("disposal", f"records cannot be disposed of: {error}")
+            return
+        self._complain("disposal", "")
+        if gone:
+            self._log(f"records disposed of: {gone}; certificates are in the audit trail")
+
+    def _forked(self, words: str) -> None:
+        self._log.alert(TRAIL_FORKED, "The audit trail is not the one that a witness saw", words)
 
     # --- checkpoints --------------------------------------------------------------------------------
 
@@ -184,11 +254,19 @@ class Recordd:
         try:
             if isinstance(request, AuditLog):
                 return await asyncio.to_thread(chosen, request, self._trail.entries, self._trail.size)
+            if isinstance(request, HoldRecords | ReleaseRecords | Holds):
+                return await asyncio.to_thread(self._holding, request, peer)
+            if isinstance(request, WitnessesRequest):
+                return self._witnesses.listed()
             if self._newest is None or self._key is None:
                 why = self._complaints.get("signed") or "nothing was written down yet"
                 return Refused("no-checkpoint", f"the audit trail has no checkpoint: {why}")
             if isinstance(request, SealEvidence):
                 return await self._seal(request, peer, self._key)
+            if isinstance(request, Witnessing):
+                return self._witnesses.posts(self._newest)
+            if isinstance(request, WitnessSaid):
+                return self._witnesses.said(request)
             return await asyncio.to_thread(self._of_checkpoint, request, self._newest, self._key)
         except (DaemonAway, ProtocolError) as error:
             return Refused("away", f"{error}; nothing was sealed")
@@ -198,12 +276,14 @@ class Recordd:
             return Refused("damaged", str(error))
         except ValueError as error:
             return Refused("unknown", str(error))
+        except OSError as error:
+            return Refused("store", f"recordd cannot keep that: {error}")
 
     def _of_checkpoint(self, request: Request, newest: Opened, key: Key) -> Reply:
         size, note = newest.checkpoint.size, newest.note.encode()
         match request:
             case AuditCheckpoint():
-                return AuditCheckpointIs(note, key.encode())
+                return AuditCheckpointIs(note, key.encode(), self._witnesses.cosigned())
             case AuditProve():
                 proof = tuple(inclusion_proof(self._trail.read_hashes, request.index, size))
                 entry = next(self._trail.entries(request.index, request.index + 1))
@@ -216,6 +296,20 @@ class Recordd:
                 return self._bundles(request, min(request.size, size))
             case _:
                 return Refused("bad-request", f"recordd does not answer {type(request).__name__}")
+
+    def _holding(self, request: Request, peer: Peer) -> HoldList:
+        with self._turn:
+            match request:
+                case HoldRecords():
+                    self._disposal.hold(Hold(request.name, request.words, peer.name, request.why, time.time()))
+                    detail = {"words": request.words}
+                    origin = origin_of(peer)
+                    self._log.audit(peer.name, HELD, request.name, why=request.why, origin=origin, detail=detail)
+                case ReleaseRecords():
+                    self._disposal.release(request.name)
+                    self._log.audit(peer.name, RELEASED, request.name, origin=origin_of(peer))
+            holds = (HoldInfo(one.name, one.words, one.by, one.why, one.since) for one in self._disposal.holds())
+            return HoldList(tuple(holds), msgspec.structs.asdict(self._settings.retention))
 
     async def _seal(self, request: SealEvidence, peer: Peer, key: Key) -> Reply:
         """No seal without an entry of who asked for it."""

@@ -15,8 +15,6 @@ from appliance.events import record
 
 DISPOSED = "record.dispose"
 HELD, RELEASED = "record.hold", "record.release"
-DAY = 86_400
-DEFAULT_DAYS = {"administration": 3650, "enforcement": 1825, "access": 1825, "assets": 1825}
 _MOST_RANGES = 90  # of one certificate: its words fit
 
 
@@ -38,7 +36,7 @@ class _Event(msgspec.Struct, frozen=True):
 _decoder = msgspec.json.Decoder(_Event)
 
 
-def over(entry: bytes, days: dict[str, int], now: float, holds: Iterable[Hold]) -> str:
+def over(entry: bytes, seconds: dict[str, int], now: float, holds: Iterable[Hold]) -> str:
     """The class of an entry whose time is over at `now` (seconds since the epoch); "" for one that stays.
 
     What cannot be read stays, and so do certificates and holds: they say what became of the others.
@@ -48,16 +46,16 @@ def over(entry: bytes, days: dict[str, int], now: float, holds: Iterable[Hold]) 
         moment = record.parse_time(event.timestamp).timestamp()
     except (msgspec.DecodeError, ValueError):
         return ""
-    kept = days.get(event.audit.record, 0)
-    if not kept or event.audit.action.startswith("record.") or now - moment <= kept * DAY:
+    kept = seconds.get(event.audit.record, 0)
+    if not kept or event.audit.action.startswith("record.") or now - moment <= kept:
         return ""
     if any(hold.words.encode() in entry for hold in holds):
         return ""
     return event.audit.record
 
 
-def spelled(numbers: Iterable[int]) -> list[tuple[str, int]]:
-    """Numbers in order as ranges in words, "3-5 9", each with how many they are; cut so that each fits one entry."""
+def spelled(numbers: Iterable[int]) -> list[tuple[str, list[int]]]:
+    """Numbers in order as ranges in words, "3-5 9", each with the numbers; cut so that each fits one entry."""
     found: list[tuple[int, int]] = []
     for number in numbers:
         if found and found[-1][1] == number - 1:
@@ -68,7 +66,7 @@ def spelled(numbers: Iterable[int]) -> list[tuple[str, int]]:
     return [
         (
             " ".join(f"{first}-{last}" if last > first else f"{first}" for first, last in part),
-            sum(last - first + 1 for first, last in part),
+            [number for first, last in part for number in range(first, last + 1)],
         )
         for part in cut
     ]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import datetime
 import json
 import os
 import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
 
 from appliance.control import messages
 from appliance.control.ipc import RefusedError
@@ -28,16 +33,20 @@ from appliance.control.messages_audit import (
     AuditNote,
     AuditProof,
     AuditProve,
+    Witnessing,
 )
 from appliance.control.messages_bans import Allow, Allowed
 from appliance.control.messages_why import Noted
 from appliance.control.processes import INSTANCE_VARIABLE
 from appliance.events import record
 from appliance.events.spool import Spool
+from appliance.events.witnessing import round_of
 from appliance.records.checkpoint import open_checkpoint, parse_checkpoint, parse_key, parse_note
 from appliance.records.merkle import check_consistency
 from appliance.records.proof import Proof, check_proof
+from crypto.selfsigned import TlsContext, client_context, self_signed, server_context
 from tests.netns.stand import ROOT, Stand, as_user, policy, rule, until
+from tests.witness import Witness
 
 PLANE = ("keyd", "applyd", "policyd", "recordd")
 
@@ -216,6 +225,69 @@ def test_the_command_line_shows_proves_and_exports_what_a_stranger_then_checks(s
     bundle = next(bundle.iterdir()) if bundle.is_dir() else bundle
     bundle.write_bytes(bundle.read_bytes().replace(b"203.0.113.77", b"203.0.113.78"))
     assert reef(stand, *offline, ends=1)["problems"][0].startswith(f"entry {number} ")
+
+
+@contextlib.asynccontextmanager
+async def served(witness: Witness, folder: Path) -> AsyncIterator[tuple[int, TlsContext]]:
+    """The witness over TLS; its port, and a context that trusts it."""
+
+    async def add_checkpoint(request: web.Request) -> web.Response:
+        status, body = witness.add_checkpoint(await request.read())
+        return web.Response(status=status, body=body)
+
+    key, certificate = self_signed(["localhost"], datetime.datetime.now(datetime.UTC))
+    (folder / "key.pem").write_bytes(key)
+    (folder / "certificate.pem").write_bytes(certificate)
+    application = web.Application()
+    application.router.add_post("/add-checkpoint", add_checkpoint)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    context = server_context(folder / "key.pem", folder / "certificate.pem")
+    site = web.TCPSite(runner, "localhost", 0, ssl_context=context)
+    await site.start()
+    try:
+        yield runner.addresses[0][1], client_context(folder / "certificate.pem")
+    finally:
+        await runner.cleanup()
+
+
+def test_a_witness_of_the_policy_cosigns_over_tls(stand: Stand, tmp_path: Path) -> None:
+    stand.apply(policy(rule("R-1")))
+    point = checkpoint(stand)
+    witness = Witness(parse_key(point.key))
+
+    async def carried() -> None:
+        async with served(witness, tmp_path) as (port, context), aiohttp.ClientSession() as session:
+            said = f"key: {witness.key.encode()}, address: 'https://localhost:{port}/', owner: noc@stand.example"
+            text = policy(rule("R-1")) + f"audit:\n  witnesses:\n    w1: {{{said}}}\n"
+            await asyncio.to_thread(stand.apply, text)
+            deadline = time.monotonic() + 30
+            while not witness.last.size:
+                assert time.monotonic() < deadline, reef(stand, "audit", "witnesses")
+                with as_user(stand.instance.identity("alertd").uid):
+                    await round_of(stand.instance.socket("recordd"), session, context)
+                await asyncio.sleep(0.1)
+
+    asyncio.run(carried())
+    [listed] = reef(stand, "audit", "witnesses")["witnesses"]
+    assert (listed["name"], listed["size"], listed["words"]) == ("w1", witness.last.size, "")
+    answer = stand.ask(AuditCheckpoint(), AuditCheckpointIs, to="recordd")
+    opened = open_checkpoint(answer.cosigned, parse_key(answer.key), [witness.key])
+    assert [one.witness for one in opened.cosigned] == [witness.key.name]
+    assert stand.refusal(Witnessing(), to="recordd").code == "not-allowed"  # root is not alertd
+
+
+def test_a_hold_is_set_and_released_by_somebody(stand: Stand) -> None:
+    put = reef(stand, "audit", "hold", "set", "case-7", "--words", "203.0.113.9", "--why", "a court asks")
+    assert [(one["name"], one["words"], one["why"]) for one in put["holds"]] == [
+        ("case-7", "203.0.113.9", "a court asks")
+    ]
+    assert put["kept"]["administration"] == 3650 * 86_400
+    assert reef(stand, "audit", "hold")["holds"] == put["holds"]
+    assert "already" in reef(stand, "audit", "hold", "set", "case-7", "--why", "x", ends=1)["error"]["message"]
+    assert reef(stand, "audit", "hold", "release", "case-7")["holds"] == []
+    eventually(stand, "record.release", 1)
+    assert entries(stand, "record.hold")[0]["why"] == "a court asks"
 
 
 def test_who_is_nobody_learns_nothing(stand: Stand) -> None:

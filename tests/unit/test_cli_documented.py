@@ -29,7 +29,7 @@ from appliance.commands import (
 )
 from appliance.commands import evidence as evidence_made
 from appliance.commands.flows import FlowLine
-from appliance.control import messages, messages_bans, messages_impact, messages_why
+from appliance.control import messages, messages_audit, messages_bans, messages_impact, messages_why
 from appliance.events import record
 from appliance.policy.impact import ImpactGroup, Tally
 from appliance.policy.tighten import Narrowing
@@ -124,6 +124,8 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
         ("reef ips escalate", [ipsedit.Candidate]),
         ("reef audit log", [audit.AuditLine, record.Audit]),
         ("reef audit verify", [audit.VerifyRow, checkpoint.Cosigned]),
+        ("reef audit witnesses", [messages_audit.WitnessList, messages_audit.WitnessInfo]),
+        ("reef audit hold", [messages_audit.HoldList, messages_audit.HoldInfo]),
         ("reef evidence make", [evidence_made.Made]),
         ("reef evidence verify", [evidence_found.Found]),
         ("reef ban list", [messages.BanList, messages.BanEntry]),
