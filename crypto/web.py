@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -11,9 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 TlsContext = ssl.SSLContext
 
 
-def fetching_context() -> ssl.SSLContext:
-    """A client that trusts the authorities of this machine, with TLS 1.2 or later; names are checked."""
+def fetching_context(more: Path | None = None) -> ssl.SSLContext:
+    """A client that trusts the authorities of this machine, and those in the file `more` where it is there, with TLS
+    1.2 or later; names are checked. Raises OSError for a file that holds no certificates."""
     context = ssl.create_default_context()
+    if more is not None and more.exists():
+        context.load_verify_locations(more)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

@@ -32,6 +32,9 @@ def listing(options: argparse.Namespace, terminal: Terminal) -> int:
         terminal.note(f"the API answers at {', '.join(answer.listens)}; certificate SHA-256 {answer.fingerprint}")
     if answer.words:
         terminal.note(answer.words, "yellow")
+    for one in answer.consumers:
+        if one.error:
+            terminal.note(f"{one.name} does not take what is sent: {one.error}", "red")
     if answer.room != "all":
         what = "telemetry is" if answer.room == "no-telemetry" else "events are"
         terminal.note(f"the outbox has no room: {what} not taken in until somebody takes what waits", "red")

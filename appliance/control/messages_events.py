@@ -21,6 +21,7 @@ class ConsumerInfo(msgspec.Struct, frozen=True):
     seen: float
     owner: str = ""
     pushed: str = ""  # where events are sent to
+    error: str = ""  # why what was sent last was not taken
 
 
 class ConsumerList(msgspec.Struct, frozen=True, tag=True):

@@ -305,6 +305,11 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Path(self.config) / "api"
 
     @property
+    def credentials(self) -> Path:
+        """What others want to see of the gateway, and what it signs for them with; for alertd alone."""
+        return Path(self.config) / "credentials"
+
+    @property
     def never_block(self) -> Path:
         """Where the lists lie of what no indicator blocks (`*.json`, in the format of MISP's warning lists)."""
         return Path(self.config) / "never-block"

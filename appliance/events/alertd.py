@@ -42,6 +42,7 @@ from appliance.events.collecting import Collector
 from appliance.events.indicatorline import SOCKET
 from appliance.events.marking import Generations, Marker
 from appliance.events.outbox import Outbox, OutboxError, Reader
+from appliance.events.push.pushing import Pushing
 from appliance.events.retaining import Need, Plan, Room
 from appliance.events.serving import addresses
 from appliance.indicators import store as indicators
@@ -56,6 +57,7 @@ from crypto.web import fetching_context
 NAME = "alertd"
 _SECOND = 1.0
 _PATIENCE = 10.0  # seconds that applyd may take to start without a word about it
+AUTHORITIES = "authorities.pem"  # whom to believe besides those of the machine
 _BOOK = "policy.json"
 _ROOM = {Room.ALL: "all", Room.NO_TELEMETRY: "no-telemetry", Room.NOTHING: "nothing"}
 
@@ -87,6 +89,7 @@ class Alertd:
         self.failure = ""
         self._identity: Identity | None = None
         self._answering: Answering | None = None
+        self._pushing: Pushing | None = None
         self._status: StatusReport | None = None
         self._health = reporting.Regular()
         self._words = ""  # why it does not serve
@@ -116,6 +119,8 @@ class Alertd:
         self._collector.stop()
         if self._collector.is_alive():
             await asyncio.to_thread(self._collector.join)
+        if self._pushing is not None:
+            await self._pushing.stop()
         if self._answering is not None:
             await self._answering.stop()
         self._store.close()
@@ -155,6 +160,11 @@ class Alertd:
         """Events up to number `last` are in the outbox."""
         if self._answering is not None:
             self._answering.came()
+        self._later(self._came)
+
+    def _came(self) -> None:
+        if self._pushing is not None:
+            self._pushing.came()
 
     def _failed(self, words: str) -> None:
         def end() -> None:
@@ -239,9 +249,20 @@ class Alertd:
         self._collector.follow(Marker(book.alerts, book.site, self._generations), plan)
         places = addresses(book)
         self._answering.follow(book.consumers)
+        await self._push(book)
         await self._counter.follow(book.indicators, own_networks(book), self._instance.never_block)
         self._answering.serving.want(places, self._context(book.site, places) if places else None)
         self._collect()
+
+    async def _push(self, book: NameBook) -> None:
+        if self._pushing is None:
+            try:
+                context = fetching_context(self._instance.credentials / AUTHORITIES)
+            except OSError as error:
+                self._log(f"{self._instance.credentials / AUTHORITIES}: {error}; nothing is sent to consumers")
+                return
+            self._pushing = Pushing(self._outbox, book.site, self._instance.credentials, context, self._log)
+        await self._pushing.follow(book.consumers)
 
     def _context(self, site: str, places: tuple[tuple[str, int], ...]) -> TlsContext | None:
         """With the certificate that was given or, else, one of its own for the addresses where it first listens."""
@@ -313,6 +334,7 @@ class Alertd:
             seen=position.seen / 1e6,
             owner=consumer.owner,
             pushed=consumer.syslog or consumer.webhook,
+            error=self._pushing.error(consumer.name) if self._pushing is not None else "",
         )
 
 

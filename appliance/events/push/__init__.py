@@ -1,0 +1,1 @@
+"""Events that are sent to those who want them without asking: syslog over TLS, and webhooks."""
