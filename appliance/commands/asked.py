@@ -11,7 +11,7 @@ import msgspec
 from appliance.commands.files import Baselines, ListFiles, baselines, folder_of, read_text, shown_name
 from appliance.commands.gateway import Gateway, own_baselines
 from appliance.commands.text import parse_text
-from appliance.control import messages, messages_why
+from appliance.control import messages, messages_live, messages_why
 from appliance.control.messages_bans import Allowed, AllowList
 from appliance.policy import addresses
 from appliance.policy.model import Policy, Range
@@ -56,7 +56,7 @@ def _of_gateway(options: argparse.Namespace) -> Asked:
     policy, _ = parse_text(shown.text, f"generation {shown.summary.generation}", kept, shown.files)
     members: dict[str, frozenset[Range]] = {}
     for name in policy.dynamics:
-        sets = gateway.ask(messages.Sets(name, _MOST_MEMBERS), messages.SetList).sets
+        sets = gateway.ask(messages_live.Sets(name, _MOST_MEMBERS), messages_live.SetList).sets
         members[name] = frozenset(addresses.literal(element) for one in sets for element in one.elements)
     book = gateway.ask(messages.Names(), messages.NameBook)
     said = {rule.id: rule.action for rule in policy.rules}

@@ -13,7 +13,7 @@ from argcomplete.shell_integration import shellcode
 from appliance.commands.failure import OK, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal
-from appliance.control import messages
+from appliance.control import messages, messages_live
 from appliance.policy.model import GATEWAY
 from appliance.policy.services import WELL_KNOWN
 
@@ -60,7 +60,7 @@ def _ends(gateway: Gateway) -> Iterable[str]:
 
 
 def _sets(gateway: Gateway) -> Iterable[str]:
-    return [one.name for one in gateway.ask(messages.Sets(), messages.SetList).sets]
+    return [one.name for one in gateway.ask(messages_live.Sets(), messages_live.SetList).sets]
 
 
 def _bans(gateway: Gateway) -> Iterable[str]:

@@ -11,7 +11,7 @@ from appliance.commands.gateway import Gateway
 from appliance.commands.names import Names
 from appliance.commands.terminal import Terminal
 from appliance.commands.words import duration, size
-from appliance.control import messages
+from appliance.control import messages, messages_live
 
 # States of connections that nothing passes through any more.
 OVER = {"time-wait", "close", "cut"}
@@ -20,7 +20,7 @@ OVER = {"time-wait", "close", "cut"}
 class FlowLine(msgspec.Struct, frozen=True):
     """One flow of `reef show flows --json`: the kernel's facts, and zones and names beside them."""
 
-    flow: messages.Flow
+    flow: messages_live.Flow
     source_zone: str
     destination_zone: str
     source_name: str
@@ -30,8 +30,8 @@ class FlowLine(msgspec.Struct, frozen=True):
 def flows(options: argparse.Namespace, terminal: Terminal) -> int:
     gateway = Gateway(options)
     names = Names(gateway.ask(messages.Names(), messages.NameBook))
-    request = messages.Flows(options.limit, options.rule, options.host)
-    listed = gateway.ask(request, messages.FlowList)
+    request = messages_live.Flows(options.limit, options.rule, options.host)
+    listed = gateway.ask(request, messages_live.FlowList)
     if terminal.json:
         lines = [
             FlowLine(
@@ -56,7 +56,7 @@ def flows(options: argparse.Namespace, terminal: Terminal) -> int:
     return OK
 
 
-def inner(flow: messages.Flow) -> tuple[str, int]:
+def inner(flow: messages_live.Flow) -> tuple[str, int]:
     """Where the flow ends behind destination NAT: what answers come from. Port 0 where there are none."""
     return flow.reply_source, 0 if flow.protocol in _PORTLESS else flow.reply_source_port
 
@@ -64,7 +64,7 @@ def inner(flow: messages.Flow) -> tuple[str, int]:
 _PORTLESS = {"icmp", "icmpv6"}
 
 
-def flow_row(flow: messages.Flow, names: Names) -> tuple[str, ...]:
+def flow_row(flow: messages_live.Flow, names: Names) -> tuple[str, ...]:
     address, port = inner(flow)
     target = names.host(address)
     outer_port = 0 if flow.protocol in _PORTLESS else flow.destination_port

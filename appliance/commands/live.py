@@ -14,7 +14,7 @@ from appliance.commands.health import runs_lines, with_silent
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.text import parse_text
 from appliance.commands.words import count, duration, local_time
-from appliance.control import messages
+from appliance.control import messages, messages_live
 
 
 def status(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -113,7 +113,7 @@ def connections(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def sets(options: argparse.Namespace, terminal: Terminal) -> int:
-    listed = Gateway(options).ask(messages.Sets(options.name), messages.SetList)
+    listed = Gateway(options).ask(messages_live.Sets(options.name), messages_live.SetList)
     if terminal.json:
         terminal.data(listed)
         return OK

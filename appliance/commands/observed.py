@@ -12,7 +12,7 @@ import msgspec
 from appliance.commands.failure import FORBIDDEN, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.names import Names
-from appliance.control import messages
+from appliance.control import messages, messages_live
 from appliance.control.messages_hits import Matched, MatchedFlows, MatchedList
 from appliance.events import view
 from appliance.events.record import Event
@@ -54,7 +54,7 @@ def observed(gateway: Gateway, rules: Sequence[str], since: float, now: float) -
     names = Names(gateway.ask(messages.Names(), messages.NameBook))
     logged, whole = _logged(gateway, names, rules, since, now)
     one = rules[0] if len(rules) == 1 else ""
-    listed = gateway.ask(messages.Flows(limit=MOST_RUNNING, rule=one), messages.FlowList)
+    listed = gateway.ask(messages_live.Flows(limit=MOST_RUNNING, rule=one), messages_live.FlowList)
     running: dict[str, list[Seen]] = {}
     for flow in listed.flows:
         seen = seen_running(flow, names, now)
@@ -68,7 +68,7 @@ def observed(gateway: Gateway, rules: Sequence[str], since: float, now: float) -
     )
 
 
-def seen_running(flow: messages.Flow, names: Names, now: float) -> Seen | None:
+def seen_running(flow: messages_live.Flow, names: Names, now: float) -> Seen | None:
     """A connection that runs, as its rule judged it; None for a protocol that is not known."""
     protocol = int(flow.protocol) if flow.protocol.isdigit() else _NUMBERS.get(flow.protocol, -1)
     source, destination = ip_address(flow.source), ip_address(flow.reply_source)

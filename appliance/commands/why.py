@@ -17,7 +17,7 @@ from appliance.commands.followed import Kernel, follow, send
 from appliance.commands.loglines import LineError, Logged, parse_line
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import local_time, parse_moment
-from appliance.control import messages
+from appliance.control import messages_live
 from appliance.control.messages_why import MOST_SECONDS
 from appliance.events import view
 from appliance.events.record import encode
@@ -261,8 +261,8 @@ def _flow(options: argparse.Namespace, known: Asked) -> Logged:
     """The flow of that number: one that passes now, else the last event that names it."""
     if known.gateway is None:
         raise Failure("--flow asks the running gateway", "leave --file out", code=USAGE, name="usage")
-    asked_for = messages.Flows(limit=1, id=options.flow)
-    for flow in known.gateway.ask(asked_for, messages.FlowList).flows:
+    asked_for = messages_live.Flows(limit=1, id=options.flow)
+    for flow in known.gateway.ask(asked_for, messages_live.FlowList).flows:
         version, source = addresses.address(flow.source)
         protocol = services.entries_of(flow.protocol)[0].protocol if not flow.protocol.isdigit() else None
         icmp = flow.protocol in ("icmp", "icmpv6")

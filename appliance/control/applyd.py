@@ -30,13 +30,11 @@ from appliance.control.messages import (
     Confirmed,
     Doctor,
     DoctorReport,
-    Flows,
     History,
     HistoryList,
     Load,
     NameBook,
     Names,
-    Recall,
     Refused,
     Reply,
     Request,
@@ -44,9 +42,6 @@ from appliance.control.messages import (
     RuleCounter,
     RuleCounterList,
     RuleCounters,
-    SetList,
-    Sets,
-    SetUpdate,
     Show,
     Shown,
     Status,
@@ -59,6 +54,7 @@ from appliance.control.messages_devices import Admit, Expel, Quarantine
 from appliance.control.messages_gate import StandIn, StandInCounts
 from appliance.control.messages_indicators import Enforce
 from appliance.control.messages_keys import PublicKey, PublicKeyIs
+from appliance.control.messages_live import Flows, Recall, SetList, Sets, SetUpdate
 from appliance.control.messages_readback import ReadBack
 from appliance.control.messages_why import Trace, Trail, WayList, Ways
 from appliance.control.netlink import NetlinkError

@@ -16,8 +16,8 @@ import msgspec
 
 from appliance.control.daykeys import DayKeys, ask_keyd
 from appliance.control.ipc import call_async
-from appliance.control.messages import SetList, Sets
 from appliance.control.messages_impact import FlowKeysForgotten, ForgetFlowKeys, Impact, Impacted
+from appliance.control.messages_live import SetList, Sets
 from appliance.control.processes import Instance
 from appliance.events import flowfile
 from appliance.events.flowfile import Block, Damage, FlowFileError

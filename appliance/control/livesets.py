@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from appliance.control.messages import LiveSet, Refused, SetUpdate, SetUpdated
+from appliance.control.messages import Refused
+from appliance.control.messages_live import LiveSet, SetUpdate, SetUpdated
 from appliance.control.netlink import NetlinkError
 from appliance.control.nfnetlink import Netfilter
 from appliance.control.nfsets import Element, ElementError, SetInfo, Sets, format_element, parse_address

@@ -42,8 +42,6 @@ from appliance.control.messages import (
     Confirmed,
     Doctor,
     DoctorReport,
-    FlowList,
-    Flows,
     History,
     HistoryList,
     Hits,
@@ -58,8 +56,6 @@ from appliance.control.messages import (
     Rollback,
     RuleCounterList,
     RuleCounters,
-    SetList,
-    Sets,
     Show,
     Shown,
     Status,
@@ -73,6 +69,7 @@ from appliance.control.messages_gate import Gate as GateRequest
 from appliance.control.messages_gate import GateForget, GateList, GatePart
 from appliance.control.messages_hits import Matched
 from appliance.control.messages_impact import Impact
+from appliance.control.messages_live import FlowList, Flows, SetList, Sets
 from appliance.control.messages_why import (
     MOST_SECONDS,
     Disagreement,

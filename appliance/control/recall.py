@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from appliance.control.conntrack import CT_GET, CT_NEW, CTA_MARK, CTA_MARK_MASK, CTA_TUPLE_ORIG
-from appliance.control.messages import Recalled
+from appliance.control.messages_live import Recalled
 from appliance.control.netlink import NLA_TYPE_MASK, DumpInterrupted, u32
 from appliance.control.nfnetlink import CTNETLINK, GENMSG, Netfilter, body
 from appliance.policy.bundle import (

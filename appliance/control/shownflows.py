@@ -11,8 +11,8 @@ from typing import Literal
 import msgspec
 
 from appliance.control.conntrack import Flow
-from appliance.control.messages import Flow as ShownFlow
-from appliance.control.messages import FlowList, Flows
+from appliance.control.messages_live import Flow as ShownFlow
+from appliance.control.messages_live import FlowList, Flows
 from appliance.policy.bundle import FLAGS_QUEUE, MARK_GENERATION, RuleInfo, generation_mark
 
 _PROTOCOLS = {

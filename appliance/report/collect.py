@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from appliance import __version__
-from appliance.control import ipc, messages, messages_keys
+from appliance.control import ipc, messages, messages_keys, messages_live
 from appliance.control.generations import StoreError, read_stored, stored_path
 from appliance.control.processes import Instance
 from appliance.control.sources import SourceError, baselines
@@ -86,7 +86,7 @@ def of_gateway(instance: Instance, running: Running, now: Callable[[], float], t
     history = ask(f"reef history --limit {HISTORY} --json", messages.History(HISTORY), messages.HistoryList)
     counters = ask("reef show rules --json", messages.RuleCounters(), messages.RuleCounterList)
     hits = ask(f"reef show rules --unused {HIT_DAYS}d --json", messages.Hits(HIT_DAYS * 86400), messages.HitList)
-    sets = ask("reef show sets --json", messages.Sets(), messages.SetList)
+    sets = ask("reef show sets --json", messages_live.Sets(), messages_live.SetList)
     told("asking the kernel")
     found = host.processes(instance)
     pid = next((process.pid for process in found if process.name == "applyd"), 0)

@@ -14,9 +14,9 @@ from appliance.control.messages import (
     GenerationSummary,
     HitList,
     RuleCounterList,
-    SetList,
     StatusReport,
 )
+from appliance.control.messages_live import SetList
 from appliance.policy.model import Policy
 from appliance.policy.proof import Proof
 from appliance.report.evidence import Reading

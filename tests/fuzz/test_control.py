@@ -14,7 +14,14 @@ import pytest
 from appliance.control.conntrack import parse_flow, session_tuple
 from appliance.control.generations import Entry, Kept, Store, StoreError, boot_candidate
 from appliance.control.ipc import Peer, Server
-from appliance.control.messages import Load, Refused, Reply, Request, SetUpdate, Status
+from appliance.control.messages import (
+    Load,
+    Refused,
+    Reply,
+    Request,
+    Status,
+)
+from appliance.control.messages_live import SetUpdate
 from appliance.control.netlink import attribute_map, nested, string, u32
 from appliance.control.nfsets import ElementError, parse_address
 from appliance.policy import bundle as bundles

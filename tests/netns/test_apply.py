@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.control import messages
+from appliance.control import messages, messages_live
 from appliance.control.ipc import DaemonAway, RefusedError
 from appliance.control.messages_keys import Sign
 from appliance.policy.bundle import FLAG_REVISIT, GENERATION_MARKS, generation_mark, pair_mark
@@ -318,7 +318,7 @@ def test_an_interface_that_is_made_anew_carries_decided_connections_again(stand:
 def test_only_those_who_may_are_answered(stand: Stand) -> None:
     stand.apply(TWO)
     load = messages.Load(b"{}", b"", 0)
-    for request, name in ((load, "applyd"), (Sign("0" * 64), "keyd"), (messages.SetUpdate("x"), "applyd")):
+    for request, name in ((load, "applyd"), (Sign("0" * 64), "keyd"), (messages_live.SetUpdate("x"), "applyd")):
         assert stand.refusal(request, to=name).code == "not-allowed"
     nobody = 65534
     with as_user(nobody):

@@ -22,7 +22,7 @@ import pytest
 
 from appliance.commands import health, live, rules, why
 from appliance.commands.flows import FlowLine
-from appliance.control import messages
+from appliance.control import messages, messages_live
 from appliance.lab.site import POLICY, Lab
 from tests.netns.readable import readable
 
@@ -88,7 +88,7 @@ def allow_telnet(text: str) -> str:
         (["show", "counters"], rules.RuleList),
         (["show", "zones"], dict[str, list[live.ZoneLine]]),
         (["show", "connections"], dict[str, list[live.ConnectionLine]]),
-        (["show", "sets"], messages.SetList),
+        (["show", "sets"], messages_live.SetList),
         (["show", "generation"], messages.Shown),
         (["history"], messages.HistoryList),
         (["doctor"], health.Examination),

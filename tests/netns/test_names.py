@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control import messages
+from appliance.control import messages, messages_live
 from tests.netns.stand import POLICY, Stand, policy, rule, until
 
 SERVER = "127.0.0.53"
@@ -42,8 +42,8 @@ class Names:
         self.stand.stop("namesd")
         self.stand.start("namesd")
 
-    def set(self) -> messages.LiveSet:
-        return self.stand.ask(messages.Sets("dns_mirrors"), messages.SetList).sets[0]
+    def set(self) -> messages_live.LiveSet:
+        return self.stand.ask(messages_live.Sets("dns_mirrors"), messages_live.SetList).sets[0]
 
     def until(self, *elements: str) -> None:
         until(
@@ -140,17 +140,17 @@ def test_a_resolver_in_wrong_hands_is_held_to_what_the_generation_declares(names
     people = policy(rule("R-1", destination="mirrors"), rule("R-2", people="[group:staff]"), head=HEAD + PEOPLE)
     stand.apply(people)
 
-    def code(update: messages.SetUpdate) -> str:
-        answer = stand.ask_as("namesd", update, messages.SetUpdated)
+    def code(update: messages_live.SetUpdate) -> str:
+        answer = stand.ask_as("namesd", update, messages_live.SetUpdated)
         return answer.code if isinstance(answer, messages.Refused) else "taken"
 
-    assert code(messages.SetUpdate("dns_mirrors", add=("192.0.2.50",), replace=True)) == "taken"
-    assert code(messages.SetUpdate("nothing_of_ours", add=("192.0.2.66",))) == "unknown-set"
+    assert code(messages_live.SetUpdate("dns_mirrors", add=("192.0.2.50",), replace=True)) == "taken"
+    assert code(messages_live.SetUpdate("nothing_of_ours", add=("192.0.2.66",))) == "unknown-set"
     (staff,) = (one.name for one in stand.bundle(2).dynamics if one.kind == "group")
-    assert code(messages.SetUpdate(staff, add=("192.0.2.66",))) == "unknown-set"
-    assert code(messages.SetUpdate("dns_mirrors", add=("127.0.0.1",))) == "lie"
-    assert code(messages.SetUpdate("dns_mirrors", add=("0.0.0.0/0",))) == "lie"
-    assert code(messages.SetUpdate("dns_mirrors", add=tuple(f"192.0.2.{n}" for n in range(1, 10)))) == "cap"
+    assert code(messages_live.SetUpdate(staff, add=("192.0.2.66",))) == "unknown-set"
+    assert code(messages_live.SetUpdate("dns_mirrors", add=("127.0.0.1",))) == "lie"
+    assert code(messages_live.SetUpdate("dns_mirrors", add=("0.0.0.0/0",))) == "lie"
+    assert code(messages_live.SetUpdate("dns_mirrors", add=tuple(f"192.0.2.{n}" for n in range(1, 10)))) == "cap"
     assert names.set().elements == ("192.0.2.50",)
     other = stand.ask_as("namesd", messages.Unban(("192.0.2.1",)), messages.BanList)
     assert isinstance(other, messages.Refused)

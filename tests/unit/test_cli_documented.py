@@ -29,7 +29,7 @@ from appliance.commands import (
 )
 from appliance.commands import evidence as evidence_made
 from appliance.commands.flows import FlowLine
-from appliance.control import messages, messages_audit, messages_bans, messages_impact, messages_why
+from appliance.control import messages, messages_audit, messages_bans, messages_impact, messages_live, messages_why
 from appliance.events import record
 from appliance.policy.impact import ImpactGroup, Tally
 from appliance.policy.tighten import Narrowing
@@ -93,8 +93,8 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
         ("reef show zones", [live.ZoneLine]),
         ("reef show bridges", [messages.BridgeState]),
         ("reef show connections", [live.ConnectionLine]),
-        ("reef show flows", [messages.FlowList, FlowLine, messages.Flow]),
-        ("reef show sets", [messages.SetList, messages.LiveSet]),
+        ("reef show flows", [messages_live.FlowList, FlowLine, messages_live.Flow]),
+        ("reef show sets", [messages_live.SetList, messages_live.LiveSet]),
         ("reef diff", [past.Difference]),
         ("reef why", [why.Reason, Answer, Step, NearMiss, followed.Kernel, messages_why.Traced]),
         ("reef ips check", [ips.Checked, ips.RefusedRule, ips.KeywordUse]),

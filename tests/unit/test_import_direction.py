@@ -32,6 +32,7 @@ PROCESS_SHAPE = (
     "appliance.control.messages_gate",
     "appliance.control.messages_impact",
     "appliance.control.messages_keys",
+    "appliance.control.messages_live",
     "appliance.control.messages_watch",
     "appliance.control.notify",
     "appliance.control.processes",

@@ -8,7 +8,7 @@ import pytest
 
 from appliance.policy import verdict
 from appliance.policy.alone import check_baseline, name_of_baseline, renamed
-from appliance.policy.document import ROLES
+from appliance.policy.document_zones import ROLES
 from appliance.policy.examine import Examiner
 from appliance.policy.parse import parse
 from appliance.policy.problem import PolicyError

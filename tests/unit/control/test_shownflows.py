@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import pytest
 
 from appliance.control.conntrack import Flow, Tuple
-from appliance.control.messages import Flows
+from appliance.control.messages_live import Flows
 from appliance.control.shownflows import CUT, shown_flows
 from appliance.policy.bundle import FLAG_QUEUE_CLOSED, FLAG_QUEUE_OPEN, RuleInfo, generation_mark
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from appliance.control import messages
+from appliance.control import messages, messages_live
 from appliance.control.messages_readback import Runs
 from appliance.policy.examine import Examiner
 from appliance.policy.parse import parse
@@ -140,10 +140,10 @@ def facts_of(text: str, baseline: str = BASELINE) -> Facts:
         ),
         sets=read(
             "reef show sets --json",
-            messages.SetList(
+            messages_live.SetList(
                 (
-                    messages.LiveSet("dns_mirrors", "dns", ("updates.example.org",), 1),
-                    messages.LiveSet("person_h.officer", "person", ("h.officer",), 1),
+                    messages_live.LiveSet("dns_mirrors", "dns", ("updates.example.org",), 1),
+                    messages_live.LiveSet("person_h.officer", "person", ("h.officer",), 1),
                 )
             ),
         ),
@@ -289,7 +289,7 @@ FAILURES: dict[str, tuple[Change, str]] = {
     "fails_closed": (text("unavailable: fail-closed", "unavailable: fail-open"), "profile careful"),
     "people_known": (
         lambda facts: within(
-            "sets", sets=(messages.LiveSet("person_h.officer", "person", ("h.officer",), 0, error="no answer"),)
+            "sets", sets=(messages_live.LiveSet("person_h.officer", "person", ("h.officer",), 0, error="no answer"),)
         )(facts),
         "no answer",
     ),
@@ -347,7 +347,7 @@ FAILURES: dict[str, tuple[Change, str]] = {
     ),
     "names_filled": (
         lambda facts: within(
-            "sets", sets=(messages.LiveSet("dns_mirrors", "dns", ("updates.example.org",), 0, error="NXDOMAIN"),)
+            "sets", sets=(messages_live.LiveSet("dns_mirrors", "dns", ("updates.example.org",), 0, error="NXDOMAIN"),)
         )(facts),
         "NXDOMAIN",
     ),

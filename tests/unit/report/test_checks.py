@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from appliance.control import messages
+from appliance.control import messages_live
 from appliance.control.messages_readback import Runs
 from appliance.control.processes import PROCESSES
 from appliance.report.catalogue import DIMENSIONS, LAYERS, PLANES, CatalogueError, Clause, evaluations, load, verify
@@ -108,7 +108,7 @@ def test_what_was_not_compared_is_not_equal(runs: Runs | None, said: str) -> Non
 
 
 def test_people_that_nobody_feeds_are_not_a_pass() -> None:
-    empty = messages.LiveSet("person_h.officer", "person", ("h.officer",), 0)
+    empty = messages_live.LiveSet("person_h.officer", "person", ("h.officer",), 0)
     with pytest.raises(CannotTell, match="nothing tells this gateway"):
         evaluate("people_known", within("sets", sets=(empty,))(SOUND))
 
