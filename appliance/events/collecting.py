@@ -108,7 +108,10 @@ class Collector(threading.Thread):
     def run(self) -> None:
         try:
             self._run()
-        except (sqlite3.Error, OSError) as error:
+        except sqlite3.Error as error:
+            self._outbox.judge(error)
+            self._failed(f"events cannot be kept: {error}")
+        except OSError as error:
             self._failed(f"events cannot be kept: {error}")
 
     def _run(self) -> None:

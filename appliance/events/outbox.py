@@ -128,6 +128,8 @@ class Outbox:
     def _open(self) -> sqlite3.Connection:
         try:
             try:
+                if self._condemned.exists():
+                    raise sqlite3.DatabaseError("it was found to be damaged")
                 return _connect(self._path)
             except sqlite3.OperationalError:
                 raise  # a full disk, no right to write: nothing is wrong with what is there
@@ -143,7 +145,17 @@ class Outbox:
         for suffix in ("-wal", "-shm"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
         self._path.rename(aside)
+        self._condemned.unlink(missing_ok=True)
         self._log(f"{self._path}: {error}; it is kept as {aside.name}, and the outbox begins again")
+
+    @property
+    def _condemned(self) -> Path:
+        return self._path.with_name(f"{self._path.name}.condemned")
+
+    def judge(self, error: sqlite3.Error) -> None:
+        """The database failed: where that is because it is damaged, the next opening puts it aside."""
+        if (getattr(error, "sqlite_errorcode", 0) & 0xFF) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            self._condemned.touch()
 
     def _state(self, name: str) -> int:
         found = self.db.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()

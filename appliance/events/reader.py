@@ -7,6 +7,7 @@ none, for a look from the beginning, from a time on, or at what comes.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
@@ -14,7 +15,6 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.durable import sync
 from appliance.events import cursor as places
 from appliance.events import record
 from appliance.events.segments import HEADER_BYTES, Block, blocks, is_whole, segments, unpack_header
@@ -88,9 +88,14 @@ class Reader:
 
         What was read of earlier segments is there: a writer makes one durable before it begins the next.
         """
-        if self._segment is not None:
-            with contextlib.suppress(FileNotFoundError):
-                sync(self._segment)
+        if self._segment is None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(self._segment, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
 
     # --- reading ------------------------------------------------------------------------------------
 

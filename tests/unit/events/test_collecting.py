@@ -220,6 +220,33 @@ def until(holds: Callable[[], object], seconds: float = 30.0) -> None:
         time.sleep(0.005)
 
 
+def test_a_database_that_turns_out_to_be_damaged_is_put_aside_at_the_next_start(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "events" / "watchd")
+    outbox = Outbox(tmp_path / NAME, fail)
+    spool.append(b"".join(map(alert, range(3_000))), 3_000)
+    drain(collector(tmp_path, outbox))
+    last = outbox.last()
+    outbox.close()
+    with (tmp_path / NAME).open("r+b") as file:  # all but the first pages
+        size = file.seek(0, os.SEEK_END)
+        file.seek(16 * 8192)
+        file.write(b"\xa5" * (size - 16 * 8192))
+    words: list[str] = []
+    damaged = Outbox(tmp_path / NAME, fail)
+    one = Collector(tmp_path / "events", damaged, marker(), log=fail, kept=lambda last: None, failed=words.append)
+    one.follow(marker(), Plan({Class.ALERT: 1}, 1))
+    spool.append(b"".join(map(alert, range(3_000, 6_000))), 3_000)
+    one.start()
+    until(lambda: words)
+    one.join()
+    assert "events cannot be kept" in words[0]
+    again = Outbox(tmp_path / NAME, words.append)
+    drain(collector(tmp_path, again))
+    assert everything(again.reader())[0].seq > last
+    assert len(everything(again.reader())) == 6_000, "what the spools have is there"
+    assert (tmp_path / f"{NAME}.damaged").exists()
+
+
 # --- killed -------------------------------------------------------------------------------------------
 
 
