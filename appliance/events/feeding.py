@@ -25,6 +25,7 @@ from appliance.events.tlp import Tlp
 ALERTS_COLLECTION = "alerts"
 _PLACE = "outbox"
 _BATCH = 500
+STEP = 2000  # objects of a type that go at once
 _SECOND = 1_000_000
 _DAY = 86_400_000_000
 _RENEW = 30 * _DAY  # so long after it was added, an address that is seen again is told again
@@ -97,14 +98,22 @@ def _mark(db: sqlite3.Connection, added: int, page: Page) -> None:
 
 
 def forget(objects: Objects, before: int) -> int:
-    """What alerts saw before that moment (microseconds); gives how many objects went. Raises `sqlite3.Error`."""
+    """What alerts saw before that moment (microseconds); gives how many objects went. Raises `sqlite3.Error`.
+
+    In steps, so that who feeds does not wait for long."""
     with objects.writing() as db:
         db.execute("DELETE FROM seen WHERE day < ?", (before // _DAY,))
         db.execute("DELETE FROM fed WHERE added < (SELECT max(added) FROM fed WHERE added <= ?)", (before,))
-        # An address may be referred to for as long after it was added as it is not told anew.
-        return objects.remove(ALERTS_COLLECTION, before, _SEEN_ONCE) + objects.remove(
-            ALERTS_COLLECTION, before - _RENEW, _SEEN_AGAIN
-        )
+    # An address may be referred to for as long after it was added as it is not told anew.
+    gone = 0
+    for types, until in ((_SEEN_ONCE, before), (_SEEN_AGAIN, before - _RENEW)):
+        while True:
+            with objects.writing():
+                step = objects.remove(ALERTS_COLLECTION, until, types, STEP)
+            gone += step
+            if not step:
+                break
+    return gone
 
 
 def _take(db: sqlite3.Connection, objects: Objects, site: str, event: Stored, seen: Sighted, rule: RuleText) -> int:

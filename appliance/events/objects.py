@@ -17,7 +17,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import accumulate
@@ -32,6 +32,7 @@ _FORMAT = 2
 LAST, FIRST = 1, 2
 ALL = "all"
 MAX_PAGE_BYTES = 8 << 20  # a page ends early rather than be larger, but for a single object
+MOST_LISTS = 200  # that are merged
 _MOST_IDS = 500
 
 # An object without a version is told with the moment it was added.
@@ -216,15 +217,17 @@ class Objects:
         lists.add((kind, int(made.tlp), place))
         return True
 
-    def remove(self, collection: str, before: int, types: Iterable[str]) -> int:
-        """Forget what was added before that moment, of these types; gives how many. Inside `writing`."""
+    def remove(self, collection: str, before: int, types: Iterable[str], most: int) -> int:
+        """Forget what was added before that moment, of these types, at most so much of each; gives how many. Inside
+        `writing`."""
         number = self._numbers[collection]
         gone = 0
         for kind in types:
             if kind in self._types:
                 gone += self._db.execute(
-                    f"DELETE FROM objects_{number} WHERE type = ? AND added < ?",  # noqa: S608
-                    (self._types[kind], before),
+                    f"DELETE FROM objects_{number} WHERE added IN "  # noqa: S608
+                    f"(SELECT added FROM objects_{number} WHERE type = ? AND added < ? LIMIT ?)",
+                    (self._types[kind], before, most),
                 ).rowcount
         return gone
 
@@ -286,8 +289,15 @@ class Objects:
             f" AND (place IN ({_joined(_wanted(query.versions))}) OR {_VERSION} IN ({_marks(moments)}))"
             if moments else ""
         )  # fmt: skip
+        values: list[int | str]
         if len(chosen) == len(every):
             statement, values = f"{columns} WHERE added > ?{also}", [query.after, *moments]
+        elif len(chosen) > MOST_LISTS:
+            # So many kinds that merging them is no help: one after the other, in the order of adding.
+            only = f"type || '.' || tlp || '.' || place IN ({_marks(chosen)})"
+            names = [".".join(map(str, one)) for one in chosen]
+            statement = f"{columns} WHERE added > ? AND {only}{also}"
+            values = [query.after, *names, *moments]
         else:
             # Each term comes in order from the index, and SQLite merges them row by row: no more is read than is
             # given.
@@ -387,5 +397,5 @@ def _uuid(key: bytes) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def _marks(values: tuple[int, ...]) -> str:
+def _marks(values: Sized) -> str:
     return ", ".join("?" * len(values))

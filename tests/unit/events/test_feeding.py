@@ -198,7 +198,9 @@ def test_a_flood_of_names_fills_no_disk(stores: Stores, monkeypatch: pytest.Monk
     assert len(stores.bodies("sighting")) == 400, "sightings are all there"
 
 
-def test_what_is_older_than_its_retention_goes_and_nothing_that_is_still_referred_to(stores: Stores) -> None:
+def test_what_is_older_than_its_retention_goes_and_nothing_that_is_still_referred_to(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
     day, begun = 86_400 * SECOND, stores.clock.now
     for number, days in ((1, 0), (2, 20), (3, 60)):
         stores.clock.now = begun + days * day
@@ -213,6 +215,7 @@ def test_what_is_older_than_its_retention_goes_and_nothing_that_is_still_referre
         return {one["first_seen"][-4:-1] for one in stores.bodies("sighting")}, asked - known
 
     assert left() == ({"001", "002", "003"}, set())
+    monkeypatch.setattr(feeding, "STEP", 1)
     for days, expected in ((10, {"002", "003"}), (50, {"003"}), (100, set[str]())):
         assert forget(stores.objects, begun + days * day) > 0
         assert left() == (expected, set())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import threading
 from pathlib import Path
@@ -107,8 +108,10 @@ def test_pages_are_those_of_a_plain_list(
             objects.add("alerts", [made])
         assert objects.last >= before
         twin.add(max(before + 1, clock.now), made)
-    for query in queries:
-        page = objects.page("alerts", query)
+    for query, merged in itertools.product(queries, (200, 0)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(store, "MOST_LISTS", merged)
+            page = objects.page("alerts", query)
         assert page.entries == twin.page(query), query
         rest = Query(query.after, 1000, query.highest, query.ids, query.types, query.versions)
         assert page.more == (len(twin.page(rest)) > query.limit)
@@ -209,7 +212,7 @@ def test_removing_keeps_what_is_newer_and_of_other_types(tmp_path: Path) -> None
         objects.add("alerts", [an_object("sighting", 1, 1), an_object("indicator", 1, 1)])
         cut = clock.now = clock.now + 1000
         objects.add("alerts", [an_object("sighting", 2, 1)])
-        assert objects.remove("alerts", cut, ["sighting", "never-seen"]) == 1
+        assert objects.remove("alerts", cut, ["sighting", "never-seen"], 10) == 1
     left = {entry.id for entry in objects.page("alerts", Query()).entries}
     assert left == {f"indicator--{UUID(int=1)}", f"sighting--{UUID(int=2)}"}
     objects.close()
