@@ -118,8 +118,9 @@ def notice(module: str, message: str, *, seconds: float, host: str = "", error: 
 
 
 AUDIT = "audit"
-_MOST_WORDS = 2000  # letters of one member of an audit entry
+_MOST_WORDS = (2000, 500, 100)  # letters of one member of an audit entry; fewer where all together is too much
 _MOST_MEMBERS = 32
+_MOST_AUDIT = 60_000  # bytes of an entry
 
 
 class Audit(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -155,21 +156,25 @@ def audit(
 ) -> Event:
     """That somebody did something which must never be forgotten (R31, R32). `action` is `<subject>.<verb>`.
 
-    Strings are cut where they are too long for an entry of the trail: 64 KiB in all.
+    Strings are cut where they are too long for an entry of the trail, which has at most 64 KiB.
     """
     listed = list((detail or {}).items())[:_MOST_MEMBERS]
-    body = Audit(
-        process=process,
-        actor=actor[:_MOST_WORDS],
-        action=action,
-        object=object_[:_MOST_WORDS],
-        record=record_class(action),
-        why=why[:_MOST_WORDS],
-        generation=generation,
-        origin=origin[:_MOST_WORDS],
-        detail={name[:_MOST_WORDS]: words[:_MOST_WORDS] for name, words in listed},
-    )
-    return Event(timestamp=format_time(seconds), event_type=AUDIT, host=host, audit=msgspec.to_builtins(body))
+    for most in _MOST_WORDS:
+        body = Audit(
+            process=process,
+            actor=actor[:most],
+            action=action,
+            object=object_[:most],
+            record=record_class(action),
+            why=why[:most],
+            generation=generation,
+            origin=origin[:most],
+            detail={name[:most]: words[:most] for name, words in listed},
+        )
+        event = Event(timestamp=format_time(seconds), event_type=AUDIT, host=host, audit=msgspec.to_builtins(body))
+        if len(_encoder.encode(event)) <= _MOST_AUDIT:
+            break
+    return event
 
 
 # The class of records by what an action is about; what is not here is administration.
