@@ -98,8 +98,9 @@ def flood(site: Inlined, programs: Path, syns: Path) -> None:
 
 
 def fill(site: Inlined, programs: Path, syns: Path) -> None:
-    """Floods until one takes no more memory: the kernel drops what the queue does not hold, so it takes some until the
-    table of flows is full.
+    """Floods until one takes no more memory.
+
+    The kernel drops what the queue does not hold, so it takes some until the table of flows is full.
     """
     deadline, grown, before = time.monotonic() + PATIENCE, GROWTH, memory(site)
     while grown > MIB:
