@@ -103,7 +103,18 @@ def listed(lab: Lab, store: str) -> list[dict[str, Any]]:
     return kept
 
 
-def test_files_and_packets_are_kept_only_as_the_policy_says(lab: Lab) -> None:
+def packed(lab: Lab, flow: int, folder: Path) -> None:
+    """The alert, its packets and its file make a package for a court, with the policy that was in force."""
+    made = reef_says(lab, "evidence", "make", "--alert", str(flow), "--out", str(folder))
+    assert (made["alerts"] > 0, made["packets"], made["files"] > 0) == (True, 1, True), made
+    assert "keep_evidence" in (folder / "data" / "policy" / f"generation-{made['generation']}.yaml").read_text()
+    assert "sid:9872001" in (folder / "data" / "rules.txt").read_text()
+    [packets] = (folder / "data" / "packets").iterdir()
+    assert b"/kept-all.exe" in packets.read_bytes()
+    assert reef_says(lab, "evidence", "verify", str(folder))["problems"] == []
+
+
+def test_files_and_packets_are_kept_only_as_the_policy_says(lab: Lab, tmp_path: Path) -> None:
     """The rules are regular expressions, too, where no memory may become executable."""
     (lab.gateway.instance.rules / "kept.rules").write_text(
         'alert http any any -> any any (msg:"a setup"; flow:to_server; '
@@ -136,6 +147,7 @@ def test_files_and_packets_are_kept_only_as_the_policy_says(lab: Lab) -> None:
     until(lambda: listed(lab, "evidence")[0]["flows"], "the log says of which connection", lab=lab)
     assert "1:9872001 a setup" in listed(lab, "evidence")[0]["flows"][0]["alerts"]
     until(lambda: any(one["flows"] for one in listed(lab, "files")), "and which file came in it", lab=lab)
+    packed(lab, listed(lab, "evidence")[0]["flows"][0]["flow"], tmp_path / "case")
     until(
         lambda: notices(lab).count("kept of traffic: files: all; packets: of connections with alerts") > 1,
         "it is back",
