@@ -34,6 +34,7 @@ ALL = "all"
 MAX_PAGE_BYTES = 8 << 20  # a page ends early rather than be larger, but for a single object
 MOST_LISTS = 200  # that are merged
 _MOST_IDS = 500
+_MOST_RECENT = 20_000
 
 # An object without a version is told with the moment it was added.
 _VERSION = "(CASE version WHEN 0 THEN added ELSE version END)"
@@ -122,6 +123,8 @@ class Objects:
         self._names = {number: name for name, number in self._types.items()}
         # Which lists the index has; one that became empty stays, and costs a look.
         self._lists = {number: self._lists_of(number) for number in self._numbers.values()}
+        # Observables that were added or met lately: TLP and moment of adding. The same addresses come all the time.
+        self._recent: dict[tuple[int, str], tuple[int, int]] = {}
         self._last = int(self.state("last") or 0)
         for name in collections:
             if name not in self._numbers:
@@ -175,6 +178,7 @@ class Objects:
                 self._db.execute("ROLLBACK")
                 self._last, self._types = before, types
                 self._names = {number: name for name, number in types.items()}
+                self._recent.clear()
                 raise
 
     def add(self, collection: str, made: Iterable[Made], *, renew_before: int = 0) -> int:
@@ -185,6 +189,10 @@ class Objects:
         return sum(self._add(number, one, renew_before) for one in made)
 
     def _add(self, number: int, made: Made, renew_before: int) -> bool:
+        if made.version is None:
+            tlp, added = self._recent.get((number, made.id), (-1, -1))
+            if 0 <= tlp <= made.tlp and added >= renew_before:
+                return False
         kind, key = self._type(made.type), _key(made.id)
         version = 0 if made.version is None else made.version
         place = LAST | FIRST
@@ -196,6 +204,7 @@ class Objects:
         for known_version, added, tlp, known_place in known:
             if known_version == version:
                 if made.tlp >= tlp and (made.version is not None or added >= renew_before):
+                    self._remember(number, made, tlp, added)
                     return False
                 self._db.execute(f"DELETE FROM objects_{number} WHERE added = ?", (added,))  # noqa: S608
                 place = known_place
@@ -215,12 +224,20 @@ class Objects:
             (self._last, key, kind, version, int(made.tlp), place, made.body),
         )
         lists.add((kind, int(made.tlp), place))
+        self._remember(number, made, int(made.tlp), self._last)
         return True
+
+    def _remember(self, number: int, made: Made, tlp: int, added: int) -> None:
+        if made.version is None:
+            if len(self._recent) >= _MOST_RECENT:
+                self._recent.clear()
+            self._recent[number, made.id] = tlp, added
 
     def remove(self, collection: str, before: int, types: Iterable[str], most: int) -> int:
         """Forget what was added before that moment, of these types, at most so much of each; gives how many. Inside
         `writing`."""
         number = self._numbers[collection]
+        self._recent.clear()
         gone = 0
         for kind in types:
             if kind in self._types:
