@@ -62,7 +62,9 @@ def start_line(unit: str) -> str:
     for folder, key in (("/run", "RuntimeDirectory"), ("/var/lib", "StateDirectory")):
         path, mode = f"{folder}/{value(unit, key)}", value(unit, f"{key}Mode")
         lines += [f"mkdir -p {path}", f"chown {user}:{user} {path}", f"chmod {mode} {path}"]
-    who = f"setpriv --reuid {user} --regid {user} --clear-groups --no-new-privs"
+    lent = value(unit, "SupplementaryGroups")
+    groups = f"--groups {lent}" if lent else "--clear-groups"
+    who = f"setpriv --reuid {user} --regid {user} {groups} --no-new-privs"
     what = f"--inh-caps=-all{held} --ambient-caps=-all{held} --bounding-set=-all{held}"
     return "\n".join([*lines, f"{who} {what} {value(unit, 'ExecStart')} &"])
 
