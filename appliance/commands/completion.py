@@ -14,6 +14,7 @@ from appliance.commands.failure import OK, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal
 from appliance.control import messages, messages_live
+from appliance.control.messages_indicators import IndicatorList, Indicators
 from appliance.policy.model import GATEWAY
 from appliance.policy.services import WELL_KNOWN
 
@@ -78,6 +79,14 @@ def _services(gateway: Gateway) -> Iterable[str]:
     return [*own, *(name for name in WELL_KNOWN if name not in own)]
 
 
+def _sources(gateway: Gateway) -> Iterable[str]:
+    return [one.name for one in gateway.ask(Indicators(limit=0), IndicatorList, of="alertd").sources]
+
+
+def _overridden(gateway: Gateway) -> Iterable[str]:
+    return [one[0] for one in gateway.ask(Indicators(limit=0), IndicatorList, of="alertd").overrides]
+
+
 def _used(gateway: Gateway) -> Iterable[str]:
     from appliance.commands.whereused import uses_of
 
@@ -96,6 +105,10 @@ _ASKED = {
     ("sets", "name"): _sets,
     ("where-used", "name"): _used,
     ("remove", "addresses"): _bans,
+    ("list", "source"): _sources,
+    ("add", "source"): _sources,
+    ("override", "value"): _overridden,
+    ("restore", "value"): _overridden,
     ("why", "from_"): _ends,
     ("why", "to"): _ends,
     ("why", "in_"): _zones,

@@ -85,7 +85,7 @@ class Alertd:
         )
         self._store = Store(self._state / indicators.NAME)
         self._office = Office(Desk(self._store), instance.socket("applyd"), self._say)
-        self._counter = Counter(self._office)
+        self._counter = Counter(self._office, log.audit)
         self.failure = ""
         self._identity: Identity | None = None
         self._answering: Answering | None = None
@@ -99,8 +99,8 @@ class Alertd:
         permits: dict[type, Callable[[Peer], bool]] = {
             Consumers: self._looks,
             Indicators: self._looks,
-            TakeIndicators: self._looks,
-            OverrideIndicator: self._looks,
+            TakeIndicators: self._person,
+            OverrideIndicator: self._person,
         }
         server = Server(self._instance.socket(NAME), permits, self.answer, report=self._log, limit=BUNDLE_LIMIT)
         await server.start()
@@ -114,6 +114,7 @@ class Alertd:
             each.cancel()
         await asyncio.gather(*chores, return_exceptions=True)
         await server.stop()
+        self._counter.flush()
         self._office.stop()
         await asyncio.to_thread(self._office.join)
         self._collector.stop()
@@ -146,6 +147,9 @@ class Alertd:
     def _looks(self, peer: Peer) -> bool:
         uid = self._instance.identity("policyd").uid
         return peer.uid in (0, uid) or self._instance.operates(peer.uid, (peer.gid, *peer.groups))
+
+    def _person(self, peer: Peer) -> bool:
+        return peer.uid == 0 or self._instance.operates(peer.uid, (peer.gid, *peer.groups))
 
     async def _carry(self) -> None:
         """Checkpoints of the audit trail out to its witnesses: recordd has no network."""
@@ -196,6 +200,7 @@ class Alertd:
             if self._answering is not None:
                 await self._answering.serving.settle()
                 self._answering.tick()
+            self._counter.tick()
             words = await self._ask()
             if self._status is not None:
                 health = self._health.due(self._status, _ROOM[self._collector.room], self._consumers)
@@ -305,7 +310,7 @@ class Alertd:
             case Consumers():
                 return self._consumers()
             case Indicators() | TakeIndicators() | OverrideIndicator():
-                return await self._counter.answer(request, peer.name)
+                return await self._counter.answer(request, peer)
             case _:
                 return Refused("bad-request", f"{NAME} does not answer {type(request).__name__}")
 

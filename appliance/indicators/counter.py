@@ -6,8 +6,11 @@ import asyncio
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
+from appliance.control.auditing import Write, origin_of
+from appliance.control.ipc import Peer
 from appliance.control.messages import Refused as RefusedReply
 from appliance.control.messages_indicators import (
     IndicatorInfo,
@@ -24,6 +27,7 @@ from appliance.events.tlp import Tlp
 from appliance.indicators import csvin, mispin, stixin
 from appliance.indicators.deciding import LOOKED_FOR, Mode
 from appliance.indicators.desk import Desk, OverrideRefused, Shown
+from appliance.indicators.given import Given
 from appliance.indicators.indicator import Indicator, Read, Refused, Unreadable
 from appliance.indicators.inforce import Changed
 from appliance.indicators.neverlists import never_of
@@ -44,8 +48,10 @@ _LISTS: dict[str, tuple[Kind, ...]] = {
 class Counter:
     """For one office. What waits is awaited; nothing here blocks the loop."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: Office, audit: Write) -> None:
         self._office = office
+        self._audit = audit
+        self._given = Given(audit)
         self._settings = IndicatorSettings()
         self.problems: tuple[str, ...] = ()
 
@@ -66,6 +72,7 @@ class Counter:
         kept = tuple(one for one in read if isinstance(one, Indicator))
         try:
             taken = await self._take(consumer, Read(kept))
+            self._given.add(consumer, taken)
         except StoreError as error:
             return [Outcome(_id(one), _version(one), False, str(error)) for one in read]
         refused = dict(taken.refused)
@@ -97,23 +104,31 @@ class Counter:
 
         return self._office.ask(find).result()
 
+    def tick(self) -> None:
+        """Call it about each second."""
+        self._given.tick()
+
+    def flush(self) -> None:
+        """At the end."""
+        self._given.flush()
+
     # --- people ---------------------------------------------------------------------------------------
 
     async def answer(
-        self, request: Indicators | TakeIndicators | OverrideIndicator, by: str
+        self, request: Indicators | TakeIndicators | OverrideIndicator, peer: Peer
     ) -> IndicatorList | IndicatorsTaken | Overridden | RefusedReply:
         try:
             match request:
                 case Indicators():
                     return await self._list(request)
                 case TakeIndicators():
-                    return await self._brought(request)
+                    return await self._brought(request, peer)
                 case OverrideIndicator():
-                    return await self._override(request, by)
+                    return await self._override(request, peer)
         except StoreError as error:
             return RefusedReply("store", str(error))
 
-    async def _brought(self, request: TakeIndicators) -> IndicatorsTaken | RefusedReply:
+    async def _brought(self, request: TakeIndicators, peer: Peer) -> IndicatorsTaken | RefusedReply:
         if request.source not in {source.name for source in self._settings.sources}:
             known = ", ".join(source.name for source in self._settings.sources) or "none"
             return RefusedReply("unknown", f"the policy has no source `{request.source}`; it has {known}")
@@ -122,14 +137,19 @@ class Counter:
         except Unreadable as error:
             return RefusedReply("unreadable", str(error))
         taken = await self._take(request.source, read)
+        detail = {"format": request.format, "sha256": sha256(request.document).hexdigest()}
+        detail |= {"new": str(taken.new), "changed": str(taken.changed)}
+        self._audit(peer.name, "indicator.add", request.source, origin=origin_of(peer), detail=detail)
         refused = tuple((one.which, one.why) for one in read.refused)
         return IndicatorsTaken(taken.new, taken.changed, taken.known, (*refused, *taken.refused)[:MOST_SHOWN])
 
-    async def _override(self, request: OverrideIndicator, by: str) -> Overridden | RefusedReply:
+    async def _override(self, request: OverrideIndicator, peer: Peer) -> Overridden | RefusedReply:
         try:
             value = csvin.guessed(request.value)
         except ValueRefused as error:
             return RefusedReply("bad-value", str(error))
+
+        by = peer.name
 
         def change(desk: Desk, now: float) -> tuple[Overridden, list[Changed]]:
             if request.back:
@@ -138,9 +158,13 @@ class Counter:
             return Overridden(value.text, made.first, made.second, made.until), changes
 
         try:
-            return await asyncio.wrap_future(self._office.do(change))
+            made = await asyncio.wrap_future(self._office.do(change))
         except OverrideRefused as error:
             return RefusedReply("override", str(error))
+        action = "indicator.restore" if request.back else "indicator.override"
+        detail = {} if request.back else {"first": made.first, "second": made.second, "seconds": f"{request.seconds}"}
+        self._audit(by, action, value.text, why=request.why, origin=origin_of(peer), detail=detail)
+        return made
 
     async def _list(self, request: Indicators) -> IndicatorList:
         refused = dict(self._office.refused)

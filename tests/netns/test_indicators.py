@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from hashlib import sha256
@@ -14,6 +16,7 @@ import msgspec
 import pytest
 
 from appliance.control import messages
+from appliance.control.messages_audit import AuditEntries, AuditLog
 from appliance.control.messages_events import ConsumerList, Consumers
 from appliance.control.messages_indicators import (
     IndicatorInfo,
@@ -25,7 +28,7 @@ from appliance.control.messages_indicators import (
     TakeIndicators,
 )
 from appliance.events.indicatorline import HEAD, SOCKET, Batch, Told
-from tests.netns.stand import Stand, as_user, until
+from tests.netns.stand import ROOT, Stand, as_user, until
 
 TOKEN = "a-token-for-the-csirt"
 GUEST = "a-token-of-somebody"
@@ -55,7 +58,7 @@ EVIL = "198.51.100.66"
 
 @pytest.fixture(scope="module")
 def stand() -> Iterator[Stand]:
-    with Stand(("keyd", "applyd", "policyd", "alertd")) as stand:
+    with Stand(("keyd", "applyd", "policyd", "recordd", "alertd")) as stand:
         lists = stand.instance.never_block
         lists.mkdir(parents=True)
         (lists / "resolvers.json").write_text('{"name": "Resolvers", "type": "cidr", "list": ["8.8.8.0/24"]}')
@@ -155,6 +158,44 @@ def test_a_document_that_an_operator_brings(stand: Stand) -> None:
     assert taken.refused[0][0] == "line 2"
     refused = stand.refusal(TakeIndicators("other", "csv", b"198.51.100.21\n"), to="alertd")
     assert "csirt" in refused.message
+
+
+def reef(stand: Stand, *words: str) -> tuple[str, str]:
+    """What it prints, and what it notes."""
+    done = subprocess.run(
+        [sys.executable, "-m", "appliance.cli", "--instance", str(stand.file), "indicators", *words],
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+def audited(stand: Stand, action: str) -> list[dict[str, Any]]:
+    """The entries of the trail about this, the newest first."""
+    found = stand.ask(AuditLog(action=action), AuditEntries, to="recordd").entries
+    return [json.loads(one.body)["audit"] for one in found]
+
+
+def test_the_verbs_show_take_in_and_are_written_down(stand: Stand, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("value,confidence\n198.51.100.40,95\n198.51.100.41,10\nnonsense,1\n")
+    taken = json.loads(reef(stand, "add", str(path), "--source", "csirt", "--json")[0])
+    assert (taken["new"], taken["refused"][0][0]) == (2, "line 4")
+    shown = reef(stand, "list", "--word", "198.51.100.4")[0]
+    assert "198.51.100.40  block  gate and ruleset  csirt" in shown
+    assert "its source alerts from 30 on" in shown
+    listed = json.loads(reef(stand, "list", "--mode", "block", "--word", "198.51.100.40", "--json")[0])
+    assert listed["total"] == 1
+    assert json.loads(reef(stand, "sources", "--json")[0])[0]["name"] == "csirt"
+    reef(stand, "override", "8.8.8.77", "--why", "spoofed", "--for", "1h")
+    assert "another person must agree" in reef(stand, "list")[1]
+    reef(stand, "restore", "8.8.8.77")
+    restored = "indicator.restore"
+    until(lambda: "8.8.8.77" in [one["object"] for one in audited(stand, restored)], "the trail has it", patience=30)
+    assert audited(stand, "indicator.override")[0]["why"] == "spoofed"
+    entry = audited(stand, "indicator.add")[0]
+    assert (entry["object"], entry["detail"]["new"], entry["detail"]["changed"]) == ("csirt", "2", "0")
+    assert audited(stand, "indicator.give")[0]["actor"] == "consumer csirt"
 
 
 def test_inspectd_is_told_everything_and_each_change_and_nobody_else_is(stand: Stand) -> None:

@@ -29,7 +29,15 @@ from appliance.commands import (
 )
 from appliance.commands import evidence as evidence_made
 from appliance.commands.flows import FlowLine
-from appliance.control import messages, messages_audit, messages_bans, messages_impact, messages_live, messages_why
+from appliance.control import (
+    messages,
+    messages_audit,
+    messages_bans,
+    messages_impact,
+    messages_indicators,
+    messages_live,
+    messages_why,
+)
 from appliance.events import record
 from appliance.policy.impact import ImpactGroup, Tally
 from appliance.policy.tighten import Narrowing
@@ -129,6 +137,10 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
         ("reef evidence make", [evidence_made.Made]),
         ("reef evidence verify", [evidence_found.Found]),
         ("reef ban list", [messages.BanList, messages.BanEntry]),
+        ("reef indicators list", [messages_indicators.IndicatorList, messages_indicators.IndicatorInfo]),
+        ("reef indicators add", [messages_indicators.IndicatorsTaken]),
+        ("reef indicators override", [messages_indicators.Overridden]),
+        ("reef indicators sources", [messages_indicators.SourceInfo]),
         ("reef allow list", [messages_bans.Allowed, messages_bans.AllowEntry]),
     ],
 )
