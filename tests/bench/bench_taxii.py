@@ -49,8 +49,8 @@ def main(*, quick: bool) -> list[Row]:
         taken, pulled, missing, double = _pulled(directory)
     ratio = ours / theirs
     return [
-        Row(f"pages of {PAGE:,} of {filled:,} objects", f"{ours:,.0f} /s", f"medallion, of {_THEIRS:,}: {theirs:.3g} /s", ratio,
-            f">= {WANTED:,.0f}", ratio >= WANTED),
+        Row(f"pages of {PAGE:,} of {filled:,} objects", f"{ours:,.0f} /s",
+            f"medallion, of {_THEIRS:,}: {theirs:.3g} /s", ratio, f">= {WANTED:,.0f}", ratio >= WANTED),
         Row(f"{pulled:,} objects by taxii2-client while {ADDED:,}/s are added", f"{taken:.1f} s", "", None,
             f"< {WITHIN:g} s", taken < WITHIN or quick),
         Row("of these missing, double", f"{missing}, {double}", "", None, "0, 0", missing == double == 0),

@@ -188,6 +188,8 @@ def test_live_events_come_resume_and_miss_nothing(server: alertapi.Server) -> No
     assert [event["id"] for event in again] == ["4", "5"]
     assert [event["event"] for event in stream(server, 2, "/live?after=0&kinds=flow,audit")] == ["flow", "audit"]
     refused(get(server, "/live", **{"Last-Event-ID": "x"}), 400)
+    head = requests.head(f"{server.url}/live", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
+    assert head.status_code == 405, "there is no end to wait for"
 
 
 def test_an_alert_reaches_who_listens(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections import Counter
@@ -92,6 +93,15 @@ def test_the_server_says_what_it_has(server: alertapi.Server) -> None:
         "alerts": (True, False), "indicators": (True, True), "sightings": (True, False),
     }  # fmt: skip
     assert Server(f"{server.url}/taxii2/", auth=TokenAuth(TOKEN)).title == found.title
+
+
+def test_who_names_no_host_is_told_the_address(server: alertapi.Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        connection.sendall(f"GET /taxii2/ HTTP/1.0\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["default"] == f"{server.url}/taxii2/gateway/"
 
 
 def test_everything_comes_once_and_can_be_read(server: alertapi.Server) -> None:

@@ -31,7 +31,7 @@ class Live:
         self._ends = asyncio.Event()
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.get(path, self.live) for path in ("/live", "/live/")]
+        return [web.get(path, self.live, allow_head=False) for path in ("/live", "/live/")]
 
     def end(self) -> None:
         """Let everybody go: the gateway stops."""

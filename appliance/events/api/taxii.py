@@ -117,7 +117,7 @@ class Taxii:
 
     async def discovery(self, request: web.Request) -> web.StreamResponse:
         self._negotiated(request)
-        root = f"{request.scheme}://{request.host}{ROOT}/"
+        root = f"{request.scheme}://{_asked_host(request)}{ROOT}/"
         body = {
             "title": f"Reef gateway {self._context.site}",
             "description": "Alerts of this gateway and the indicators that it enforces",
@@ -338,6 +338,15 @@ class Taxii:
         self, request: web.Request, body: object, status: HTTPStatus = HTTPStatus.OK
     ) -> web.StreamResponse:
         return await reply(request, self._context.stores, msgspec.json.encode(body), TAXII, status=status)
+
+
+def _asked_host(request: web.Request) -> str:
+    """The gateway as the client calls it; without a word of the client, the address that it reached."""
+    name = request.headers.get("Host", "")
+    if name:
+        return name
+    own = request.transport.get_extra_info("sockname") if request.transport is not None else None
+    return f"[{own[0]}]:{own[1]}" if own and ":" in own[0] else f"{own[0]}:{own[1]}" if own else ""
 
 
 def _relevant(query: MultiMapping[str], known: tuple[str, ...]) -> MultiMapping[str]:
