@@ -162,6 +162,15 @@ static void scan_long(const scan *at)
         look_at_both(at, &all, &between, i);
 }
 
+static inline bool stands_fixed(const scanner *of, const fixed_entry *entry, const uint8_t *data, uint32_t left)
+{
+    uint64_t window = 0;
+    if (entry->length > left)
+        return false;
+    memcpy(&window, data + entry->aside, left < WINDOW ? left : WINDOW); /* a longer one has as much behind `aside` */
+    return (window & entry->mask) == entry->value && memcmp(data, of->text + of->pattern[entry->pattern].text, entry->aside) == 0;
+}
+
 static void scan_fixed(const scan *at)
 {
     const scanner *of = at->of;
@@ -174,11 +183,9 @@ static void scan_fixed(const scan *at)
             continue;
         const uint32_t *first = &of->fixed_first[n].first[*data];
         uint32_t left = at->bytes.length - (uint32_t)(fixed->place - at->offset);
-        for (uint32_t i = first[0]; i < first[1]; i++) {
-            const kept_pattern *pattern = &of->pattern[of->fixed_list[i]];
-            if (pattern->length <= left && memcmp(data, of->text + pattern->text, pattern->length) == 0)
-                scan_take(at, pattern);
-        }
+        for (uint32_t i = first[0]; i < first[1]; i++)
+            if (stands_fixed(of, &of->fixed_list[i], data, left))
+                scan_take(at, &of->pattern[of->fixed_list[i].pattern]);
     }
 }
 

@@ -57,6 +57,19 @@ static bool is_fixed(const kept_pattern *pattern)
     return pattern->to != UINT32_MAX && pattern->to - pattern->from == pattern->length && pattern->from < FIXED_FIRST && !pattern->nocase;
 }
 
+static fixed_entry fixed_entry_of(const scanner *of, uint32_t number)
+{
+    const kept_pattern *pattern = &of->pattern[number];
+    fixed_entry entry = {.length = pattern->length, .pattern = number};
+    uint32_t window = pattern->length < WINDOW ? pattern->length : WINDOW;
+    uint8_t mask[WINDOW] = {0};
+    entry.aside = pattern->length - window;
+    memcpy(&entry.value, of->text + pattern->text + entry.aside, window);
+    memset(mask, UINT8_MAX, window);
+    memcpy(&entry.mask, mask, sizeof mask);
+    return entry;
+}
+
 static int build_fixed(scanner *made, const uint64_t *taken)
 {
     uint32_t count[FIXED_FIRST] = {0}, all = 0, listed = 0;
@@ -70,6 +83,7 @@ static int build_fixed(scanner *made, const uint64_t *taken)
     made->fixed = calloc(made->fixed_places, sizeof *made->fixed);
     made->fixed_first = calloc(made->fixed_places, sizeof *made->fixed_first);
     made->fixed_list = calloc(all, sizeof *made->fixed_list);
+    made->fixed_patterns = all;
     if (made->fixed == NULL || made->fixed_first == NULL || made->fixed_list == NULL)
         return REEF_NOMEM;
     uint32_t here[256], n = 0;
@@ -92,7 +106,7 @@ static int build_fixed(scanner *made, const uint64_t *taken)
         first[256] = listed;
         for (uint32_t i = 0; i < made->patterns; i++)
             if (bit_of(taken, i) && made->pattern[i].from == place)
-                made->fixed_list[here[made->text[made->pattern[i].text]]++] = i;
+                made->fixed_list[here[made->text[made->pattern[i].text]]++] = fixed_entry_of(made, i);
     }
     return REEF_OK;
 }
@@ -284,7 +298,8 @@ size_t scanner_memory(const scanner *of)
         hs_database_size(of->brief, &brief);
     size_t own = of->whole != NULL ? 0 : of->patterns * sizeof *of->pattern + of->text_bytes + of->ranks * sizeof *of->rank;
     size_t tables = of->brief_table != NULL ? sizeof *of->brief_table + of->brief_rows * sizeof *of->brief_table->row : 0;
-    return sizeof *of + brief + own + tables + gram_table_memory(&of->table) + of->fixed_places * (sizeof *of->fixed + sizeof *of->fixed_first);
+    size_t fixed = of->fixed_places * (sizeof *of->fixed + sizeof *of->fixed_first) + of->fixed_patterns * sizeof *of->fixed_list;
+    return sizeof *of + brief + own + tables + gram_table_memory(&of->table) + fixed;
 }
 
 uint32_t scanner_patterns(const scanner *of)

@@ -51,6 +51,11 @@ typedef struct fixed_place {
 typedef struct fixed_first {
     uint32_t first[257];
 } fixed_first;
+/* One of them, with its last bytes, since many begin alike: (window at `aside`) & mask is `value`. */
+typedef struct fixed_entry {
+    uint64_t value, mask;
+    uint32_t aside, length, pattern;
+} fixed_entry;
 
 /* Short patterns in eight buckets: which of them a byte may begin, go on or end, by its last seven bits or by its nibbles (brief.c). */
 enum { BRIEF_BUCKETS = 8, BRIEF_PLACES = 4, BRIEF_LANES = 16 };
@@ -82,7 +87,8 @@ struct scanner {
     fixed_place *fixed;
     fixed_first *fixed_first; /* beside them */
     uint32_t fixed_places;
-    uint32_t *fixed_list; /* numbers of patterns */
+    fixed_entry *fixed_list;
+    uint32_t fixed_patterns;
 
     bool wide; /* the processor looks at sixteen places at once */
 
