@@ -13,26 +13,11 @@
 
 /* --- building ------------------------------------------------------------------------------------------ */
 
-/* Looked at so many places, one bucket's patterns may be compared once; more is dearer than other ways. */
-enum { NARROW = 100 };
+/* Looked at so many places, one bucket's patterns may be compared once; more is dearer than other ways. Where the other way is
+ * Vectorscan, that is for a few bytes dearer still. */
+enum { NARROW = 100, NARROW_EXACT = 20 };
 
 static bool is_exact(void);
-
-/* The rarest four bytes of a pattern. */
-static uint32_t rarest_of(const scanner *made, const kept_pattern *pattern)
-{
-    uint32_t best = 0, most = 0;
-    for (uint32_t at = 0; at + BRIEF_PLACES <= pattern->length; at++) {
-        uint32_t worth = 0;
-        for (uint32_t k = 0; k < BRIEF_PLACES; k++)
-            worth += scanner_byte_worth(made->text[pattern->text + at + k]);
-        if (worth > most) {
-            most = worth;
-            best = at;
-        }
-    }
-    return best;
-}
 
 /* What of a byte tells it apart: all but its first bit; or, where the processor has no table of 128 bytes, either nibble by itself. */
 typedef struct bytes_seen {
@@ -80,7 +65,6 @@ static void place_add(place_shape *place, const bytes_seen *seen, uint8_t byte)
 
 static void shape_add(bucket_shape *shape, const scanner *made, const kept_pattern *pattern, const bytes_seen *seen)
 {
-    uint32_t skip = rarest_of(made, pattern);
     shape->often = 1;
     for (uint32_t k = 0; k < BRIEF_PLACES; k++) {
         place_shape *place = &shape->at[k];
@@ -88,7 +72,7 @@ static void shape_add(bucket_shape *shape, const scanner *made, const kept_patte
             *place = (place_shape){{UINT64_MAX, UINT64_MAX}, UINT16_MAX, UINT16_MAX, 1};
             continue;
         }
-        uint8_t byte = made->text[pattern->text + skip + k];
+        uint8_t byte = made->text[pattern->text + pattern->rarest + k];
         place_add(place, seen, byte);
         if (pattern->nocase)
             place_add(place, seen, ascii_lower(byte) != byte ? ascii_lower(byte) : ascii_upper(byte));
@@ -118,9 +102,8 @@ static void row_put(brief_row *row, unsigned lane, const scanner *made, uint32_t
 {
     const kept_pattern *pattern = &made->pattern[number];
     uint8_t value[BRIEF_PLACES] = {0}, mask[BRIEF_PLACES] = {0}, fold[BRIEF_PLACES] = {0};
-    uint32_t skip = rarest_of(made, pattern);
     for (uint32_t k = 0; k < pattern->length && k < BRIEF_PLACES; k++) {
-        uint8_t byte = made->text[pattern->text + skip + k];
+        uint8_t byte = made->text[pattern->text + pattern->rarest + k];
         bool either = pattern->nocase && ascii_lower(byte) != ascii_upper(byte);
         mask[k] = UINT8_MAX;
         fold[k] = either ? 0x20 : 0;
@@ -130,16 +113,16 @@ static void row_put(brief_row *row, unsigned lane, const scanner *made, uint32_t
     row->mask[lane] = gram_at(mask);
     row->fold[lane] = gram_at(fold);
     row->pattern[lane] = number;
-    row->skip[lane] = (uint8_t)skip;
+    row->skip[lane] = pattern->rarest;
 }
 
 /* Do they let so little through that comparing costs next to nothing? */
-static bool are_narrow(const bucket_shape *shape)
+static bool are_narrow(const bucket_shape *shape, unsigned narrow)
 {
     float often = 0;
     for (unsigned b = 0; b < BRIEF_BUCKETS; b++)
         often += shape[b].often;
-    return often * NARROW < 1;
+    return often * (float)narrow < 1;
 }
 
 static void fill_bytes(brief_table *table, const bucket_shape *shape)
@@ -175,7 +158,7 @@ static void fill_rows(brief_table *table, const scanner *made, const uint8_t *bu
     table->first[BRIEF_BUCKETS] = rows;
 }
 
-int brief_build(scanner *made)
+int brief_build(scanner *made, bool alone)
 {
     bucket_shape shape[BRIEF_BUCKETS] = {0};
     bytes_seen seen;
@@ -185,7 +168,7 @@ int brief_build(scanner *made)
     bytes_seen_by(&seen, is_exact());
     choose_buckets(made, &seen, shape, bucket);
     int status = REEF_OK;
-    if (are_narrow(shape)) {
+    if (are_narrow(shape, alone && seen.exact ? NARROW_EXACT : NARROW)) {
         made->brief_rows = BRIEF_BUCKETS + made->brief_count / BRIEF_LANES;
         made->brief_table = calloc(1, sizeof *made->brief_table + made->brief_rows * sizeof *made->brief_table->row);
         status = made->brief_table == NULL ? REEF_NOMEM : REEF_OK;

@@ -69,6 +69,22 @@ uint32_t scanner_best_place(reef_view bytes, uint32_t step, uint32_t *worth)
     return best;
 }
 
+uint8_t scanner_rarest(reef_view bytes, uint32_t window)
+{
+    uint32_t best = 0, most = 0, worth = 0;
+    for (uint32_t end = 0; end < bytes.length && end < UINT8_MAX; end++) {
+        worth += scanner_byte_worth(bytes.data[end]);
+        if (end + 1 < window)
+            continue;
+        if (worth > most) {
+            most = worth;
+            best = end + 1 - window;
+        }
+        worth -= scanner_byte_worth(bytes.data[end + 1 - window]);
+    }
+    return (uint8_t)best;
+}
+
 uint32_t scanner_worth(reef_view bytes, bool nocase)
 {
     uint32_t worth = 0;

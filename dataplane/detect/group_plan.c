@@ -108,6 +108,17 @@ static uint32_t hash_of(const header_words *words)
     return (uint32_t)(hash >> 32);
 }
 
+static uint32_t number_apps(group_plan *plan, uint64_t apps)
+{
+    for (uint32_t i = 0; i < plan->apps_count; i++)
+        if (plan->apps[i] == apps)
+            return i;
+    if (plan->apps_count == GROUP_APPS_MAX)
+        return 0;
+    plan->apps[plan->apps_count] = apps;
+    return plan->apps_count++;
+}
+
 /* Rules with the same header get the same number. */
 static bool number_headers(const reef_rules *rules, group_plan *plan)
 {
@@ -115,8 +126,9 @@ static bool number_headers(const reef_rules *rules, group_plan *plan)
     while (room < 2 * count)
         room *= 2;
     uint32_t *place = calloc(room, sizeof *place); /* number + 1 */
-    plan->header = calloc(count + 1u, sizeof *plan->header);
-    bool done = place != NULL && plan->header != NULL;
+    plan->rule = calloc(count + 1u, sizeof *plan->rule);
+    plan->apps_count = 1;
+    bool done = place != NULL && plan->rule != NULL;
     for (uint32_t rank = 0; rank < count && done; rank++) {
         header_words words = words_of(rules->ranked[rank].rule);
         uint32_t at = hash_of(&words) & (room - 1);
@@ -129,7 +141,8 @@ static bool number_headers(const reef_rules *rules, group_plan *plan)
             done = rank_list_add(&plan->headers, rank);
             place[at] = plan->headers.count;
         }
-        plan->header[rank] = place[at] - 1;
+        plan->rule[rank].header = (place[at] - 1) & 0xffffff;
+        plan->rule[rank].apps = number_apps(plan, rules->ranked[rank].rule->apps) & 0xff;
     }
     free(place);
     return done;
@@ -165,6 +178,6 @@ void group_plan_free(group_plan *plan)
         free(plan->port[side].at);
         free(plan->set6[side].rank);
     }
-    free(plan->header);
+    free(plan->rule);
     free(plan->headers.rank);
 }

@@ -183,7 +183,7 @@ flow_group *groups_find(flow_groups *all, const reef_scene *scene, flow_state *s
 
 typedef struct fitting {
     const reef_rules *rules;
-    const uint32_t *header;
+    const group_plan *plan;
     const flow_group *of;
     int direction;
     unsigned app;
@@ -213,12 +213,13 @@ static bool header_fits(const fitting *at, const reef_rule *rule)
 static bool fits(const void *context, uint32_t rank)
 {
     const fitting *at = context;
-    const reef_rule *rule = at->rules->ranked[rank].rule;
-    if (rule->apps != 0 && !(rule->apps >> at->app & 1))
+    group_rule rule = at->plan->rule[rank];
+    uint64_t apps = at->plan->apps[rule.apps];
+    if (apps != 0 && !(apps >> at->app & 1))
         return false;
-    uint8_t *holds = &at->of->holds[at->direction][at->header[rank]];
+    uint8_t *holds = &at->of->holds[at->direction][rule.header];
     if (*holds == HEADER_UNKNOWN)
-        *holds = header_fits(at, rule) ? HEADER_HOLDS : HEADER_NEVER;
+        *holds = header_fits(at, at->rules->ranked[rank].rule) ? HEADER_HOLDS : HEADER_NEVER;
     return *holds == HEADER_HOLDS;
 }
 
@@ -288,7 +289,7 @@ const scanner *groups_scanner(flow_groups *all, flow_group *at, const scanner *w
     const group_part *known = find_part(at, whole, app);
     if (known != NULL)
         return known->part;
-    fitting with = {.rules = all->rules, .header = all->plan->header, .of = at, .direction = direction, .app = app};
+    fitting with = {.rules = all->rules, .plan = all->plan, .of = at, .direction = direction, .app = app};
     uint64_t *chosen = calloc(scanner_choice_words(whole), sizeof *chosen);
     if (chosen == NULL)
         return whole;
@@ -317,7 +318,7 @@ const rank_list *groups_list(flow_groups *all, flow_group *at, const rank_list *
     if (part == NULL)
         return whole;
     all->list[all->lists++] = part;
-    fitting with = {.rules = all->rules, .header = all->plan->header, .of = at, .direction = direction, .app = app};
+    fitting with = {.rules = all->rules, .plan = all->plan, .of = at, .direction = direction, .app = app};
     for (uint32_t i = 0; i < whole->count; i++)
         if (fits(&with, whole->rank[i]) && !rank_list_add(part, whole->rank[i]))
             return whole;

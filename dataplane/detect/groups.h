@@ -26,12 +26,20 @@ static inline uint64_t group_number(uint32_t set)
     return x ^ x >> 31;
 }
 
+/* What a group asks of a rule before anything else, by numbers: thousands of rules have few different headers. */
+typedef struct group_rule {
+    uint32_t header : 24, apps : 8;
+} group_rule;
+enum { GROUP_APPS_MAX = 256 };
+
 /* Of the rules, by side of the flow: REEF_TO_SERVER the client's, REEF_TO_CLIENT the server's. */
 typedef struct group_plan {
     group_borders address4[2], port[2];
     rank_list set6[2]; /* numbers of address sets */
-    uint32_t *header;  /* by rank: the number of its header; thousands of rules have few different ones */
+    group_rule *rule;  /* by rank */
     rank_list headers; /* a rule of each */
+    uint64_t apps[GROUP_APPS_MAX]; /* sets of application protocols, a bit each; 0: all. The first is that, and serves where there are too many */
+    uint32_t apps_count;
 } group_plan;
 
 int group_plan_build(const reef_rules *rules, group_plan *plan);

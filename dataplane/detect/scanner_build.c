@@ -42,7 +42,8 @@ static int keep_patterns(scanner *made, const scanner_pattern *patterns, uint32_
         if (i == 0 || !same_pattern(&patterns[i - 1], &patterns[i])) {
             kept_pattern *kept = &made->pattern[made->patterns++];
             *kept = (kept_pattern){.text = made->text_bytes, .length = patterns[i].bytes.length, .from = patterns[i].from,
-                                   .to = patterns[i].to, .rank = made->ranks, .nocase = patterns[i].nocase};
+                                   .to = patterns[i].to, .rank = made->ranks, .nocase = patterns[i].nocase,
+                                   .rarest = scanner_rarest(patterns[i].bytes, BRIEF_PLACES)};
             memcpy(made->text + made->text_bytes, patterns[i].bytes.data, patterns[i].bytes.length);
             made->text_bytes += patterns[i].bytes.length;
         }
@@ -70,45 +71,54 @@ static fixed_entry fixed_entry_of(const scanner *of, uint32_t number)
     return entry;
 }
 
+/* Those of one place, from `listed` on, by the byte that each begins with. */
+static uint32_t list_place(scanner *made, uint32_t n, const uint32_t *number, uint32_t count, uint32_t listed)
+{
+    fixed_place *fixed = &made->fixed[n];
+    uint32_t *first = made->fixed_first[n].first, here[256] = {0};
+    for (uint32_t i = 0; i < count; i++)
+        if (made->pattern[number[i]].from == fixed->place)
+            here[made->text[made->pattern[number[i]].text]]++;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        fixed->begins[byte >> 6] |= (uint64_t)(here[byte] > 0) << (byte & 63);
+        first[byte] = listed;
+        listed += here[byte];
+        here[byte] = first[byte];
+    }
+    first[256] = listed;
+    for (uint32_t i = 0; i < count; i++)
+        if (made->pattern[number[i]].from == fixed->place)
+            made->fixed_list[here[made->text[made->pattern[number[i]].text]]++] = fixed_entry_of(made, number[i]);
+    return listed;
+}
+
 static int build_fixed(scanner *made, const uint64_t *taken)
 {
-    uint32_t count[FIXED_FIRST] = {0}, all = 0, listed = 0;
-    for (uint32_t i = 0; i < made->patterns; i++)
-        if (bit_of(taken, i))
-            count[made->pattern[i].from]++, all++;
-    if (all == 0)
-        return REEF_OK;
-    for (uint32_t place = 0; place < FIXED_FIRST; place++)
-        made->fixed_places += count[place] > 0;
-    made->fixed = calloc(made->fixed_places, sizeof *made->fixed);
-    made->fixed_first = calloc(made->fixed_places, sizeof *made->fixed_first);
-    made->fixed_list = calloc(all, sizeof *made->fixed_list);
-    made->fixed_patterns = all;
-    if (made->fixed == NULL || made->fixed_first == NULL || made->fixed_list == NULL)
+    uint32_t all = 0, listed = 0, n = 0;
+    uint64_t places = 0;
+    uint32_t *number = malloc((made->patterns + 1u) * sizeof *number);
+    if (number == NULL)
         return REEF_NOMEM;
-    uint32_t here[256], n = 0;
-    for (uint32_t place = 0; place < FIXED_FIRST; place++) {
-        if (count[place] == 0)
-            continue;
-        fixed_place *fixed = &made->fixed[n];
-        uint32_t *first = made->fixed_first[n++].first;
-        fixed->place = place;
-        memset(here, 0, sizeof here);
-        for (uint32_t i = 0; i < made->patterns; i++)
-            if (bit_of(taken, i) && made->pattern[i].from == place)
-                here[made->text[made->pattern[i].text]]++;
-        for (unsigned byte = 0; byte < 256; byte++) {
-            fixed->begins[byte >> 6] |= (uint64_t)(here[byte] > 0) << (byte & 63);
-            first[byte] = listed;
-            listed += here[byte];
-            here[byte] = first[byte];
+    for (uint32_t i = 0; i < made->patterns; i++)
+        if (bit_of(taken, i)) {
+            places |= 1ull << made->pattern[i].from;
+            number[all++] = i;
         }
-        first[256] = listed;
-        for (uint32_t i = 0; i < made->patterns; i++)
-            if (bit_of(taken, i) && made->pattern[i].from == place)
-                made->fixed_list[here[made->text[made->pattern[i].text]]++] = fixed_entry_of(made, i);
+    made->fixed_places = (uint32_t)__builtin_popcountll(places);
+    made->fixed_patterns = all;
+    int status = REEF_OK;
+    if (all > 0) {
+        made->fixed = calloc(made->fixed_places, sizeof *made->fixed);
+        made->fixed_first = calloc(made->fixed_places, sizeof *made->fixed_first);
+        made->fixed_list = calloc(all, sizeof *made->fixed_list);
+        status = made->fixed == NULL || made->fixed_first == NULL || made->fixed_list == NULL ? REEF_NOMEM : REEF_OK;
     }
-    return REEF_OK;
+    for (; status == REEF_OK && places != 0; places &= places - 1) {
+        made->fixed[n].place = (uint32_t)__builtin_ctzll(places);
+        listed = list_place(made, n++, number, all, listed);
+    }
+    free(number);
+    return status;
 }
 
 /* By Vectorscan: where a processor is not wide, or what there is lets too much through. */
@@ -148,8 +158,10 @@ static void list_brief(scanner *made, const uint64_t *taken)
             made->brief_pattern[made->brief_count++] = i;
 }
 
+_Static_assert(FIXED_FIRST <= 64, "places are bits of a word");
+
 enum { FIXED, LONG, MIDDLE, BRIEF, WAYS };
-enum { BRIEF_FEW = 48 }; /* so few patterns of any length are tried as short ones */
+enum { BRIEF_FEW = 48, BRIEF_MANY = 160 }; /* so few patterns of any length are tried as short ones; so many are not */
 
 static uint32_t count_of(const scanner *made, const uint64_t *taken)
 {
@@ -173,12 +185,13 @@ static int build_brief(scanner *made, const uint64_t *way, uint32_t words, unsig
     if (made->brief_pattern == NULL)
         return REEF_NOMEM;
     for (unsigned from = made->wide ? LONG : WAYS; from < WAYS; from++) {
-        if ((from == LONG && all > BRIEF_FEW) || (from < BRIEF && count[from] == 0))
+        if ((from == LONG && all > BRIEF_FEW) || (from == MIDDLE && count[MIDDLE] + count[BRIEF] > BRIEF_MANY) ||
+            (from < BRIEF && count[from] == 0))
             continue;
         made->brief_count = 0;
         for (unsigned kind = from; kind < WAYS; kind++)
             list_brief(made, way + (size_t)kind * words);
-        int status = made->brief_count > 0 ? brief_build(made) : REEF_OK;
+        int status = made->brief_count > 0 ? brief_build(made, from == BRIEF) : REEF_OK;
         if (status != REEF_OK || made->brief_table != NULL) {
             *first = from;
             return status;

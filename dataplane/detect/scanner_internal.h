@@ -19,6 +19,7 @@ typedef struct kept_pattern {
     uint32_t from, to;
     uint32_t rank, ranks; /* in `rank` */
     uint8_t nocase;
+    uint8_t rarest; /* where its rarest four bytes are; 0 when it is shorter */
 } kept_pattern;
 
 typedef struct gram_entry {
@@ -171,6 +172,9 @@ static inline bool bit_of(const uint64_t *bits, uint32_t number)
     return bits[number >> 6] >> (number & 63) & 1;
 }
 
+/* grams.c: where the `window` rarest bytes of it are. */
+uint8_t scanner_rarest(reef_view bytes, uint32_t window);
+
 /* grams.c: how rare a folded byte is in traffic, in eighths of a bit or so. */
 uint32_t scanner_byte_worth(uint8_t byte);
 
@@ -180,8 +184,8 @@ static inline uint32_t entry_gram(const gram_entry *entry)
 }
 
 /* brief.c: the wide way for short patterns, whose numbers are in `brief_pattern`. No table is made when there are too many or
- * too common ones. */
-int brief_build(scanner *made);
+ * too common ones. `alone`: without those that can be found by their stretches of four bytes as well. */
+int brief_build(scanner *made, bool alone);
 void brief_scan(const scan *at);
 
 /* scanner.c: has the processor what the wide way needs? */
