@@ -36,6 +36,7 @@ from appliance.control.messages_audit import (
     Witnessing,
 )
 from appliance.control.messages_bans import Allow, Allowed
+from appliance.control.messages_keys import Seal, Sign, SignCheckpoint
 from appliance.control.messages_why import Noted
 from appliance.control.processes import INSTANCE_VARIABLE
 from appliance.events import record
@@ -288,6 +289,20 @@ def test_a_hold_is_set_and_released_by_somebody(stand: Stand) -> None:
     assert reef(stand, "audit", "hold", "release", "case-7")["holds"] == []
     eventually(stand, "record.release", 1)
     assert entries(stand, "record.hold")[0]["why"] == "a court asks"
+
+
+def test_keyd_signs_no_trail_that_shrank_and_nothing_for_others(stand: Stand) -> None:
+    stand.apply(policy(rule("R-1")))
+    size = size_of(checkpoint(stand).note)
+    asked = SignCheckpoint(size - 1, bytes(32))
+    assert stand.refusal(asked, to="keyd").code == "not-allowed"  # to root
+    with as_user(stand.instance.identity("recordd").uid):
+        assert stand.refusal(asked, to="keyd").code == "shrunk"
+        assert stand.refusal(Sign("0" * 64), to="keyd").code == "not-allowed"
+        assert stand.refusal(Seal(b"short"), to="keyd").code == "bad-digest"
+    with as_user(stand.instance.identity("policyd").uid):
+        assert stand.refusal(asked, to="keyd").code == "not-allowed"
+        assert stand.refusal(Seal(bytes(64)), to="keyd").code == "not-allowed"
 
 
 def test_who_is_nobody_learns_nothing(stand: Stand) -> None:

@@ -222,6 +222,21 @@ def test_a_package_whose_digests_were_made_anew_has_no_seal_of_the_gateway(
     assert "the seal is not that of" in reef(stand, "evidence", "verify", str(copy), ends=1)["problems"][0]
 
 
+def test_an_alert_of_the_gateway_itself_is_named_by_its_time(
+    made: tuple[Stand, Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    stand, _, _ = made
+    alert = record.alert(record.UNREGISTERED_LINE, "Unregistered line", "eth9 carries traffic", seconds=time.time())
+    with as_user(stand.instance.identity("namesd").uid, (stand.instance.operators,)):
+        spool = Spool(stand.instance.events_of("namesd"))
+        spool.append(record.encode(alert), 1)
+        spool.close()
+    told = reef(stand, "evidence", "make", "--alert", alert.timestamp, "--out", str(tmp_path / "own"))
+    assert (told["alerts"], told["packets"]) == (1, 0)
+    assert any(words.startswith("packets: none were kept") for words in told["missing"])
+    assert reef(stand, "evidence", "verify", str(tmp_path / "own"))["problems"] == []
+
+
 def test_an_alert_that_is_not_there_is_said(made: tuple[Stand, Path, dict[str, Any]], tmp_path: Path) -> None:
     stand, folder, _ = made
     error = reef(stand, "evidence", "make", "--alert", "99", "--out", str(tmp_path / "x"), ends=1)["error"]
