@@ -19,7 +19,6 @@ from taxii2client.v21 import ApiRoot, Collection, Server, as_pages
 
 from appliance.events import stix
 from appliance.events.api.context import Outcome
-from appliance.events.stix import of_object
 from appliance.events.tlp import Tlp
 from tests import alertapi
 from tests.alertapi import SITE, TOKEN, alert, consumer, new, serving
@@ -32,30 +31,19 @@ GUESTS = (
 )
 
 
-class Inbox:
-    """Takes indicators into the store, as the gateway does, and refuses those named "bad"."""
-
-    def __init__(self) -> None:
-        self.server: alertapi.Server | None = None
-
-    async def __call__(self, giver: str, objects: list[bytes]) -> list[Outcome]:
-        assert self.server is not None
-        outcomes = []
-        for raw in objects:
-            said = json.loads(raw)
-            taken = said["name"] != "bad"
-            if taken:
-                with self.server.objects.writing():
-                    self.server.objects.add("indicators", [of_object(raw, unmarked=Tlp.AMBER)])
-            outcomes.append(Outcome(said["id"], said["modified"], taken, "" if taken else "it is bad"))
-        return outcomes
+async def inbox(_: str, objects: list[bytes]) -> list[Outcome]:
+    """Takes all but those named "bad"."""
+    outcomes = []
+    for raw in objects:
+        said = json.loads(raw)
+        taken = said["name"] != "bad"
+        outcomes.append(Outcome(said["id"], said["modified"], taken, "" if taken else "it is bad"))
+    return outcomes
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[alertapi.Server]:
-    inbox = Inbox()
     with serving(tmp_path_factory.mktemp("api"), *GUESTS, inbox=inbox) as server:
-        inbox.server = server
         server.append(*(new(alert(number), Tlp.RED if number % 10 == 0 else Tlp.AMBER) for number in range(400)))
         yield server
 
@@ -251,6 +239,7 @@ def test_indicators_are_given_and_come_back_in_their_versions(server: alertapi.S
     identifier = given[0]["id"]
     (last,) = pulled(collection, id=identifier)
     assert last == given[2], "as it was given"
+    assert pulled(collection, id=given[1]["id"]) == [], "what was refused is not there"
     assert pulled(collection, id=identifier, version="first") == [given[0]]
     assert pulled(collection, id=identifier, version="all") == [given[0], given[2]]
     assert collection.object_versions(identifier)["versions"] == [given[0]["modified"], given[2]["modified"]]
@@ -262,6 +251,7 @@ def test_an_inbox_can_be_written_to_without_being_read(server: alertapi.Server) 
     collection = named(server, "indicators", "giver-token")
     assert (collection.can_read, collection.can_write) == (False, True)
     assert collection.add_objects({"objects": [an_indicator(9)]}).success_count == 1
+    assert len(pulled(named(server, "indicators"), id=an_indicator(9)["id"])) == 1
     assert get(server, f"{path_of('indicators')}/objects/", "giver-token").status_code == 403
     assert get(server, f"{path_of('alerts')}/objects/", "giver-token").status_code == 404
 

@@ -8,6 +8,7 @@ both are given `next` holds. Moments are given once, so that no moment is on two
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from http import HTTPStatus
 from uuid import uuid4
@@ -25,6 +26,7 @@ from appliance.events.api.replies import preferences, reply
 from appliance.events.feeding import ALERTS_COLLECTION, taken
 from appliance.events.objects import Page, Query
 from appliance.events.sighted import moment as moment_of
+from appliance.events.tlp import Tlp
 
 VERSION = "2.1"
 STIX = f"application/stix+json;version={stix.SPEC_VERSION}"
@@ -305,11 +307,26 @@ class Taxii:
             raise Problem(HTTPStatus.REQUEST_TIMEOUT, "the body did not come in time") from error
         objects = _given(data)
         outcomes = await inbox(guest.name, objects)
+        known = {one.id for one in outcomes if one.taken}
+        await self._context.stores.run(self._keep, name, objects, known)
         status = _status(str(uuid4()), moment, outcomes)
         self._statuses[str(status["id"])] = guest.name, msgspec.json.encode(status)
         while len(self._statuses) > _MOST_STATUSES:
             self._statuses.popitem(last=False)
         return await self._json(request, status, HTTPStatus.ACCEPTED)
+
+    def _keep(self, name: str, given: list[bytes], known: set[str]) -> None:
+        """What was taken is in the collection from now on, as it was given. Without a marking it may go to everybody,
+        as the standard has it."""
+        kept = []
+        for body in given:
+            with contextlib.suppress(stix.StixError):  # of a kind that cannot be told here, such as STIX 2.0
+                made = stix.of_object(body, unmarked=Tlp.CLEAR)
+                if made.id in known:
+                    kept.append(made)
+        if kept:
+            with self._context.stores.objects.writing():
+                self._context.stores.objects.add(name, kept)
 
     async def status(self, request: web.Request) -> web.StreamResponse:
         self._negotiated(request)
