@@ -530,6 +530,8 @@ class Applyd:
                     alerts=bundle.alerts,
                     consumers=bundle.consumers,
                     indicators=bundle.indicators,
+                    notices=bundle.notices,
+                    officers=bundle.officers,
                     audit=bundle.audit,
                     detections=bundle.detections,
                     bridges=bundle.bridges,

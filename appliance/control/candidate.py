@@ -14,6 +14,7 @@ from appliance.policy.bundle import BridgeInfo, Bundle, QuarantineInfo
 from appliance.policy.compile import CompileCache, Compiled, compile_policy
 from appliance.policy.emit import addresses
 from appliance.policy.model import AutomaticBan, Feed, Policy, Profile, Suppression
+from appliance.policy.noticing import officers
 from appliance.policy.parse import ParseCache, parse
 from appliance.policy.problem import PolicyError, Problem
 from appliance.policy.services import words_of_entry
@@ -159,6 +160,8 @@ def _bundle(candidate: Candidate, policy: Policy, compiled: Compiled, origin: Or
         alerts=policy.alerts,
         consumers=tuple(policy.consumers.values()),
         indicators=policy.indicators,
+        notices=policy.notices,
+        officers=officers(policy.connections.values(), policy.zones),
         audit=policy.audit,
         horizon=compiled.horizon,
         requires=compiled.requires,

@@ -110,6 +110,7 @@ from appliance.policy.consumers import AlertSettings, Consumer
 from appliance.policy.detections import Detections
 from appliance.policy.indicators import IndicatorSettings
 from appliance.policy.model import Banning, Feed, InterfaceAddress, Profile, Suppression
+from appliance.policy.notices import NoticeSettings, Officer
 from appliance.policy.records import AuditSettings
 
 
@@ -409,6 +410,8 @@ class NameBook(msgspec.Struct, frozen=True, tag=True):
     alerts: AlertSettings = AlertSettings()
     consumers: tuple[Consumer, ...] = ()
     indicators: IndicatorSettings = IndicatorSettings()
+    notices: NoticeSettings = NoticeSettings()
+    officers: tuple[Officer, ...] = ()
     audit: AuditSettings = AuditSettings()
     bridges: tuple[BridgeInfo, ...] = ()
 

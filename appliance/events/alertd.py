@@ -42,6 +42,7 @@ from appliance.events.collecting import Collector
 from appliance.events.indicatorline import SOCKET
 from appliance.events.marking import Generations, Marker
 from appliance.events.outbox import Outbox, OutboxError, Reader
+from appliance.events.push.notifying import Notifying
 from appliance.events.push.pushing import Pushing
 from appliance.events.retaining import Need, Plan, Room
 from appliance.events.serving import addresses
@@ -90,6 +91,7 @@ class Alertd:
         self._identity: Identity | None = None
         self._answering: Answering | None = None
         self._pushing: Pushing | None = None
+        self._notifying: Notifying | None = None
         self._status: StatusReport | None = None
         self._health = reporting.Regular()
         self._words = ""  # why it does not serve
@@ -120,6 +122,8 @@ class Alertd:
         self._collector.stop()
         if self._collector.is_alive():
             await asyncio.to_thread(self._collector.join)
+        if self._notifying is not None:
+            await self._notifying.stop()
         if self._pushing is not None:
             await self._pushing.stop()
         if self._answering is not None:
@@ -260,14 +264,22 @@ class Alertd:
         self._collect()
 
     async def _push(self, book: NameBook) -> None:
+        """What is sent without being asked for: events to consumers, notices to officers."""
+        credentials = self._instance.credentials
+        try:
+            context = fetching_context(credentials / AUTHORITIES)
+        except OSError as error:
+            self._log(f"{credentials / AUTHORITIES}: {error}; nothing is sent to consumers and officers")
+            return
         if self._pushing is None:
-            try:
-                context = fetching_context(self._instance.credentials / AUTHORITIES)
-            except OSError as error:
-                self._log(f"{self._instance.credentials / AUTHORITIES}: {error}; nothing is sent to consumers")
-                return
-            self._pushing = Pushing(self._outbox, book.site, self._instance.credentials, context, self._log)
+            self._pushing = Pushing(self._outbox, book.site, credentials, context, self._log)
         await self._pushing.follow(book.consumers)
+        said = (book.notices, book.officers)
+        if self._notifying is not None and self._notifying.said != said:
+            await self._notifying.stop()
+            self._notifying = None
+        if self._notifying is None and (book.notices.relay or book.notices.webhook):
+            self._notifying = Notifying(*said, self._outbox, book.site, credentials, context, self._log)
 
     def _context(self, site: str, places: tuple[tuple[str, int], ...]) -> TlsContext | None:
         """With the certificate that was given or, else, one of its own for the addresses where it first listens."""

@@ -26,6 +26,7 @@ from appliance.policy.model import (
     ServiceEntry,
     Suppression,
 )
+from appliance.policy.notices import NoticeSettings, Officer
 from appliance.policy.records import AuditSettings
 from appliance.policy.ruleset import Ruleset
 
@@ -165,6 +166,8 @@ class Bundle(msgspec.Struct, frozen=True):
     alerts: AlertSettings = AlertSettings()
     consumers: tuple[Consumer, ...] = ()
     indicators: IndicatorSettings = IndicatorSettings()
+    notices: NoticeSettings = NoticeSettings()
+    officers: tuple[Officer, ...] = ()
     audit: AuditSettings = AuditSettings()
     bridges: tuple[BridgeInfo, ...] = ()
     quarantines: tuple[QuarantineInfo, ...] = ()

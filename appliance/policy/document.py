@@ -15,6 +15,7 @@ from appliance.policy.exports import AlertsText, ConsumerText
 from appliance.policy.indicatortext import IndicatorsText
 from appliance.policy.keys import LEVEL, Key, Record, Words
 from appliance.policy.kinds import Choice, Flag, Many, Named, Number, Part, Parts
+from appliance.policy.noticetext import NoticesText
 from appliance.policy.prevention import (
     BansText,
     BridgeText,
@@ -513,6 +514,9 @@ class SiteText(DocumentText, frozen=True, kw_only=True):
     ] = None
     audit: Annotated[
         AuditText | None, Key(Part(AuditText), "who vouches for the audit trail, and how long records are kept")
+    ] = None
+    notices: Annotated[
+        NoticesText | None, Key(Part(NoticesText), "how officers are told of what concerns their lines")
     ] = None
     risks: Annotated[
         tuple[RiskText, ...], Key(Parts(RiskText), "threats to what the site has, and what stands against them")

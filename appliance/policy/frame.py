@@ -16,6 +16,7 @@ from appliance.policy import (
     indicating,
     inherit,
     limits,
+    noticing,
     profiles,
     recording,
     risks,
@@ -142,6 +143,7 @@ class Frame:
         self.consumers = exporting.consumers(document.consumers, report)
         self.indicators = indicating.indicators(document.indicators, self.consumers, self.resolver, report)
         self.audit = recording.audit(document.audit, report)
+        self.notices = noticing.notices(document.notices, self.names.timezone, self.connections, report)
         self.risks: list[Risk] = []
         for risk_text in document.risks:
             self.claims.claim(risk_text.id, report)
@@ -259,6 +261,7 @@ class Frame:
             alerts=self.alerts,
             consumers=self.consumers,
             indicators=self.indicators,
+            notices=self.notices,
             audit=self.audit,
             settings=self.settings,
             description="" if self.document.description is None else self.document.description.value,

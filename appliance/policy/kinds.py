@@ -433,6 +433,13 @@ LISTEN = Kind(
     "management",
     MAX_NAME,
 )
+HOURS = Kind(
+    "hours of the day",
+    r"(?:[01][0-9]|2[0-3]):[0-5][0-9]-(?:[01][0-9]|2[0-3]):[0-5][0-9]",
+    "write for example `22:00-06:00`",
+    "22:00-06:00",
+    11,
+)
 CREDENTIAL = Kind(
     "a file of the gateway's folder `credentials`",
     r"[A-Za-z][A-Za-z0-9_.-]{0,47}",

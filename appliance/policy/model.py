@@ -17,6 +17,7 @@ import msgspec
 from appliance.policy.consumers import AlertSettings, Consumer
 from appliance.policy.detections import Detections
 from appliance.policy.indicators import IndicatorSettings
+from appliance.policy.notices import NoticeSettings
 from appliance.policy.records import AuditSettings
 
 # The zone that is the box itself: `to: gateway` is nftables' input hook, `from: gateway` its output hook.
@@ -541,6 +542,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     alerts: AlertSettings = AlertSettings()
     consumers: dict[str, Consumer] = {}
     indicators: IndicatorSettings = IndicatorSettings()
+    notices: NoticeSettings = NoticeSettings()
     audit: AuditSettings = AuditSettings()
     settings: Settings = Settings()
     description: str = ""

@@ -106,6 +106,8 @@ def plan(old: Policy | None, new: Policy) -> tuple[Change, ...]:
     _alerts(old.alerts, new.alerts, found)
     _named("consumer", old.consumers, new.consumers, found)
     _indicators(old.indicators, new.indicators, found)
+    if old.notices != new.notices:
+        found.append(Change("changed", "notices", f"notices: {_fields(old.notices, new.notices)}"))
     _audit(old.audit, new.audit, found)
     if old.settings != new.settings:
         changes = _fields(old.settings, new.settings)
