@@ -17,6 +17,7 @@ from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, duration, local_time, size
 from appliance.control import messages
+from appliance.control.messages_audit import AuditHealth, AuditHealthIs
 from appliance.control.messages_readback import Runs
 from appliance.control.processes import PROCESSES, Instance
 from appliance.events.record import RULES_STATE, RulesState
@@ -67,6 +68,7 @@ def doctor(options: argparse.Namespace, terminal: Terminal) -> int:
         *from_status(with_silent(status, instance), time.time()),
         *from_runs(report.runs),
         *from_rules(instance.events, instance.rules),
+        *_trail(gateway),
         *_disk(Path(instance.state)),
         *_capabilities(report.capabilities),
     )
@@ -201,6 +203,15 @@ def from_rules(events: Path, rules: Path) -> list[Finding]:
         words = f"{state.refused} of {state.loaded + state.refused} rules of the taps are refused"
         return [Finding("note", words, f"reef ips check {rules} names them")]
     return []
+
+
+def _trail(gateway: Gateway) -> list[Finding]:
+    """What recordd says of the audit trail; that it is dead is said with the other processes."""
+    try:
+        troubles = gateway.ask(AuditHealth(), AuditHealthIs, of="recordd", patience=5.0).troubles
+    except Failure:
+        return []
+    return [Finding("wrong", words, "docs/audit.md says what the trail needs") for words in troubles]
 
 
 def _disk(state: Path) -> list[Finding]:

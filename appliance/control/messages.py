@@ -18,6 +18,8 @@ from appliance.control.messages_audit import (
     AuditContinued,
     AuditContinues,
     AuditEntries,
+    AuditHealth,
+    AuditHealthIs,
     AuditLog,
     AuditNote,
     AuditProof,
@@ -533,6 +535,7 @@ Request = (
     | AuditContinues
     | AuditBundles
     | AuditNote
+    | AuditHealth
     | Consumers
     | SealEvidence
     | HoldRecords
@@ -589,6 +592,7 @@ Reply = (
     | Sealed
     | RecordsKeyIs
     | AuditEntries
+    | AuditHealthIs
     | AuditCheckpointIs
     | AuditProof
     | AuditContinued

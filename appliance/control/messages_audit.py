@@ -190,6 +190,16 @@ class HoldList(msgspec.Struct, frozen=True, tag=True):
     kept: dict[str, int]
 
 
+class AuditHealth(msgspec.Struct, frozen=True, tag=True):
+    """Is anything wrong with the trail?"""
+
+
+class AuditHealthIs(msgspec.Struct, frozen=True, tag=True):
+    """What is wrong, in words: the trail cannot be kept or signed, or a witness does not vouch for it."""
+
+    troubles: tuple[str, ...]
+
+
 class AuditNote(msgspec.Struct, frozen=True, tag=True):
     """Of policyd: write down what the command line did by itself. Only what `NOTED` lists."""
 

@@ -26,6 +26,8 @@ from appliance.control.messages_audit import (
     AuditCheckpointIs,
     AuditContinued,
     AuditContinues,
+    AuditHealth,
+    AuditHealthIs,
     AuditLog,
     AuditProof,
     AuditProve,
@@ -91,7 +93,7 @@ class Recordd:
 
     async def serve(self, stop: asyncio.Event) -> None:
         permits: dict[type, Callable[[Peer], bool]] = dict.fromkeys(
-            (AuditLog, AuditCheckpoint, AuditProve, AuditContinues, AuditBundles), self._looks
+            (AuditLog, AuditCheckpoint, AuditProve, AuditContinues, AuditBundles, AuditHealth), self._looks
         )
         permits |= dict.fromkeys((SealEvidence, HoldRecords, ReleaseRecords, Holds, WitnessesRequest), self._operates)
         # Who can reach them carries what goes to witnesses and what they say; it is believed in nothing.
@@ -256,6 +258,8 @@ class Recordd:
                 return await asyncio.to_thread(chosen, request, self._trail.entries, self._trail.size)
             if isinstance(request, HoldRecords | ReleaseRecords | Holds):
                 return await asyncio.to_thread(self._holding, request, peer)
+            if isinstance(request, AuditHealth):
+                return AuditHealthIs(self._troubles())
             if isinstance(request, WitnessesRequest):
                 return self._witnesses.listed()
             if self._newest is None or self._key is None:
@@ -296,6 +300,11 @@ class Recordd:
                 return self._bundles(request, min(request.size, size))
             case _:
                 return Refused("bad-request", f"recordd does not answer {type(request).__name__}")
+
+    def _troubles(self) -> tuple[str, ...]:
+        own = (words for words in self._complaints.values() if words)
+        witnesses = (f"witness {one.name}: {one.words}" for one in self._witnesses.listed().witnesses if one.words)
+        return (*own, *witnesses)
 
     def _holding(self, request: Request, peer: Peer) -> HoldList:
         with self._turn:

@@ -29,11 +29,16 @@ from appliance.control.messages_audit import (
     AuditContinued,
     AuditContinues,
     AuditEntries,
+    AuditHealth,
+    AuditHealthIs,
     AuditLog,
     AuditNote,
     AuditProof,
     AuditProve,
+    WitnessHeard,
     Witnessing,
+    WitnessPosts,
+    WitnessSaid,
 )
 from appliance.control.messages_bans import Allow, Allowed
 from appliance.control.messages_keys import Seal, Sign, SignCheckpoint
@@ -252,6 +257,10 @@ async def served(witness: Witness, folder: Path) -> AsyncIterator[tuple[int, Tls
         await runner.cleanup()
 
 
+def audit_troubles(stand: Stand) -> tuple[str, ...]:
+    return stand.ask(AuditHealth(), AuditHealthIs, to="recordd").troubles
+
+
 def test_a_witness_of_the_policy_cosigns_over_tls(stand: Stand, tmp_path: Path) -> None:
     stand.apply(policy(rule("R-1")))
     point = checkpoint(stand)
@@ -270,12 +279,28 @@ def test_a_witness_of_the_policy_cosigns_over_tls(stand: Stand, tmp_path: Path) 
                 await asyncio.sleep(0.1)
 
     asyncio.run(carried())
+    assert audit_troubles(stand) == ()
     [listed] = reef(stand, "audit", "witnesses")["witnesses"]
     assert (listed["name"], listed["size"], listed["words"]) == ("w1", witness.last.size, "")
     answer = stand.ask(AuditCheckpoint(), AuditCheckpointIs, to="recordd")
     opened = open_checkpoint(answer.cosigned, parse_key(answer.key), [witness.key])
     assert [one.witness for one in opened.cosigned] == [witness.key.name]
     assert stand.refusal(Witnessing(), to="recordd").code == "not-allowed"  # root is not alertd
+    stand.ask(messages.Ban(("203.0.113.91",), 60), messages.BanList)
+    checkpoint(stand, above=witness.last.size)
+
+    def gone() -> bool:
+        """Its service has ended: it is asked, and does not answer."""
+        with as_user(stand.instance.identity("alertd").uid):
+            posts = stand.ask(Witnessing(), WitnessPosts, to="recordd").posts
+            for post in posts:
+                stand.ask(WitnessSaid(post.name, 0, b"it cannot be reached"), WitnessHeard, to="recordd")
+        return bool(posts)
+
+    until(gone, "a checkpoint is due at the witness", patience=30)
+    assert audit_troubles(stand) == ("witness w1: it cannot be reached",)
+    findings = reef(stand, "doctor", ends=1)["findings"]
+    assert "witness w1: it cannot be reached" in [one["what"] for one in findings]
 
 
 def test_a_hold_is_set_and_released_by_somebody(stand: Stand) -> None:
