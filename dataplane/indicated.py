@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote_to_bytes
 
+from appliance.events.indicatorline import ALERT, BLOCK, MODES, WATCH, sid_of
 from appliance.events.record import INDICATORS
 from ctypes_ext.sets import SetChange
 
-WATCH, ALERT, BLOCK = "watch", "alert", "block"
-MODES = (WATCH, ALERT, BLOCK)
 Sets = Mapping[tuple[str, str], Iterable[str]]  # (kind, mode) to values
 
 _SAID = {WATCH: "watched", ALERT: "warned of", BLOCK: "blocked"}
@@ -34,7 +33,6 @@ _WHERE: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
     "ja3s": ((("tls", "ja3s.hash"),), "a server's fingerprint (JA3S)"),
     "ja4": ((("tls", "ja4.hash"),), "a client's fingerprint (JA4)"),
 }
-KINDS = tuple(_WHERE)
 _DIGESTS = ("sha256", "sha1", "md5")
 # Kinds that come into the rules together: compiling costs seconds, and what they ask of traffic is the same work.
 _TOGETHER = (("domain", "url"), _DIGESTS, ("certificate", "ja3", "ja3s", "ja4"))
@@ -43,18 +41,6 @@ _ROOM = 1_000_000  # values of one set
 
 def set_name(kind: str, mode: str) -> str:
     return f"reef-indicators-{kind}-{mode}"
-
-
-def sid_of(kind: str, mode: str, place: int) -> int:
-    """Of the rule that looks at the `place`th buffer: permanent, so that suppressions can name it."""
-    return 100 * (KINDS.index(kind) + 1) + 10 * MODES.index(mode) + place
-
-
-def kind_of(sid: int) -> tuple[str, str] | None:
-    """Kind and mode that a rule is about; None for another rule."""
-    kind, rest = divmod(sid, 100)
-    mode = rest // 10
-    return (KINDS[kind - 1], MODES[mode]) if 0 < kind <= len(KINDS) and mode < len(MODES) else None
 
 
 def rules(kinds: Iterable[str]) -> str:

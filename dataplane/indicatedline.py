@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.durable import replace
-from appliance.events.indicatorline import HEAD, MAX_FRAME, Batch, Told
+from appliance.events.indicatorline import HEAD, KINDS, MAX_FRAME, MODES, Batch, Told
 from ctypes_ext.sets import SetChange
 from dataplane import indicated
 
@@ -134,7 +134,7 @@ def _grouped(batches: Iterable[Batch]) -> dict[tuple[str, str], set[str]]:
     """Raises ValueError for a kind that is not known."""
     found: dict[tuple[str, str], set[str]] = {}
     for batch in batches:
-        if batch.kind not in indicated.KINDS or batch.mode not in indicated.MODES:
+        if batch.kind not in KINDS or batch.mode not in MODES:
             raise ValueError(f"`{batch.kind}` in the mode `{batch.mode}` is not known")
         found.setdefault((batch.kind, batch.mode), set()).update(batch.values)
     return found

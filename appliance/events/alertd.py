@@ -49,6 +49,7 @@ from appliance.events.serving import addresses
 from appliance.indicators import store as indicators
 from appliance.indicators.counter import Counter
 from appliance.indicators.desk import Desk
+from appliance.indicators.hitting import Hitting
 from appliance.indicators.office import Office
 from appliance.indicators.store import Store, StoreError
 from appliance.policy.consumers import AlertSettings, Consumer
@@ -86,6 +87,7 @@ class Alertd:
         )
         self._store = Store(self._state / indicators.NAME)
         self._office = Office(Desk(self._store), instance.socket("applyd"), self._say)
+        self._hitting: Hitting | None = None
         self._counter = Counter(self._office, log.audit)
         self.failure = ""
         self._identity: Identity | None = None
@@ -117,6 +119,9 @@ class Alertd:
         await asyncio.gather(*chores, return_exceptions=True)
         await server.stop()
         self._counter.flush()
+        if self._hitting is not None:
+            self._hitting.stop()
+            await asyncio.to_thread(self._hitting.join)
         self._office.stop()
         await asyncio.to_thread(self._office.join)
         self._collector.stop()
@@ -249,6 +254,15 @@ class Alertd:
                 self._counter.listed,
             )
             await self._answering.start()
+            self._hitting = Hitting(
+                self._outbox.reader(),
+                self._office,
+                book.site,
+                publish=self._answering.publish,
+                alert=lambda event: self._later(lambda: self._log.event(event)),
+                log=self._say,
+            )
+            self._hitting.start()
         elif self._answering.site != book.site:
             self._failed(f"the site is called {book.site} now, and was {self._answering.site}: beginning anew")
         self._generations.runs(book.generation, int(time.time() * 1e6))

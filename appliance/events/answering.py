@@ -20,7 +20,7 @@ from appliance.events.api.context import Context, Exports, Inbox, Listed
 from appliance.events.api.stores import Stores
 from appliance.events.api.taxii import COLLECTIONS
 from appliance.events.classes import Class
-from appliance.events.feeding import feed, forget
+from appliance.events.feeding import SIGHTINGS_COLLECTION, feed, forget
 from appliance.events.objects import Objects
 from appliance.events.outbox import Outbox, Reader
 from appliance.events.serving import Serving
@@ -128,6 +128,11 @@ class Answering:
 
     def came(self) -> None:
         self._feeder.came()
+
+    def publish(self, sightings: list[stix.Made]) -> None:
+        """Keep sightings of indicators. From any thread; raises `sqlite3.Error`."""
+        with self._objects.writing():
+            self._objects.add(SIGHTINGS_COLLECTION, sightings)
 
     def tick(self) -> None:
         """Call it about each second: what was told too often is summed up."""

@@ -23,6 +23,7 @@ from appliance.events.stix import Made, RuleText
 from appliance.events.tlp import Tlp
 
 ALERTS_COLLECTION = "alerts"
+SIGHTINGS_COLLECTION = "sightings"
 _PLACE = "outbox"
 _BATCH = 500
 STEP = 2000  # objects of a type that go at once
@@ -106,10 +107,14 @@ def forget(objects: Objects, before: int) -> int:
         db.execute("DELETE FROM fed WHERE added < (SELECT max(added) FROM fed WHERE added <= ?)", (before,))
     # An address may be referred to for as long after it was added as it is not told anew.
     gone = 0
-    for types, until in ((_SEEN_ONCE, before), (_SEEN_AGAIN, before - _RENEW)):
-        while True:
+    for collection, types, until in (
+        (ALERTS_COLLECTION, _SEEN_ONCE, before),
+        (ALERTS_COLLECTION, _SEEN_AGAIN, before - _RENEW),
+        (SIGHTINGS_COLLECTION, _SEEN_ONCE, before),
+    ):
+        while collection in objects.collections:
             with objects.writing():
-                step = objects.remove(ALERTS_COLLECTION, until, types, STEP)
+                step = objects.remove(collection, until, types, STEP)
             gone += step
             if not step:
                 break

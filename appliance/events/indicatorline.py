@@ -1,4 +1,5 @@
-"""The line from alertd to inspectd, as both ends know it: frames of what is looked for.
+"""What both ends of the line from alertd to inspectd know: frames of what is looked for, and the numbers of the rules
+that look for it.
 
 length 4 (little-endian) | `Told` in msgpack
 """
@@ -33,3 +34,21 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
 def frame(told: Told) -> bytes:
     payload = msgspec.msgpack.encode(told)
     return HEAD.pack(len(payload)) + payload
+
+
+WATCH, ALERT, BLOCK = "watch", "alert", "block"
+MODES = (WATCH, ALERT, BLOCK)
+KINDS = ("domain", "url", "sha256", "sha1", "md5", "certificate", "ja3", "ja3s", "ja4")  # of inspection
+ADDRESS = 1  # the number of alerts about addresses and networks, which the ruleset looks for
+
+
+def sid_of(kind: str, mode: str, place: int) -> int:
+    """Of the rule that looks at the `place`th buffer: permanent, so that suppressions can name it."""
+    return 100 * (KINDS.index(kind) + 1) + 10 * MODES.index(mode) + place
+
+
+def kind_of(sid: int) -> tuple[str, str] | None:
+    """Kind and mode that a rule is about; None for another rule."""
+    kind, rest = divmod(sid, 100)
+    mode = rest // 10
+    return (KINDS[kind - 1], MODES[mode]) if 0 < kind <= len(KINDS) and mode < len(MODES) else None

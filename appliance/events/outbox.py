@@ -335,11 +335,13 @@ class Reader:
         highest: Tlp = Tlp.RED,
         since: int | None = None,
         until: int | None = None,
+        holding: Collection[bytes] = (),
     ) -> Page:
         """At most `limit` events behind number `after`, oldest first.
 
         `kinds` are EVE event types (None: all), `highest` the strictest label that is given out, `since` and `until`
-        (microseconds) bound the time of the event: since <= time < until. A call looks at a bounded stretch of the
+        (microseconds) bound the time of the event: since <= time < until; with `holding` only events in whose bytes
+        one of these stands. A call looks at a bounded stretch of the
         outbox; see `Page.through`. Raises `sqlite3.Error`.
         """
         self._db.execute("BEGIN")  # one state of the database for all that is asked
@@ -349,7 +351,7 @@ class Reader:
             if begin is None:
                 return Page([], max(after, last), last)
             bound = min(begin + _WINDOW, last)
-            conditions, values = _conditions(kinds, highest, since, until)
+            conditions, values = _conditions(kinds, highest, since, until, holding)
             parts = [
                 f"SELECT seq, added, time, kind, {int(each)}, tlp, body FROM event_{int(each)} "
                 f"WHERE seq > ? AND seq <= ?{conditions}"
@@ -412,9 +414,9 @@ class Reader:
 
 
 def _conditions(
-    kinds: Collection[str] | None, highest: Tlp, since: int | None, until: int | None
-) -> tuple[str, list[str | int]]:
-    said, values = "", list[str | int]()
+    kinds: Collection[str] | None, highest: Tlp, since: int | None, until: int | None, holding: Collection[bytes]
+) -> tuple[str, list[str | int | bytes]]:
+    said, values = "", list[str | int | bytes]()
     if kinds is not None:
         said += f" AND kind IN ({', '.join('?' * len(kinds))})"
         values += sorted(kinds)
@@ -427,6 +429,9 @@ def _conditions(
     if until is not None:
         said += " AND time < ?"
         values.append(until)
+    if holding:
+        said += f" AND ({' OR '.join(['instr(body, ?)'] * len(holding))})"
+        values += holding
     return said, values
 
 

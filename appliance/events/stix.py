@@ -31,6 +31,7 @@ _OURS = UUID("6a3f7a9c-9f0e-5b7e-8a53-2f0d6c1f4e21").bytes
 _TLP_EXTENSION = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
 # An identity has no time of its own: the same site is the same object whenever it is made.
 _CREATED = 1_767_225_600_000_000  # 2026-01-01
+_MOST_COUNTED = 999_999_999  # STIX 2.1, section 5.2
 
 MARKING = {
     Tlp.CLEAR: "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487",
@@ -280,6 +281,27 @@ def alert(site: str, seen: Sighted, tlp: Tlp, line: bytes, sequence: int, *, sig
     }
     made.append(_versioned(identifier, "sighting", seen.time, tlp, body))
     return made
+
+
+def is_indicator(identifier: str) -> bool:
+    kind, _, uuid = identifier.partition("--")
+    return kind == "indicator" and _UUID.match(uuid) is not None
+
+
+def sighting(
+    site: str, reference: str, day: int, tlp: Tlp, *, first: int, last: int, count: int, modified: int
+) -> Made:
+    """That somebody's own indicator (`reference`) was seen here, with how often that day; microseconds."""
+    identifier = own_id("sighting", site, reference, str(day))
+    body = {
+        **_object("sighting", identifier, site, first, max(modified, first), tlp),
+        "first_seen": precise(first),
+        "last_seen": precise(last),
+        "count": min(count, _MOST_COUNTED),
+        "sighting_of_ref": reference,
+        "where_sighted_refs": [_site_id(site)],
+    }
+    return _versioned(identifier, "sighting", max(modified, first), tlp, body)
 
 
 def observables(seen: Sighted, tlp: Tlp) -> list[Made]:

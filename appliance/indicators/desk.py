@@ -15,7 +15,7 @@ from appliance.indicators.deciding import Mode, Ruling, ending, ruling
 from appliance.indicators.indicator import Indicator, Read
 from appliance.indicators.inforce import Changed, InForce, Key
 from appliance.indicators.never import Never
-from appliance.indicators.store import Came, Hits, Override, Store
+from appliance.indicators.store import Came, Hits, Override, Seen, Store
 from appliance.indicators.values import Value
 from appliance.policy.indicators import IndicatorSettings, Trust
 
@@ -178,8 +178,27 @@ class Desk:
 
     # --- hits -----------------------------------------------------------------------------------------
 
-    def hit(self, counted: Iterable[tuple[Value, Hits]]) -> None:
-        self._store.hit([one for one in counted if self._force.mode(one[0]) is not Mode.NONE])
+    def hit(self, counted: Iterable[tuple[Value, Hits]], place: int | None = None) -> list[tuple[Value, Mode]]:
+        """Values that were seen; those that are in force are counted, and returned with their mode."""
+        found = [(value, hits) for value, hits in counted if self._force.mode(value) is not Mode.NONE]
+        seen: dict[Key, Hits] = {}
+        for value, hits in found:
+            for key in self._force.holders(value):
+                seen[key] = hits if key not in seen else _both(seen[key], hits)
+        self._store.hit(found, seen.items(), place)
+        return [(value, self._force.mode(value)) for value, _ in found]
+
+    def place(self) -> int:
+        return self._store.place()
+
+    def sightings(self, now: float, every: float, limit: int) -> list[tuple[Seen, Indicator]]:
+        """Counts of indicators that are to be told: at once when they are new, then `every` so many seconds."""
+        gone = Indicator("")
+        found = self._store.untold(now - every, limit)
+        return [(one, self._kept[one.key].indicator if one.key in self._kept else gone) for one in found]
+
+    def told(self, seen: Iterable[Seen], now: float) -> None:
+        self._store.told(seen, now)
 
     def hits(self, value: Value) -> Hits | None:
         return self._store.hits(value)
@@ -246,3 +265,7 @@ def _last(changes: Iterable[Changed]) -> list[Changed]:
         before = found.get(one.value)
         found[one.value] = one if before is None else Changed(one.value, before.before, one.now)
     return [one for one in found.values() if one.before is not one.now]
+
+
+def _both(one: Hits, other: Hits) -> Hits:
+    return Hits(min(one.first, other.first), max(one.last, other.last), one.count + other.count)

@@ -18,15 +18,30 @@ from appliance.indicators.inforce import Key
 from appliance.indicators.values import Value
 
 NAME = "indicators.sqlite"
-_FORMAT = 1
+_PLACE = "outbox"
+_DAY = 86_400
+_KEPT = 30  # days
+_FORMAT = 2
 _SCHEMA = """
 CREATE TABLE indicator (source TEXT, id TEXT, seen REAL NOT NULL, body BLOB NOT NULL, PRIMARY KEY (source, id))
     WITHOUT ROWID;
 CREATE TABLE hit (kind TEXT, text TEXT, first REAL NOT NULL, last REAL NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (kind, text)) WITHOUT ROWID;
+CREATE TABLE sighting (source TEXT, id TEXT, day INTEGER, first REAL NOT NULL, last REAL NOT NULL,
+    count INTEGER NOT NULL, told INTEGER NOT NULL DEFAULT 0, told_at REAL NOT NULL DEFAULT 0,
+    PRIMARY KEY (source, id, day)) WITHOUT ROWID;
 CREATE TABLE override (kind TEXT, text TEXT, body BLOB NOT NULL, PRIMARY KEY (kind, text)) WITHOUT ROWID;
 CREATE TABLE state (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 """
+
+_HIT = (
+    "INSERT INTO hit VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET first = min(first, excluded.first), "
+    "last = max(last, excluded.last), count = count + excluded.count"
+)
+_SIGHTED = (
+    "INSERT INTO sighting (source, id, day, first, last, count) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
+    "SET first = min(first, excluded.first), last = max(last, excluded.last), count = count + excluded.count"
+)
 
 
 class StoreError(Exception):
@@ -44,6 +59,15 @@ class Hits(msgspec.Struct, frozen=True):
     first: float
     last: float
     count: int
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """How often an indicator hit on a day (since the epoch, UTC), and when that was told last (0: never)."""
+
+    key: Key
+    day: int
+    hits: Hits
+    told: float
 
 
 class Override(msgspec.Struct, frozen=True):
@@ -121,13 +145,44 @@ class Store:
 
     # --- hits -----------------------------------------------------------------------------------------
 
-    def hit(self, counted: Iterable[tuple[Value, Hits]]) -> None:
-        """Counts on top of those that are there."""
-        words = (
-            "INSERT INTO hit VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET first = min(first, excluded.first), "
-            "last = max(last, excluded.last), count = count + excluded.count"
+    def hit(
+        self, counted: Iterable[tuple[Value, Hits]], seen: Iterable[tuple[Key, Hits]] = (), place: int | None = None
+    ) -> None:
+        """Counts on top of those that are there, of values and of the indicators that name them; `place` is how far
+        the outbox was read for it."""
+        values = [(v.kind, v.text, h.first, h.last, h.count) for v, h in counted]
+        keys = [(source, id_, int(h.last // _DAY), h.first, h.last, h.count) for (source, id_), h in seen]
+        self._within(
+            (_HIT, values),
+            (_SIGHTED, keys),
+            ("INSERT OR REPLACE INTO state VALUES (?, ?)", [] if place is None else [(_PLACE, str(place))]),
         )
-        self._within((words, ((v.kind, v.text, h.first, h.last, h.count) for v, h in counted)))
+
+    def place(self) -> int:
+        """How far the outbox was read for hits."""
+        return int(self.remembered(_PLACE) or 0)
+
+    def untold(self, before: float, limit: int) -> list[Seen]:
+        """Counts of indicators that rose since they were told, and were told last before that moment."""
+        words = (
+            "SELECT source, id, day, first, last, count, told_at FROM sighting WHERE told < count AND told_at <= ? "
+            "ORDER BY told_at LIMIT ?"
+        )
+        try:
+            rows = self._base.execute(words, (before, limit)).fetchall()
+        except sqlite3.Error as error:
+            raise self._fault(error) from error
+        return [
+            Seen((source, id_), day, Hits(first, last, n), told) for source, id_, day, first, last, n, told in rows
+        ]
+
+    def told(self, seen: Iterable[Seen], now: float) -> None:
+        """They were told, and what is older than `_KEPT` days is forgotten."""
+        rows = [(one.hits.count, now, *one.key, one.day) for one in seen]
+        self._within(
+            ("UPDATE sighting SET told = ?, told_at = ? WHERE source = ? AND id = ? AND day = ?", rows),
+            ("DELETE FROM sighting WHERE day < ?", [(int(now // _DAY) - _KEPT,)]),
+        )
 
     def hits(self, value: Value) -> Hits | None:
         words = "SELECT first, last, count FROM hit WHERE kind = ? AND text = ?"

@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from hashlib import sha256
@@ -27,7 +28,9 @@ from appliance.control.messages_indicators import (
     OverrideIndicator,
     TakeIndicators,
 )
+from appliance.events import record
 from appliance.events.indicatorline import HEAD, SOCKET, Batch, Told
+from appliance.events.spool import Spool, SpoolLimits
 from tests.netns.stand import ROOT, Stand, as_user, until
 
 TOKEN = "a-token-for-the-csirt"
@@ -43,8 +46,8 @@ connections:
 alerts: {{listen: [lan], port: 9443}}
 consumers:
   csirt:
-    {{token: "sha256:{sha256(TOKEN.encode()).hexdigest()}", collections: [alerts, indicators], may: indicators,
-      tlp: red, rate: 1000/second, owner: o}}
+    {{token: "sha256:{sha256(TOKEN.encode()).hexdigest()}", collections: [alerts, indicators, sightings],
+      may: indicators, tlp: red, rate: 1000/second, owner: o}}
   guest: {{token: "sha256:{sha256(GUEST.encode()).hexdigest()}", collections: [indicators], owner: o}}
 indicators:
   sources:
@@ -177,6 +180,7 @@ def audited(stand: Stand, action: str) -> list[dict[str, Any]]:
 
 
 def test_the_verbs_show_take_in_and_are_written_down(stand: Stand, tmp_path: Path) -> None:
+    post(stand, indicator("[ipv4-addr:value = '198.51.100.9']"))
     path = tmp_path / "list.csv"
     path.write_text("value,confidence\n198.51.100.40,95\n198.51.100.41,10\nnonsense,1\n")
     taken = json.loads(reef(stand, "add", str(path), "--source", "csirt", "--json")[0])
@@ -196,6 +200,42 @@ def test_the_verbs_show_take_in_and_are_written_down(stand: Stand, tmp_path: Pat
     entry = audited(stand, "indicator.add")[0]
     assert (entry["object"], entry["detail"]["new"], entry["detail"]["changed"]) == ("csirt", "2", "0")
     assert audited(stand, "indicator.give")[0]["actor"] == "consumer csirt"
+
+
+def test_a_hit_is_shown_told_and_goes_back_as_a_sighting(stand: Stand) -> None:
+    """What the ruleset logs comes by inspectd's spool, which stands in for it here."""
+    one = indicator("[ipv4-addr:value = '198.51.100.50']")
+    post(stand, one)
+    spool = Spool(
+        stand.instance.events_of("inspectd"), SpoolLimits(segment=1 << 20, total=4 << 20), source="inspectd"
+    )
+    decision = record.metadata(record.Decision("reef", "indicator", "deny"))
+    now = record.format_time(time.time())
+    logged = record.Event(
+        now, "drop", src_ip="198.51.100.50", dest_ip="10.20.0.9", metadata=decision, drop={"len": 40}
+    )
+    spool.append(record.encode(logged), 1)
+    spool.close()
+    until(lambda: shown(stand, "198.51.100.50").hits == 1, "it is counted", patience=30)
+
+    def sightings() -> list[dict[str, Any]]:
+        answer = stand.sh(
+            f"curl -skg -H 'Authorization: Bearer {TOKEN}' -H 'Accept: application/taxii+json;version=2.1' "
+            f"'{COLLECTION.replace('/indicators/', '/sightings/')}?match[type]=sighting'"
+        )
+        found: list[dict[str, Any]] = json.loads(answer).get("objects", [])
+        return [each for each in found if each["sighting_of_ref"] == one["id"]]
+
+    until(sightings, "the sighting can be had", patience=30)
+    assert sightings()[0]["count"] == 1
+
+    def alerted() -> bool:
+        events = stand.sh(
+            f"curl -skg -H 'Authorization: Bearer {TOKEN}' 'https://10.20.0.1:9443/eve?kinds=alert&after=0&limit=1000'"
+        )
+        return any('"gid":88' in line and "198.51.100.50" in line for line in events.splitlines())
+
+    until(alerted, "somebody is told", patience=30)
 
 
 def test_inspectd_is_told_everything_and_each_change_and_nobody_else_is(stand: Stand) -> None:

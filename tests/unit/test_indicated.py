@@ -17,7 +17,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 from scapy.utils import wrpcap
 
-from appliance.events.indicatorline import Batch, Told, frame
+from appliance.events.indicatorline import KINDS, MODES, Batch, Told, frame, kind_of
 from appliance.events.record import INDICATORS
 from appliance.indicators import values
 from appliance.indicators.deciding import LOOKED_FOR
@@ -99,7 +99,7 @@ def worker_for(*wanted: str) -> Worker:
         ("sha256", "0" * 64, 0),
     ],
 )
-@pytest.mark.parametrize("mode", indicated.MODES)
+@pytest.mark.parametrize("mode", MODES)
 def test_what_is_in_a_set_is_found(capture: Path, kind: str, text: str, times: int, mode: str) -> None:
     canonical = values.value(kind, text).text  # type: ignore[arg-type]
     worker = worker_for(kind)
@@ -108,8 +108,8 @@ def test_what_is_in_a_set_is_found(capture: Path, kind: str, text: str, times: i
     assert len(found) == times
     for alert in found:
         assert alert["gid"] == INDICATORS
-        assert indicated.kind_of(alert["signature_id"]) == (kind, mode)
-        assert alert["action"] == ("blocked" if mode == indicated.BLOCK else "allowed")
+        assert kind_of(alert["signature_id"]) == (kind, mode)
+        assert alert["action"] == ("blocked" if mode == "block" else "allowed")
 
 
 def test_sets_change_while_rules_run(tmp_path: Path) -> None:
@@ -123,25 +123,23 @@ def test_sets_change_while_rules_run(tmp_path: Path) -> None:
         return len(alerts(worker, tmp_path / "one.pcap"))
 
     assert asked(0) == 0
-    assert worker.change_set(indicated.change("domain", indicated.ALERT, ["new.example", "other.example"]))
+    assert worker.change_set(indicated.change("domain", "alert", ["new.example", "other.example"]))
     assert asked(1) == 1
-    assert worker.change_set(indicated.change("domain", indicated.ALERT, ["new.example", "gone.example"], out=True))
+    assert worker.change_set(indicated.change("domain", "alert", ["new.example", "gone.example"], out=True))
     assert asked(2) == 0
-    assert not worker.change_set(indicated.change("md5", indicated.ALERT, []))
+    assert not worker.change_set(indicated.change("md5", "alert", []))
 
 
 def test_every_kind_that_is_looked_for_by_inspection_has_rules() -> None:
     looked_for = {kind for kind, where in LOOKED_FOR.items() if where.startswith("inspection")}
-    assert looked_for == set(indicated.KINDS)
-    worker_for(*indicated.KINDS)
-    sids = [
-        int(line.partition("sid:")[2].partition(";")[0]) for line in indicated.rules(indicated.KINDS).splitlines()
-    ]
+    assert looked_for == set(KINDS)
+    worker_for(*KINDS)
+    sids = [int(line.partition("sid:")[2].partition(";")[0]) for line in indicated.rules(KINDS).splitlines()]
     assert len(set(sids)) == len(sids)
-    everything = {(kind, mode) for kind in indicated.KINDS for mode in indicated.MODES}
-    assert {indicated.kind_of(sid) for sid in sids} == everything
-    assert indicated.kind_of(99) is None
-    assert indicated.kind_of(5_000) is None
+    everything = {(kind, mode) for kind in KINDS for mode in MODES}
+    assert {kind_of(sid) for sid in sids} == everything
+    assert kind_of(99) is None
+    assert kind_of(5_000) is None
 
 
 def test_the_line_keeps_what_is_told_and_says_what_changes(tmp_path: Path) -> None:
