@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import ssl
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 
 TlsContext = ssl.SSLContext
 
@@ -29,3 +30,14 @@ def signed_by(public: bytes, content: bytes, signature: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def signed_beside(key: str, content: bytes, beside: bytes) -> bool:
+    """The same by a key in base64 and a signature file: 64 bytes as `openssl pkeyutl -sign` writes them, or those in
+    base64."""
+    try:
+        public = base64.b64decode(key.strip(), validate=True)
+        signature = beside if len(beside) == 64 else base64.b64decode(beside.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return signed_by(public, content, signature)

@@ -49,6 +49,7 @@ from appliance.events.serving import addresses
 from appliance.indicators import store as indicators
 from appliance.indicators.counter import Counter
 from appliance.indicators.desk import Desk
+from appliance.indicators.fetching import Fetcher
 from appliance.indicators.hitting import Hitting
 from appliance.indicators.office import Office
 from appliance.indicators.store import Store, StoreError
@@ -88,7 +89,9 @@ class Alertd:
         self._store = Store(self._state / indicators.NAME)
         self._office = Office(Desk(self._store), instance.socket("applyd"), self._say)
         self._hitting: Hitting | None = None
-        self._counter = Counter(self._office, log.audit)
+        trusted = instance.credentials / AUTHORITIES
+        self._fetcher = Fetcher(self._office, instance.credentials, lambda: fetching_context(trusted), log)
+        self._counter = Counter(self._office, log.audit, self._fetcher.state)
         self.failure = ""
         self._identity: Identity | None = None
         self._answering: Answering | None = None
@@ -112,7 +115,7 @@ class Alertd:
         line = asyncio.create_task(self._line())
         await self._begin()
         notify.ready()
-        chores = [line, *(asyncio.create_task(work) for work in (self._follow(), self._carry()))]
+        chores = [line, *(asyncio.create_task(work) for work in (self._follow(), self._carry(), self._fetcher.run()))]
         await stop.wait()
         for each in chores:
             each.cancel()
@@ -273,6 +276,7 @@ class Alertd:
         places = addresses(book)
         self._answering.follow(book.consumers)
         await self._push(book)
+        self._fetcher.follow(book.indicators.sources)
         await self._counter.follow(book.indicators, own_networks(book), self._instance.never_block)
         self._answering.serving.want(places, self._context(book.site, places) if places else None)
         self._collect()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +27,7 @@ from appliance.events.tlp import Tlp
 from appliance.indicators import csvin, mispin, stixin
 from appliance.indicators.deciding import LOOKED_FOR, Mode
 from appliance.indicators.desk import Desk, OverrideRefused, Shown
+from appliance.indicators.fetching import State
 from appliance.indicators.given import Given
 from appliance.indicators.indicator import Indicator, Read, Refused, Unreadable
 from appliance.indicators.inforce import Changed
@@ -34,7 +35,7 @@ from appliance.indicators.neverlists import never_of
 from appliance.indicators.office import Office
 from appliance.indicators.store import StoreError
 from appliance.indicators.values import Kind, Value, ValueRefused
-from appliance.policy.indicators import IndicatorSettings
+from appliance.policy.indicators import IndicatorSettings, IndicatorSource
 
 MOST_SHOWN = 10_000
 _LISTS: dict[str, tuple[Kind, ...]] = {
@@ -48,9 +49,10 @@ _LISTS: dict[str, tuple[Kind, ...]] = {
 class Counter:
     """For one office. What waits is awaited; nothing here blocks the loop."""
 
-    def __init__(self, office: Office, audit: Write) -> None:
+    def __init__(self, office: Office, audit: Write, state: Callable[[str], State]) -> None:
         self._office = office
         self._audit = audit
+        self._state = state
         self._given = Given(audit)
         self._settings = IndicatorSettings()
         self.problems: tuple[str, ...] = ()
@@ -183,14 +185,16 @@ class Counter:
                 indicators=tuple(_info(shown, desk, refused) for shown in meant[:limit]),
                 total=len(meant),
                 in_force=modes,
-                sources=tuple(
-                    SourceInfo(one.name, one.address, counted.get(one.name, 0)) for one in self._settings.sources
-                ),
+                sources=tuple(self._source(one, counted.get(one.name, 0)) for one in self._settings.sources),
                 overrides=tuple((o.value.text, o.first, o.second, o.why, o.until) for o in desk.overrides()),
                 words=self.problems,
             )
 
         return await asyncio.wrap_future(self._office.ask(find))
+
+    def _source(self, source: IndicatorSource, indicators: int) -> SourceInfo:
+        state = self._state(source.name)
+        return SourceInfo(source.name, source.address, indicators, state.fetched, state.error)
 
 
 def _read(request: TakeIndicators) -> Read:

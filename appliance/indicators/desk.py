@@ -203,6 +203,15 @@ class Desk:
     def hits(self, value: Value) -> Hits | None:
         return self._store.hits(value)
 
+    # --- what is remembered of others ------------------------------------------------------------------
+
+    def remember(self, name: str, text: str) -> None:
+        """For example where the reading of a source stands."""
+        self._store.remember(name, text)
+
+    def remembered(self, name: str) -> str:
+        return self._store.remembered(name)
+
     # --- what is there --------------------------------------------------------------------------------
 
     def in_force(self) -> Iterator[tuple[Value, Mode]]:
