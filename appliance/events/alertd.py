@@ -35,13 +35,15 @@ from appliance.control.messages_events import ConsumerInfo, ConsumerList, Consum
 from appliance.control.messages_indicators import Indicators, OverrideIndicator, TakeIndicators
 from appliance.control.processes import Instance, process
 from appliance.durable import replace
-from appliance.events import outbox, reporting, tlp, witnessing
+from appliance.events import outbox, pseudonyms, reporting, tlp, witnessing
 from appliance.events.answering import Answering
 from appliance.events.classes import OF_COLLECTION, classes_of
 from appliance.events.collecting import Collector
+from appliance.events.hiding import Hosts
 from appliance.events.indicatorline import SOCKET
 from appliance.events.marking import Generations, Marker
 from appliance.events.outbox import Outbox, OutboxError, Reader
+from appliance.events.pseudonyms import Hiding, Keys, PseudonymsError
 from appliance.events.push.notifying import Notifying
 from appliance.events.push.pushing import Pushing
 from appliance.events.retaining import Need, Plan, Room
@@ -74,6 +76,7 @@ class Alertd:
         self._state = instance.state_of(NAME)
         self._outbox = Outbox(self._state / outbox.NAME, log)
         self._reader = self._outbox.reader()
+        self._keys = Keys(self._state / pseudonyms.NAME, time.time)
         self._generations = Generations()
         self._book: NameBook | None = None
         self._said = ""
@@ -85,6 +88,7 @@ class Alertd:
             log=self._say,
             kept=self._kept,
             failed=self._failed,
+            keys=self._keys,
         )
         self._store = Store(self._state / indicators.NAME)
         self._office = Office(Desk(self._store), instance.socket("applyd"), self._say)
@@ -138,6 +142,7 @@ class Alertd:
             await self._answering.stop()
         self._store.close()
         self._reader.close()
+        self._keys.close()
         self._outbox.close()
 
     async def _line(self) -> None:
@@ -272,7 +277,7 @@ class Alertd:
         kept = msgspec.structs.asdict(book.alerts.retention)
         retention = {OF_COLLECTION[name]: seconds for name, seconds in kept.items()}
         plan = Plan(retention, book.alerts.size, tuple(need_of(each) for each in book.consumers))
-        self._collector.follow(Marker(book.alerts, book.site, self._generations), plan)
+        self._collector.follow(Marker(book.alerts, book.site, self._generations, self._hiding(book)), plan)
         places = addresses(book)
         self._answering.follow(book.consumers)
         await self._push(book)
@@ -280,6 +285,13 @@ class Alertd:
         await self._counter.follow(book.indicators, own_networks(book), self._instance.never_block)
         self._answering.serving.want(places, self._context(book.site, places) if places else None)
         self._collect()
+
+    def _hiding(self, book: NameBook) -> Hiding | None:
+        asked = book.alerts.pseudonyms
+        if asked is None:
+            return None
+        own = (one.address for one in book.addresses)
+        return Hiding(Hosts(asked.zones, book.networks, own), asked.keys, self._keys)
 
     async def _push(self, book: NameBook) -> None:
         """What is sent without being asked for: events to consumers, notices to officers."""
@@ -398,7 +410,7 @@ def main(argv: list[str]) -> None:
     log.open(instance.events_of(NAME))
     try:
         alertd = Alertd(instance, log)
-    except (OutboxError, StoreError) as error:
+    except (OutboxError, PseudonymsError, StoreError) as error:
         sys.exit(f"{NAME}: {error}")
     daemon.run(alertd.serve, log, uvloop.new_event_loop)
     if alertd.failure:

@@ -11,14 +11,15 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from appliance.events import record, view
 from appliance.events.marking import Marker, NotAnEvent
-from appliance.events.outbox import New, Outbox, OutboxFull
+from appliance.events.outbox import New, Outbox, OutboxFull, is_no_room
+from appliance.events.pseudonyms import Keys
 from appliance.events.reader import Reader
 from appliance.events.retaining import Plan, Retainer, Room, Went, words_of
 from appliance.events.segments import segments
@@ -31,6 +32,17 @@ _PAUSE = 0.01  # seconds between two looks: what comes meanwhile is committed to
 _CHORES = 1.0  # seconds between looks at the retention
 _KEEP_TIME = 60.0
 _AGAIN = 0.2  # when the disk is full
+
+
+@contextlib.contextmanager
+def _on_a_disk() -> Iterator[None]:
+    """Pseudonyms find no room: the same as where events find none."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if is_no_room(error):
+            raise OutboxFull(f"the keys of pseudonyms: {error}") from error
+        raise
 
 
 class _Source:
@@ -73,14 +85,16 @@ class Collector(threading.Thread):
         log: Callable[[str], None],
         kept: Callable[[int], None],
         failed: Callable[[str], None],
+        keys: Keys | None = None,
     ) -> None:
         super().__init__(name="collector", daemon=True)
         self._events = events
         self._outbox = outbox
-        self.marker = marker
+        self.marker = self._marker = marker
         self._log = log
         self._kept = kept
         self._failed = failed
+        self._keys = keys
         self._retainer = Retainer(outbox, self._gap)
         self._sources: dict[str, _Source] = {}
         self._stopped = threading.Event()
@@ -127,6 +141,8 @@ class Collector(threading.Thread):
                 if now - kept >= _KEEP_TIME:
                     kept = now
                     self._retainer.keep_time()
+                    if self._keys is not None:
+                        self._keys.destroy(self._outbox.oldest())
                 self._say(self._retainer.room)
             except OutboxFull as error:
                 self._no_room(str(error))
@@ -136,6 +152,9 @@ class Collector(threading.Thread):
     def step(self) -> int:
         """Take in what there is, about a thousand events at most; how many. Raises `OutboxFull`, `sqlite3.Error`,
         OSError; then the same is taken again."""
+        self._marker = self.marker  # one for the whole batch: its key is known
+        with _on_a_disk():
+            self._marker.turn(self._outbox.last())
         room = self._retainer.room
         if room is Room.NOTHING:
             return 0
@@ -157,6 +176,9 @@ class Collector(threading.Thread):
         try:
             for source in read:
                 source.reader.settle()
+            if self._keys is not None:
+                with _on_a_disk():
+                    self._keys.settle()
             _, last = self._outbox.append(found, {source.name: source.reader.next_serial for source in read})
         except BaseException:
             self._sources.clear()  # read again from the places that are kept
@@ -173,7 +195,7 @@ class Collector(threading.Thread):
                 found.append(self._notice(words, {"spool": source.name, "events": batch.lost}))
             for line in batch.lines:
                 try:
-                    found.append(self.marker.new(line))
+                    found.append(self._marker.new(line))
                 except NotAnEvent as error:
                     words = f"a line of {source.name} is no event: {error}"
                     found.append(self._notice(words, {"spool": source.name, "events": 1}))
@@ -208,7 +230,7 @@ class Collector(threading.Thread):
         """An event that tells of events that are not there; `gap` says it to programs."""
         event = record.notice(NAME, words, seconds=time.time())
         said = record.Metadata(({"gid": record.GID, "gap": dict(gap)},))
-        return self.marker.new(record.encode(msgspec.structs.replace(event, metadata=said)))
+        return self._marker.new(record.encode(msgspec.structs.replace(event, metadata=said)))
 
     def _no_room(self, words: str) -> None:
         """The disk is full: nothing is lost yet, for the spools hold it."""

@@ -1,7 +1,8 @@
 """What an event of a spool becomes on its way into the outbox: the bytes that are sent, once and for all.
 
 Added is what only the whole gateway knows: the site, the generation that ran, the TLP label. They stand where the
-rule and the zones of a decision do, in `metadata.flowvars`, and the line stays valid EVE JSON. Pure.
+rule and the zones of a decision do, in `metadata.flowvars`, and the line stays valid EVE JSON. Where the policy asks
+for it hosts get their pseudonyms here, before the bytes are fixed: nobody is ever sent the address.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 from appliance.events import tlp
 from appliance.events.classes import COLLECTION_OF, Class, class_of
 from appliance.events.outbox import New
+from appliance.events.pseudonyms import Hiding
 from appliance.events.record import GID
 from appliance.events.tlp import Tlp
 from appliance.policy.consumers import AlertSettings
@@ -35,6 +37,8 @@ class _Head(msgspec.Struct):
     event_type: str
     host: str = ""
     metadata: dict[str, Any] | None = None
+    src_ip: str = ""
+    dest_ip: str = ""
 
 
 _heads = msgspec.json.Decoder(_Head)
@@ -64,13 +68,21 @@ class Generations:
 class Marker:
     """Makes what is kept of what was written, by one policy."""
 
-    def __init__(self, settings: AlertSettings, site: str, generations: Generations) -> None:
+    def __init__(
+        self, settings: AlertSettings, site: str, generations: Generations, hiding: Hiding | None = None
+    ) -> None:
         self._site = site
+        self._hiding = hiding
         self._generations = generations
         default = tlp.parse(settings.tlp)
         kinds = {mark.kept: tlp.parse(mark.tlp) for mark in settings.marks if mark.kept}
         self._of_class = {each: kinds.get(COLLECTION_OF[each], default) for each in Class}
         self._of_zone = {mark.zone: tlp.parse(mark.tlp) for mark in settings.marks if mark.zone}
+
+    def turn(self, last: int) -> None:
+        """Before events are made; `last` is the newest number of the outbox. Raises `sqlite3.Error`."""
+        if self._hiding is not None:
+            self._hiding.turn(last)
 
     def new(self, line: bytes) -> New:
         """The event of one line. Raises `NotAnEvent`."""
@@ -87,6 +99,12 @@ class Marker:
         if generation:
             said["generation"] = generation
         said["tlp"] = label.word
+        if self._hiding is not None:
+            hidden = self._hiding.hide(line, (head.src_ip, head.dest_ip), kind)
+            if hidden != line:
+                line, head = hidden, _again(hidden)
+                ours = _ours(head.metadata)
+                said |= {"pseudonyms": True, "key": self._hiding.key}
         return New(self._body(line.rstrip(), head, ours, said), head.event_type, kind, label, moment)
 
     def _label(self, kind: Class, ours: dict[str, Any]) -> Tlp:
@@ -112,6 +130,13 @@ class Marker:
         if self._site:
             whole.setdefault("host", self._site)
         return _encoder.encode(whole)
+
+
+def _again(line: bytes) -> _Head:
+    try:
+        return _heads.decode(line)
+    except msgspec.DecodeError as error:
+        raise NotAnEvent(f"its hosts cannot be hidden: {error}") from error
 
 
 def _ours(metadata: dict[str, Any] | None) -> dict[str, Any]:

@@ -177,7 +177,7 @@ class Outbox:
                 self._last, self._added = before
                 with contextlib.suppress(sqlite3.Error):
                     self.db.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError) and _is_no_room(error):
+                if isinstance(error, sqlite3.OperationalError) and is_no_room(error):
                     raise OutboxFull(f"{self._path}: {error}") from error
                 raise
 
@@ -217,6 +217,12 @@ class Outbox:
     def last(self) -> int:
         """The newest number that was ever given; 0: none."""
         return self._last
+
+    def oldest(self) -> dict[Class, int]:
+        """The oldest number of each class that there is an event of."""
+        with self.lock:
+            rows = {each: self.db.execute(f"SELECT min(seq) FROM event_{int(each)}").fetchone() for each in Class}
+        return {each: row[0] for each, row in rows.items() if row[0] is not None}
 
     def places(self) -> dict[str, int]:
         """The next serial number to read of each spool."""
@@ -469,5 +475,5 @@ def _read_floor(path: Path) -> int:
         return 0
 
 
-def _is_no_room(error: sqlite3.OperationalError) -> bool:
+def is_no_room(error: sqlite3.OperationalError) -> bool:
     return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL

@@ -29,6 +29,13 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     telemetry: int = 7 * _DAY
 
 
+class Pseudonyms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The hosts of `zones` go by pseudonyms in what leaves the gateway; a key makes them for `keys` seconds."""
+
+    zones: tuple[str, ...]
+    keys: int = 7 * _DAY
+
+
 class Mark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The label of the events of a kind, or of those that touch a zone; one of the two is set."""
 
@@ -50,6 +57,7 @@ class AlertSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     marks: tuple[Mark, ...] = ()
     retention: Retention = Retention()
     size: int = 2 << 30
+    pseudonyms: Pseudonyms | None = None
 
 
 class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

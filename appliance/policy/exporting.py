@@ -8,8 +8,8 @@ from typing import Any, cast
 import msgspec
 
 from appliance.policy import limits
-from appliance.policy.consumers import AlertSettings, Collection, Consumer, Mark, Retention, TlpWord
-from appliance.policy.exports import AlertsText, ConsumerText
+from appliance.policy.consumers import AlertSettings, Collection, Consumer, Mark, Pseudonyms, Retention, TlpWord
+from appliance.policy.exports import AlertsText, ConsumerText, PseudonymsText
 from appliance.policy.kinds import did_you_mean
 from appliance.policy.names import Names, named
 from appliance.policy.profiles import UNITS
@@ -34,7 +34,21 @@ def alerts(text: AlertsText | None, names: Names, report: Report) -> AlertSettin
         marks=tuple(_mark(key, value, names, report) for key, value in text.marks),
         retention=msgspec.structs.replace(_DEFAULT.retention, **said),
         size=_DEFAULT.size if text.size is None else _bytes(text.size, report),
+        pseudonyms=None if text.pseudonyms is None else _pseudonyms(text.pseudonyms, names, report),
     )
+
+
+def _pseudonyms(text: PseudonymsText, names: Names, report: Report) -> Pseudonyms:
+    for word in text.zones:
+        zone = names.zones.get(word.value)
+        if zone is None:
+            guess = did_you_mean(word.value, list(names.zones))
+            report.error(word.at, f"there is no zone `{word.value}`", guess or "name a zone")
+        elif not zone.networks:
+            message = f"nothing says which addresses are those of hosts of `{word.value}`"
+            report.error(word.at, message, "give the zone `networks`")
+    keys = Pseudonyms(()).keys if text.keys is None else _key_life(text.keys, report)
+    return Pseudonyms(tuple(dict.fromkeys(word.value for word in text.zones)), keys)
 
 
 def consumers(texts: tuple[ConsumerText, ...], report: Report) -> dict[str, Consumer]:
@@ -131,6 +145,14 @@ def _seconds(word: Word, report: Report) -> int:
     seconds = int(number) * SECONDS[unit.removesuffix("s")]
     if not limits.MIN_RETENTION_SECONDS <= seconds <= limits.MAX_RETENTION_SECONDS:
         report.error(word.at, f"`{word.value}` is out of bounds", "write 1 hour to 3660 days")
+    return seconds
+
+
+def _key_life(word: Word, report: Report) -> int:
+    number, _, unit = word.value.partition(" ")
+    seconds = int(number) * SECONDS[unit.removesuffix("s")]
+    if not limits.MIN_PSEUDONYM_SECONDS <= seconds <= limits.MAX_PSEUDONYM_SECONDS:
+        report.error(word.at, f"`{word.value}` is out of bounds", "write 1 hour to 366 days")
     return seconds
 
 

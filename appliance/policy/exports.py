@@ -30,6 +30,28 @@ class RetentionText(Record, frozen=True, kw_only=True):
     ] = None
 
 
+class PseudonymsText(Record, frozen=True, kw_only=True):
+    """Whose addresses do not leave the gateway as they are ([privacy.md](privacy.md))."""
+
+    zones: Annotated[
+        Words,
+        Key(
+            Many(kinds.ZONE_NAME),
+            "the zones whose hosts go by pseudonyms; each needs networks, which say who its hosts are",
+            example="[lan, guest]",
+        ),
+    ]
+    keys: Annotated[
+        Word | None,
+        Key(
+            kinds.LASTING,
+            "for how long a host keeps its pseudonym; under the next key it is somebody else",
+            default="7 days",
+            example="1 day",
+        ),
+    ] = None
+
+
 class AlertsText(Record, frozen=True, kw_only=True):
     """What is kept for consumers, how it is labelled, and where they ask for it."""
 
@@ -65,6 +87,9 @@ class AlertsText(Record, frozen=True, kw_only=True):
             default="2 GiB",
             example="8 GiB",
         ),
+    ] = None
+    pseudonyms: Annotated[
+        PseudonymsText | None, Key(Part(PseudonymsText), "whose addresses leave the gateway as pseudonyms")
     ] = None
 
 

@@ -426,6 +426,7 @@ HTTPS = Kind(
     "https://rules.example.org/feed.tar.gz",
     800,
 )
+ZONE_NAME = Kind("the name of a zone", NAME, "write a zone's name", "lan", MAX_NAME)
 LISTEN = Kind(
     "a zone or an address of the gateway",
     rf"{NAME}|[0-9A-Fa-f.:]{{2,45}}",

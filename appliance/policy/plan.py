@@ -15,7 +15,7 @@ import msgspec
 from appliance.policy.addresses import words_of
 from appliance.policy.banning import length
 from appliance.policy.builtin import BUILT_IN_PROFILES
-from appliance.policy.consumers import AlertSettings, Consumer, Mark, Retention
+from appliance.policy.consumers import AlertSettings, Consumer, Mark, Pseudonyms, Retention
 from appliance.policy.detections import Detections, Exemption, Thresholds
 from appliance.policy.indicators import IndicatorSettings, IndicatorSource, Trust
 from appliance.policy.model import (
@@ -174,12 +174,20 @@ def _detections(old: Detections, new: Detections, found: list[Change]) -> None:
 def _alerts(old: AlertSettings, new: AlertSettings, found: list[Change]) -> None:
     if old == new:
         return
-    changes = [_fields(msgspec.structs.replace(old, retention=new.retention), new)]
+    changes = [_fields(msgspec.structs.replace(old, retention=new.retention, pseudonyms=new.pseudonyms), new)]
+    if old.pseudonyms != new.pseudonyms:
+        changes.append(f"pseudonyms {_pseudonyms(old.pseudonyms)} -> {_pseudonyms(new.pseudonyms)}")
     for name in Retention.__struct_fields__:
         before, after = getattr(old.retention, name), getattr(new.retention, name)
         if before != after:
             changes.append(f"{name} for {length(before)} -> {length(after)}")
     found.append(Change("changed", "alerts", f"alerts: {'; '.join(filter(None, changes))}"))
+
+
+def _pseudonyms(settings: Pseudonyms | None) -> str:
+    if settings is None:
+        return "for nobody"
+    return f"for {_several(list(settings.zones))}, a key for {length(settings.keys)}"
 
 
 def _indicators(old: IndicatorSettings, new: IndicatorSettings, found: list[Change]) -> None:

@@ -95,6 +95,7 @@ _TITLES = {
     "Exemption": "Detections",
     "Alerts": "Alerts and consumers",
     "Retention": "Alerts and consumers",
+    "Pseudonyms": "Alerts and consumers",
     "Consumer": "Alerts and consumers",
     "Push": "Alerts and consumers",
     "Indicators": "Indicators",

@@ -61,6 +61,7 @@ NAMING: dict[type[Record], dict[str, str]] = {
     prevention.AutomaticBanText: {"after": "signatures", "sources": "zone"},
     prevention.ExemptionText: {"host": "address"},
     exports.AlertsText: {"listen": "listen", "marks": "marks"},
+    exports.PseudonymsText: {"zones": "zone"},
     indicatortext.NeverText: {"addresses": "address"},
     document.RouteText: {"to": "literal", "via": "literal"},
     document.RiskText: {"assets": "asset", "safeguards": "rule"},
@@ -81,6 +82,7 @@ _CALLED: dict[type[Record], str] = {
     prevention.AutomaticBanText: "automatic ban",
     prevention.ExemptionText: "exemption",
     exports.AlertsText: "alerts",
+    exports.PseudonymsText: "pseudonyms",
     indicatortext.NeverText: "never blocked",
     document.ObjectText: "object",
     document.GroupText: "group",
@@ -254,7 +256,8 @@ class Uses:
                 self._record(bridge, _value(bridge.name), report)
             for route in text.routes:
                 self._record(route, route.to.value, report)
-            for section in (text.bans, text.alerts, text.indicators.never if text.indicators else None):
+            hidden = text.alerts.pseudonyms if text.alerts else None
+            for section in (text.bans, text.alerts, hidden, text.indicators.never if text.indicators else None):
                 if section is not None:
                     self._record(section, "", report)
         if text.settings is not None:

@@ -31,6 +31,7 @@ alerts:
   listen: [lan]
   port: 9443
   marks: {{alerts: amber+strict}}
+  pseudonyms: {{zones: [lan], keys: 1 day}}
 consumers:
   csirt: {{token: "sha256:{DIGEST}", collections: [alerts, notices], tlp: red, owner: o}}
   public: {{certificate: {DIGEST}, collections: [alerts], tlp: clear, owner: o}}
@@ -71,6 +72,32 @@ def alerts(stand: Stand) -> list[Stored]:
         if after == page.last:
             reader.close()
             return found
+
+
+def test_hosts_of_the_zone_leave_under_pseudonyms(stand: Stand) -> None:
+    events = [
+        record.banned(f"{address} did it, a test", address, seconds=1_800_000_000)
+        for address in ("10.20.3.4", "192.0.2.9", "10.20.3.4")
+    ]
+    with as_user(stand.instance.identity("watchd").uid, (stand.instance.operators,)):
+        spool = Spool(stand.instance.events_of("watchd"), source="watchd")
+        for event in events:
+            spool.append(record.encode(event), 1)
+        spool.close()
+
+    def found() -> list[bytes]:
+        reader = Reader(stand.instance.state_of("alertd") / outbox.NAME)
+        bodies = [one.body for one in reader.read(0, kinds={"alert"}).events if b"did it, a test" in one.body]
+        reader.close()
+        return bodies
+
+    until(lambda: len(found()) == len(events), "they are in the outbox")
+    assert not any(b"10.20.3.4" in body for body in found())
+    first, stranger, again = (json.loads(body) for body in found())
+    assert first["src_ip"] == again["src_ip"] != "192.0.2.9" == stranger["src_ip"]
+    assert first["alert"]["signature"] == f"{first['src_ip']} did it, a test"
+    assert first["metadata"]["flowvars"][0]["pseudonyms"] is True
+    assert "pseudonyms" not in stranger["metadata"]["flowvars"][0]
 
 
 def told(stand: Stand) -> list[str]:
