@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from appliance.cli_events import consumer_verbs, indicator_verbs
+from appliance.cli_events import consumer_verbs, indicator_verbs, privacy_verbs
 from appliance.cli_prevention import ban_verbs, fired_verbs
 from appliance.cli_records import records_verbs
 from appliance.verbtree import Parser, everywhere
@@ -215,6 +215,7 @@ def _look_verbs(tree: _Tree) -> None:
     _watch_verbs(tree)
     consumer_verbs(tree)
     indicator_verbs(tree)
+    privacy_verbs(tree)
     log = tree.verb("log", "log:log", "Print what the gateway decided and saw, one line per event")
     log.add_argument("--follow", "-f", action="store_true", help="go on with what comes")
     log.add_argument("--since", metavar="TIME", help="from then on: 15m, 2h, 17:05 or 2027-03-31T17:05")

@@ -17,6 +17,17 @@ def consumer_verbs(tree: Tree) -> None:
     token.add_argument("name", metavar="NAME", help="whose it will be")
 
 
+def privacy_verbs(tree: Tree) -> None:
+    unmask = tree.verb(
+        "unmask",
+        "unmask:unmask",
+        "Ask whom a pseudonym stands for; a second person must ask the same",
+        "Within an hour. Both are told, nobody else; who asked and why is audited.",
+    )
+    unmask.add_argument("pseudonym", metavar="PSEUDONYM", help="what an event has in place of an address")
+    unmask.add_argument("--why", required=True, metavar="WORDS", help="the reason")
+
+
 def indicator_verbs(tree: Tree) -> None:
     indicators = tree.verb(
         "indicators",

@@ -87,6 +87,7 @@ from appliance.control.messages_keys import (
     Signed,
 )
 from appliance.control.messages_live import FlowList, Flows, Recall, Recalled, SetList, Sets, SetUpdate, SetUpdated
+from appliance.control.messages_privacy import Unmask, Unmasked
 from appliance.control.messages_readback import ReadBack, ReadBackOf, Runs
 from appliance.control.messages_traffic import TrafficDifference
 from appliance.control.messages_watch import (
@@ -503,6 +504,7 @@ Request = (
     | Indicators
     | TakeIndicators
     | OverrideIndicator
+    | Unmask
     | Ways
     | Trace
     | Trail
@@ -572,6 +574,7 @@ Reply = (
     | IndicatorList
     | IndicatorsTaken
     | Overridden
+    | Unmasked
     | WayList
     | Tracing
     | Traced

@@ -183,7 +183,7 @@ PROCESSES: tuple[Process, ...] = (
         peers=("policyd", "inspectd", ROOT, OPERATORS),
         calls=("applyd", "recordd"),
         spool=True,
-        audits=("export", "indicator"),
+        audits=("export", "unmask", "indicator"),
         reads_spools=True,
         limits=Limits(files=2048, memory=4096),
     ),

@@ -33,9 +33,10 @@ from appliance.control.ipc import (
 from appliance.control.messages import NameBook, Names, Refused, Reply, Request, Status, StatusReport
 from appliance.control.messages_events import ConsumerInfo, ConsumerList, Consumers
 from appliance.control.messages_indicators import Indicators, OverrideIndicator, TakeIndicators
+from appliance.control.messages_privacy import Unmask
 from appliance.control.processes import Instance, process
 from appliance.durable import replace
-from appliance.events import outbox, pseudonyms, reporting, tlp, witnessing
+from appliance.events import outbox, pseudonyms, reporting, tlp, unmasking, witnessing
 from appliance.events.answering import Answering
 from appliance.events.classes import OF_COLLECTION, classes_of
 from appliance.events.collecting import Collector
@@ -77,6 +78,7 @@ class Alertd:
         self._outbox = Outbox(self._state / outbox.NAME, log)
         self._reader = self._outbox.reader()
         self._keys = Keys(self._state / pseudonyms.NAME, time.time)
+        self._unmasking = unmasking.Unmasking(self._keys.find)
         self._generations = Generations()
         self._book: NameBook | None = None
         self._said = ""
@@ -112,6 +114,7 @@ class Alertd:
             Indicators: self._looks,
             TakeIndicators: self._person,
             OverrideIndicator: self._person,
+            Unmask: self._person,
         }
         server = Server(self._instance.socket(NAME), permits, self.answer, report=self._log, limit=BUNDLE_LIMIT)
         await server.start()
@@ -353,6 +356,8 @@ class Alertd:
                 return self._consumers()
             case Indicators() | TakeIndicators() | OverrideIndicator():
                 return await self._counter.answer(request, peer)
+            case Unmask():
+                return unmasking.answer(self._unmasking, request, peer, self._log.audit)
             case _:
                 return Refused("bad-request", f"{NAME} does not answer {type(request).__name__}")
 

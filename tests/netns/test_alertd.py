@@ -13,6 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from appliance.control.messages_events import ConsumerList, Consumers
+from appliance.control.messages_privacy import Unmask, Unmasked
 from appliance.events import outbox, record
 from appliance.events.outbox import Reader, Stored
 from appliance.events.own import OWN, schema
@@ -98,6 +99,37 @@ def test_hosts_of_the_zone_leave_under_pseudonyms(stand: Stand) -> None:
     assert first["alert"]["signature"] == f"{first['src_ip']} did it, a test"
     assert first["metadata"]["flowvars"][0]["pseudonyms"] is True
     assert "pseudonyms" not in stranger["metadata"]["flowvars"][0]
+
+
+def test_two_persons_learn_who_it_was(stand: Stand) -> None:
+    with as_user(stand.instance.identity("watchd").uid, (stand.instance.operators,)):
+        spool = Spool(stand.instance.events_of("watchd"), source="watchd")
+        spool.append(record.encode(record.banned("to be unmasked", "10.20.7.7", seconds=1_800_000_000)), 1)
+        spool.close()
+
+    def bodies(kind: str, words: bytes) -> list[bytes]:
+        reader = Reader(stand.instance.state_of("alertd") / outbox.NAME)
+        found = [one.body for one in reader.read(0, kinds={kind}).events if words in one.body]
+        reader.close()
+        return found
+
+    until(lambda: bodies("alert", b"to be unmasked"), "it is in the outbox")
+    name = json.loads(bodies("alert", b"to be unmasked")[0])["src_ip"]
+    request = Unmask(name, "ticket 7")
+    assert stand.ask(request, Unmasked, to="alertd").address == ""
+    assert "another person" in stand.refusal(request, to="alertd").message
+    with as_user(stand.instance.identity("watchd").uid):
+        assert stand.refusal(request, to="alertd"), "a process is no person"
+    with as_user(65_534, (stand.instance.operators,)):
+        answer = stand.ask(request, Unmasked, to="alertd")
+    assert answer.address == "10.20.7.7"
+    assert answer.first != answer.second
+    assert stand.ask(request, Unmasked, to="alertd").address == "10.20.7.7"
+    until(lambda: len(bodies("audit", b'"unmask.tell"')) >= 2, "it is audited")
+    audited = bodies("audit", b"ticket 7")
+    assert bodies("audit", b'"unmask.ask"')
+    assert bodies("audit", b'"unmask.refuse"')
+    assert not [body for body in audited if b"10.20.7.7" in body]
 
 
 def told(stand: Stand) -> list[str]:

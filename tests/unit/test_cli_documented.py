@@ -36,6 +36,7 @@ from appliance.control import (
     messages_impact,
     messages_indicators,
     messages_live,
+    messages_privacy,
     messages_why,
 )
 from appliance.events import record
@@ -139,6 +140,7 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
         ("reef ban list", [messages.BanList, messages.BanEntry]),
         ("reef indicators list", [messages_indicators.IndicatorList, messages_indicators.IndicatorInfo]),
         ("reef indicators add", [messages_indicators.IndicatorsTaken]),
+        ("reef unmask", [messages_privacy.Unmasked]),
         ("reef indicators override", [messages_indicators.Overridden]),
         ("reef indicators sources", [messages_indicators.SourceInfo]),
         ("reef allow list", [messages_bans.Allowed, messages_bans.AllowEntry]),
