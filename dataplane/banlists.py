@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from appliance.durable import replace
-from ctypes_ext.gate import LISTS, PrefixList
+from ctypes_ext.gate import PrefixList
+from dataplane.gate import INDICATED
 
 _LENGTH = struct.Struct("!I")
 _ENTRY4, _ENTRY6 = 5, 17  # bytes of a packed prefix
@@ -89,7 +90,7 @@ class Lists:
         if name in self.kept.numbers:
             return self.kept.numbers[name]
         taken = set(self.kept.numbers.values())
-        for number in range(FIRST, LISTS + 1):
+        for number in range(FIRST, INDICATED):
             if number not in taken:
                 return number
         raise NoRoom(f"there are {len(taken)} lists, which is as many as there can be; take one back")

@@ -27,6 +27,7 @@ from appliance.control.messages_gate import (
     GateCount,
     GateDone,
     GateForget,
+    GateIndicate,
     GateKept,
     GateLine,
     GateList,
@@ -38,12 +39,13 @@ from appliance.control.messages_gate import (
 from appliance.control.processes import Instance, process
 from ctypes_ext import gate as kernel
 from dataplane.banlists import Lists, NoRoom, Staged, TooMuch
-from dataplane.gate import ALLOW_MOST, SINGLE, Place, Wanted, is_list_name, networks_of, places, spared
+from dataplane.gate import ALLOW_MOST, INDICATED, SINGLE, Place, Wanted, is_list_name, networks_of, places, spared
 from dataplane.standingin import StandingIn, Wish
 
 NAME = "gated"
 HOSTS = 1_048_576  # prefixes of each version that there is room for: some 200 MB
 _LOOK = 0.5  # seconds between looks at the running generation, the interfaces and the ends of bans
+ANEW = "anew"
 _AGAIN = 60.0  # seconds between two comparisons with applyd's bans
 
 
@@ -60,6 +62,7 @@ class Gated:
         self._wanted = Wanted()
         self._lists = Lists(instance.state_of(NAME), log)
         self._staged = Staged()
+        self._indicated: set[kernel.Network] | None = None  # what indicators block; None before alertd says so
         self._ends: dict[kernel.Network, float] = {}  # of single bans; 0 for no end
         self._spared: dict[kernel.Network, bool] = {}
         self._places: dict[int, Place] = {}  # where the gate stands, by the number of the interface
@@ -75,12 +78,14 @@ class Gated:
         def trusted(peer: Peer) -> bool:
             return peer.uid in (policyd, 0)
 
+        alertd = self._instance.identity("alertd").uid
         self._look_at_running()
         await self._restore()
         self._look_at_lines()
         server = Server(
             self._instance.socket(NAME),
-            dict.fromkeys((Gate, GateBan, GateUnban, GateAllow, GatePart, GateList, GateForget), trusted),
+            dict.fromkeys((Gate, GateBan, GateUnban, GateAllow, GatePart, GateList, GateForget), trusted)
+            | {GateIndicate: lambda peer: peer.uid in (alertd, 0)},
             self.answer,
             large=(policyd, BUNDLE_LIMIT),
             report=self._log,
@@ -225,6 +230,8 @@ class Gated:
                 return GateDone(words)
             case GateUnban():
                 return await self._unban(request)
+            case GateIndicate():
+                return await self._indicate(request)
             case GateAllow():
                 reply = self._allow(request)
                 await self._stand_in()
@@ -261,6 +268,37 @@ class Gated:
         if failed:
             self._log(f"not everything is banned at the gate: {failed}")
         return failed
+
+    async def _indicate(self, request: GateIndicate) -> Reply:
+        """A network is told as alertd has it: who is allowed and the own networks are spared by the gate itself."""
+        gate = self._gate
+        if gate is None:
+            return GateDone(self._lacks)
+        if self._indicated is None and not request.whole:
+            return Refused(ANEW, "what indicators block is not known here; say everything again")
+        try:
+            block = {network for words in request.block for network in networks_of(words)}
+            release = {network for words in request.release for network in networks_of(words)}
+        except ValueError as error:
+            return Refused("bad-address", str(error))
+        if request.whole:
+            release = (self._indicated or set()) - block
+            if self._indicated is None:  # an earlier process of this gate may have left some
+                await asyncio.to_thread(gate.replace, INDICATED, kernel.PrefixList())
+        known = self._indicated = self._indicated or set()
+        failed = ""
+        for network in (release - block) & known:
+            gate.unban(INDICATED, network)
+            known.discard(network)
+        for network in block - known:
+            try:
+                gate.ban(INDICATED, network)
+            except kernel.GateError as error:
+                failed = str(error)
+                break
+            known.add(network)
+        await self._settle()
+        return GateDone(failed)
 
     async def _unban(self, request: GateUnban) -> Reply:
         networks: list[kernel.Network] = []
@@ -354,7 +392,9 @@ class Gated:
             kept = self._lists.kept.numbers
             lists = (GateKept(name, number, self._lists.count(name), nothing) for name, number in kept.items())
             return GateReport(self._lacks, lines, tuple(lists), len(self._spared))
-        numbers = {"bans": SINGLE, **self._lists.kept.numbers}
+        numbers = {"bans": SINGLE, "indicators": INDICATED, **self._lists.kept.numbers}
+        if not self._indicated:
+            del numbers["indicators"]
         return GateReport(
             lines=lines,
             lists=tuple(

@@ -46,6 +46,7 @@ from appliance.control.messages_gate import (
     GateBan,
     GateDone,
     GateForget,
+    GateIndicate,
     GateList,
     GateListed,
     GatePart,
@@ -517,6 +518,7 @@ Request = (
     | GateAllow
     | GateList
     | GatePart
+    | GateIndicate
     | GateForget
     | StandIn
     | StandInCounts

@@ -33,6 +33,15 @@ class GateAllow(msgspec.Struct, frozen=True, tag=True):
     addresses: tuple[str, ...]
 
 
+class GateIndicate(msgspec.Struct, frozen=True, tag=True):
+    """Of alertd: what indicators block, beside single bans and lists; with `whole` nothing but these. A gate that was
+    not told everything since it began refuses the rest with `anew`."""
+
+    block: tuple[str, ...] = ()
+    release: tuple[str, ...] = ()
+    whole: bool = False
+
+
 class GatePart(msgspec.Struct, frozen=True, tag=True):
     """Part `number` (from 0) of a list that is too long for one message. It bans nobody until its `GateList` comes;
     `ticket` is any word that no other list has."""

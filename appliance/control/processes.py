@@ -114,7 +114,7 @@ PROCESSES: tuple[Process, ...] = (
         seccomp="gate",
         # To load its one program; the kernel asks for nothing when it is put at a line.
         opens=("CAP_NET_ADMIN", "CAP_PERFMON", "CAP_BPF"),
-        peers=("policyd", ROOT),
+        peers=("policyd", "alertd", ROOT),
         calls=("applyd",),
         spool=True,
         limits=Limits(files=256, memory=2048),
@@ -181,7 +181,7 @@ PROCESSES: tuple[Process, ...] = (
         "keeps events until those who may have them have them, and answers who asks for them",
         seccomp="events",
         peers=("policyd", "inspectd", ROOT, OPERATORS),
-        calls=("applyd", "recordd"),
+        calls=("applyd", "recordd", "gated"),
         spool=True,
         audits=("export", "unmask", "indicator"),
         reads_spools=True,

@@ -93,7 +93,7 @@ class Alertd:
             keys=self._keys,
         )
         self._store = Store(self._state / indicators.NAME)
-        self._office = Office(Desk(self._store), instance.socket("applyd"), self._say)
+        self._office = Office(Desk(self._store), instance.socket("applyd"), self._say, gated=instance.socket("gated"))
         self._hitting: Hitting | None = None
         trusted = instance.credentials / AUTHORITIES
         self._fetcher = Fetcher(self._office, instance.credentials, lambda: fetching_context(trusted), log)

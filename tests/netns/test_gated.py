@@ -28,6 +28,7 @@ from appliance.control.messages_gate import (
     GateAllow,
     GateDone,
     GateForget,
+    GateIndicate,
     GateLine,
     GateList,
     GateListed,
@@ -562,3 +563,24 @@ def test_a_list_that_would_hold_nowhere_is_refused(stand: Stand) -> None:
     stand.apply(policy(rule("R-1")))
     prefixes, _ = PrefixList.read(b"192.0.2.0/24")
     assert stand.refusal(GateList("drop", prefixes.packed(4), b"")).code == "no-gate"
+
+
+def test_what_indicators_block_is_dropped_at_the_line(stand: Stand, line: Line) -> None:
+    """As alertd tells it: everything first, then each change; what operators allow is spared."""
+
+    def tell(*block: str, release: tuple[str, ...] = (), whole: bool = False) -> None:
+        with as_user(stand.instance.identity("alertd").uid):
+            stand.ask(GateIndicate(block, release, whole), GateDone, to="gated")
+
+    assert stand.refusal(GateIndicate(("198.51.100.200",)), to="gated").code == "anew"
+    host, other = "198.51.100.201", "198.51.100.210"
+    tell(host, "198.51.100.208/29", whole=True)
+    assert not line.passes(tcp(host))
+    assert not line.passes(tcp(other))
+    assert line.passes(tcp("198.51.100.200"))
+    tell("198.51.100.200", release=(host, "198.51.100.208/29"))
+    assert line.passes(tcp(host))
+    assert line.passes(tcp(other))
+    assert not line.passes(tcp("198.51.100.200"))
+    tell(whole=True)
+    assert line.passes(tcp("198.51.100.200"))
