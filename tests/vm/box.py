@@ -15,7 +15,7 @@ from appliance.control.supervisor import Supervisor
 INSTANCE = Path("/run/reef-instance.json")
 READY = Path("/run/reef-ready")
 FIRST_NUMBER = 63000
-PATIENCE = 120.0
+PATIENCE = 240.0
 
 
 def log(name: str, line: str) -> None:

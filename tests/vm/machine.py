@@ -106,7 +106,7 @@ class Machine:
                     "log_level=err",
                 ]
             self._processes["virtiofsd"] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self._wait_for(share.exists, 10.0)
+        self._wait_for(share.exists, 30.0)
         channel = self._folder / "channel"
         command = [
             *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(self._cores)),
@@ -128,10 +128,17 @@ class Machine:
             command += ["-drive", drive, "-device", "virtio-blk-pci,drive=disk"]
         with (self._folder / "qemu").open("wb") as log:
             self._processes["qemu"] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self._wait_for(channel.exists, 10.0)
         self._channel = socket.socket(socket.AF_UNIX)
-        self._channel.connect(str(channel))
+        self._wait_for(lambda: self._listens(channel), 30.0)
         self._receive(0, BOOT_SECONDS)
+
+    def _listens(self, channel: Path) -> bool:
+        """QEMU makes the socket's file before it listens there."""
+        try:
+            self._channel.connect(str(channel))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
 
     def _wait_for(self, condition: Callable[[], bool], seconds: float) -> None:
         deadline = time.monotonic() + seconds
