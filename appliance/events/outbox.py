@@ -382,16 +382,6 @@ class Reader:
         ]
         return min((number for number in found if number is not None), default=None)
 
-    def withheld(self, after: int, through: int, classes: Collection[Class], highest: Tlp) -> int:
-        """How many events behind `after` and up to `through` have a stricter label than `highest`."""
-        return sum(
-            self._db.execute(
-                f"SELECT count(*) FROM event_{int(each)} WHERE seq > ? AND seq <= ? AND tlp > ?",
-                (after, through, int(highest)),
-            ).fetchone()[0]
-            for each in classes
-        )
-
     def waiting(self, after: int, classes: Collection[Class], highest: Tlp) -> int:
         """How many events behind `after` somebody may have who may have `classes` up to `highest`."""
         return sum(

@@ -17,7 +17,6 @@ from appliance.policy.names import named
 from appliance.policy.rules import SECONDS, Resolver
 from appliance.policy.text import Report, Word
 
-_TRUST = Trust()
 _SOURCE = IndicatorSource("")
 
 

@@ -13,7 +13,6 @@ from typing import Protocol
 HASH_BYTES = 32
 TILE_HEIGHT = 8
 TILE_WIDTH = 1 << TILE_HEIGHT
-MOST_LEVELS = 8  # of tiles: 256**8 leaves are more than there will be
 EMPTY_ROOT = sha256(b"").digest()
 
 

@@ -55,7 +55,6 @@ def test_a_reader_gets_only_what_it_asks_for_and_learns_how_far_it_looked(tmp_pa
     assert [event.kind for event in reader.read(0, classes=[Class.ALERT]).events] == ["alert"] * 2
     assert [event.kind for event in reader.read(0, kinds={"dns"}).events] == ["dns"] * 3
     assert [event.seq for event in reader.read(0, highest=Tlp.GREEN).events] == [1, 2, 3, 4]
-    assert reader.withheld(0, 9, tuple(Class), Tlp.GREEN) == 5
     assert [event.seq for event in reader.read(0, since=2_000_000, until=5_000_000).events] == [3, 4, 5]
     some = reader.read(1, limit=2)
     assert ([event.seq for event in some.events], some.through, some.last) == ([2, 3], 3, 9)
