@@ -155,6 +155,15 @@ def test_a_bad_object_is_said_and_the_good_one_is_taken(stand: Stand) -> None:
     assert "cannot be read" in dict(shown(stand, str(uuid.uuid5(uuid.NAMESPACE_URL, "[nonsense"))).why)[""]
 
 
+def test_a_pattern_of_megabytes_is_refused_and_the_next_object_is_taken(stand: Stand) -> None:
+    huge = indicator("[file:name = '" + "a" * 9_000_000 + "']", id=f"indicator--{uuid.uuid4()}")
+    answer = post(stand, huge, indicator("[ipv4-addr:value = '198.51.100.60']"))
+    assert (answer["success_count"], answer["failure_count"]) == (1, 1)
+    more = indicator("[file:name = '" + "a" * 11_000_000 + "']", id=f"indicator--{uuid.uuid4()}")
+    assert post(stand, more)["http"] == 413
+    until(lambda: "198.51.100.60" in in_kernel(stand, "block_v4"), "the good one is blocked")
+
+
 def test_a_document_that_an_operator_brings(stand: Stand) -> None:
     taken = stand.ask(TakeIndicators("csirt", "csv", b"198.51.100.20\nnothing\n"), IndicatorsTaken, to="alertd")
     assert taken.new == 1
