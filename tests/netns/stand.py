@@ -6,6 +6,7 @@ No lab hosts, no supervisor: a test starts, kills and starts them again itself, 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -16,21 +17,21 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from appliance.control import ipc, messages
 from appliance.control.generations import Entry, Kept, Store
 from appliance.control.pins import mount_pins, unmount_pins
-from appliance.control.processes import PROCESSES, Identity, Instance, encode_instance, process
+from appliance.control.processes import INSTANCE_VARIABLE, PROCESSES, Identity, Instance, encode_instance, process
 from appliance.control.sandbox import SUPERVISOR_VARIABLE
 from appliance.policy import bundle as bundles
 from crypto.signing import SigningKey, load_or_create
 
 ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
-PATIENCE = 20.0
+PATIENCE = 60.0
 _FIRST_UID = 62_000
 LINKS = ("wan0", "lan0", "dmz0")
 
@@ -252,6 +253,22 @@ class Stand:
     def chains(self) -> list[str]:
         listing = self.sh("nft -t list table inet reef 2>/dev/null || true")
         return [line.strip() for line in listing.splitlines() if line.strip().startswith("chain ")]
+
+
+def reef(stand: Stand, *words: str, ends: int = 0) -> Any:
+    """What the command line says to root on this stand: one JSON value, or a list of those of its lines."""
+    done = subprocess.run(
+        [sys.executable, "-m", "appliance.cli", "--json", *words],
+        cwd=ROOT,
+        env=os.environ | {INSTANCE_VARIABLE: str(stand.file)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == ends, done.stderr + done.stdout
+    lines = done.stdout.splitlines()
+    return json.loads(done.stdout) if lines and lines[0] in "{[" else [json.loads(line) for line in lines]
 
 
 @contextlib.contextmanager

@@ -8,8 +8,6 @@ import datetime
 import json
 import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -43,7 +41,6 @@ from appliance.control.messages_audit import (
 from appliance.control.messages_bans import Allow, Allowed
 from appliance.control.messages_keys import Seal, Sign, SignCheckpoint
 from appliance.control.messages_why import Noted
-from appliance.control.processes import INSTANCE_VARIABLE
 from appliance.events import record
 from appliance.events.spool import Spool
 from appliance.events.witnessing import round_of
@@ -51,7 +48,7 @@ from appliance.records.checkpoint import open_checkpoint, parse_checkpoint, pars
 from appliance.records.merkle import check_consistency
 from appliance.records.proof import Proof, check_proof
 from crypto.selfsigned import TlsContext, client_context, self_signed, server_context
-from tests.netns.stand import ROOT, Stand, as_user, policy, rule, until
+from tests.netns.stand import Stand, as_user, policy, reef, rule, until
 from tests.witness import Witness
 
 PLANE = ("keyd", "applyd", "policyd", "recordd")
@@ -185,21 +182,6 @@ def test_nothing_is_lost_or_doubled_when_recordd_and_the_writers_are_killed(stan
     assert [one["object"] for one in found] == banned
     last = checkpoint(stand, above=found[-1]["index"])
     open_checkpoint(last.note, parse_key(last.key))
-
-
-def reef(stand: Stand, *words: str, ends: int = 0) -> Any:
-    done = subprocess.run(
-        [sys.executable, "-m", "appliance.cli", "--json", *words],
-        cwd=ROOT,
-        env=os.environ | {INSTANCE_VARIABLE: str(stand.file)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == ends, done.stderr + done.stdout
-    lines = done.stdout.splitlines()
-    return json.loads(done.stdout) if lines and lines[0] in "{[" else [json.loads(line) for line in lines]
 
 
 def test_the_command_line_shows_proves_and_exports_what_a_stranger_then_checks(stand: Stand, tmp_path: Path) -> None:

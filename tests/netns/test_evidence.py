@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,31 +16,16 @@ import pytest
 
 from appliance.control import messages
 from appliance.control.messages_audit import AuditEntries, AuditLog
-from appliance.control.processes import INSTANCE_VARIABLE
 from appliance.events import record
 from appliance.events.record import Event
 from appliance.events.spool import Spool
-from tests.netns.stand import ROOT, Stand, as_user, policy, rule, until
+from tests.netns.stand import Stand, as_user, policy, reef, rule, until
 
 FLOW = 4711_0815
 SERVER, CLIENT = "203.0.113.9", "10.20.0.11"
 PACKETS = b"the bytes of a capture"
 DIGEST = hashlib.sha256(PACKETS).hexdigest()
 RULE = 'alert tcp any any -> any any (msg:"A test"; sid:4000001; rev:1;)'
-
-
-def reef(stand: Stand, *words: str, ends: int = 0) -> Any:
-    done = subprocess.run(
-        [sys.executable, "-m", "appliance.cli", "--json", *words],
-        cwd=ROOT,
-        env=os.environ | {INSTANCE_VARIABLE: str(stand.file)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == ends, done.stderr + done.stdout
-    return json.loads(done.stdout)
 
 
 def events() -> list[Event]:

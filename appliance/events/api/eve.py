@@ -14,7 +14,7 @@ from appliance.events.api import intelmq, lists
 from appliance.events.api.asked import Asked
 from appliance.events.api.context import Context, guest_of
 from appliance.events.api.problems import Problem, forbidden
-from appliance.events.api.replies import reply
+from appliance.events.api.replies import gets, reply
 from appliance.events.api.stores import Chosen, only
 from appliance.events.classes import Class
 from appliance.events.outbox import Page
@@ -34,15 +34,7 @@ class Eve:
         self._context = context
 
     def routes(self) -> list[web.RouteDef]:
-        return [
-            web.get(spelled, answer)
-            for path, answer in (
-                ("/eve", self.eve),
-                ("/intelmq", self.intelmq),
-                ("/lists/alerts.csv", self.table),
-            )
-            for spelled in (path, f"{path}/")
-        ]
+        return gets({"/eve": self.eve, "/intelmq": self.intelmq, "/lists/alerts.csv": self.table})
 
     async def eve(self, request: web.Request) -> web.StreamResponse:
         page = await self._page(request, (*PLACES, "kinds"), guest_of(request).classes)

@@ -15,7 +15,7 @@ from aiohttp import web
 from appliance.events.api.asked import Asked
 from appliance.events.api.context import Context, guest_of
 from appliance.events.api.problems import forbidden, not_found
-from appliance.events.api.replies import reply
+from appliance.events.api.replies import gets, reply
 from appliance.events.feeding import BANNED_KIND
 from appliance.events.objects import Objects
 from appliance.events.outbox import Stored
@@ -74,14 +74,9 @@ class Lists:
         self._context = context
 
     def routes(self) -> list[web.RouteDef]:
-        return [
-            web.get(spelled, answer)
-            for path, answer in (
-                ("/lists/banned.txt", self.banned),
-                ("/lists/{kind:addresses|domains|urls|hashes}.txt", self.indicators),
-            )
-            for spelled in (path, f"{path}/")
-        ]
+        return gets(
+            {"/lists/banned.txt": self.banned, "/lists/{kind:addresses|domains|urls|hashes}.txt": self.indicators}
+        )
 
     async def banned(self, request: web.Request) -> web.StreamResponse:
         guest, context = guest_of(request), self._context

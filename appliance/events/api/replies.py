@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Awaitable, Callable, Mapping
 
 import zstandard
 from aiohttp import web
 
 from appliance.events.api.stores import Stores
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _WORTH_IT = 1024  # bytes; less is not packed
 _PIECE = 128 << 10
@@ -19,6 +22,11 @@ COMMON = {
     "Strict-Transport-Security": "max-age=31536000",
     "Server": "reef",
 }
+
+
+def gets(answers: Mapping[str, Answer]) -> list[web.RouteDef]:
+    """Every path without a slash at its end and with one: the same answer, no redirect."""
+    return [web.get(spelled, answer) for path, answer in answers.items() for spelled in (path, f"{path}/")]
 
 
 def preferences(header: str, most: int = 32) -> list[tuple[str, dict[str, str], float]]:
