@@ -128,17 +128,9 @@ class Machine:
             command += ["-drive", drive, "-device", "virtio-blk-pci,drive=disk"]
         with (self._folder / "qemu").open("wb") as log:
             self._processes["qemu"] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self._channel = socket.socket(socket.AF_UNIX)
-        self._wait_for(lambda: self._listens(channel), 30.0)
+        self._channel = connection = socket.socket(socket.AF_UNIX)
+        self._wait_for(lambda: _connected(connection, channel), 30.0)
         self._receive(0, BOOT_SECONDS)
-
-    def _listens(self, channel: Path) -> bool:
-        """QEMU makes the socket's file before it listens there."""
-        try:
-            self._channel.connect(str(channel))
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
-        return True
 
     def _wait_for(self, condition: Callable[[], bool], seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -255,3 +247,12 @@ def booted(kernel: Kernel, disk: Path | None = None) -> Iterator[Machine]:
     """A machine for the time of a block."""
     with Machine(kernel, disk=disk) as machine:
         yield machine
+
+
+def _connected(connection: socket.socket, channel: Path) -> bool:
+    """QEMU makes the socket's file before it listens there."""
+    try:
+        connection.connect(str(channel))
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    return True
