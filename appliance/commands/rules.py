@@ -16,6 +16,7 @@ from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, local_time, size, span
 from appliance.control import messages
+from appliance.control.messages_hits import Gap, HitList, Hits, RuleHits
 from appliance.policy.bundle import RuleInfo
 
 DAY = 86_400
@@ -57,7 +58,7 @@ class RuleList(msgspec.Struct, frozen=True):
     window: int
     begin: float
     watched: float
-    gaps: tuple[messages.Gap, ...]
+    gaps: tuple[Gap, ...]
     rules: tuple[RuleLine, ...]
     too_short: tuple[RuleLine, ...] = ()  # with --unused: without a hit, but not watched long enough to say so
 
@@ -73,25 +74,23 @@ def read(gateway: Gateway, window: int) -> RuleList:
     return RuleList(window, found.begin, found.watched, found.gaps, lines)
 
 
-def _hits(gateway: Gateway, window: int) -> messages.HitList:
+def _hits(gateway: Gateway, window: int) -> HitList:
     """The history; where none can be kept, what the kernel counts now, of which nothing is known to be watched."""
     try:
-        return gateway.ask(messages.Hits(window), messages.HitList)
+        return gateway.ask(Hits(window), HitList)
     except Failure as failure:
         if failure.name != "store":
             raise
     counted = gateway.ask(messages.RuleCounters(), messages.RuleCounterList)
-    rules = tuple(
-        messages.RuleHits(one.id, one.packets, one.bytes, 0.0, 0.0, 0, 0.0, 0.0, 0) for one in counted.counters
-    )
-    return messages.HitList(counted.generation, time.time(), window, 0.0, 0.0, (), rules)
+    rules = tuple(RuleHits(one.id, one.packets, one.bytes, 0.0, 0.0, 0, 0.0, 0.0, 0) for one in counted.counters)
+    return HitList(counted.generation, time.time(), window, 0.0, 0.0, (), rules)
 
 
-def _unknown(name: str) -> messages.RuleHits:
-    return messages.RuleHits(name, 0, 0, 0.0, 0.0, 0, 0.0, 0.0, 0)
+def _unknown(name: str) -> RuleHits:
+    return RuleHits(name, 0, 0, 0.0, 0.0, 0, 0.0, 0.0, 0)
 
 
-def _line(rule: RuleInfo, one: messages.RuleHits) -> RuleLine:
+def _line(rule: RuleInfo, one: RuleHits) -> RuleLine:
     return RuleLine(
         rule.id, rule.action, rule.said, one.hits, one.bytes, one.first, one.last, one.recent, one.watched,
         one.worded, one.worded_hits, rule.log, rule.owner, rule.why, rule.expires_at, rule.review,

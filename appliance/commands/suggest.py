@@ -15,7 +15,7 @@ from appliance.commands.rules import LACK, number
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.text import show_lines
 from appliance.commands.words import count, span
-from appliance.control import messages
+from appliance.control.messages_hits import HitList, Hits, RuleHits
 from appliance.policy import edit
 from appliance.policy.edit import EditError
 from appliance.policy.model import Policy, Rule
@@ -43,7 +43,7 @@ def suggest(options: argparse.Namespace, terminal: Terminal) -> int:
     now = time.time()
     running = running_text(gateway)
     rules = _chosen(options.rule, running.policy)
-    hits = gateway.ask(messages.Hits(options.window), messages.HitList)
+    hits = gateway.ask(Hits(options.window), HitList)
     history = {one.id: one for one in hits.rules}
     seen = observed(gateway, [rule.id for rule in rules], now - options.window, now)
     found = [_proposal(rule, running, history.get(rule.id), seen, options) for rule in rules]
@@ -73,7 +73,7 @@ def _chosen(ident: str, policy: Policy) -> list[Rule]:
 def _proposal(
     rule: Rule,
     running: Running,
-    history: messages.RuleHits | None,
+    history: RuleHits | None,
     seen: Observation,
     options: argparse.Namespace,
 ) -> Proposal:

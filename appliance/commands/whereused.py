@@ -18,6 +18,7 @@ from appliance.commands.rules import last_hit, number
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count
 from appliance.control import messages
+from appliance.control.messages_hits import HitList, Hits, RuleHits
 from appliance.policy.addresses import AddressError
 from appliance.policy.problem import PolicyError
 from appliance.policy.uses import UnknownName, Use, Uses
@@ -120,17 +121,17 @@ def _uses(text: str, name: str, inherited: Mapping[str, str], files: Mapping[str
         raise Failure(f"{name}: refused, {summary(findings)}", findings=findings, texts={name: text}) from error
 
 
-def _hits(options: argparse.Namespace) -> dict[str, messages.RuleHits]:
+def _hits(options: argparse.Namespace) -> dict[str, RuleHits]:
     """The history by rule; without one the places are said all the same."""
     try:
-        return {one.id: one for one in Gateway(options).ask(messages.Hits(), messages.HitList).rules}
+        return {one.id: one for one in Gateway(options).ask(Hits(), HitList).rules}
     except Failure as failure:
         if failure.name != "store":
             raise
         return {}
 
 
-def _place(use: Use, hits: dict[str, messages.RuleHits]) -> Place:
+def _place(use: Use, hits: dict[str, RuleHits]) -> Place:
     one = hits.get(use.holder_id) if use.holder_kind in ("rule", "published service", "translation") else None
     return Place(
         file=use.span.file,

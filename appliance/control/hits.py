@@ -14,7 +14,8 @@ from collections.abc import Awaitable, Callable
 from appliance.control.daemon import Log
 from appliance.control.hitstore import HitStore
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError
-from appliance.control.messages import HitList, Hits, Refused, RuleCounterList
+from appliance.control.messages import Refused, RuleCounterList
+from appliance.control.messages_hits import HitList, Hits
 from appliance.control.processes import Instance
 from appliance.control.watching import Reading
 from appliance.policy.meaning import Meanings, meanings

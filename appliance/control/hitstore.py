@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.control import watching
-from appliance.control.messages import Gap, HitList, RuleHits
+from appliance.control.messages_hits import Gap, HitList, RuleHits
 from appliance.control.watching import DAY, Interval, Moment, Reading
 
 _FORMAT = 1

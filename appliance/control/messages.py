@@ -57,7 +57,7 @@ from appliance.control.messages_gate import (
     StandInCounts,
     StoodIn,
 )
-from appliance.control.messages_hits import Matched, MatchedList
+from appliance.control.messages_hits import HitList, Hits, Matched, MatchedList
 from appliance.control.messages_impact import (
     FlowKey,
     FlowKeyIs,
@@ -316,52 +316,6 @@ class RuleCounterList(msgspec.Struct, frozen=True, tag=True):
     generation: int
     counters: tuple[RuleCounter, ...]
     origin: str = ""
-
-
-class Hits(msgspec.Struct, frozen=True, tag=True):
-    """What rules matched since they are watched; `window` is how many seconds back the recent past reaches."""
-
-    window: int = 90 * 86400
-
-
-class RuleHits(msgspec.Struct, frozen=True):
-    """The history of one counter. Moments are seconds since the epoch, 0 for never, and not later than they say by
-    more than the time between two readings.
-
-    `hits` are all since it is known, `recent` those of the days of the window. `watched` says for how many seconds of
-    the window the rule was in the kernel, as it is worded now, and its counter observed; `worded` since when this
-    wording is known, `worded_hits` what it matched.
-    """
-
-    id: str
-    hits: int
-    bytes: int
-    first: float
-    last: float
-    recent: int
-    watched: float
-    worded: float
-    worded_hits: int
-
-
-class Gap(msgspec.Struct, frozen=True):
-    """A time of the window in which nobody watched, and why not."""
-
-    begin: float
-    end: float
-    why: str
-
-
-class HitList(msgspec.Struct, frozen=True, tag=True):
-    """`begin` is when the history begins, `watched` how many seconds of the window were observed at all."""
-
-    generation: int
-    at: float
-    window: int
-    begin: float
-    watched: float
-    gaps: tuple[Gap, ...]
-    rules: tuple[RuleHits, ...]
 
 
 class Doctor(msgspec.Struct, frozen=True, tag=True):

@@ -44,7 +44,6 @@ from appliance.control.messages import (
     DoctorReport,
     History,
     HistoryList,
-    Hits,
     NameBook,
     Names,
     Plan,
@@ -67,7 +66,7 @@ from appliance.control.messages_bans import Allow, Allowed, AllowList, Disallow
 from appliance.control.messages_devices import Admit, Expel, Quarantine, QuarantineReport
 from appliance.control.messages_gate import Gate as GateRequest
 from appliance.control.messages_gate import GateForget, GateList, GatePart
-from appliance.control.messages_hits import Matched
+from appliance.control.messages_hits import Hits, Matched
 from appliance.control.messages_impact import Impact
 from appliance.control.messages_live import FlowList, Flows, SetList, Sets
 from appliance.control.messages_why import (

@@ -15,6 +15,7 @@ import msgspec
 from appliance import __version__
 from appliance.control import ipc, messages, messages_keys, messages_live
 from appliance.control.generations import StoreError, read_stored, stored_path
+from appliance.control.messages_hits import HitList, Hits
 from appliance.control.processes import Instance
 from appliance.control.sources import SourceError, baselines
 from appliance.policy import bundle as bundles
@@ -85,7 +86,7 @@ def of_gateway(instance: Instance, running: Running, now: Callable[[], float], t
     doctor = ask("reef doctor --json", messages.Doctor(), messages.DoctorReport)
     history = ask(f"reef history --limit {HISTORY} --json", messages.History(HISTORY), messages.HistoryList)
     counters = ask("reef show rules --json", messages.RuleCounters(), messages.RuleCounterList)
-    hits = ask(f"reef show rules --unused {HIT_DAYS}d --json", messages.Hits(HIT_DAYS * 86400), messages.HitList)
+    hits = ask(f"reef show rules --unused {HIT_DAYS}d --json", Hits(HIT_DAYS * 86400), HitList)
     sets = ask("reef show sets --json", messages_live.Sets(), messages_live.SetList)
     told("asking the kernel")
     found = host.processes(instance)

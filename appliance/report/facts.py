@@ -9,13 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from appliance.control.messages import (
-    DoctorReport,
-    GenerationSummary,
-    HitList,
-    RuleCounterList,
-    StatusReport,
-)
+from appliance.control.messages import DoctorReport, GenerationSummary, RuleCounterList, StatusReport
+from appliance.control.messages_hits import HitList
 from appliance.control.messages_live import SetList
 from appliance.policy.model import Policy
 from appliance.policy.proof import Proof

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from appliance.control import messages
+from appliance.control.messages_hits import HitList, Hits
 from appliance.events import record
 from appliance.events.record import Decision, Event
 from appliance.events.spool import Spool
@@ -36,8 +37,8 @@ class Watched(Stand):
     def hits(self) -> dict[str, int]:
         return {one.id: one.hits for one in self.history().rules if one.id in PORTS}
 
-    def history(self) -> messages.HitList:
-        return self.ask(messages.Hits(), messages.HitList)
+    def history(self) -> HitList:
+        return self.ask(Hits(), HitList)
 
     def reef(self, *arguments: str) -> str:
         done = subprocess.run(

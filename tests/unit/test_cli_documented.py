@@ -39,6 +39,7 @@ from appliance.control import (
     messages_privacy,
     messages_why,
 )
+from appliance.control.messages_hits import Gap
 from appliance.events import record
 from appliance.policy.impact import ImpactGroup, Tally
 from appliance.policy.tighten import Narrowing
@@ -96,7 +97,7 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
         ("reef history", [messages.HistoryList, messages.GenerationSummary]),
         ("reef show status", [messages.StatusReport, messages.ProcessHealth]),
         ("reef show generation", [messages.Shown]),
-        ("reef show rules", [rules.RuleList, rules.RuleLine, messages.Gap]),
+        ("reef show rules", [rules.RuleList, rules.RuleLine, Gap]),
         ("reef suggest", [suggest.Proposal, Narrowing]),
         ("reef where-used", [whereused.Named, whereused.Place, whereused.Unused]),
         ("reef show zones", [live.ZoneLine]),

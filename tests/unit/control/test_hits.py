@@ -15,7 +15,7 @@ import pytest
 
 from appliance.control import hitstore, watching
 from appliance.control.hitstore import CLOCK, RESTART, HitStore
-from appliance.control.messages import HitList, RuleHits
+from appliance.control.messages_hits import HitList, RuleHits
 from appliance.control.watching import DAY, Moment, Reading
 from appliance.policy.meaning import meanings
 from appliance.policy.parse import ParseCache, parse

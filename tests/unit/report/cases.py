@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from appliance.control import messages, messages_live
+from appliance.control.messages_hits import HitList, RuleHits
 from appliance.control.messages_readback import Runs
 from appliance.policy.examine import Examiner
 from appliance.policy.parse import parse
@@ -134,9 +135,7 @@ def facts_of(text: str, baseline: str = BASELINE) -> Facts:
         counters=read("reef show rules --json", messages.RuleCounterList(7, tuple(counters))),
         hits=read(
             "reef show rules --unused 90d --json",
-            messages.HitList(
-                7, NOW, 90 * 86400, NOW - 10**8, 10**8, (), tuple(hit(rule.id) for rule in policy.rules)
-            ),
+            HitList(7, NOW, 90 * 86400, NOW - 10**8, 10**8, (), tuple(hit(rule.id) for rule in policy.rules)),
         ),
         sets=read(
             "reef show sets --json",
@@ -181,8 +180,8 @@ def read(query: str, value: Any) -> Reading[Any]:
     return Reading(query, NOW, value)
 
 
-def hit(name: str, recent: int = 9, days: float = 90) -> messages.RuleHits:
-    return messages.RuleHits(name, recent, 64 * recent, NOW - 900, NOW, recent, days * 86400, NOW - 10**8, recent)
+def hit(name: str, recent: int = 9, days: float = 90) -> RuleHits:
+    return RuleHits(name, recent, 64 * recent, NOW - 900, NOW, recent, days * 86400, NOW - 10**8, recent)
 
 
 def spool(days: float = 200, size: int = 500 << 20, missing: int = 0, records: int = 5000) -> SpoolState:
