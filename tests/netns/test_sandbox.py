@@ -6,6 +6,7 @@ import functools
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,24 +37,23 @@ FAMILIES = {
 
 
 @pytest.fixture(scope="module")
-def instance_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("captive")
-    for directory in (folder, *folder.parents):  # users other than root must be able to pass
-        mode = directory.stat().st_mode
-        if not mode & 0o001:
-            directory.chmod(mode | 0o011)
-    identities = {row.name: Identity(64300 + n, 64300 + n) for n, row in enumerate(PROCESSES)}
-    instance = Instance(
-        "captive", str(folder / "run"), str(folder / "state"), str(folder / "config"), identities, operators=64399
-    )
-    prepare_directories(instance, PROCESSES)
-    file = folder / "instance.json"
-    file.write_bytes(encode_instance(instance))
-    everybodys = folder / "everybodys"
-    everybodys.touch()
-    everybodys.chmod(0o666)
-    yield file
-    unmount_pins(Path(instance.pins))
+def instance_file() -> Iterator[Path]:
+    """In a place of its own: pytest's folders are closed to others again whenever somebody else begins a run."""
+    with tempfile.TemporaryDirectory(prefix="reef-captive-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # users other than root must be able to pass
+        identities = {row.name: Identity(64300 + n, 64300 + n) for n, row in enumerate(PROCESSES)}
+        instance = Instance(
+            "captive", str(folder / "run"), str(folder / "state"), str(folder / "config"), identities, operators=64399
+        )
+        prepare_directories(instance, PROCESSES)
+        file = folder / "instance.json"
+        file.write_bytes(encode_instance(instance))
+        everybodys = folder / "everybodys"
+        everybodys.touch()
+        everybodys.chmod(0o666)
+        yield file
+        unmount_pins(Path(instance.pins))
 
 
 @functools.cache
