@@ -35,6 +35,7 @@ _LATELY = 3600.0  # seconds for which one that does finds them
 _TRIES = 20
 _AGAIN = 0.25
 # What applyd says by itself, or what the running policy means: nothing that this process must tell.
+_OTHER_TEXT = "not-automatic"
 _EXPECTED = frozenset({"spared", "too-many", "not-automatic"})
 _CLASS = {words: name for name, (words, _) in CLASSES.items()}
 
@@ -102,8 +103,9 @@ class Banning(threading.Thread):
         self._bans = Bans()
         self._signatures = False
         self._around = Surroundings()
-        self._wanted: queue.Queue[BanFound | None] = queue.Queue(_MOST_WAITING)
+        self._wanted: queue.Queue[tuple[BanFound, _Told] | None] = queue.Queue(_MOST_WAITING)
         self._asked: dict[str, float] = {}
+        self._remembering = threading.Lock()
         self._lately: dict[tuple[str, str], _Told] = {}  # by offender and detection, the oldest first
         self._stopped = threading.Event()
         self._said = ""
@@ -114,7 +116,8 @@ class Banning(threading.Thread):
         self._signatures = any(one.signatures for one in book.bans.automatic)
         self._around = around(book)
         earliest = time.monotonic() - _LATELY
-        lately, self._lately = self._lately, {}
+        with self._remembering:
+            lately, self._lately = self._lately, {}
         for told in lately.values():
             if told.at >= earliest:
                 self._look_at(told)
@@ -125,7 +128,11 @@ class Banning(threading.Thread):
             self._look_at(_Told(offence, f"{found.words.rstrip('.')}.", time.monotonic()))
 
     def _look_at(self, told: _Told) -> None:
-        if not self._want(told.offence, told.words):
+        if not self._want(told):
+            self._remember(told)
+
+    def _remember(self, told: _Told) -> None:
+        with self._remembering:
             key = (told.offence.address, told.offence.finding)
             self._lately.pop(key, None)
             self._lately[key] = told
@@ -136,7 +143,7 @@ class Banning(threading.Thread):
         """Events that go into the spool."""
         if self._signatures:
             for offence, words in blocked(lines):
-                self._want(offence, words)
+                self._want(_Told(offence, words, time.monotonic()))
 
     def stop(self) -> None:
         self._stopped.set()
@@ -145,8 +152,9 @@ class Banning(threading.Thread):
         except queue.Full:
             return  # it sees `_stopped` behind the one it asks for
 
-    def _want(self, offence: Offence, words: str) -> bool:
+    def _want(self, told: _Told) -> bool:
         """Whether the text has a ban for it, be it asked for now or just before."""
+        offence = told.offence
         try:
             address = str(ip_address(offence.address))
         except ValueError:
@@ -162,20 +170,24 @@ class Banning(threading.Thread):
             self._asked.clear()
         self._asked[address] = now
         try:
-            self._wanted.put_nowait(BanFound(address, chosen.id, offence.author, words))
+            self._wanted.put_nowait((BanFound(address, chosen.id, offence.author, told.words), told))
         except queue.Full:
             self._tell("more is found than can be banned at a time; some are not")
         return True
 
     def run(self) -> None:
         while (wanted := self._wanted.get()) is not None and not self._stopped.is_set():
-            self._ask(wanted)
+            self._ask(*wanted)
 
-    def _ask(self, wanted: BanFound) -> None:
+    def _ask(self, wanted: BanFound, told: _Told) -> None:
         for _ in range(_TRIES):
             try:
                 call(self._socket, wanted, BanList, timeout=10)
             except RefusedError as error:
+                if error.reply.code == _OTHER_TEXT:  # another one runs, that was not heard of here yet
+                    self._asked.pop(wanted.address, None)
+                    if told.offence.finding:
+                        self._remember(told)
                 if error.reply.code not in _EXPECTED:
                     self._tell(f"{wanted.address} is not banned: {error}")
                 return

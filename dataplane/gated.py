@@ -70,6 +70,7 @@ class Gated:
         self._all: tuple[Place, ...] = ()
         self._building = asyncio.Lock()
         self._compared = 0.0
+        self._told = 0  # how often it was said who is banned and allowed
         self._standin = StandingIn(instance.socket("applyd"), log)
 
     async def serve(self, stop: asyncio.Event) -> None:
@@ -130,6 +131,7 @@ class Gated:
     async def _compare(self) -> None:
         """applyd knows what is banned: be of its opinion."""
         self._compared = time.monotonic()
+        told = self._told
         try:
             applyd = self._instance.socket("applyd")
             bans = (await call_async(applyd, Bans(), BanList, timeout=10)).bans
@@ -137,6 +139,9 @@ class Gated:
         except (RefusedError, DaemonAway, ProtocolError) as error:
             self._log(f"what is banned is not known: {error}")
             self._compared -= _AGAIN - 1.0
+            return
+        if self._told != told:  # the answer may be older than what was told meanwhile
+            self._compared -= _AGAIN
             return
         self._ban(GateBan(tuple(GateBanned(ban.address, ban.until) for ban in bans), whole=True))
         by_choice = tuple(entry.address for entry in allowed if entry.origin != "gateway")
@@ -226,13 +231,15 @@ class Gated:
     async def answer(self, request: Request, peer: Peer) -> Reply:
         match request:
             case GateBan():
-                words = self._ban(request)
-                return GateDone(words)
+                self._told += 1
+                return GateDone(self._ban(request))
             case GateUnban():
+                self._told += 1
                 return await self._unban(request)
             case GateIndicate():
                 return await self._indicate(request)
             case GateAllow():
+                self._told += 1
                 reply = self._allow(request)
                 await self._stand_in()
                 return reply

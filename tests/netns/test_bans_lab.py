@@ -71,7 +71,7 @@ def test_who_is_allowed_passes_whoever_bans(reef: Reef) -> None:
     unsaid = reef("allow", SERVER)
     assert (unsaid.returncode, "--reason" in unsaid.stderr) == (2, True)
     assert reef("allow", SERVER, "--reason", "our web", "--owner", "web@health.example").returncode == 0
-    assert reached(lab)
+    until(lambda: reached(lab), "who is allowed passes, the gate too", lab=lab)
     assert "our web" in reef("allow").stdout
     why = reef("why", "--from", "10.20.0.11", "--to", SERVER, "tcp/80").stdout
     assert "is banned" not in why
@@ -80,11 +80,11 @@ def test_who_is_allowed_passes_whoever_bans(reef: Reef) -> None:
     assert not reached(lab)
     text = f"\nbans: {{allow: [{SERVER}]}}\n"
     assert reef.apply(lambda policy: without(policy, "bans") + text, "--confirm-within", "0").returncode == 0
-    assert reached(lab)
+    until(lambda: reached(lab), "who is allowed passes, the gate too", lab=lab)
     assert reef.apply(lambda policy: policy, "--confirm-within", "0").returncode == 0
     assert not reached(lab)
     assert reef("unban", "198.51.100.64/26").returncode == 0
-    assert reached(lab)
+    until(lambda: reached(lab), "who is allowed passes, the gate too", lab=lab)
 
 
 # Connects to each port in turn, from an address that nobody has seen yet.
