@@ -17,7 +17,11 @@ from tests.netns.conftest import lab_id
 
 ROOT = Path(__file__).resolve().parents[2]
 # What the gateway's processes import; the rest of the environment is for tests and checks.
-NEEDED = ("msgspec", "yaml", "_yaml", "cffi", "_cffi_backend*", "pyroute2", "cryptography", "dns", "rich", "pygments")
+NEEDED = (
+    "msgspec", "yaml", "_yaml", "cffi", "_cffi_backend*", "pyroute2", "cryptography", "dns", "rich", "pygments",
+    "uvloop", "aiohttp", "aiohappyeyeballs", "aiosignal", "attr", "attrs", "frozenlist", "multidict", "propcache",
+    "yarl", "idna", "typing_extensions.py", "zstandard",
+)  # fmt: skip
 CODE = ("appliance", "crypto", "ctypes_ext", "dataplane", "examples")
 
 PROBE = """
