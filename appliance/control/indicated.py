@@ -7,7 +7,6 @@ believed for what the gateway and its own networks cannot do without.
 from __future__ import annotations
 
 import time
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 
 from appliance.control.indicatedtable import BLOCK, TELL, IndicatedTable
@@ -20,34 +19,13 @@ from appliance.policy import addresses
 from appliance.policy.addresses import AddressError
 from appliance.policy.banning import Spared
 from appliance.policy.model import Range
+from appliance.policy.spans import Spans
 
 MOST = 1_000_000
 ANEW = "anew"  # the code of a refusal: alertd shall say everything
 MOST_NETWORKS = 100_000
 _MODES = (BLOCK, TELL)
 _VERSIONS = (4, 6)
-
-
-class Spans:
-    """Whom no indicator blocks, to be asked often: what is within or around one of them."""
-
-    def __init__(self, spared: Iterable[Spared]) -> None:
-        listed = sorted(spared, key=lambda one: (one.part.version, one.part.first, -one.part.last))
-        self._merged: dict[int, list[tuple[int, int, str]]] = {version: [] for version in _VERSIONS}
-        for one in listed:
-            spans, part = self._merged[one.part.version], one.part
-            if spans and part.first <= spans[-1][1]:
-                spans[-1] = (spans[-1][0], max(spans[-1][1], part.last), spans[-1][2])
-            else:
-                spans.append((part.first, part.last, one.why))
-
-    def why(self, part: Range) -> str:
-        """Why this must not be blocked; "" when it may be."""
-        spans = self._merged[part.version]
-        at = bisect_left(spans, part.first, key=lambda span: span[1])
-        if at < bisect_right(spans, part.last, key=lambda span: span[0]):
-            return spans[at][2]
-        return ""
 
 
 class Indicated:
@@ -114,7 +92,7 @@ class Indicated:
     def _sorted(self, request: Enforce, wanted: dict[str, dict[Range, float]]) -> list[tuple[str, str]]:
         """What is asked for, parsed, into `wanted`; what must not be is returned with the reason."""
         refused: list[tuple[str, str]] = []
-        spans = Spans(self._vital())
+        spans = Spans((one.part, one.why) for one in self._vital())
         now = time.monotonic()
         for mode, asked in ((TELL, request.tell), (BLOCK, request.block)):
             for held in asked:
@@ -122,7 +100,7 @@ class Indicated:
                 if part is None:
                     refused.append((held.address, "neither an address nor a network"))
                     continue
-                why = spans.why(part) if mode == BLOCK else ""
+                why = spans.why(part.version, part.first, part.last) if mode == BLOCK else ""
                 if why:
                     refused.append((held.address, why))
                     continue

@@ -6,13 +6,14 @@ network is spared too when it only holds such an address: 0.0.0.0/0 holds them a
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 import msgspec
 
 from appliance.indicators.values import Value, ValueRefused, network_of, value
+from appliance.policy.model import Range
+from appliance.policy.spans import Spans
 
 Network = IPv4Network | IPv6Network
 WIDEST = {4: 8, 6: 24}  # no indicator blocks more than that at once
@@ -63,18 +64,14 @@ class Never:
     ) -> None:
         self._names = names
         self._digests = EMPTY | digests
-        spans: dict[int, list[tuple[int, int, str]]] = {4: [], 6: []}
-        for network, why in networks:
-            spans[network.version].append((int(network[0]), int(network[-1]), why))
-        self._spans = {version: _disjoint(found) for version, found in spans.items()}
-        self._firsts = {version: [span[0] for span in found] for version, found in self._spans.items()}
-        self._lasts = {version: [span[1] for span in found] for version, found in self._spans.items()}
+        ranges = ((Range(one.version, int(one[0]), int(one[-1])), why) for one, why in networks)
+        self._spans = Spans(ranges)
 
     def why(self, found: Value) -> str:
         """Why this is never blocked; "" when it may be."""
         if found.kind == "address":
             address = ip_address(found.text)
-            return self._within(address.version, int(address), int(address))
+            return self._spans.why(address.version, int(address), int(address))
         if found.kind == "network":
             return self._placed(network_of(found))
         if found.kind == "domain":
@@ -88,29 +85,11 @@ class Never:
         version = network.version
         if network.prefixlen < WIDEST[version]:
             return f"{network} is wider than /{WIDEST[version]}"
-        return self._within(version, int(network[0]), int(network[-1]))
-
-    def _within(self, version: int, first: int, last: int) -> str:
-        """Of what these addresses meet."""
-        at = bisect_left(self._lasts[version], first)
-        if at < bisect_right(self._firsts[version], last):
-            return self._spans[version][at][2]
-        return ""
+        return self._spans.why(version, int(network[0]), int(network[-1]))
 
     def _named(self, name: str) -> str:
         """The very name, with www. or without; what stands below it may be somebody else's."""
         return self._names.get(name.removeprefix("www."), "")
-
-
-def _disjoint(spans: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    """Overlapping spans become one; the widest gives its reason."""
-    found: list[tuple[int, int, str]] = []
-    for first, last, why in sorted(spans, key=lambda span: (span[0], -span[1])):
-        if found and first <= found[-1][1]:
-            found[-1] = (found[-1][0], max(last, found[-1][1]), found[-1][2])
-        else:
-            found.append((first, last, why))
-    return found
 
 
 def never(
