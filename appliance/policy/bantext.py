@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import cast
 
 from appliance.policy import limits
+from appliance.policy.lengths import seconds
 from appliance.policy.model import ANY, EVERYTHING, AddressSet, AutomaticBan, Banning, Level, Range, Signatures
 from appliance.policy.prevention import AutomaticBanText, BansText
 from appliance.policy.profiles import signatures
-from appliance.policy.rules import SECONDS, Resolver
+from appliance.policy.rules import Resolver
 from appliance.policy.text import Report, Word
 
 DETECTIONS = frozenset({"port-scan", "host-scan", "guessing"})
@@ -75,9 +76,4 @@ def _automatic(text: AutomaticBanText, resolver: Resolver, report: Report) -> Au
 
 
 def _seconds(word: Word, report: Report) -> int:
-    number, _, unit = word.value.partition(" ")
-    seconds = int(number) * SECONDS[unit.removesuffix("s")]
-    if not 0 < seconds <= limits.MAX_BAN_SECONDS:
-        report.error(word.at, f"`{word.value}` is out of bounds", "write 1 minute to 366 days")
-        return 60
-    return seconds
+    return seconds(word, 1, limits.MAX_BAN_SECONDS, "write 1 minute to 366 days", report)

@@ -11,9 +11,9 @@ from appliance.policy import limits
 from appliance.policy.consumers import AlertSettings, Collection, Consumer, Mark, Pseudonyms, Retention, TlpWord
 from appliance.policy.exports import AlertsText, ConsumerText, PseudonymsText
 from appliance.policy.kinds import did_you_mean
-from appliance.policy.names import Names, named
+from appliance.policy.lengths import seconds
+from appliance.policy.names import Names, named, value_of
 from appliance.policy.profiles import UNITS
-from appliance.policy.rules import SECONDS
 from appliance.policy.text import Report, Word
 
 _DEFAULT = AlertSettings()
@@ -87,16 +87,16 @@ def _consumer(text: ConsumerText, report: Report) -> Consumer:
         name=name.value,
         collections=tuple(dict.fromkeys(cast(Collection, word.value) for word in text.collections)),
         tlp=default.tlp if text.tlp is None else _label(text.tlp),
-        token=_value(text.token).removeprefix("sha256:").lower(),
-        certificate=_value(text.certificate).lower(),
-        names="intelmq" if _value(text.names) == "intelmq" else "standard",
+        token=value_of(text.token).removeprefix("sha256:").lower(),
+        certificate=value_of(text.certificate).lower(),
+        names="intelmq" if value_of(text.names) == "intelmq" else "standard",
         rate=rate,
         burst=burst,
         may=("indicators",) if text.may else (),
-        syslog="" if push is None else _value(push.syslog),
-        webhook="" if push is None else _value(push.webhook),
+        syslog="" if push is None else value_of(push.syslog),
+        webhook="" if push is None else value_of(push.webhook),
         owner=text.owner.value,
-        description=_value(text.description),
+        description=value_of(text.description),
     )
 
 
@@ -141,19 +141,14 @@ def _rate(word: Word, report: Report) -> tuple[int, int]:
 
 
 def _seconds(word: Word, report: Report) -> int:
-    number, _, unit = word.value.partition(" ")
-    seconds = int(number) * SECONDS[unit.removesuffix("s")]
-    if not limits.MIN_RETENTION_SECONDS <= seconds <= limits.MAX_RETENTION_SECONDS:
-        report.error(word.at, f"`{word.value}` is out of bounds", "write 1 hour to 3660 days")
-    return seconds
+    return seconds(
+        word, limits.MIN_RETENTION_SECONDS, limits.MAX_RETENTION_SECONDS, "write 1 hour to 3660 days", report
+    )
 
 
 def _key_life(word: Word, report: Report) -> int:
-    number, _, unit = word.value.partition(" ")
-    seconds = int(number) * SECONDS[unit.removesuffix("s")]
-    if not limits.MIN_PSEUDONYM_SECONDS <= seconds <= limits.MAX_PSEUDONYM_SECONDS:
-        report.error(word.at, f"`{word.value}` is out of bounds", "write 1 hour to 366 days")
-    return seconds
+    least, most = limits.MIN_PSEUDONYM_SECONDS, limits.MAX_PSEUDONYM_SECONDS
+    return seconds(word, least, most, "write 1 hour to 366 days", report)
 
 
 def _bytes(word: Word, report: Report) -> int:
@@ -166,7 +161,3 @@ def _bytes(word: Word, report: Report) -> int:
 
 def _label(word: Word) -> TlpWord:
     return cast(TlpWord, word.value)
-
-
-def _value(word: Word | None) -> str:
-    return "" if word is None else word.value

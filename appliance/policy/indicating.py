@@ -12,9 +12,10 @@ from appliance.policy.consumers import Consumer
 from appliance.policy.indicators import IndicatorSettings, IndicatorSource, NeverBlocked, Trust
 from appliance.policy.indicatortext import IndicatorSourceText, IndicatorsText
 from appliance.policy.kinds import did_you_mean
+from appliance.policy.lengths import seconds
 from appliance.policy.model import Range
-from appliance.policy.names import named
-from appliance.policy.rules import SECONDS, Resolver
+from appliance.policy.names import named, value_of
+from appliance.policy.rules import Resolver
 from appliance.policy.text import Report, Word
 
 _SOURCE = IndicatorSource("")
@@ -59,13 +60,13 @@ def _source(text: IndicatorSourceText, consumers: Mapping[str, Consumer], report
     return IndicatorSource(
         name=name.value,
         trust=trust,
-        address=_value(text.address),
+        address=value_of(text.address),
         format=_SOURCE.format if text.format is None else cast(Any, text.format.value),
         refresh=_SOURCE.refresh if text.refresh is None else 60 * int(text.refresh.value),
-        key=_value(text.key),
-        credential=_value(text.credential),
+        key=value_of(text.key),
+        credential=value_of(text.credential),
         owner=text.owner.value,
-        description=_value(text.description),
+        description=value_of(text.description),
     )
 
 
@@ -86,18 +87,10 @@ def _posted(text: IndicatorSourceText, name: Word, consumers: Mapping[str, Consu
 
 
 def _seconds(word: Word, report: Report) -> int:
-    number, _, unit = word.value.partition(" ")
-    seconds = int(number) * SECONDS[unit.removesuffix("s")]
-    if seconds > limits.MAX_RETENTION_SECONDS:
-        report.error(word.at, f"`{word.value}` is out of bounds", "write at most 3660 days, or `0 days` for no end")
-    return seconds
+    return seconds(word, 0, limits.MAX_RETENTION_SECONDS, "write at most 3660 days, or `0 days` for no end", report)
 
 
 def _networks(ranges: Iterable[Range]) -> Iterator[str]:
     for part in ranges:
         make = IPv4Address if part.version == 4 else IPv6Address
         yield from map(str, summarize_address_range(make(part.first), make(part.last)))
-
-
-def _value(word: Word | None) -> str:
-    return "" if word is None else word.value

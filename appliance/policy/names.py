@@ -71,7 +71,7 @@ def define(
     _people(document, names, report, baseline)
 
 
-def _value(word: Word | None) -> str:
+def value_of(word: Word | None) -> str:
     return "" if word is None else word.value
 
 
@@ -174,8 +174,8 @@ class _Objects:
         self.names.objects[name.value] = Object(
             name.value,
             AddressSet(whole, tuple(dict.fromkeys(dynamic))),
-            _value(text.classification),
-            _value(text.description),
+            value_of(text.classification),
+            value_of(text.description),
             self.report.span(name.at),
         )
 
@@ -194,8 +194,8 @@ class _Objects:
             stem,
             "dns",
             tuple(dict.fromkeys(word.value.lower() for word in text.names)),
-            cap=int(_value(text.cap) or 256),
-            refresh=int(_value(text.refresh) or 300),
+            cap=int(value_of(text.cap) or 256),
+            refresh=int(value_of(text.refresh) or 300),
         )
         return stem
 
@@ -332,13 +332,18 @@ def _schedules(texts: tuple[ScheduleText, ...], names: Names, report: Report, ba
         _timely(times.zone, text.timezone, report)
         _timely(times.day, text.first, report)
         _timely(times.day, text.last, report)
-        first, last = _value(text.first), _value(text.last)
+        first, last = value_of(text.first), value_of(text.last)
         if first and last and first > last and text.last is not None:
             report.error(
                 text.last.at, f"`{name.value}` ends on {last}, before it begins on {first}", "exchange the dates"
             )
         names.schedules[name.value] = Schedule(
-            name.value, _value(text.timezone) or names.timezone, times.merge(spans), first, last, report.span(name.at)
+            name.value,
+            value_of(text.timezone) or names.timezone,
+            times.merge(spans),
+            first,
+            last,
+            report.span(name.at),
         )
 
 
@@ -357,7 +362,7 @@ def _people(document: DocumentText, names: Names, report: Report, baseline: str)
         name = named(person.name)
         if may_define("person", name, names, report, baseline):
             names.people[name.value] = Person(
-                name.value, _value(person.full_name), _value(person.email), report.span(name.at)
+                name.value, value_of(person.full_name), value_of(person.email), report.span(name.at)
             )
     texts = {named(text.name).value: text for text in document.groups}
     done: dict[str, tuple[str, ...]] = {}

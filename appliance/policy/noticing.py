@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
+from appliance.policy.lengths import seconds
 from appliance.policy.model import Connection, Zone
+from appliance.policy.names import value_of
 from appliance.policy.notices import NoticeSettings, Officer
 from appliance.policy.noticetext import NoticesText
-from appliance.policy.rules import SECONDS
 from appliance.policy.text import Report, Word
 
 _DEFAULT = NoticeSettings()
@@ -27,11 +28,11 @@ def notices(
     if not connections and not text.flawed:
         report.error(text.at, "nobody answers for a line here", "write `connections` with their officers")
     return NoticeSettings(
-        relay=_value(text.relay),
-        sender=_value(text.sender),
-        webhook=_value(text.webhook),
+        relay=value_of(text.relay),
+        sender=value_of(text.sender),
+        webhook=value_of(text.webhook),
         tls=_DEFAULT.tls if text.tls is None else cast(Any, text.tls.value),
-        credential=_value(text.credential),
+        credential=value_of(text.credential),
         every=_DEFAULT.every if text.every is None else _seconds(text.every, report),
         quiet=None if text.quiet is None else _hours(text.quiet, report),
         timezone=timezone,
@@ -47,12 +48,7 @@ def officers(connections: Iterable[Connection], zones: Mapping[str, Zone]) -> tu
 
 
 def _seconds(word: Word, report: Report) -> int:
-    number, _, unit = word.value.partition(" ")
-    seconds = int(number) * SECONDS[unit.removesuffix("s")]
-    if not _LEAST <= seconds <= _MOST:
-        report.error(word.at, f"`{word.value}` is out of bounds", "write 1 minute to 1 day")
-        return _DEFAULT.every
-    return seconds
+    return seconds(word, _LEAST, _MOST, "write 1 minute to 1 day", report)
 
 
 def _hours(word: Word, report: Report) -> tuple[int, int]:
@@ -60,7 +56,3 @@ def _hours(word: Word, report: Report) -> tuple[int, int]:
     if first == last:
         report.error(word.at, f"`{word.value}` is no time of the day", "write for example `22:00-06:00`")
     return first, last
-
-
-def _value(word: Word | None) -> str:
-    return "" if word is None else word.value

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from appliance.policy import limits
+from appliance.policy.lengths import seconds
 from appliance.policy.names import named
 from appliance.policy.records import AuditSettings, RecordRetention, Witness
 from appliance.policy.recordtext import AuditText, WitnessText
-from appliance.policy.rules import SECONDS
 from appliance.policy.text import Report, Word
 
 _COSIGNATURE = 4  # C2SP tlog-cosignature: the kind of key that signs what it saw
@@ -62,8 +62,4 @@ def _wrong(key: str) -> str:
 
 
 def _seconds(word: Word, report: Report) -> int:
-    number, _, unit = word.value.partition(" ")
-    seconds = int(number) * SECONDS[unit.removesuffix("s")]
-    if not limits.MIN_RECORD_SECONDS <= seconds <= limits.MAX_RETENTION_SECONDS:
-        report.error(word.at, f"`{word.value}` is out of bounds", "write 1 day to 3660 days")
-    return seconds
+    return seconds(word, limits.MIN_RECORD_SECONDS, limits.MAX_RETENTION_SECONDS, "write 1 day to 3660 days", report)
