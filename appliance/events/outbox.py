@@ -111,6 +111,7 @@ class Outbox:
         self._heard: dict[str, Position] = {}  # acknowledged, and not written yet
         self.db = self._open()
         self._last = self._state("last")
+        self._kept = self._last  # what readers are told of: never a number that is not durable yet
         self._added = self._state("added")
         self._floor = _read_floor(path)
         self._positions = {
@@ -173,6 +174,7 @@ class Outbox:
                 self.db.execute("BEGIN IMMEDIATE")
                 yield self.db
                 self.db.execute("COMMIT")
+                self._kept = self._last
             except BaseException as error:
                 self._last, self._added = before
                 with contextlib.suppress(sqlite3.Error):
@@ -192,12 +194,13 @@ class Outbox:
             with self.transaction() as db:
                 first = self._last + 1
                 self.insert(db, events)
+                last = self._last
                 db.executemany("INSERT OR REPLACE INTO spool VALUES (?, ?)", (places or {}).items())
                 _write_positions(db, heard)
         except BaseException:
             self._give_back(heard)
             raise
-        return first, self._last
+        return first, last
 
     def insert(self, db: sqlite3.Connection, events: Sequence[New]) -> None:
         """Add events within a `transaction`."""
@@ -215,8 +218,8 @@ class Outbox:
         self._last, self._added = last, added
 
     def last(self) -> int:
-        """The newest number that was ever given; 0: none."""
-        return self._last
+        """The newest number that was ever given to what is durable; 0: none. A reading finds all up to it."""
+        return self._kept
 
     def oldest(self) -> dict[Class, int]:
         """The oldest number of each class that there is an event of."""
@@ -260,7 +263,7 @@ class Outbox:
         may take it back, and then some events wait longer than they had to."""
         with self._ears:
             before = self.position(consumer)
-            known = min(max(before.seq, seq), self._last)
+            known = min(max(before.seq, seq), self._kept)
             self._heard[consumer] = self._positions[consumer] = Position(known, int(self._clock() * 1e6))
 
     def saw(self, consumer: str) -> None:

@@ -140,6 +140,18 @@ def test_who_waits_gets_what_comes(tmp_path: Path) -> None:
         assert [answer.content for answer in answers] == [alert(1) + b"\n"]
 
 
+def test_who_waits_is_not_answered_with_what_they_did_not_ask_for(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        answers: list[requests.Response] = []
+        thread = threading.Thread(target=lambda: answers.append(get(server, "/eve?wait=60&kinds=flow")))
+        thread.start()
+        for number in range(5):
+            server.append(new(alert(number)))
+        server.append(new(FLOW))
+        thread.join(60)
+        assert [answer.content for answer in answers] == [FLOW + b"\n"]
+
+
 @pytest.mark.parametrize(("how", "unpack"), [
     ("gzip", lambda data: zlib.decompress(data, 31)),
     ("zstd", lambda data: zstandard.ZstdDecompressor().decompress(data)),

@@ -6,8 +6,10 @@ newest. Who names no `after` goes on where it acknowledged last.
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 
+import msgspec
 from aiohttp import web
 
 from appliance.events.api import intelmq, lists
@@ -79,13 +81,13 @@ class Eve:
         if acknowledged >= 0:
             stores.outbox.acknowledge(guest.name, acknowledged)
         if after < 0:
-            chosen = Chosen(
-                stores.outbox.position(guest.name).seq, chosen.limit, classes, guest.highest, chosen.kinds,
-                chosen.since, chosen.until,
-            )  # fmt: skip
+            chosen = msgspec.structs.replace(chosen, after=stores.outbox.position(guest.name).seq)
         page = await stores.events(chosen)
-        if not page.events and seconds and await stores.came(page.last, seconds):
-            page = await stores.events(chosen)
+        until = asyncio.get_running_loop().time() + seconds
+        while not page.events and (left := until - asyncio.get_running_loop().time()) > 0:
+            if await stores.came(page.last, left):  # perhaps only what they did not ask for
+                chosen = msgspec.structs.replace(chosen, after=page.through)
+                page = await stores.events(chosen)
         return page
 
     async def _answer(

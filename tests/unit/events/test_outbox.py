@@ -75,6 +75,15 @@ def test_what_a_transaction_did_not_end_leaves_nothing(tmp_path: Path) -> None:
     assert [event.seq for event in everything(outbox.reader())] == [1, 2, 3, 4]
 
 
+def test_the_newest_number_is_one_that_a_reading_finds(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / NAME, quiet)
+    outbox.append(events(2))
+    with outbox.transaction() as db:
+        outbox.insert(db, events(3))
+        assert outbox.last() == 2 == outbox.reader().read(0).last
+    assert outbox.last() == 5 == outbox.reader().read(0).last
+
+
 def test_places_of_consumers_never_go_back_and_are_kept(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / NAME, quiet)
     outbox.append(events(5))
