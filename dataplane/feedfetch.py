@@ -6,8 +6,6 @@ send: one `Order` as JSON on its input, one `Fetched` or `Failed` as MessagePack
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
 import io
@@ -23,7 +21,7 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
-from crypto.web import fetching_context, signed_by
+from crypto.web import fetching_context, signed_beside
 
 DOWNLOAD_MAX = 128 << 20  # bytes of what an address gives
 UNPACKED_MAX = 512 << 20  # bytes of all files in it
@@ -115,7 +113,7 @@ def _check(order: Order, content: bytes) -> None:
             raise FeedError(f"{order.address}: its digest is {found}, {order.checksum} says {wanted}")
     if order.key:
         signature = _get(f"{order.address}.sig", _DIGEST_MAX)
-        if not signed_by(_decoded(order.key, "the key"), content, _signature(signature)):
+        if not signed_beside(order.key, content, signature):
             raise FeedError(f"{order.address}: the signature beside it is not that of the policy's key")
 
 
@@ -126,18 +124,6 @@ def digest_in(text: bytes, where: str) -> str:
     if len(word) not in _DIGESTS or not all(digit in "0123456789abcdef" for digit in word):
         raise FeedError(f"{where}: begins with no digest in hexadecimal digits (MD5, SHA-1, SHA-256 or SHA-512)")
     return word
-
-
-def _signature(content: bytes) -> bytes:
-    """Sixty-four bytes as `openssl pkeyutl -sign` writes them, or the same in base64."""
-    return content if len(content) == 64 else _decoded(content.decode("ascii", "replace"), "the signature")
-
-
-def _decoded(text: str, what: str) -> bytes:
-    try:
-        return base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise FeedError(f"{what} is no base64") from error
 
 
 def _sha256(content: bytes) -> str:

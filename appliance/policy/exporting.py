@@ -12,9 +12,9 @@ from appliance.policy.consumers import AlertSettings, Collection, Consumer, Mark
 from appliance.policy.exports import AlertsText, ConsumerText, PseudonymsText
 from appliance.policy.kinds import did_you_mean
 from appliance.policy.lengths import seconds
-from appliance.policy.names import Names, named, value_of
+from appliance.policy.names import Names, named
 from appliance.policy.profiles import UNITS
-from appliance.policy.text import Report, Word
+from appliance.policy.text import Report, Word, value_of
 
 _DEFAULT = AlertSettings()
 

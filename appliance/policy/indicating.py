@@ -14,9 +14,9 @@ from appliance.policy.indicatortext import IndicatorSourceText, IndicatorsText
 from appliance.policy.kinds import did_you_mean
 from appliance.policy.lengths import seconds
 from appliance.policy.model import Range
-from appliance.policy.names import named, value_of
+from appliance.policy.names import named
 from appliance.policy.rules import Resolver
-from appliance.policy.text import Report, Word
+from appliance.policy.text import Report, Word, value_of
 
 _SOURCE = IndicatorSource("")
 

@@ -34,7 +34,7 @@ from appliance.policy.model import (
     Zone,
 )
 from appliance.policy.services import ServiceError
-from appliance.policy.text import LINE_SHIFT, Report, Word
+from appliance.policy.text import LINE_SHIFT, Report, Word, value_of
 from appliance.policy.times import TimeError
 
 V = TypeVar("V")
@@ -69,10 +69,6 @@ def define(
     _Services(document, names, report, baseline).define()
     _schedules(document.schedules, names, report, baseline)
     _people(document, names, report, baseline)
-
-
-def value_of(word: Word | None) -> str:
-    return "" if word is None else word.value
 
 
 def named(word: Word | None) -> Word:

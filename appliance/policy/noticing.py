@@ -7,10 +7,9 @@ from typing import Any, cast
 
 from appliance.policy.lengths import seconds
 from appliance.policy.model import Connection, Zone
-from appliance.policy.names import value_of
 from appliance.policy.notices import NoticeSettings, Officer
 from appliance.policy.noticetext import NoticesText
-from appliance.policy.text import Report, Word
+from appliance.policy.text import Report, Word, value_of
 
 _DEFAULT = NoticeSettings()
 _LEAST, _MOST = 60, 86_400

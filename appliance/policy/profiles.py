@@ -29,7 +29,7 @@ from appliance.policy.model import (
 from appliance.policy.names import Names, may_define, named
 from appliance.policy.prevention import FeedText, ProfileText, SuppressionText
 from appliance.policy.rules import SECONDS, Resolver
-from appliance.policy.text import Report, Word
+from appliance.policy.text import Report, Word, value_of
 
 UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _DIRECTIONS = ("inbound", "outbound", "inside")
@@ -63,14 +63,14 @@ def _feed(text: FeedText, report: Report) -> Feed:
             report.error(name.at, f"the feed `{name.value}` is a file", "`sha256`, `checksum`, `key`, `refresh` go")
     return Feed(
         name.value,
-        _value(text.file),
-        _value(text.address),
-        _value(text.sha256).lower(),
-        _value(text.checksum),
-        _value(text.key),
-        int(_value(text.refresh) or 24),
-        int(_value(text.trial) or 0),
-        _value(text.description),
+        value_of(text.file),
+        value_of(text.address),
+        value_of(text.sha256).lower(),
+        value_of(text.checksum),
+        value_of(text.key),
+        int(value_of(text.refresh) or 24),
+        int(value_of(text.trial) or 0),
+        value_of(text.description),
         report.span(name.at),
     )
 
@@ -105,7 +105,7 @@ class _Profiles:
         begins = self._extended(text.extends) if text.extends is not None else Profile(name.value)
         self.open.pop()
         found = msgspec.structs.replace(
-            begins, name=name.value, description=_value(text.description), span=self.report.span(name.at)
+            begins, name=name.value, description=value_of(text.description), span=self.report.span(name.at)
         )
         changes: dict[str, object] = {}
         if text.unavailable is not None:
@@ -269,7 +269,7 @@ def suppression(text: SuppressionText, names: Names, resolver: Resolver, report:
     return Suppression(
         id=text.id.value,
         signatures=tuple(dict.fromkeys(meant)),
-        action="alert" if _value(text.action) == "alert" else "off",
+        action="alert" if value_of(text.action) == "alert" else "off",
         source=_static(text.source, resolver, report),
         destination=_static(text.destination, resolver, report),
         either=_static(text.host, resolver, report),
@@ -278,7 +278,7 @@ def suppression(text: SuppressionText, names: Names, resolver: Resolver, report:
         profiles=tuple(resolver.profile(word) for word in text.profiles),
         owner=text.owner.value,
         why=text.why.value,
-        ticket=_value(text.ticket),
+        ticket=value_of(text.ticket),
         expires=expires,
         expires_at=expires_at,
         span=report.span(text.at),
@@ -301,7 +301,3 @@ def _static(words: tuple[Word, ...], resolver: Resolver, report: Report) -> Addr
             "name addresses, networks, or objects of them",
         )
     return found
-
-
-def _value(word: Word | None) -> str:
-    return "" if word is None else word.value

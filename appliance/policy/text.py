@@ -31,6 +31,11 @@ class Word(msgspec.Struct, frozen=True, gc=False):
     at: int
 
 
+def value_of(word: Word | None) -> str:
+    """What was written, "" where nothing was."""
+    return "" if word is None else word.value
+
+
 class Items(msgspec.Struct, frozen=True):
     """A sequence."""
 

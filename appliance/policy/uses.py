@@ -22,7 +22,16 @@ from appliance.policy.kinds import did_you_mean
 from appliance.policy.model import ANY, GATEWAY, Range, Span
 from appliance.policy.problem import PolicyError
 from appliance.policy.schema import declared, decode
-from appliance.policy.text import LINE_SHIFT, Report, Word, check_characters, compose, refuse_size, unix_lines
+from appliance.policy.text import (
+    LINE_SHIFT,
+    Report,
+    Word,
+    check_characters,
+    compose,
+    refuse_size,
+    unix_lines,
+    value_of,
+)
 
 Kind = Literal["zone", "object", "service", "schedule", "person", "group", "profile", "feed", "rule", "address"]
 KINDS: tuple[Kind, ...] = ("zone", "object", "service", "schedule", "person", "group", "profile", "feed", "rule")
@@ -146,8 +155,8 @@ class Uses:
         report = Report(file)
         site = _read(text, report)
         for zone in site.zones:
-            name = _value(zone.name)
-            role = _value(zone.role) or ("internet" if name == "internet" else "internal")
+            name = value_of(zone.name)
+            role = value_of(zone.role) or ("internet" if name == "internet" else "internal")
             self._roles.setdefault(role, []).append(name)
         baselines = inherit.read(site, inherited, report)
         self._texts = {name: number for number, name in enumerate((*(b.report.file for b in baselines), file))}
@@ -239,7 +248,7 @@ class Uses:
         for kind, word in defined:
             self.definitions[kind, word.value] = Definition(kind, word.value, report.span(word.at), baseline)
         for _, record in named:
-            self._record(record, _value(record.name), report)
+            self._record(record, value_of(record.name), report)
         for name, words in text.services:
             for word in words:
                 self._note(_Saying("service", "service", name.value, "", len(words) == 1), "service", word, report)
@@ -250,10 +259,10 @@ class Uses:
                 own = [Word(word.value.partition("/")[0], word.at) for _, words in zone.addresses for word in words]
                 for word in own:
                     self._note(
-                        _Saying("zone", "zone", _value(zone.name), "addresses", False), "literal", word, report
+                        _Saying("zone", "zone", value_of(zone.name), "addresses", False), "literal", word, report
                     )
             for bridge in text.bridges:
-                self._record(bridge, _value(bridge.name), report)
+                self._record(bridge, value_of(bridge.name), report)
             for route in text.routes:
                 self._record(route, route.to.value, report)
             hidden = text.alerts.pseudonyms if text.alerts else None
@@ -268,7 +277,7 @@ class Uses:
 
     def _record(self, record: Record, name: str, report: Report) -> None:
         called = _CALLED.get(type(record), "")
-        off = _value(getattr(record, "enabled", None)) == "no"
+        off = value_of(getattr(record, "enabled", None)) == "no"
         for field, naming in NAMING.get(type(record), {}).items():
             written = getattr(record, field)
             words = written if isinstance(written, tuple) else () if written is None else (written,)
@@ -428,7 +437,3 @@ def _read(text: str, report: Report) -> SiteText:
     if site is None or report.failed:
         raise PolicyError(report.problems())
     return site
-
-
-def _value(word: Word | None) -> str:
-    return "" if word is None else word.value
