@@ -28,6 +28,7 @@ from appliance.control.messages_watch import (
     ServiceInfo,
     ServiceList,
 )
+from appliance.control.permits import people
 from appliance.control.processes import Instance, process
 from appliance.durable import replace
 from appliance.policy.detections import Detections
@@ -80,7 +81,9 @@ class Watchd:
             Devices: self._looks,
             KnownServices: self._looks,
         }
-        server = Server(self._instance.socket(NAME), permits, self.answer, report=self._log)
+        server = Server(
+            self._instance.socket(NAME), permits, self.answer, report=self._log, agency=people(self._instance)
+        )
         await server.start()
         path = self._instance.run_of(NAME) / watchline.NAME
         path.unlink(missing_ok=True)

@@ -472,7 +472,7 @@ class Applyd:
             f"generation {generation}",
             why=request.reason if isinstance(request, Rollback) else "",
             generation=generation,
-            origin=auditing.origin_of(peer, request.session),
+            origin=request.origin or auditing.origin_of(peer, request.session),
         )
 
     def _names_of_links(self) -> dict[int, str]:
@@ -533,6 +533,7 @@ class Applyd:
                     notices=bundle.notices,
                     officers=bundle.officers,
                     audit=bundle.audit,
+                    console=bundle.console,
                     detections=bundle.detections,
                     bridges=bundle.bridges,
                 )

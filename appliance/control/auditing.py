@@ -34,7 +34,10 @@ class Write(Protocol):
 
 
 def origin_of(peer: Peer, session: str = "") -> str:
-    """Where a person sits: `session` is what they say (SSH_CONNECTION), the kernel says whether it was ssh."""
+    """Where a person sits: `session` is what they say (SSH_CONNECTION), the kernel says whether it was ssh, and the
+    console how they came to it."""
+    if peer.acting:
+        return f"console {peer.session.split(' ', 1)[0]}"
     address = session.split(" ", 1)[0]
     if address:
         return f"ssh {address}"

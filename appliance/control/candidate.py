@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from appliance.control.messages import Finding
+from appliance.control.messages_text import Finding
 from appliance.control.numbering import Numbers
 from appliance.policy.bundle import BridgeInfo, Bundle, QuarantineInfo
 from appliance.policy.compile import CompileCache, Compiled, compile_policy

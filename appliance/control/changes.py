@@ -17,9 +17,7 @@ from appliance.control.ipc import BUNDLE_LIMIT, Peer, RefusedError, call_async, 
 from appliance.control.messages import (
     Applied,
     Apply,
-    Change,
     Confirmed,
-    Finding,
     GenerationSummary,
     History,
     HistoryList,
@@ -33,6 +31,7 @@ from appliance.control.messages import (
     StatusReport,
 )
 from appliance.control.messages_keys import Sign, Signed
+from appliance.control.messages_text import Change, Finding
 from appliance.control.processes import Instance
 from appliance.control.running import Present, Running
 from appliance.control.sources import SourceError, baselines, required, with_own_lists
@@ -187,7 +186,7 @@ class Changes:
 
     def session_named(self, session: str, peer: Peer) -> None:
         """A session that came by ssh has to say so: only a local console may do without."""
-        if not session and came_by_ssh(peer.pid):
+        if not session and not peer.acting and came_by_ssh(peer.pid):
             raise ApplyRefused(
                 "session",
                 "this session came by ssh but does not say which (SSH_CONNECTION is not set, as under sudo): "
@@ -200,7 +199,9 @@ class Changes:
         if status.confirm_by and request.generation in (None, status.confirmed):
             await self._look()
             begun = time.perf_counter()
-            back = await self._present.ask(Rollback(None, reason, request.session, peer.name), Confirmed)
+            origin = auditing.origin_of(peer, request.session)
+            asked = Rollback(None, reason, request.session, peer.name, origin)
+            back = await self._present.ask(asked, Confirmed)
             seconds = {"load": time.perf_counter() - begun}
             before = self._present.running.policy
             current = await self._present.current()

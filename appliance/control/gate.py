@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import msgspec
 
 from appliance.control.candidate import Candidate, findings, renamed
-from appliance.control.messages import Finding
+from appliance.control.messages_text import Finding
 from appliance.control.messages_traffic import TrafficChange, TrafficDifference
 from appliance.policy.examine import Examiner
 from appliance.policy.lexicon import Lexicon

@@ -17,11 +17,12 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
-from appliance.control.messages import Refused, Reply, Request
+from appliance.control.messages import Names, Refused, Reply, Request, Status
+from appliance.control.messages_changes import Acting, Marks
 
 MIB = 1 << 20
 LIMIT = 16 * MIB  # a policy text with room to spare
@@ -32,6 +33,8 @@ IDLE_SECONDS = 120.0
 CONNECTIONS = 64
 USER_CONNECTIONS = 16  # of them for one user: nobody may keep the others out
 
+# What the console asks for itself. Everything else it asks in somebody's name.
+_ITS_OWN = (Names, Status, Marks)
 _QUIET = 1.0  # seconds between two reports of refusals of one user
 
 _LENGTH = struct.Struct("!I")
@@ -47,16 +50,27 @@ _reply_decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """Who is at the other end, as the kernel says."""
+    """Who is at the other end, as the kernel says; and for whom, where the console asks in the name of `person`, who
+    came to it by the connection `session`.
+    """
 
     pid: int
     uid: int
     gid: int
     groups: tuple[int, ...] = ()
+    person: str = ""
+    session: str = ""
+
+    @property
+    def acting(self) -> bool:
+        """Whether this is the console with what a person wants."""
+        return bool(self.person)
 
     @property
     def name(self) -> str:
         """The person: the login user where there is one (root by su or sudo is still a person), else the user."""
+        if self.person:
+            return self.person
         uid = self.uid
         with contextlib.suppress(OSError, ValueError):
             login = int(Path(f"/proc/{self.pid}/loginuid").read_text())
@@ -197,13 +211,24 @@ def _away(path: Path, error: OSError) -> DaemonAway:
 Answer = Callable[[Request, Peer], Awaitable[Reply]]
 
 
+class Agency(Protocol):
+    """Knows the one process that may ask in the name of people, and what each of them may ask."""
+
+    @property
+    def uid(self) -> int: ...
+
+    async def refusal(self, person: str, request: type) -> Refused | None:
+        """Why this person may not ask that; None when they may."""
+
+
 class Server:
     """Answers requests on a Unix socket.
 
     `permits` says for each request type whether that peer may make it; a type that is not there is
     refused for everyone. A peer that may ask nothing is turned away before it is read, so that it costs neither a
     place nor memory. `answer` gets what was permitted, one request of a connection at a time. `limit` bounds a
-    request, `large` names a user whose requests may be larger.
+    request, `large` names a user whose requests may be larger. The process of `agency` asks in the name of people:
+    what it sends is unwrapped, and then it is the person's permissions that count.
     """
 
     def __init__(
@@ -216,6 +241,7 @@ class Server:
         large: tuple[int, int] | None = None,  # uid, bytes
         mode: int = 0o666,
         report: Callable[[str], None] = lambda _: None,
+        agency: Agency | None = None,
     ) -> None:
         self._path = path
         self._permits = permits
@@ -224,6 +250,7 @@ class Server:
         self._limit = limit
         self._mode = mode
         self._report = report
+        self._agency = agency
         self._decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
         self._open: Counter[int] = Counter()  # connections by user
         self._told: dict[int, float] = {}  # when a refusal of this user was reported last
@@ -268,7 +295,7 @@ class Server:
 
     def _turned_away(self, peer: Peer) -> Refused | None:
         """Why a connection is not even read. Root comes in when others fill all places: it must set things right."""
-        if not any(permit(peer) for permit in self._permits.values()):
+        if not self._is_agent(peer) and not any(permit(peer) for permit in self._permits.values()):
             self._tell(peer, f"refused uid {peer.uid} (pid {peer.pid}): not allowed")
             return Refused("not-allowed", f"{self._path.stem} does not answer {peer.name} (uid {peer.uid})")
         if self._open[peer.uid] > USER_CONNECTIONS:
@@ -299,16 +326,56 @@ class Server:
             await _reply(writer, Refused("bad-request", f"not a request of this version: {error}"))
             return False
         del body
-        permit = self._permits.get(type(request))
-        if permit is None or not permit(peer):
-            self._tell(peer, f"refused {type(request).__name__} of uid {peer.uid} (pid {peer.pid}): not allowed")
-            await _reply(
-                writer,
-                Refused("not-allowed", f"{type(request).__name__} is not for {peer.name} (uid {peer.uid})"),
-            )
+        refusal: Refused | None
+        if self._is_agent(peer):
+            request, peer, refusal = await self._unwrapped(request, peer)
+        else:
+            refusal = self._not_permitted(request, peer)
+        if refusal is not None:
+            await _reply(writer, refusal)
             return True
         await _reply(writer, await self._answer(request, peer))
         return True
+
+    def _not_permitted(self, request: Request, peer: Peer) -> Refused | None:
+        permit = self._permits.get(type(request))
+        if permit is not None and permit(peer):
+            return None
+        self._tell(peer, f"refused {type(request).__name__} of uid {peer.uid} (pid {peer.pid}): not allowed")
+        return Refused("not-allowed", f"{type(request).__name__} is not for {peer.name} (uid {peer.uid})")
+
+    # --- in the name of people ------------------------------------------------------------------------
+
+    def _is_agent(self, peer: Peer) -> bool:
+        return self._agency is not None and peer.uid == self._agency.uid
+
+    async def _unwrapped(self, request: Request, peer: Peer) -> tuple[Request, Peer, Refused | None]:
+        """What a person asks through the console, who they are, and why they may not."""
+        if not isinstance(request, Acting):
+            known = isinstance(request, _ITS_OWN) and type(request) in self._permits
+            return request, peer, None if known else self._not_permitted_alone(request, peer)
+        try:
+            wanted = self._decoder.decode(request.request)
+        except (ValueError, RecursionError) as error:
+            return request, peer, Refused("bad-request", f"not a request of this version: {error}")
+        person = msgspec.structs.replace(peer, person=request.person, session=request.session)
+        return wanted, person, await self._refusal(wanted, request)
+
+    async def _refusal(self, wanted: Request, acting: Acting) -> Refused | None:
+        assert self._agency is not None
+        if not acting.person or not acting.session:
+            return Refused("bad-request", "who asks through the console has a name and came by a connection")
+        if type(wanted) not in self._permits:
+            return Refused("not-allowed", f"{type(wanted).__name__} is not for {self._path.stem}")
+        refusal = await self._agency.refusal(acting.person, type(wanted))
+        if refusal is not None:
+            self._report(f"refused {type(wanted).__name__} of {acting.person} by the console: {refusal.code}")
+        return refusal
+
+    def _not_permitted_alone(self, request: Request, peer: Peer) -> Refused:
+        name = type(request).__name__
+        self._tell(peer, f"refused {name} of the console (pid {peer.pid}): it says for nobody")
+        return Refused("not-allowed", f"{name} is for people: the console asks it in somebody's name")
 
 
 async def _reply(writer: asyncio.StreamWriter, reply: Reply) -> None:

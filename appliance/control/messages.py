@@ -38,6 +38,7 @@ from appliance.control.messages_audit import (
     WitnessSaid,
 )
 from appliance.control.messages_bans import Allow, Allowed, AllowList, BanFound, Disallow
+from appliance.control.messages_changes import Acting, ChangeReply, ChangeRequest
 from appliance.control.messages_devices import Admit, Expel, Quarantine, QuarantineReport
 from appliance.control.messages_events import ConsumerList, Consumers
 from appliance.control.messages_gate import (
@@ -90,6 +91,12 @@ from appliance.control.messages_keys import (
 from appliance.control.messages_live import FlowList, Flows, Recall, Recalled, SetList, Sets, SetUpdate, SetUpdated
 from appliance.control.messages_privacy import Unmask, Unmasked
 from appliance.control.messages_readback import ReadBack, ReadBackOf, Runs
+from appliance.control.messages_text import Change as Change
+from appliance.control.messages_text import Check as Check
+from appliance.control.messages_text import Checked as Checked
+from appliance.control.messages_text import Finding as Finding
+from appliance.control.messages_text import Plan as Plan
+from appliance.control.messages_text import Planned as Planned
 from appliance.control.messages_traffic import TrafficDifference
 from appliance.control.messages_watch import (
     AcceptDevice,
@@ -110,23 +117,13 @@ from appliance.control.messages_why import (
     Ways,
 )
 from appliance.policy.bundle import BridgeInfo, RuleInfo, ZoneInfo
+from appliance.policy.console import ConsoleSettings
 from appliance.policy.consumers import AlertSettings, Consumer
 from appliance.policy.detections import Detections
 from appliance.policy.indicators import IndicatorSettings
 from appliance.policy.model import Banning, Feed, InterfaceAddress, Profile, Suppression
 from appliance.policy.notices import NoticeSettings, Officer
 from appliance.policy.records import AuditSettings
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """A `Problem`, flat: what the command line prints and the console underlines."""
-
-    file: str
-    line: int
-    column: int
-    message: str
-    remedy: str = ""
-    severity: str = "error"
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
@@ -153,45 +150,7 @@ class GenerationSummary(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-class Change(msgspec.Struct, frozen=True):
-    """One line of a plan: `kind` added, removed, changed or moved; `what` e.g. "rule R-7"; `words` for people."""
-
-    kind: Literal["added", "removed", "changed", "moved"]
-    what: str
-    words: str
-
-
 # --- to policyd -------------------------------------------------------------------------------------
-
-
-class Check(msgspec.Struct, frozen=True, tag=True):
-    text: str
-    file: str = "policy.yaml"
-    files: dict[str, str] = {}
-
-
-class Checked(msgspec.Struct, frozen=True, tag=True):
-    findings: tuple[Finding, ...]
-    rules: int
-    site: str
-    ok: bool
-
-
-class Plan(msgspec.Struct, frozen=True, tag=True):
-    text: str
-    file: str = "policy.yaml"
-    files: dict[str, str] = {}
-
-
-class Planned(msgspec.Struct, frozen=True, tag=True):
-    """What an apply would change against generation `base`, in words; nothing was changed."""
-
-    base: int
-    changes: tuple[Change, ...]
-    findings: tuple[Finding, ...]
-    statements: int  # nftables statements of the transaction
-    omitted: tuple[str, ...] = ()
-    traffic: TrafficDifference | None = None  # against what runs; None when nothing runs yet
 
 
 class Apply(msgspec.Struct, frozen=True, tag=True):
@@ -223,10 +182,12 @@ class Applied(msgspec.Struct, frozen=True, tag=True):
 
 
 class Confirm(msgspec.Struct, frozen=True, tag=True):
-    """`session` is the SSH_CONNECTION of the caller where there is one. policyd tells applyd in `by` who asked."""
+    """`session` is the SSH_CONNECTION of the caller where there is one. policyd tells applyd in `by` who asked, in
+    `origin` from where."""
 
     session: str = ""
     by: str = ""
+    origin: str = ""
 
 
 class Confirmed(msgspec.Struct, frozen=True, tag=True):
@@ -240,6 +201,7 @@ class Rollback(msgspec.Struct, frozen=True, tag=True):
     reason: str = ""
     session: str = ""
     by: str = ""
+    origin: str = ""
 
 
 class History(msgspec.Struct, frozen=True, tag=True):
@@ -371,6 +333,7 @@ class NameBook(msgspec.Struct, frozen=True, tag=True):
     notices: NoticeSettings = NoticeSettings()
     officers: tuple[Officer, ...] = ()
     audit: AuditSettings = AuditSettings()
+    console: ConsoleSettings = ConsoleSettings()
     bridges: tuple[BridgeInfo, ...] = ()
 
 
@@ -502,6 +465,8 @@ Request = (
     | Witnesses
     | Witnessing
     | WitnessSaid
+    | ChangeRequest
+    | Acting
 )
 Reply = (
     Refused
@@ -561,4 +526,5 @@ Reply = (
     | WitnessHeard
     | WitnessList
     | WitnessPosts
+    | ChangeReply
 )

@@ -23,6 +23,7 @@ from appliance.control.gate import Gate, Judged
 from appliance.control.hits import Collector
 from appliance.control.impact import FlowReader
 from appliance.control.ipc import (
+    LIMIT,
     DaemonAway,
     Peer,
     ProtocolError,
@@ -36,8 +37,6 @@ from appliance.control.messages import (
     Ban,
     BanList,
     Bans,
-    Check,
-    Checked,
     Confirm,
     Confirmed,
     Doctor,
@@ -46,8 +45,6 @@ from appliance.control.messages import (
     HistoryList,
     NameBook,
     Names,
-    Plan,
-    Planned,
     ProcessHealth,
     Refused,
     Reply,
@@ -63,12 +60,14 @@ from appliance.control.messages import (
 )
 from appliance.control.messages_audit import AuditNote
 from appliance.control.messages_bans import Allow, Allowed, AllowList, Disallow
+from appliance.control.messages_changes import ApplyProposal
 from appliance.control.messages_devices import Admit, Expel, Quarantine, QuarantineReport
 from appliance.control.messages_gate import Gate as GateRequest
 from appliance.control.messages_gate import GateForget, GateList, GatePart
 from appliance.control.messages_hits import Hits, Matched
 from appliance.control.messages_impact import Impact
 from appliance.control.messages_live import FlowList, Flows, SetList, Sets
+from appliance.control.messages_text import Check, Checked, Plan, Planned
 from appliance.control.messages_why import (
     MOST_SECONDS,
     Disagreement,
@@ -81,6 +80,7 @@ from appliance.control.messages_why import (
     Ways,
 )
 from appliance.control.numbering import Numbers, OutOfNumbers
+from appliance.control.permits import people
 from appliance.control.processes import PROCESSES, Instance, process
 from appliance.control.running import Present, Running
 from appliance.events.record import KERNEL_DISAGREES
@@ -131,6 +131,7 @@ class Policyd:
         self._bans = BanDesk(instance, present.ask, log)
         self._change = asyncio.Lock()
         self._examiner = Examiner(instance.socket("applyd"), present.policy, present.capabilities, log)
+        self._people = people(instance)
         self._looking: asyncio.Task[int] | None = None
 
     async def serve(self, stop: asyncio.Event) -> None:
@@ -143,7 +144,15 @@ class Policyd:
             GateList, GatePart, GateForget, Hits, Matched, Impact, Trail, Disagreement, Trace, AuditNote,
             *_FORWARDED,
         )  # fmt: skip
-        server = Server(self._instance.socket(NAME), dict.fromkeys(answered, anyone), self.answer, report=self._log)
+        console = self._people.uid if self._people is not None else -1
+        server = Server(
+            self._instance.socket(NAME),
+            dict.fromkeys(answered, anyone),
+            self.answer,
+            report=self._log,
+            agency=self._people,
+            large=(console, 2 * LIMIT),  # what is wrapped is longer
+        )
         await server.start()
         notify.ready()
         chores = [asyncio.create_task(work) for work in (self._chores(), self._examiner.watch())]
@@ -153,6 +162,8 @@ class Policyd:
         await server.stop()
 
     async def answer(self, request: Request, peer: Peer) -> Reply:
+        if peer.acting and isinstance(request, Apply | Confirm | Rollback | ApplyProposal):
+            request = msgspec.structs.replace(request, session=peer.session)
         reply = await self._answered(request, peer)
         if isinstance(reply, Refused) and isinstance(request, Apply | Rollback):
             auditing.refused(self._log.audit, request, reply, peer)
@@ -187,7 +198,8 @@ class Policyd:
                     return await self._changes.apply(request, peer)
             case Confirm():
                 self._changes.session_named(request.session, peer)
-                return await self._present.ask(Confirm(request.session, peer.name), Confirmed)
+                asked = Confirm(request.session, peer.name, auditing.origin_of(peer, request.session))
+                return await self._present.ask(asked, Confirmed)
             case Rollback():
                 async with self._change:
                     return await self._changes.rollback(request, peer)

@@ -34,6 +34,7 @@ from appliance.control.messages import NameBook, Names, Refused, Reply, Request,
 from appliance.control.messages_events import ConsumerInfo, ConsumerList, Consumers
 from appliance.control.messages_indicators import Indicators, OverrideIndicator, TakeIndicators
 from appliance.control.messages_privacy import Unmask
+from appliance.control.permits import people
 from appliance.control.processes import Instance, process
 from appliance.durable import replace
 from appliance.events import outbox, pseudonyms, reporting, tlp, unmasking, witnessing
@@ -116,7 +117,14 @@ class Alertd:
             OverrideIndicator: self._person,
             Unmask: self._person,
         }
-        server = Server(self._instance.socket(NAME), permits, self.answer, report=self._log, limit=BUNDLE_LIMIT)
+        server = Server(
+            self._instance.socket(NAME),
+            permits,
+            self.answer,
+            report=self._log,
+            limit=BUNDLE_LIMIT,
+            agency=people(self._instance),
+        )
         await server.start()
         self._office.start()
         line = asyncio.create_task(self._line())

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from appliance.policy.console import ConsoleSettings
 from appliance.policy.consumers import AlertSettings, Consumer
 from appliance.policy.detections import Detections
 from appliance.policy.indicators import IndicatorSettings
@@ -169,6 +170,7 @@ class Bundle(msgspec.Struct, frozen=True):
     notices: NoticeSettings = NoticeSettings()
     officers: tuple[Officer, ...] = ()
     audit: AuditSettings = AuditSettings()
+    console: ConsoleSettings = ConsoleSettings()
     bridges: tuple[BridgeInfo, ...] = ()
     quarantines: tuple[QuarantineInfo, ...] = ()
     horizon: int = 0  # until when schedules and expiries are compiled (epoch); 0: nothing depends on time

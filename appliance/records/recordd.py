@@ -43,6 +43,7 @@ from appliance.control.messages_audit import (
 )
 from appliance.control.messages_audit import Witnesses as WitnessesRequest
 from appliance.control.messages_keys import RecordsKey, RecordsKeyIs, Seal, Sealed, SignCheckpoint, Signed
+from appliance.control.permits import people
 from appliance.control.processes import PROCESSES, Instance, process
 from appliance.durable import replace
 from appliance.events import record
@@ -99,7 +100,9 @@ class Recordd:
         # Who can reach them carries what goes to witnesses and what they say; it is believed in nothing.
         alertd = self._instance.identity("alertd").uid
         permits |= dict.fromkeys((Witnessing, WitnessSaid), lambda peer: peer.uid == alertd)
-        server = Server(self._instance.socket(NAME), permits, self.answer, report=self._log)
+        server = Server(
+            self._instance.socket(NAME), permits, self.answer, report=self._log, agency=people(self._instance)
+        )
         await server.start()
         notify.ready()
         chores: list[asyncio.Task[None]] = [

@@ -35,6 +35,7 @@ PROCESS_SHAPE = (
     "appliance.control.messages_live",
     "appliance.control.messages_watch",
     "appliance.control.notify",
+    "appliance.control.permits",
     "appliance.control.processes",
     "appliance.control.sandbox",
 )
