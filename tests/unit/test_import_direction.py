@@ -21,6 +21,8 @@ ONLY_IN = {
     "_cffi_backend": "ctypes_ext",
     "ssl": "crypto",
     "cryptography": "crypto",
+    "joserfc": "crypto",
+    "webauthn": "crypto",
 }
 
 # What every process file has in common: its row in the table, its sandbox, its socket.
