@@ -14,7 +14,7 @@ from itertools import accumulate
 import msgspec
 
 from appliance.policy.kinds import did_you_mean
-from appliance.policy.layout import Branch, Entry, Leaf, Tree, tree_of
+from appliance.policy.layout import Branch, Entry, Leaf, last_of, tree_of
 from appliance.policy.text import Items, Report, Table, check_characters, compose, unix_lines
 
 
@@ -77,11 +77,11 @@ def _with_key(text: str, key: str, words: Sequence[str]) -> str:
     if key in entries:
         name = entries[key].key
         assert name is not None
-        return text[: name.first] + line + text[_end(entries[key].value, text) + 1 :]
+        return text[: name.first] + line + text[last_of(entries[key].value, text) + 1 :]
     above = [entries[name] for name in _ORDER[: _ORDER.index(key)] if name in entries]
     if not above:
         raise EditError(f"the rule has no key before `{key}`", "write `id`, `from` and `to` first")
-    end = _end(above[-1].value, text) + 1
+    end = last_of(above[-1].value, text) + 1
     if found.flow:
         return f"{text[:end]}, {line}{text[end:]}"
     end = text.find("\n", end)  # a comment behind the value stays there
@@ -184,7 +184,7 @@ def _places(text: str, section_name: str = "rules") -> list[_Place]:
         above = first
         while above > 0 and lines[above - 1].lstrip().startswith("#"):
             above -= 1
-        last = bisect_right(starts, _end(entry.value, text))
+        last = bisect_right(starts, last_of(entry.value, text))
         found.append(_Place(_id(entry), above, first, last, section.column))
     return found
 
@@ -195,17 +195,6 @@ def _id(entry: Entry) -> str:
             if inner.key is not None and inner.key.value == "id" and isinstance(inner.value, Leaf):
                 return inner.value.value
     return ""
-
-
-def _end(tree: Tree, text: str) -> int:
-    """The index of the last character of a value."""
-    if isinstance(tree, Leaf):
-        return max(tree.first, tree.first + len(text[tree.first : tree.last].rstrip()) - 1)
-    if tree.flow or not tree.entries:
-        return tree.last - 1
-    last = tree.entries[-1]
-    end = _end(last.value, text)
-    return max(end, last.key.last - 1) if last.key is not None else end
 
 
 def _item(new: str, indent: int) -> list[str]:

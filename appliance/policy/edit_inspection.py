@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from appliance.policy.edit import EditError
-from appliance.policy.layout import Branch, Entry, Leaf, Tree, tree_of
+from appliance.policy.layout import Branch, Entry, Leaf, last_of, tree_of
 from appliance.policy.text import unix_lines
 
 _INDENT = "  "
@@ -53,7 +53,7 @@ def react(text: str, profile: str, signatures: str, action: str) -> str:
         return _instead(text, actions, [f"{inner}actions:", f"{inner}{_INDENT}{line}"])
     known = next((entry for entry in said.entries if entry.key is not None and entry.key.value == signatures), None)
     if known is not None and isinstance(known.value, Leaf):
-        return text[: known.value.first] + action + text[_last(known.value, text) + 1 :]
+        return text[: known.value.first] + action + text[last_of(known.value, text) + 1 :]
     return _behind(text, said, [" " * _column(said) + line])
 
 
@@ -72,7 +72,7 @@ def own_profile(text: str, name: str, base: str, signatures: str, action: str) -
         raise EditError(f"no rule of the text is inspected under `{base}`", "name the profile that is meant")
     for entry in reversed(named):
         assert isinstance(entry.value, Leaf)
-        text = text[: entry.value.first] + name + text[_last(entry.value, text) + 1 :]
+        text = text[: entry.value.first] + name + text[last_of(entry.value, text) + 1 :]
     lines = [f"{name}:", f"  extends: {base}", "  actions:", f"    {signatures}: {action}"]
     profiles = _section(text, "profiles")
     if profiles is None:
@@ -111,20 +111,9 @@ def _column(branch: Branch) -> int:
 
 def _behind(text: str, branch: Branch, lines: list[str]) -> str:
     """The lines behind the last line of a block."""
-    end = text.find("\n", _last(branch, text))
+    end = text.find("\n", last_of(branch, text))
     end = len(text) if end < 0 else end
     return text[:end] + "".join(f"\n{line}" for line in lines) + text[end:]
-
-
-def _last(tree: Tree, text: str) -> int:
-    """The index of the last character of a value."""
-    if isinstance(tree, Leaf):
-        return tree.first + max(1, len(text[tree.first : tree.last].rstrip())) - 1
-    if tree.flow or not tree.entries:
-        return tree.last - 1
-    last = tree.entries[-1]
-    end = _last(last.value, text)
-    return max(end, last.key.last - 1) if last.key is not None else end
 
 
 def _instead(text: str, entry: Entry, lines: list[str]) -> str:

@@ -248,3 +248,14 @@ def _put_beside(places: list[_Place], number: int, root: Branch, comment: Commen
         places[number - 1].inside[-1].foot.append(comment.words)
     else:
         entry.after = comment.words
+
+
+def last_of(tree: Tree, text: str) -> int:
+    """The index of the last character of a value."""
+    if isinstance(tree, Leaf):
+        return max(tree.first, tree.first + len(text[tree.first : tree.last].rstrip()) - 1)
+    if tree.flow or not tree.entries:
+        return tree.last - 1
+    last = tree.entries[-1]
+    end = last_of(last.value, text)
+    return max(end, last.key.last - 1) if last.key is not None else end
