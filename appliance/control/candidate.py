@@ -163,6 +163,7 @@ def _bundle(candidate: Candidate, policy: Policy, compiled: Compiled, origin: Or
         notices=policy.notices,
         officers=officers(policy.connections.values(), policy.zones),
         audit=policy.audit,
+        console=policy.console,
         horizon=compiled.horizon,
         requires=compiled.requires,
         omitted=compiled.omitted,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from appliance.policy import kinds, limits
+from appliance.policy.consoletext import ConsoleText
 from appliance.policy.document_zones import ConnectionText, ZoneText
 from appliance.policy.exports import AlertsText, ConsumerText
 from appliance.policy.indicatortext import IndicatorsText
@@ -517,6 +518,9 @@ class SiteText(DocumentText, frozen=True, kw_only=True):
     ] = None
     notices: Annotated[
         NoticesText | None, Key(Part(NoticesText), "how officers are told of what concerns their lines")
+    ] = None
+    console: Annotated[
+        ConsoleText | None, Key(Part(ConsoleText), "who works at it with a browser, and who must agree to changes")
     ] = None
     risks: Annotated[
         tuple[RiskText, ...], Key(Parts(RiskText), "threats to what the site has, and what stands against them")

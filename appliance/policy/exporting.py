@@ -28,7 +28,7 @@ def alerts(text: AlertsText | None, names: Names, report: Report) -> AlertSettin
         if word is not None:
             said[key] = _seconds(word, report)
     return AlertSettings(
-        listen=tuple(dict.fromkeys(_place(word, names, report) for word in text.listen)),
+        listen=tuple(dict.fromkeys(place(word, names, report) for word in text.listen)),
         port=_DEFAULT.port if text.port is None else int(text.port.value),
         tlp=_DEFAULT.tlp if text.tlp is None else _label(text.tlp),
         marks=tuple(_mark(key, value, names, report) for key, value in text.marks),
@@ -100,7 +100,7 @@ def _consumer(text: ConsumerText, report: Report) -> Consumer:
     )
 
 
-def _place(word: Word, names: Names, report: Report) -> str:
+def place(word: Word, names: Names, report: Report) -> str:
     """The name of a zone, or an address of the gateway."""
     if word.value in names.zones:
         if not names.zones[word.value].addresses:

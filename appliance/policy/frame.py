@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from appliance.policy import (
     bantext,
     bridgetext,
+    consoling,
     detecting,
     exporting,
     indicating,
@@ -144,6 +145,7 @@ class Frame:
         self.indicators = indicating.indicators(document.indicators, self.consumers, self.resolver, report)
         self.audit = recording.audit(document.audit, report)
         self.notices = noticing.notices(document.notices, self.names.timezone, self.connections, report)
+        self.console = consoling.console(document.console, self.names, report)
         self.risks: list[Risk] = []
         for risk_text in document.risks:
             self.claims.claim(risk_text.id, report)
@@ -263,6 +265,7 @@ class Frame:
             indicators=self.indicators,
             notices=self.notices,
             audit=self.audit,
+            console=self.console,
             settings=self.settings,
             description="" if self.document.description is None else self.document.description.value,
             inherits=tuple(baseline.name for baseline in self.baselines),

@@ -426,6 +426,20 @@ HTTPS = Kind(
     "https://rules.example.org/feed.tar.gz",
     800,
 )
+ISSUER = Kind(
+    "the address of an OpenID Connect provider",
+    r"https://[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~%/-]{0,200})?",
+    "write for example `https://login.example.org`",
+    "https://login.example.org",
+    470,
+)
+CLIENT = Kind(
+    "a client's id",
+    r"[A-Za-z0-9._~:/@-]{1,200}",
+    "write it as the provider gave it",
+    "reef",
+    200,
+)
 ZONE_NAME = Kind("the name of a zone", NAME, "write a zone's name", "lan", MAX_NAME)
 LISTEN = Kind(
     "a zone or an address of the gateway",

@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from appliance.policy.console import ConsoleSettings
 from appliance.policy.consumers import AlertSettings, Consumer
 from appliance.policy.detections import Detections
 from appliance.policy.indicators import IndicatorSettings
@@ -543,6 +544,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     consumers: dict[str, Consumer] = {}
     indicators: IndicatorSettings = IndicatorSettings()
     notices: NoticeSettings = NoticeSettings()
+    console: ConsoleSettings = ConsoleSettings()
     audit: AuditSettings = AuditSettings()
     settings: Settings = Settings()
     description: str = ""

@@ -15,6 +15,8 @@ import msgspec
 from appliance.policy.addresses import words_of
 from appliance.policy.banning import length
 from appliance.policy.builtin import BUILT_IN_PROFILES
+from appliance.policy.console import ConsoleSettings
+from appliance.policy.console import Person as ConsolePerson
 from appliance.policy.consumers import AlertSettings, Consumer, Mark, Pseudonyms, Retention
 from appliance.policy.detections import Detections, Exemption, Thresholds
 from appliance.policy.indicators import IndicatorSettings, IndicatorSource, Trust
@@ -109,6 +111,7 @@ def plan(old: Policy | None, new: Policy) -> tuple[Change, ...]:
     if old.notices != new.notices:
         found.append(Change("changed", "notices", f"notices: {_fields(old.notices, new.notices)}"))
     _audit(old.audit, new.audit, found)
+    _console(old.console, new.console, found)
     if old.settings != new.settings:
         changes = _fields(old.settings, new.settings)
         found.append(Change("changed", "settings", f"settings: {changes}"))
@@ -194,6 +197,19 @@ def _indicators(old: IndicatorSettings, new: IndicatorSettings, found: list[Chan
     _listed("source of indicators", old.sources, new.sources, lambda item: item.name, found)
     if old.never != new.never:
         found.append(Change("changed", "indicators", f"never blocked: {_fields(old.never, new.never)}"))
+
+
+def _console(old: ConsoleSettings, new: ConsoleSettings, found: list[Change]) -> None:
+    _listed("person of the console", old.people, new.people, lambda item: item.id, found)
+    changes = []
+    for name in ("idle", "session"):
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            changes.append(f"{name} {length(before)} -> {length(after)}")
+    rest = [msgspec.structs.replace(each, people=(), idle=0, session=0) for each in (old, new)]
+    said = [_fields(*rest), *changes]
+    if any(said):
+        found.append(Change("changed", "console", f"console: {'; '.join(filter(None, said))}"))
 
 
 def _audit(old: AuditSettings, new: AuditSettings, found: list[Change]) -> None:
@@ -447,6 +463,8 @@ def said_of(value: msgspec.Struct) -> str:
         return f"{value.address or 'posted'}, {_trusted(value.trust)}"
     if isinstance(value, Witness):
         return value.address
+    if isinstance(value, ConsolePerson):
+        return f"{value.name}, {_several(list(value.roles))}" + (", may break the glass" if value.break_glass else "")
     if isinstance(value, Consumer):
         return f"{_several(list(value.collections))} up to TLP:{value.tlp.upper()}"
     if isinstance(value, Dynamic):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from appliance.policy import document, exports, indicatortext, kinds, noticetext, prevention, recordtext
+from appliance.policy import consoletext, document, exports, indicatortext, kinds, noticetext, prevention, recordtext
 from appliance.policy.keys import Record
 from appliance.policy.kinds import Choice, Flag, Kind, Many, Named, Number, Part, Parts, Shape
 from appliance.policy.schema import declared
@@ -18,7 +18,13 @@ _BLOCK = re.compile(r"(<!-- keys: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 RECORDS: dict[str, type[Record]] = {
     name.removesuffix("Text"): found
     for name, found in (
-        vars(prevention) | vars(exports) | vars(indicatortext) | vars(noticetext) | vars(recordtext) | vars(document)
+        vars(prevention)
+        | vars(exports)
+        | vars(indicatortext)
+        | vars(noticetext)
+        | vars(recordtext)
+        | vars(consoletext)
+        | vars(document)
     ).items()
     if isinstance(found, type) and issubclass(found, Record) and name.endswith("Text")
 }
@@ -105,6 +111,9 @@ _TITLES = {
     "Witness": "The audit trail",
     "RecordRetention": "The audit trail",
     "Notices": "Notices",
+    "Console": "The console",
+    "ConsolePerson": "The console",
+    "ConsoleOidc": "The console",
     "Invariant": "Invariants",
     "Risk": "Risks",
     "Rule": "Rules",

@@ -114,6 +114,7 @@ WELL_KNOWN: dict[str, tuple[str, ...]] = {
     "ipp": ("tcp/631",),
     "git": ("tcp/9418",),
     "reef-api": ("tcp/8443",),
+    "reef-console": ("tcp/8444",),
 }
 
 ANY_SERVICE = (ServiceEntry(None),)

@@ -14,7 +14,16 @@ from typing import Literal
 
 import msgspec
 
-from appliance.policy import addresses, document, document_zones, exports, indicatortext, inherit, prevention
+from appliance.policy import (
+    addresses,
+    consoletext,
+    document,
+    document_zones,
+    exports,
+    indicatortext,
+    inherit,
+    prevention,
+)
 from appliance.policy.addresses import AddressError
 from appliance.policy.document import BaselineText, DocumentText, ObjectText, SiteText
 from appliance.policy.keys import Record
@@ -71,6 +80,8 @@ NAMING: dict[type[Record], dict[str, str]] = {
     prevention.ExemptionText: {"host": "address"},
     exports.AlertsText: {"listen": "listen", "marks": "marks"},
     exports.PseudonymsText: {"zones": "zone"},
+    consoletext.ConsoleText: {"listen": "listen"},
+    consoletext.ConsolePersonText: {"zones": "zone"},
     indicatortext.NeverText: {"addresses": "address"},
     document.RouteText: {"to": "literal", "via": "literal"},
     document.RiskText: {"assets": "asset", "safeguards": "rule"},
@@ -92,6 +103,8 @@ _CALLED: dict[type[Record], str] = {
     prevention.ExemptionText: "exemption",
     exports.AlertsText: "alerts",
     exports.PseudonymsText: "pseudonyms",
+    consoletext.ConsoleText: "console",
+    consoletext.ConsolePersonText: "person of the console",
     indicatortext.NeverText: "never blocked",
     document.ObjectText: "object",
     document.GroupText: "group",
@@ -266,9 +279,12 @@ class Uses:
             for route in text.routes:
                 self._record(route, route.to.value, report)
             hidden = text.alerts.pseudonyms if text.alerts else None
-            for section in (text.bans, text.alerts, hidden, text.indicators.never if text.indicators else None):
+            never = text.indicators.never if text.indicators else None
+            for section in (text.bans, text.alerts, hidden, never, text.console):
                 if section is not None:
                     self._record(section, "", report)
+            for person in text.console.people if text.console is not None else ():
+                self._record(person, value_of(person.name), report)
         if text.settings is not None:
             self._record(text.settings, "", report)
         if isinstance(text, BaselineText):
