@@ -1,5 +1,6 @@
 # The verbs of this project. `make` alone prints them.
-# Everything made here lies under .venv/, build/ and .cache/; `make clean` removes the last two.
+# Everything made here lies under .venv/, build/ and .cache/; `make clean` removes the last two;
+# the console's page is built into appliance/console/static/, from packages in appliance/console/web/node_modules/.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -57,15 +58,15 @@ lock:  ## pin the Python packages of pyproject.toml again
 	@tools/lock.sh --upgrade
 
 clean:  ## remove everything built (not .venv)
-	rm -rf build .cache
-	find . -name '*.so' -not -path './.venv/*' -delete
+	rm -rf build .cache appliance/console/static
+	find . -name '*.so' -not -path './.venv/*' -not -path '*/node_modules/*' -delete
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 # --- what the verbs stand on ---------------------------------------------------------------------------
 
 .PHONY: .cache/ready-run .cache/ready-test native
-.cache/ready-run: $(STAMPS)/debian-run $(STAMPS)/python native
-.cache/ready-test: $(STAMPS)/debian-test $(STAMPS)/python $(STAMPS)/kernel native
+.cache/ready-run: $(STAMPS)/debian-run $(STAMPS)/python $(STAMPS)/web native
+.cache/ready-test: $(STAMPS)/debian-test $(STAMPS)/python $(STAMPS)/kernel $(STAMPS)/web native
 
 $(STAMPS)/debian-run: tools/packages.txt tools/deps.sh
 	@mkdir -p $(STAMPS)
@@ -85,6 +86,15 @@ $(STAMPS)/python: requirements.lock pyproject.toml | $(STAMPS)/debian-run
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 		--config-settings=wheel.cmake=false --config-settings=editable.mode=inplace --editable .
+	@touch $@
+
+# The console's page. The folders are among what it is made from: a file that is gone changes its folder.
+WEB := appliance/console/web
+WEB_SOURCES := $(filter-out $(WEB)/openapi.json,$(wildcard $(WEB)/*.* $(WEB)/.npmrc)) $(shell find $(WEB)/src $(WEB)/public)
+$(STAMPS)/web: $(WEB_SOURCES) tools/web.py | $(STAMPS)/python
+	@mkdir -p $(STAMPS)
+	@echo "build: the console's page into appliance/console/static/"
+	@$(PYTHON) tools/web.py build
 	@touch $@
 
 # The vm tier boots a Debian kernel, which is downloaded, not installed.

@@ -90,6 +90,9 @@ def main(arguments: list[str]) -> int:
     def below(path: str | Path) -> Path:
         return root / str(path).lstrip("/")
 
+    if not (ROOT / "appliance" / "console" / "static" / "index.html").exists():
+        print("install: the console's page is not built; `make install` builds it first", file=sys.stderr)
+        return 1
     os.umask(0o022)
     place, new, old = below(prefix), below(f"{prefix}.new"), below(f"{prefix}.old")
     place.parent.mkdir(parents=True, exist_ok=True)

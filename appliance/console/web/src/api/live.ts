@@ -1,0 +1,120 @@
+// What happens on the gateway, as it happens: one stream for the whole page, kept while the page can be seen.
+
+import { ROOT, ended, heard, lost } from "./client.ts";
+import { EventReader, backOff } from "./events.ts";
+
+export type LiveKind = "status" | "alert" | "flow" | "proposal" | "draft" | "health";
+type Handler = (data: unknown, id: string) => void;
+
+const HIDDEN_FOR = 60_000; // ms; a page nobody looks at gives its connection back
+const SILENT_FOR = 45_000; // ms; the gateway says something every 15 s, if only a comment
+
+const handlers = new Map<string, Set<Handler>>();
+const onState = new Set<(connected: boolean) => void>();
+let lastId = "";
+let connected = false;
+let stop: AbortController | null = null;
+let tries = 0;
+let timer = 0;
+let hiding = 0;
+let started = false;
+
+/** Call `handler` with every event of a kind; what it returns ends that. */
+export function on<T>(kind: LiveKind, handler: (data: T, id: string) => void): () => void {
+  const all = handlers.get(kind) ?? new Set();
+  handlers.set(kind, all);
+  all.add(handler as Handler);
+  return () => all.delete(handler as Handler);
+}
+
+export function watchLive(listener: (connected: boolean) => void): () => void {
+  onState.add(listener);
+  listener(connected);
+  return () => onState.delete(listener);
+}
+
+function say(now: boolean): void {
+  if (now === connected) return;
+  connected = now;
+  for (const listener of onState) listener(now);
+}
+
+function later(least: number): void {
+  window.clearTimeout(timer);
+  timer = window.setTimeout(() => void listen(), backOff(tries++, Math.random(), Math.max(1000, least)));
+}
+
+async function listen(): Promise<void> {
+  if (stop) return;
+  const mine = (stop = new AbortController());
+  const reader = new EventReader();
+  reader.lastId = lastId;
+  let silence = 0;
+  const alive = (): void => {
+    window.clearTimeout(silence);
+    silence = window.setTimeout(() => mine.abort(), SILENT_FOR);
+  };
+  let over = false;
+  try {
+    alive();
+    const headers = new Headers({ Accept: "text/event-stream" });
+    if (lastId) headers.set("Last-Event-ID", lastId);
+    const answer = await fetch(`${ROOT}/live`, { headers, signal: mine.signal, cache: "no-store" });
+    heard(answer);
+    if (answer.status === 401 || answer.status === 403) {
+      over = true;
+      if (answer.status === 401) ended();
+    }
+    if (answer.ok && answer.body) {
+      say(true);
+      const pieces = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (let piece = await pieces.read(); !piece.done; piece = await pieces.read()) {
+        alive();
+        tries = 0;
+        for (const event of reader.feed(piece.value)) {
+          lastId = event.id;
+          const data: unknown = JSON.parse(event.data);
+          for (const handler of handlers.get(event.kind) ?? []) handler(data, event.id);
+        }
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof TypeError) && !(error instanceof DOMException)) throw error;
+    if (document.visibilityState === "visible" && !mine.signal.aborted) lost();
+  } finally {
+    window.clearTimeout(silence);
+    if (stop === mine) stop = null;
+    say(false);
+    if (started && !over && document.visibilityState === "visible") later(reader.retry);
+  }
+}
+
+function seen(): void {
+  window.clearTimeout(hiding);
+  if (document.visibilityState === "visible") {
+    tries = 0;
+    window.clearTimeout(timer);
+    void listen();
+  } else {
+    hiding = window.setTimeout(() => stop?.abort(), HIDDEN_FOR);
+  }
+}
+
+/** Begin to listen; the frame does this once somebody is logged in. */
+export function startLive(): void {
+  if (started) return;
+  started = true;
+  document.addEventListener("visibilitychange", seen);
+  window.addEventListener("online", seen);
+  void listen();
+}
+
+/** Stop listening: nobody is logged in any more. */
+export function stopLive(): void {
+  started = false;
+  document.removeEventListener("visibilitychange", seen);
+  window.removeEventListener("online", seen);
+  window.clearTimeout(timer);
+  window.clearTimeout(hiding);
+  stop?.abort();
+}

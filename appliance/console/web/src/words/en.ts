@@ -1,0 +1,7 @@
+// Every word of the console, in English. One line for each file of words; es.ts must have the same.
+import { frameEn } from "./frame.en.ts";
+import { nowEn } from "./now.en.ts";
+
+export const en = { ...frameEn, ...nowEn };
+
+export type Words = typeof en;

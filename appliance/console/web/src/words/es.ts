@@ -1,0 +1,6 @@
+// Todas las palabras de la consola, en español.
+import type { Words } from "./en.ts";
+import { frameEs } from "./frame.es.ts";
+import { nowEs } from "./now.es.ts";
+
+export const es: Words = { ...frameEs, ...nowEs };
