@@ -57,13 +57,30 @@ def minimal(old: str, new: str) -> tuple[Edit, ...]:
     """Edits that lead from one text to another and leave every line alone that stayed."""
     if old == new:
         return ()
+    return in_units(old, _by_line(old, new))
+
+
+def _by_line(old: str, new: str) -> list[Edit]:
+    """The lines that differ; places are characters."""
     before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
     changed: list[tuple[int, int, int, int]] = []
     _differing(before, after, changed)
     starts = [0, *accumulate(map(len, before))]
-    return in_units(
-        old, [Edit(starts[first], starts[last], "".join(after[low:high])) for first, last, low, high in changed]
-    )
+    return [Edit(starts[first], starts[last], "".join(after[low:high])) for first, last, low, high in changed]
+
+
+def between(before: Sequence[str], after: Sequence[str]) -> tuple[Edit, ...]:
+    """As `minimal`, of two texts that are known in parts."""
+    changed: list[tuple[int, int, int, int]] = []
+    _differing(before, after, changed)
+    starts = [0, *accumulate(map(len, before))]
+    found: list[Edit] = []
+    for first, last, low, high in changed:
+        old, new = "".join(before[first:last]), "".join(after[low:high])
+        found.extend(
+            Edit(starts[first] + edit.start, starts[first] + edit.end, edit.insert) for edit in _by_line(old, new)
+        )
+    return in_units("".join(before), found)
 
 
 def in_units(text: str, edits: Sequence[Edit]) -> tuple[Edit, ...]:

@@ -215,7 +215,7 @@ def _line_end(text: str, at: int) -> int:
 
 def _with_rules(text: str, parts: Cut, cache: PieceCache) -> list[_Anchor] | None:
     """As `_anchors`, reading only pieces that are not known; None when the text must be read whole."""
-    rest = parts.rest
+    rest = parts.before + parts.after  # that no line is where it was matters to nobody here
     report = Report("policy.yaml")
     check_characters(rest, report)
     node = None if report.failed else compose(rest, report)
@@ -231,7 +231,7 @@ def _with_rules(text: str, parts: Cut, cache: PieceCache) -> list[_Anchor] | Non
     if rules is None:
         return None
     border = len(parts.before)
-    shift = sum(map(len, parts.pieces)) - parts.lines
+    shift = sum(map(len, parts.pieces))
     found: list[_Anchor] = []
     for anchor in _anchors(rest, root):
         if anchor.section == "rules" and not anchor.name:

@@ -47,7 +47,7 @@ def replace(text: str, ident: str, new: str) -> str:
     """The text with another rule, or published service, in the place of one. Raises `EditError`."""
     lines = unix_lines(text).split("\n")
     _, _, place = _place_of(text, ident)
-    lines[place.first : place.last] = _item(new, place.indent)
+    lines[place.first : place.last] = item(new, place.indent)
     return "\n".join(lines)
 
 
@@ -117,18 +117,18 @@ def insert(text: str, new: str, *, after: str = "") -> str:
     places = _places(text)
     if after:
         place = _find(places, after)
-        lines[place.last : place.last] = _item(new, place.indent)
+        lines[place.last : place.last] = item(new, place.indent)
     elif places:
-        lines[places[0].above : places[0].above] = _item(new, places[0].indent)
+        lines[places[0].above : places[0].above] = item(new, places[0].indent)
     else:
         header = next((number for number, line in enumerate(lines) if line.startswith("rules:")), None)
         if header is None:
             while lines and not lines[-1].strip():
                 lines.pop()
-            lines += ["", "rules:", *_item(new, 2), ""]
+            lines += ["", "rules:", *item(new, 2), ""]
         else:
             lines[header] = lines[header].replace("rules: []", "rules:", 1)
-            lines[header + 1 : header + 1] = _item(new, 2)
+            lines[header + 1 : header + 1] = item(new, 2)
     return "\n".join(lines)
 
 
@@ -197,7 +197,7 @@ def _id(entry: Entry) -> str:
     return ""
 
 
-def _item(new: str, indent: int) -> list[str]:
+def item(new: str, indent: int) -> list[str]:
     """The lines of a rule at an indent. Raises `EditError` when it is not exactly one."""
     body = textwrap.dedent(unix_lines(new)).strip("\n").rstrip()
     report = Report("rule")
