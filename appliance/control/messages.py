@@ -168,6 +168,7 @@ class Apply(msgspec.Struct, frozen=True, tag=True):
     files: dict[str, str] = {}
     confirm_within: int | None = None
     session: str = ""
+    break_glass: str = ""  # why it runs though not enough others approved it; told and recorded
 
 
 class Applied(msgspec.Struct, frozen=True, tag=True):

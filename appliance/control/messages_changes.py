@@ -10,6 +10,8 @@ from typing import Literal
 import msgspec
 
 from appliance.control.messages_text import Finding, Planned
+from appliance.drafts.edits import Edit as Edit
+from appliance.drafts.merge import Conflict
 
 ProposalState = Literal[
     "proposed", "approved", "scheduled", "applied", "confirmed", "rolled-back", "rejected", "withdrawn", "stale"
@@ -37,14 +39,6 @@ class MarksAre(msgspec.Struct, frozen=True, tag=True):
 
 
 # --- drafts -----------------------------------------------------------------------------------------
-
-
-class Edit(msgspec.Struct, frozen=True):
-    """`insert` in the place of what stands from `start` to `end`, in UTF-16 code units of the text before."""
-
-    start: int
-    end: int
-    insert: str
 
 
 class Draft(msgspec.Struct, frozen=True, tag=True):
@@ -202,6 +196,29 @@ class ImpactDraft(msgspec.Struct, frozen=True, tag=True):
     seconds: float = 0.0
 
 
+class MergeDraft(msgspec.Struct, frozen=True, tag=True):
+    """Bring into a draft what `other` changed since the two parted: another draft's id, or "" for what runs."""
+
+    id: str
+    version: int
+    other: str = ""
+
+
+class Merged(msgspec.Struct, frozen=True, tag=True):
+    """`edits` as in `DraftChecked`. Where there are `conflicts` the draft has its own part of each."""
+
+    draft: Draft
+    edits: tuple[Edit, ...]
+    conflicts: tuple[Conflict, ...]
+
+
+class Between(msgspec.Struct, frozen=True, tag=True):
+    """What going from generation `first` to `last` changes (None: the running one). Answered by `Planned`."""
+
+    first: int | None = None
+    last: int | None = None
+
+
 # --- proposals --------------------------------------------------------------------------------------
 
 
@@ -312,13 +329,17 @@ class RejectProposal(msgspec.Struct, frozen=True, tag=True):
 
 
 class AmendProposal(msgspec.Struct, frozen=True, tag=True):
-    """Another text for what `digest` names. Every approval is taken back, and who amends cannot approve."""
+    """Another text for what `digest` names. Every approval is taken back, and who amends cannot approve.
+
+    `base` is the generation that it is made from now; None: as before.
+    """
 
     number: int
     digest: str
     text: str
     words: str = ""
     files: dict[str, str] | None = None
+    base: int | None = None
 
 
 class WithdrawProposal(msgspec.Struct, frozen=True, tag=True):
@@ -357,6 +378,8 @@ ChangeRequest = (
     | DropDraft
     | PlanDraft
     | ImpactDraft
+    | MergeDraft
+    | Between
     | Propose
     | Proposals
     | ShowProposal
@@ -368,4 +391,6 @@ ChangeRequest = (
     | ScheduleProposal
     | ApplyProposal
 )
-ChangeReply = MarksAre | Draft | DraftList | DraftTextIs | DraftChecked | Proposal | ProposalList | ProposalShown
+ChangeReply = (
+    MarksAre | Draft | DraftList | DraftTextIs | DraftChecked | Merged | Proposal | ProposalList | ProposalShown
+)

@@ -45,6 +45,7 @@ from appliance.control.messages_changes import (
     AmendProposal,
     ApplyProposal,
     ApproveProposal,
+    Between,
     CheckDraft,
     CommentProposal,
     Drafts,
@@ -53,6 +54,7 @@ from appliance.control.messages_changes import (
     EditDraft,
     ImpactDraft,
     Marks,
+    MergeDraft,
     NameDraft,
     OpenDraft,
     PlanDraft,
@@ -86,9 +88,20 @@ _PATIENCE = 10.0  # seconds that applyd may take to say who people are
 _LOOK = (
     Check, Plan, Status, Doctor, Names, History, Show, Hits, Matched, Impact, RuleCounters, Flows, Sets, Bans,
     AllowList, Quarantine, Gate, Ways, Trace, Trail, Consumers, Indicators, Devices, KnownServices, AuditHealth,
-    Marks, Drafts, DraftText, CheckDraft, PlanDraft, ImpactDraft, Proposals, ShowProposal,
+    Marks, Drafts, DraftText, CheckDraft, PlanDraft, ImpactDraft, Proposals, ShowProposal, Between,
 )  # fmt: skip
-_EDIT = (OpenDraft, EditDraft, SetDraft, NameDraft, UndoDraft, RedoDraft, DropDraft, Propose, WithdrawProposal)
+_EDIT = (
+    OpenDraft,
+    EditDraft,
+    SetDraft,
+    NameDraft,
+    UndoDraft,
+    RedoDraft,
+    MergeDraft,
+    DropDraft,
+    Propose,
+    WithdrawProposal,
+)
 _APPLY = (Confirm, Rollback, ApplyProposal, ScheduleProposal)
 _RESPOND = (
     Ban, Unban, Allow, Disallow, Admit, Expel, GateList, GatePart, GateForget, AcceptDevice, ForgetDevice,
