@@ -186,7 +186,8 @@ RECORD_CLASSES = {
 }
 _CLASS_OF = {
     "allow": "enforcement", "ban": "enforcement", "indicator": "enforcement", "suppress": "enforcement",
-    "evidence": "access", "export": "access", "login": "access", "look": "access", "unmask": "access",
+    "evidence": "access", "export": "access", "login": "access", "look": "access", "session": "access",
+    "token": "access", "unmask": "access",
     "device": "assets", "feed": "assets",
 }  # fmt: skip
 
@@ -239,6 +240,8 @@ KERNEL_DISAGREES = 2
 RULESET_DIFFERS = 3
 BANNED = 4
 TRAIL_FORKED = 5
+GLASS_BROKEN = 6
+ACCOUNT_RECOVERED = 7
 
 
 def alert(signature: int, category: str, message: str, *, seconds: float, interface: str = "") -> Event:

@@ -1,0 +1,53 @@
+"""Links for the first credential and for who lost theirs: good once, for a day."""
+
+from __future__ import annotations
+
+import msgspec
+
+from appliance.console.who import secret
+from appliance.console.who.store import Store
+
+SECONDS = 86_400.0
+
+
+class Invitation(msgspec.Struct, frozen=True):
+    """`by` made it for `person`; it ends at `until`, seconds since the epoch."""
+
+    person: str
+    by: str
+    until: float
+
+
+class Invitations:
+    """Only digests of the links are kept."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def make(self, person: str, by: str) -> tuple[str, Invitation]:
+        """A new secret for the link; what was given to the person before is good no more."""
+        made, now = secret.new(), self._store.clock()
+        found = Invitation(person, by, now + SECONDS)
+        self._store.within(
+            ("DELETE FROM invitation WHERE person = ? OR until <= ?", [(person, now)]),
+            ("INSERT INTO invitation VALUES (?, ?, ?, ?)", [(secret.digest(made), person, by, found.until)]),
+        )
+        return made, found
+
+    def look(self, link: str) -> Invitation | None:
+        """What it is for; it stays good."""
+        if not secret.is_secret(link):
+            return None
+        words = "SELECT person, by, until FROM invitation WHERE digest = ? AND until > ?"
+        found = self._store.rows(words, (secret.digest(link), self._store.clock()))
+        return Invitation(*found[0]) if found else None
+
+    def take(self, link: str) -> bool:
+        """Whether it was still good; it is not any more."""
+        words = "DELETE FROM invitation WHERE digest = ? AND until > ?"
+        return self._store.within((words, [(secret.digest(link), self._store.clock())])) > 0
+
+    def waiting(self) -> dict[str, float]:
+        """Who has a link that is good, and until when."""
+        found = self._store.rows("SELECT person, until FROM invitation WHERE until > ?", (self._store.clock(),))
+        return {str(person): float(until) for person, until in found}
