@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -34,14 +34,27 @@ class Identity:
         except (OSError, ValueError) as error:
             raise CertificateError(f"{certificate}: {error}") from error
         self.fingerprint = found.fingerprint(hashes.SHA256()).hex()
+        self._certificate = found
+
+    def covers(self, names: Iterable[str]) -> bool:
+        """Whether it is a certificate for all of these DNS names and addresses."""
+        try:
+            known = self._certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except x509.ExtensionNotFound:
+            return False
+        addresses = {str(one) for one in known.get_values_for_type(x509.IPAddress)}
+        return set(names) <= addresses | set(known.get_values_for_type(x509.DNSName))
 
 
-def identity(given: Path, own: Path, names: Sequence[str], now: datetime.datetime) -> Identity:
+def identity(
+    given: Path, own: Path, names: Sequence[str], now: datetime.datetime, *, covers: bool = False
+) -> Identity:
     """The one in the directory `given`; where there is none, the one in `own`, which signs itself and is made when it
-    is first asked for. Raises `CertificateError`."""
+    is first asked for; with `covers` also when it is not for all the names. Raises `CertificateError`."""
     if (given / CERTIFICATE).exists():
         return Identity(given / KEY, given / CERTIFICATE)
-    if not (own / CERTIFICATE).exists():
+    there = (own / CERTIFICATE).exists()
+    if not there or (covers and not Identity(own / KEY, own / CERTIFICATE).covers(names)):
         key, certificate = self_signed(names, now, _LIFETIME)
         try:
             replace(own / KEY, key, mode=0o600)

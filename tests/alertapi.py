@@ -20,7 +20,6 @@ from appliance.events import stix
 from appliance.events.api.access import Access, Told
 from appliance.events.api.app import application
 from appliance.events.api.context import Context, Exports, Inbox, Listed
-from appliance.events.api.listening import Limits, Listening, listen
 from appliance.events.api.stores import Stores
 from appliance.events.classes import class_of
 from appliance.events.feeding import feed
@@ -29,6 +28,7 @@ from appliance.events.outbox import New, Outbox
 from appliance.events.sighted import microseconds
 from appliance.events.tlp import Tlp
 from appliance.policy.consumers import Consumer
+from appliance.serving.listening import Limits, Listening, listen
 from crypto.apitls import TlsContext
 
 SITE = "ministry-health"

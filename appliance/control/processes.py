@@ -19,7 +19,18 @@ import msgspec
 
 # Which system calls a process may make; `sandbox.py` holds the lists.
 Seccomp = Literal[
-    "keys", "policy", "apply", "inspect", "names", "captures", "verdicts", "watch", "gate", "records", "events"
+    "keys",
+    "policy",
+    "apply",
+    "inspect",
+    "names",
+    "captures",
+    "verdicts",
+    "watch",
+    "gate",
+    "records",
+    "events",
+    "console",
 ]
 
 DEFAULT_INSTANCE = Path("/etc/reef/instance.json")
@@ -124,7 +135,7 @@ PROCESSES: tuple[Process, ...] = (
         "appliance.control.policyd",
         "candidate, check, plan, compile, seal",
         seccomp="policy",
-        peers=(ROOT, OPERATORS),
+        peers=("console", ROOT, OPERATORS),
         calls=("keyd", "applyd", "gated"),
         spool=True,
         audits=("policy", "ban", "allow", "look", "feed"),
@@ -157,7 +168,7 @@ PROCESSES: tuple[Process, ...] = (
         "dataplane.watchd",
         "finds what no single packet shows: scans, guessing, beacons, tunnels, new devices and services",
         seccomp="watch",
-        peers=("policyd", "inspectd", ROOT, OPERATORS),
+        peers=("policyd", "inspectd", "console", ROOT, OPERATORS),
         calls=("applyd",),
         spool=True,
         audits=("device",),
@@ -168,7 +179,7 @@ PROCESSES: tuple[Process, ...] = (
         "appliance.records.recordd",
         "keeps the audit trail: a Merkle tree of who did what, its checkpoints and their proofs",
         seccomp="records",
-        peers=("policyd", "alertd", ROOT, OPERATORS),
+        peers=("policyd", "alertd", "console", ROOT, OPERATORS),
         calls=("keyd", "applyd"),
         spool=True,
         audits=("trail", "record", "witness", "evidence"),
@@ -180,12 +191,23 @@ PROCESSES: tuple[Process, ...] = (
         "appliance.events.alertd",
         "keeps events until those who may have them have them, and answers who asks for them",
         seccomp="events",
-        peers=("policyd", "inspectd", ROOT, OPERATORS),
+        peers=("policyd", "inspectd", "console", ROOT, OPERATORS),
         calls=("applyd", "recordd", "gated"),
         spool=True,
         audits=("export", "unmask", "indicator"),
         reads_spools=True,
         limits=Limits(files=2048, memory=4096),
+    ),
+    Process(
+        "console",
+        "appliance.console.app",
+        "answers the browsers and programs of the people who look after the gateway",
+        seccomp="console",
+        # What it asks there it asks in the name of a person, and gets what that person may have.
+        calls=("policyd", "alertd", "watchd", "recordd"),
+        spool=True,
+        audits=("login", "account", "session", "token"),
+        limits=Limits(files=2048, memory=2048),
     ),
     Process(
         "inspectd",
@@ -303,6 +325,11 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def api(self) -> Path:
         """Where an administrator puts key and certificate of the API, and the certificates of its consumers."""
         return Path(self.config) / "api"
+
+    @property
+    def console(self) -> Path:
+        """Where an administrator puts key and certificate of the console, and the certificates of its people."""
+        return Path(self.config) / "console"
 
     @property
     def credentials(self) -> Path:

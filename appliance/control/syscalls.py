@@ -156,6 +156,8 @@ _FAMILIES: dict[Seccomp, tuple[int, ...]] = {
     "records": (_UNIX,),
     # Consumers come over TCP, and it goes to those who want to be told; netlink is for the resolver of libc.
     "events": (_UNIX, _INET, _INET6, _NETLINK),
+    # People come over TCP, and it goes to who says who they are (OpenID Connect); netlink for the resolver of libc.
+    "console": (_UNIX, _INET, _INET6, _NETLINK),
     # Netlink only because the resolver of libc asks which addresses the box has.
     "names": (_UNIX, _INET, _INET6, _NETLINK),
 }

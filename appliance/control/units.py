@@ -22,6 +22,7 @@ _FAMILIES = {
     "watch": "AF_UNIX",
     "records": "AF_UNIX",
     "events": "AF_UNIX AF_NETLINK AF_INET AF_INET6",
+    "console": "AF_UNIX AF_NETLINK AF_INET AF_INET6",
     "gate": "AF_UNIX AF_NETLINK",
     "names": "AF_UNIX AF_NETLINK AF_INET AF_INET6",
 }

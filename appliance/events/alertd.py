@@ -49,7 +49,6 @@ from appliance.events.pseudonyms import Hiding, Keys, PseudonymsError
 from appliance.events.push.notifying import Notifying
 from appliance.events.push.pushing import Pushing
 from appliance.events.retaining import Need, Plan, Room
-from appliance.events.serving import addresses
 from appliance.indicators import store as indicators
 from appliance.indicators.counter import Counter
 from appliance.indicators.desk import Desk
@@ -58,6 +57,7 @@ from appliance.indicators.hitting import Hitting
 from appliance.indicators.office import Office
 from appliance.indicators.store import Store, StoreError
 from appliance.policy.consumers import AlertSettings, Consumer
+from appliance.serving.places import addresses
 from crypto.apitls import CLIENTS, CertificateError, Identity, TlsContext, identity, serving_context
 from crypto.web import fetching_context
 
@@ -289,7 +289,7 @@ class Alertd:
         retention = {OF_COLLECTION[name]: seconds for name, seconds in kept.items()}
         plan = Plan(retention, book.alerts.size, tuple(need_of(each) for each in book.consumers))
         self._collector.follow(Marker(book.alerts, book.site, self._generations, self._hiding(book)), plan)
-        places = addresses(book)
+        places = addresses(book, book.alerts.listen, book.alerts.port)
         self._answering.follow(book.consumers)
         await self._push(book)
         self._fetcher.follow(book.indicators.sources)

@@ -23,10 +23,10 @@ from appliance.events.classes import Class
 from appliance.events.feeding import SIGHTINGS_COLLECTION, feed, forget
 from appliance.events.objects import Objects
 from appliance.events.outbox import Outbox, Reader
-from appliance.events.serving import Serving
 from appliance.events.telling import Telling
 from appliance.events.tlp import Tlp
 from appliance.policy.consumers import Consumer
+from appliance.serving.places import Serving
 
 OBJECTS = "objects.db"
 _FORGET = 3600.0  # seconds between looks at what the outbox has let go
@@ -116,7 +116,7 @@ class Answering:
         self._access = Access((), time.monotonic, self._telling.tell)
         self._exports = Exports(self._telling.tell)
         context = Context(site, self._stores, self._access, self._exports, microseconds, inbox, listed)
-        self.serving = Serving(application(context), log)
+        self.serving = Serving(application(context), log, "the API")
 
     async def start(self) -> None:
         await self.serving.start()

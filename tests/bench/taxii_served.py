@@ -18,13 +18,13 @@ from appliance.events import stix
 from appliance.events.api.access import Access, Told
 from appliance.events.api.app import application
 from appliance.events.api.context import Context, Exports
-from appliance.events.api.listening import listen
 from appliance.events.api.stores import Stores
 from appliance.events.objects import Objects
 from appliance.events.outbox import Outbox
 from appliance.events.sighted import sighted
 from appliance.events.stix import Made
 from appliance.events.tlp import Tlp
+from appliance.serving.listening import listen
 from tests.alertapi import alert, consumer
 
 SITE = "bench"

@@ -32,6 +32,7 @@ FAMILIES = {
     "watchd": {"unix"},
     "recordd": {"unix"},
     "alertd": {"unix", "netlink", "inet", "inet6"},
+    "console": {"unix", "netlink", "inet", "inet6"},
     "gated": {"unix", "netlink"},
 }
 

@@ -25,9 +25,9 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import ignored_auth
 
 from appliance.events import record
-from appliance.events.api.listening import Limits
 from appliance.events.sighted import sighted
 from appliance.events.tlp import Tlp
+from appliance.serving.listening import Limits
 from tests import alertapi
 from tests.alertapi import SITE, TOKEN, alert, consumer, new, serving
 

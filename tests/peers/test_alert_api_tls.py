@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 import requests
 
-from appliance.events.api.listening import Limits
+from appliance.serving.listening import Limits
 from crypto.apitls import Identity, TlsContext, serving_context
 from crypto.selfsigned import self_signed
 from tests import alertapi

@@ -22,6 +22,7 @@ from appliance.events import tlp
 from appliance.events.classes import Class, classes_of
 from appliance.events.tlp import Tlp
 from appliance.policy.consumers import Consumer
+from appliance.serving.bucket import Bucket
 
 MAX_TOKEN = 512
 _FREE_GUESSES = 5  # from one address, before it has to wait
@@ -50,24 +51,6 @@ class Refused(Exception):
     def __init__(self, words: str, wait: float) -> None:
         super().__init__(words)
         self.wait = max(1, math.ceil(wait))
-
-
-class Bucket:
-    """A token bucket: `rate` a second, `burst` at once."""
-
-    def __init__(self, rate: float, burst: float, now: float) -> None:
-        self._rate, self._burst = rate, burst
-        self._level, self._filled = burst, now
-
-    def take(self, now: float) -> float:
-        """0.0 when one was there; else the seconds until there is."""
-        passed = max(0.0, now - self._filled)
-        self._level = min(self._burst, self._level + passed * self._rate)
-        self._filled = now
-        if self._level >= 1.0:
-            self._level -= 1.0
-            return 0.0
-        return (1.0 - self._level) / self._rate
 
 
 class Guest:

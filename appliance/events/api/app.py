@@ -12,16 +12,16 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from appliance.events.api import describing, problems
-from appliance.events.api.access import Guest, Refused
+from appliance.events.api.access import Guest, Refused, Told
 from appliance.events.api.context import GUEST, Context
 from appliance.events.api.eve import Eve
-from appliance.events.api.listening import CONNECTIONS, Connections, Limits
 from appliance.events.api.lists import Lists
 from appliance.events.api.live import Live
 from appliance.events.api.misp import Misp
 from appliance.events.api.problems import Problem
 from appliance.events.api.replies import COMMON, reply
 from appliance.events.api.taxii import MAX_CONTENT, Taxii
+from appliance.serving.listening import CONNECTIONS, Connections, Limits
 
 FLUSH = 60.0  # seconds between two lines on the trail about what was exported
 _PAUSE = 1.0  # seconds for which a guesser hears nothing
@@ -31,8 +31,12 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def application(context: Context, limits: Limits = Limits()) -> web.Application:  # noqa: B008 - it is frozen
     """The endpoints over these stores, for `listening.listen`. Whoever serves it closes the stores after it."""
     live = Live(context)
+
+    def slow(name: str, words: str, address: str) -> None:
+        context.access.tell(Told("slow", name, words, address))
+
     app = web.Application(middlewares=[_forms, _door(context)], client_max_size=MAX_CONTENT)
-    app[CONNECTIONS] = Connections(context.access.tell, limits)
+    app[CONNECTIONS] = Connections(slow, limits)
     for part in (Taxii(context), Eve(context), live, Misp(context), Lists(context)):
         app.router.add_routes(part.routes())
     description = msgspec.json.encode(describing.description(context.site))

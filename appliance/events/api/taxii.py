@@ -22,11 +22,12 @@ from appliance.events.api.access import Guest, Told
 from appliance.events.api.asked import MAX_NUMBER, Asked
 from appliance.events.api.context import Context, Outcome, guest_of
 from appliance.events.api.problems import TAXII, Problem, bad, forbidden, not_found
-from appliance.events.api.replies import preferences, reply
+from appliance.events.api.replies import reply
 from appliance.events.feeding import ALERTS_COLLECTION, taken
 from appliance.events.objects import Page, Query
 from appliance.events.sighted import moment as moment_of
 from appliance.events.tlp import Tlp
+from appliance.serving.packing import preferences
 
 VERSION = "2.1"
 STIX = f"application/stix+json;version={stix.SPEC_VERSION}"

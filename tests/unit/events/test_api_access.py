@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from multidict import MultiDict
 
 from appliance.events.api import taxii
-from appliance.events.api.access import Access, Bucket, Refused, Told
+from appliance.events.api.access import Access, Refused, Told
 from appliance.events.api.asked import Asked
 from appliance.events.api.problems import Problem
-from appliance.events.api.replies import encoding, packed
 from appliance.events.classes import Class
 from appliance.events.tlp import Tlp
 from appliance.policy.consumers import Consumer
+from appliance.serving.bucket import Bucket
+from appliance.serving.packing import encoding, packed
 from tests.alertapi import consumer
 
 CERTIFICATE = b"a certificate as DER"

@@ -16,7 +16,8 @@ from typing import Any, cast
 import msgspec
 from aiohttp import web
 
-from appliance.events.api.access import Tell, Told
+# Told of somebody who took nothing: their name ("" where nobody was known), words, the address.
+Tell = Callable[[str, str, str], None]
 
 # tcpi_unacked, tcpi_bytes_acked and tcpi_notsent_bytes of struct tcp_info (linux/tcp.h).
 _TCP_INFO = struct.Struct("=24xI92xQ16xI4x")
@@ -65,6 +66,17 @@ class Connections:
         if guarded is not None:
             guarded.end()
 
+    def renew(self) -> None:
+        """Whoever asks from now on comes by a connection of their own: those at rest are closed, and one that is
+        answered just now is `old`."""
+        for guarded in list(self._open.values()):
+            guarded.grow_old()
+
+    def old(self, transport: asyncio.BaseTransport | None) -> bool:
+        """Whether the connection was there before the last `renew`."""
+        guarded = self._open.get(id(transport))
+        return guarded is not None and guarded.old
+
     def enter(self, transport: asyncio.BaseTransport, guarded: _Guarded) -> bool:
         """Whether there is room for one more."""
         address = _address(transport)
@@ -96,7 +108,9 @@ class _Guarded(asyncio.Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._looking: asyncio.TimerHandle | None = None
         self._waited, self._taken = False, 0  # at the last look
-        self.name = ""  # of the consumer who asked last
+        self._answering = False
+        self.old = False
+        self.name = ""  # of who asked last
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         found = cast(asyncio.Transport, transport)
@@ -128,10 +142,17 @@ class _Guarded(asyncio.Protocol):
     # --- the next head ----------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
+        self._answering = True
         if self._deadline is not None:
             self._deadline.cancel()
 
+    def grow_old(self) -> None:
+        self.old = True
+        if not self._answering and self._transport is not None:
+            self._transport.close()
+
     def end(self) -> None:
+        self._answering = False
         limits = self._connections.limits
         self._arm(limits.idle + limits.head)
 
@@ -168,7 +189,7 @@ class _Guarded(asyncio.Protocol):
         waits, self._taken = _taken(self._transport)
         if self._waited and waits and self._taken - before < limits.slowest * limits.stalled:
             words = f"took less than {limits.slowest} bytes a second of an answer and was cut off"
-            self._connections.tell(Told("slow", self.name, words, _address(self._transport)))
+            self._connections.tell(self.name, words, _address(self._transport))
             self._transport.abort()
             return
         self._waited = waits

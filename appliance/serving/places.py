@@ -1,4 +1,4 @@
-"""Where the API listens: the gateway's own addresses that the policy names, each tried again until it is there."""
+"""Where a process listens: the gateway's own addresses that the policy names, each tried again until it is there."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from ipaddress import ip_address
 from aiohttp import web
 
 from appliance.control.messages import NameBook
-from appliance.events.api.listening import Listening
+from appliance.serving.listening import Listening
 from crypto.apitls import TlsContext
 
 
-def addresses(book: NameBook) -> tuple[tuple[str, int], ...]:
-    """(address, port) of every place at which `alerts.listen` says that the gateway answers."""
+def addresses(book: NameBook, listen: Iterable[str], port: int) -> tuple[tuple[str, int], ...]:
+    """(address, port) of every place that `listen` names: addresses, and zones in which the gateway has some."""
     interfaces = {zone.name: set(zone.interfaces) for zone in book.zones}
     found: list[str] = []
-    for place in book.alerts.listen:
+    for place in listen:
         if place in interfaces:
             own = [one.address.partition("/")[0] for one in book.addresses if one.interface in interfaces[place]]
             found += [str(ip_address(one)) for one in own]
         else:
             found.append(place)
-    return tuple((address, book.alerts.port) for address in dict.fromkeys(found))
+    return tuple((address, port) for address in dict.fromkeys(found))
 
 
 class Serving:
-    """Listens where it is told to. For one event loop."""
+    """Listens where it is told to; `what` does, as people call it. For one event loop."""
 
-    def __init__(self, application: web.Application, log: Callable[[str], None]) -> None:
+    def __init__(self, application: web.Application, log: Callable[[str], None], what: str) -> None:
         self._listening = Listening(application)
+        self._what = what
         self._context: TlsContext | None = None
         self._log = log
         self._wanted: tuple[tuple[str, int], ...] = ()
@@ -49,6 +50,11 @@ class Serving:
         self._wanted = tuple(places) if context is not None else ()
         self._context = context
 
+    def leave(self) -> None:
+        """Listen nowhere until the next `settle`."""
+        for place in list(self._servers):
+            self._listening.leave(self._servers.pop(place))
+
     async def settle(self) -> None:
         """Begin to listen where it does not yet, and end it where nobody wants it any more. Call it now and then."""
         for place in [place for place in self._servers if place not in self._wanted]:
@@ -63,7 +69,7 @@ class Serving:
         try:
             server = await self._listening.at(_bound(address, port), self._context)
         except OSError as error:  # the interface is not up yet, or somebody else listens there
-            words = f"the API cannot listen at {address} port {port}: {error.strerror or error}"
+            words = f"{self._what} cannot listen at {address} port {port}: {error.strerror or error}"
             if self._said.get(place) != words:
                 self._said[place] = words
                 self._log(words)

@@ -1,0 +1,9 @@
+"""The API of the console, a module for each noun. `NOUNS` has each of them once."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from appliance.console.api import live, status
+
+NOUNS: tuple[ModuleType, ...] = (live, status)

@@ -1,0 +1,132 @@
+"""console: answers the browsers and programs of the people who look after the gateway.
+
+It holds no privilege and decides nothing about the policy: what somebody wants it asks the other processes in their
+name, and these give what that person may have by the roles of the running policy. Strangers speak to it before they
+are known, so nothing is done for them but to find out who they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import sys
+import time
+
+import msgspec
+import uvloop
+
+from appliance.console.api.status import view
+from appliance.console.callers import Caller
+from appliance.console.context import Console, Door
+from appliance.console.serving import application
+from appliance.control import daemon, notify, sandbox
+from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError
+from appliance.control.messages import NameBook
+from appliance.control.processes import Instance, process
+from appliance.serving.listening import CONNECTIONS
+from appliance.serving.places import Serving, addresses
+from crypto.apitls import CLIENTS, CertificateError, TlsContext, identity, serving_context
+
+NAME = "console"
+_SECOND = 1.0
+_PATIENCE = 10.0  # seconds that policyd may take to start without a word about it
+
+
+class Closed:
+    """A door without anybody behind it: no account was made on this gateway."""
+
+    async def recognise(self, cookie: str, authorization: str, certificate: bytes, address: str) -> Caller | None:
+        return None
+
+    def still(self, caller: Caller) -> bool:
+        return False
+
+
+class ConsoleProcess:
+    """The process: what it knows of the policy, and where it listens."""
+
+    def __init__(self, instance: Instance, log: daemon.Log, door: Door) -> None:
+        self._instance = instance
+        self._log = log
+        self._console = Console(instance, log, door, time.monotonic)
+        self._app = application(self._console)
+        self._serving = Serving(self._app, log, "the console")
+        self._said = ""
+        self._fingerprint = ""
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        await self._serving.start()
+        notify.ready()
+        following = asyncio.create_task(self._follow())
+        await stop.wait()
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await self._serving.stop()
+
+    async def _follow(self) -> None:
+        """What runs, and what it says, again and again."""
+        known = time.monotonic()
+        while True:
+            words = await self._ask()
+            now = time.monotonic()
+            if not words:
+                known = now
+            elif words != self._said and now - known >= _PATIENCE:
+                self._log(f"the running generation is not known: {words}")
+                self._said = words
+            await self._serving.settle()
+            await asyncio.sleep(_SECOND)
+
+    async def _ask(self) -> str:
+        """Why policyd could not be asked, in words."""
+        console, known = self._console, self._console.known
+        before = view(known)
+        try:
+            known.status = await console.asking.status()
+            running = known.status.running
+            if running and (known.book is None or known.book.generation != running):
+                self._take(await console.asking.book())
+            known.as_of, known.away = time.time(), ""
+        except (DaemonAway, ProtocolError, RefusedError) as error:
+            known.away = str(error)
+        after = view(known)
+        if after is not None and (before is None or msgspec.structs.replace(before, as_of=after.as_of) != after):
+            console.live.publish("status", after, state=True)
+        return known.away
+
+    def _take(self, book: NameBook) -> None:
+        """Another generation runs. Who confirms it must have come through its rules: connections begin anew."""
+        known = self._console.known
+        if known.book is not None:
+            self._app[CONNECTIONS].renew()
+        known.book = book
+        places = addresses(book, book.console.listen, book.console.port)
+        self._serving.want(places, self._context(book, places) if places else None)
+
+    def _context(self, book: NameBook, places: tuple[tuple[str, int], ...]) -> TlsContext | None:
+        """With the certificate that was given or, else, one of its own for the name and addresses of the console."""
+        names = tuple(filter(None, (book.console.name or book.site, *(address for address, _ in places))))
+        given = self._instance.console
+        try:
+            now = datetime.datetime.now(datetime.UTC)
+            own = identity(given, self._instance.state_of(NAME), names, now, covers=True)
+            context = serving_context(own, given / CLIENTS)
+        except CertificateError as error:
+            self._log(f"the console does not listen: {error}")
+            return None
+        if own.fingerprint != self._fingerprint:
+            self._serving.leave()  # what listens shows another
+            self._fingerprint = own.fingerprint
+        return context
+
+
+def main(argv: list[str]) -> None:
+    instance = daemon.instance_argument(NAME, argv)
+    log = daemon.Log(NAME)
+    sandbox.enter(process(NAME), instance)
+    log.open(instance.events_of(NAME))
+    daemon.run(ConsoleProcess(instance, log, Closed()).serve, log, uvloop.new_event_loop)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,58 @@
+"""Which state of a resource somebody saw: entity tags and the conditions on them (RFC 9110, 8.8.3 and 13.1). Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from http import HTTPStatus
+
+from appliance.console.problems import Problem
+
+_TAG = re.compile(r'\s*(?:(W/)?"([\x21\x23-\x7e\x80-\xff]*)"|(\*))\s*(?:,|$)')
+_MOST = 32
+
+
+def quoted(tag: str) -> str:
+    return f'"{tag}"'
+
+
+def of_bytes(data: bytes) -> str:
+    """A weak tag for an answer that has no state of its own: what is the same bytes need not be sent again."""
+    return f'W/"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'
+
+
+def _listed(header: str) -> list[tuple[bool, str]] | None:
+    """(weak, tag) of each tag of a header, "*" for any; None for what is no list of tags."""
+    found: list[tuple[bool, str]] = []
+    at = 0
+    while at < len(header):
+        one = _TAG.match(header, at)
+        if one is None or len(found) >= _MOST:
+            return None
+        found.append((one[1] is not None, one[2] if one[3] is None else "*"))
+        at = one.end()
+    return found
+
+
+def demand(header: str, tag: str) -> None:
+    """If-Match against the state `tag`. Raises `Problem`: 428 without the header, 412 where it names another."""
+    required(header)
+    if any(known == "*" or (not weak and known == tag) for weak, known in _listed(header) or ()):
+        return
+    words = "somebody changed it since you saw it; look again, and then change what is there now"
+    raise Problem(HTTPStatus.PRECONDITION_FAILED, words, code="version", headers={"ETag": quoted(tag)})
+
+
+def required(header: str) -> None:
+    """Raises `Problem` where nothing that can be compared was said."""
+    if not header.strip():
+        words = "say which state you saw: `If-Match` with the ETag of the answer that you changed"
+        raise Problem(HTTPStatus.PRECONDITION_REQUIRED, words, code="precondition")
+    if not _listed(header):
+        raise Problem(HTTPStatus.BAD_REQUEST, "`If-Match` is a list of entity tags", code="bad-request")
+
+
+def unchanged(header: str, tag: str) -> bool:
+    """If-None-Match against the ETag of an answer, as it is sent: whether the client has it already."""
+    bare = tag.removeprefix("W/").strip('"')
+    return any(known in ("*", bare) for _, known in _listed(header) or ())

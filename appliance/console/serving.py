@@ -1,0 +1,252 @@
+"""The application that the console serves: who asks is known before anything is done, every refusal has one form."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
+from importlib.metadata import version
+from types import ModuleType
+from urllib.parse import urlencode
+
+import msgspec
+from aiohttp import web
+
+from appliance.console import conditional, forgery, openapi, problems
+from appliance.console.api import NOUNS
+from appliance.console.bodies import Bodies
+from appliance.console.callers import Caller
+from appliance.console.context import Console, Ctx
+from appliance.console.problems import PROBLEM, Problem
+from appliance.console.registry import JSON, Answer, Endpoint, Raw, endpoints, placed, queried
+from appliance.serving.bucket import Bucket
+from appliance.serving.listening import CONNECTIONS, Connections, Limits
+from appliance.serving.packing import encoding, packed
+
+COOKIE = "__Host-reef"
+# Every viewer has a stream and some more connections; many come from one address where a proxy or a lab is between.
+LIMITS = Limits(connections=1024, of_address=320)
+
+_RATE, _BURST = 100.0, 400.0  # requests a second of one person, and at once
+_AT_ONCE = 48  # of one person
+_MOST_PEOPLE = 1000
+_WORTH_IT = 1024  # bytes; less is not packed
+_IN_LOOP = 32 << 10  # bytes that are packed without a thread
+_CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Server": "reef",
+}
+_HSTS = "max-age=31536000"
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def application(
+    console: Console,
+    routes: Iterable[web.RouteDef] = (),
+    nouns: Iterable[ModuleType] = NOUNS,
+    limits: Limits = LIMITS,
+) -> web.Application:
+    """The API over these nouns, and other routes beside it."""
+    listed = endpoints(nouns)
+    api = Api(console)
+    app = web.Application(middlewares=[_forms])
+    app[CONNECTIONS] = Connections(_slow(console), limits)
+    for one in listed:
+        app.router.add_route(one.method, f"{openapi.PREFIX}{one.path}", api.answering(one))
+    described = msgspec.json.encode(openapi.description(listed, version("reef-gateway")))
+
+    async def describe(request: web.Request) -> web.StreamResponse:
+        return await _sent(request, described, JSON, {}, conditional.of_bytes(described))
+
+    app.router.add_get(f"{openapi.PREFIX}/openapi.json", describe)
+    app.add_routes(routes)
+
+    async def common(request: web.Request, response: web.StreamResponse) -> None:
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        book = console.known.book
+        # Never for an address or another name: the promise would hold for what is not ours.
+        if book is not None and book.console.name and request.host.partition(":")[0] == book.console.name:
+            response.headers["Strict-Transport-Security"] = _HSTS
+        if app[CONNECTIONS].old(request.transport) or response.headers.get("Connection", "").lower() == "close":
+            response.force_close()
+
+    async def end(_: web.Application) -> None:
+        console.live.end()
+
+    app.on_response_prepare.append(common)
+    app.on_shutdown.append(end)
+    return app
+
+
+def _slow(console: Console) -> Callable[[str, str, str], None]:
+    def tell(name: str, words: str, address: str) -> None:
+        console.log(f"{name or address or 'somebody'} {words}")
+
+    return tell
+
+
+@web.middleware
+async def _forms(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Deadlines end while a request is answered, and refusals have one form."""
+    connections = request.app[CONNECTIONS]
+    connections.begin(request.transport)
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return _refusal(problem)
+    except web.HTTPException as error:
+        if error.status < HTTPStatus.BAD_REQUEST:
+            raise
+        return _refusal(problems.of_http(error.status, error.reason, error.headers.get("Allow", "")))
+    finally:
+        connections.end(request.transport)
+
+
+def _refusal(problem: Problem) -> web.Response:
+    headers = {**problem.headers, "Content-Type": PROBLEM}
+    return web.Response(status=problem.status, body=problems.body(problem), headers=headers)
+
+
+class Api:
+    """Makes of an endpoint what aiohttp calls. For one event loop."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bodies = Bodies()
+        self._rates: OrderedDict[str, Bucket] = OrderedDict()
+        self._active: Counter[str] = Counter()
+
+    def answering(self, endpoint: Endpoint) -> _Handler:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            if not endpoint.permission:
+                return await self._answered(request, endpoint, None)
+            caller = await self._recognised(request)
+            if endpoint.permission != "known" and not caller.may(endpoint.permission):
+                raise problems.forbidden(
+                    f"{caller.name} may not do this: it needs the permission to {endpoint.permission}"
+                )
+            self._enter(caller)
+            try:
+                return await self._answered(request, endpoint, caller)
+            finally:
+                self._active[caller.person] -= 1
+
+        return answer
+
+    async def _recognised(self, request: web.Request) -> Caller:
+        caller = await self._console.door.recognise(
+            request.cookies.get(COOKIE, ""),
+            request.headers.get("Authorization", ""),
+            _certificate(request),
+            request.remote or "",
+        )
+        if caller is None:
+            raise problems.unauthorized()
+        request.app[CONNECTIONS].known(request.transport, caller.person)
+        return caller
+
+    def _enter(self, caller: Caller) -> None:
+        """Raises `Problem` where somebody asks too much."""
+        now = self._console.clock()
+        bucket = self._rates.pop(caller.person, None) or Bucket(_RATE, _BURST, now)
+        self._rates[caller.person] = bucket
+        while len(self._rates) > _MOST_PEOPLE:
+            self._rates.popitem(last=False)
+        waiting = bucket.take(now)
+        if waiting > 0:
+            raise problems.wait(f"more than {_RATE:.0f} requests a second", math.ceil(waiting))
+        if self._active[caller.person] >= _AT_ONCE:
+            raise problems.wait(f"more than {_AT_ONCE} requests at once", 1)
+        self._active[caller.person] += 1
+
+    async def _answered(self, request: web.Request, endpoint: Endpoint, caller: Caller | None) -> web.StreamResponse:
+        if endpoint.changes and (caller is None or caller.how != "token"):
+            why = forgery.why_not(request.headers, request.host)
+            if why:
+                raise problems.forbidden(why, "csrf")
+        if endpoint.match:
+            conditional.required(request.headers.get("If-Match", ""))
+        arguments = await self._arguments(request, endpoint)
+        ctx = Ctx(self._console, request, caller)
+        return await _response(request, endpoint, await endpoint.handler(ctx, **arguments))
+
+    async def _arguments(self, request: web.Request, endpoint: Endpoint) -> dict[str, object]:
+        try:
+            found = placed(endpoint, dict(request.match_info))
+        except ValueError as error:
+            raise problems.not_found(f"nothing can be there: {error}") from error
+        try:
+            if endpoint.query is not None:
+                found["query"] = queried(endpoint.query, request.query.items())
+            elif request.query:
+                raise ValueError(f"`{next(iter(request.query))[:64]}` is not asked for here")
+        except ValueError as error:
+            raise problems.bad(str(error)) from error
+        if endpoint.body is not None:
+            found["body"] = await self._bodies.read(request, endpoint)
+        return found
+
+
+async def _response(request: web.Request, endpoint: Endpoint, value: object) -> web.StreamResponse:
+    """What an endpoint gave, as HTTP."""
+    if isinstance(value, web.StreamResponse):
+        return value
+    if isinstance(value, Raw):
+        headers = {"Content-Disposition": f'attachment; filename="{value.name}"'} if value.name else {}
+        return await _sent(request, value.data, value.media_type, headers, _etag(value.tag, value.data))
+    answer = value if isinstance(value, Answer) else Answer(value, status=endpoint.status)
+    headers = {}
+    if answer.after:
+        query = urlencode({**dict(request.query), "after": answer.after})
+        headers["Link"] = f'<{request.path}?{query}>; rel="next"'
+    if answer.changed is not None:
+        headers["Reef-Changed"] = "yes" if answer.changed else "no"
+    if answer.location:
+        headers["Location"] = answer.location
+    status = endpoint.status if answer.status == HTTPStatus.OK else answer.status
+    if endpoint.answers is None:
+        return web.Response(
+            status=status, headers=headers | ({"ETag": conditional.quoted(answer.tag)} if answer.tag else {})
+        )
+    data = msgspec.json.encode(answer.value)
+    tag = _etag(answer.tag, data) if answer.tag or not endpoint.changes else ""
+    return await _sent(request, data, JSON, headers, tag, status)
+
+
+def _etag(tag: str, data: bytes) -> str:
+    return conditional.quoted(tag) if tag else conditional.of_bytes(data)
+
+
+async def _sent(
+    request: web.Request, data: bytes, media_type: str, headers: dict[str, str], tag: str, status: int = 200
+) -> web.StreamResponse:
+    """These bytes, packed as the client takes them, or nothing where it has them already."""
+    sent = {**headers, "Content-Type": media_type, "Vary": "Accept-Encoding, Cookie, Authorization"}
+    if tag:
+        sent |= {"ETag": tag, "Cache-Control": "private, no-cache"}
+        reads = request.method in ("GET", "HEAD")
+        if reads and conditional.unchanged(request.headers.get("If-None-Match", ""), tag):
+            return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=sent)
+    how = encoding(request.headers.get("Accept-Encoding", "")) if len(data) >= _WORTH_IT else ""
+    if how:
+        data = packed(data, how) if len(data) <= _IN_LOOP else await asyncio.to_thread(packed, data, how)
+        sent["Content-Encoding"] = how
+    return web.Response(status=status, body=data, headers=sent)
+
+
+def _certificate(request: web.Request) -> bytes:
+    """What the client showed in the handshake, as DER; the TLS context decided whom it believes."""
+    transport = request.transport
+    connection = transport.get_extra_info("ssl_object") if transport is not None else None
+    return (connection.getpeercert(binary_form=True) or b"") if connection is not None else b""

@@ -1,0 +1,90 @@
+"""The console on a gateway: it listens where the text says and nowhere else, and lets nobody in who is not known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crypto.apitls import CERTIFICATE
+from tests.netns.stand import Stand, until
+
+PORT = 9444
+NAME = "gateway.health.example"
+TEXT = f"""\
+reef: 1
+site: clinic
+zones:
+  lan: {{interfaces: [lan0], networks: [10.20.0.0/16], addresses: {{lan0: 10.20.0.1/16}}}}
+  dmz: {{interfaces: [dmz0], networks: [10.21.0.0/24], addresses: {{dmz0: 10.21.0.1/24}}}}
+console:
+  listen: [lan]
+  port: {PORT}
+  name: {NAME}
+  people:
+    ana: {{name: Ana Ruiz, mail: ana@health.example, roles: [administrator]}}
+rules:
+  - {{id: R-1, from: lan, to: gateway, service: tcp/{PORT}, action: allow, owner: o, why: w}}
+"""
+
+
+@pytest.fixture(scope="module")
+def stand() -> Iterator[Stand]:
+    with Stand(("keyd", "applyd", "policyd")) as stand:
+        stand.apply(TEXT)
+        stand.start("console")
+        until(lambda: listens(stand), "the console listens")
+        yield stand
+
+
+def listens(stand: Stand) -> set[str]:
+    """(address:port) at which the console listens, as the kernel says."""
+    pid = f"pid={stand.running['console'].pid},"
+    lines = stand.sh("ss -H -ltnp").splitlines()
+    return {line.split()[3] for line in lines if pid in line}
+
+
+def trusted(stand: Stand) -> Path:
+    return stand.instance.state_of("console") / CERTIFICATE
+
+
+def get(stand: Stand, path: str, *options: str, name: str = NAME) -> tuple[int, str, dict[str, str]]:
+    """Status, body and headers of a request over TLS, checked against the certificate of the console."""
+    shown = " ".join(options)
+    answer = stand.sh(
+        f"curl -sS --cacert {trusted(stand)} --resolve {name}:{PORT}:10.20.0.1 {shown} -D - "
+        f"'https://{name}:{PORT}{path}'"
+    )
+    head, _, body = answer.partition("\n\n")
+    first, *lines = head.splitlines()
+    headers = {key.lower(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    return int(first.split()[1]), body, headers
+
+
+def test_it_listens_where_the_text_says_and_nowhere_else(stand: Stand) -> None:
+    assert listens(stand) == {f"10.20.0.1:{PORT}"}
+
+
+def test_its_api_is_described_to_everybody(stand: Stand) -> None:
+    status, body, _ = get(stand, "/api/v1/openapi.json")
+    described = json.loads(body)
+    assert (status, described["openapi"]) == (200, "3.1.0")
+    assert "/api/v1/status" in described["paths"]
+
+
+def test_nobody_is_let_in_without_being_known(stand: Stand) -> None:
+    for options in ((), ("-H 'Authorization: Bearer reef_guess'",), ("-H 'Cookie: __Host-reef=guess'",)):
+        status, body, headers = get(stand, "/api/v1/status", *options)
+        assert (status, json.loads(body)["code"]) == (401, "unauthorized")
+        assert headers["content-type"] == "application/problem+json"
+        assert "strict-transport-security" in headers
+
+
+def test_it_runs_with_what_its_row_says(stand: Stand) -> None:
+    identity = stand.instance.identity("console")
+    told = Path(f"/proc/{stand.running['console'].pid}/status").read_text()
+    found = dict(line.split(":\t", 1) for line in told.splitlines() if ":\t" in line)
+    assert set(found["Uid"].split()) == {str(identity.uid)}
+    assert (int(found["CapPrm"], 16), found["NoNewPrivs"], found["Seccomp"]) == (0, "1", "2")
