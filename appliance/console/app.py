@@ -15,7 +15,9 @@ import time
 import msgspec
 import uvloop
 
+from appliance.console import bundle
 from appliance.console.api.status import view
+from appliance.console.bundle import Bundle
 from appliance.console.callers import Caller
 from appliance.console.context import Console, Door
 from appliance.console.serving import application
@@ -49,7 +51,7 @@ class ConsoleProcess:
         self._instance = instance
         self._log = log
         self._console = Console(instance, log, door, time.monotonic)
-        self._app = application(self._console)
+        self._app = application(self._console, Bundle(bundle.read(bundle.STATIC)).routes())
         self._serving = Serving(self._app, log, "the console")
         self._said = ""
         self._fingerprint = ""
