@@ -15,7 +15,7 @@ from ctypes_ext.gate import SHORTEST, Limit, Network, Way
 MOST_RATE = 1_000_000  # packets a second: what is beyond is no limit
 ALLOW_MOST = 60_000  # entries of the allow-list, of each version
 SINGLE = 1  # the list of single bans
-INDICATED = 127  # and that of what indicators block
+INDICATED = 127  # and that of what indicators block: REEF_GATE_INDICATED of the program
 _NAME = re.compile(LIST_NAME)
 
 

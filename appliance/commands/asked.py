@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from appliance.commands.failure import Failure
 from appliance.commands.files import Baselines, ListFiles, baselines, folder_of, read_text, shown_name
 from appliance.commands.gateway import Gateway, own_baselines
 from appliance.commands.text import parse_text
 from appliance.control import messages, messages_live, messages_why
 from appliance.control.messages_bans import Allowed, AllowList
+from appliance.control.messages_indicators import IndicatorList, Indicators
 from appliance.policy import addresses
 from appliance.policy.model import Policy, Range
 from appliance.policy.nearly import Rulebook
 from appliance.policy.reach import NOWHERE, Hop
-from appliance.policy.why import Situation, of_text
+from appliance.policy.why import Situation, nobody, of_text
 
 _MOST_MEMBERS = 65536
 
@@ -68,6 +70,7 @@ def _of_gateway(options: argparse.Namespace) -> Asked:
     situation = Situation(
         now=int(time.time()),
         hop=_hops(gateway),
+        blocked=_blocked(gateway, allowed) if policy.indicators.sources else nobody,
         own=_first_of(known),
         members=members,
         bans=tuple(
@@ -90,6 +93,25 @@ def _hops(gateway: Gateway) -> Callable[[int, int], Hop]:
         return Hop(way.interface, way.via, way.source) if way.reachable else Hop(NOWHERE)
 
     return hop
+
+
+def _blocked(gateway: Gateway, allowed: tuple[Range, ...]) -> Callable[[int, int], str]:
+    """What alertd says of indicators that name an address. Where it does not answer nothing is said."""
+
+    def blocked(version: int, address: int) -> str:
+        if any(part.version == version and part.first <= address <= part.last for part in allowed):
+            return ""
+        words = addresses.text_of(version, address)
+        try:
+            found = gateway.ask(Indicators(holds=words, limit=1), IndicatorList, of="alertd").indicators
+        except Failure:
+            return ""
+        return "".join(
+            f"dropped whatever the rules say: an indicator of {one.source} names {words}: {one.name or one.id}"
+            for one in found
+        )
+
+    return blocked
 
 
 def _first_of(known: messages_why.WayList) -> dict[tuple[str, int], int]:

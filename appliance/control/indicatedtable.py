@@ -13,21 +13,20 @@ from collections.abc import Iterable, Mapping
 from appliance.control.netlink import NetlinkError
 from appliance.control.nfnetlink import Netfilter
 from appliance.control.nfsets import Element, Sets
+from appliance.policy.bundle import INDICATORS_TABLE
 from appliance.policy.delta import repair
-from appliance.policy.logprefix import NFLOG_GROUP, build
+from appliance.policy.logprefix import INDICATOR, NFLOG_GROUP, build
 from appliance.policy.model import Range
 from appliance.policy.ruleset import Chain, Ruleset, Set
 from ctypes_ext.nftables import Nftables
 
-TABLE = "reef_indicators"
 BLOCK, TELL = "block", "tell"
-RULE = "indicator"  # what the log names as the rule
 _FAMILY = {4: ("ip", "ipv4_addr"), 6: ("ip6", "ipv6_addr")}
 _LOGGED = "limit rate 100/second burst 200 packets"  # a flood of refused packets is no flood of events
 
 
 def _said(action: str) -> str:
-    return f'{_LOGGED} log prefix "{build(RULE, action)}" group {NFLOG_GROUP}'
+    return f'{_LOGGED} log prefix "{build(INDICATOR, action)}" group {NFLOG_GROUP}'
 
 
 def _sent_to(chain: str, mode: str, direction: str) -> tuple[str, ...]:
@@ -46,7 +45,7 @@ def _dropped(direction: str) -> Chain:
 _NEW = tuple(f"ct state new {rule}" for direction in ("saddr", "daddr") for rule in _sent_to("told", TELL, direction))
 
 INDICATED = Ruleset(
-    table=TABLE,
+    table=INDICATORS_TABLE,
     counters=("blocked", "told"),
     sets={
         f"{kind}_v{version}": Set(key=f"type {key}", flags=flags, live=True)
@@ -80,7 +79,7 @@ class IndicatedTable:
     """Everything raises `NetlinkError`."""
 
     def __init__(self, netfilter: Netfilter) -> None:
-        self._sets = Sets(netfilter, TABLE)
+        self._sets = Sets(netfilter, INDICATORS_TABLE)
 
     def stand(self) -> None:
         """Be there, empty or as it was."""
@@ -89,7 +88,7 @@ class IndicatedTable:
 
     def remove(self) -> None:
         if self._declared(anything=True):
-            Nftables().run(f"delete table inet {TABLE}")
+            Nftables().run(f"delete table inet {INDICATORS_TABLE}")
 
     def change(self, mode: str, version: int, add: Iterable[Element], remove: Iterable[Element]) -> None:
         """Hosts of a set; what is to go must be there."""

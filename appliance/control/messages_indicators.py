@@ -39,12 +39,14 @@ class Enforced(msgspec.Struct, frozen=True, tag=True):
 
 
 class Indicators(msgspec.Struct, frozen=True, tag=True):
-    """Those that there are, newest first: of a source, in a mode, with a word in their name or values; "" for any."""
+    """Those that there are, newest first: of a source, in a mode, with a word in their name or values; "" for any.
+    With `holds`, an address: those alone that block it, by itself or with a network; nothing else is told then."""
 
     source: str = ""
     mode: str = ""
     word: str = ""
     limit: int = 100
+    holds: str = ""
 
 
 class IndicatorInfo(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from appliance.control.bantable import BANS
+from appliance.control.indicatedtable import INDICATED
 from appliance.control.messages_readback import LONGEST_WAIT, ReadBack, ReadBackOf, Why
 from appliance.control.netlink import NetlinkError
 from appliance.control.readback import snapshot
@@ -99,7 +100,7 @@ class Readings:
         sysctls = tuple(bundle.sysctls)
 
         def work() -> bytes:
-            return pack(snapshot(sysctls, live | BANS.sets.keys()))
+            return pack(snapshot(sysctls, live | BANS.sets.keys() | INDICATED.sets.keys()))
 
         try:
             packed = await asyncio.to_thread(work)

@@ -21,8 +21,8 @@ from appliance.control.messages_why import MOST_PROBE_SECONDS, MOST_SECONDS, Tra
 from appliance.control.netlink import attribute_map, text
 from appliance.control.nfnetlink import NFTABLES, Netfilter
 from appliance.policy.boxes import PORT_PROTOCOLS, icmp_protocol
-from appliance.policy.bundle import MARK_RULE, QUARANTINE_TABLE, RuleInfo
-from appliance.policy.logprefix import DEFAULT_RULE, QUARANTINE
+from appliance.policy.bundle import INDICATORS_TABLE, MARK_RULE, QUARANTINE_TABLE, RuleInfo
+from appliance.policy.logprefix import DEFAULT_RULE, INDICATOR, QUARANTINE
 from ctypes_ext.nftables import Nftables, NftablesError
 
 TABLE = "reef_trace"
@@ -38,7 +38,12 @@ _TYPE_POLICY, _TYPE_RULE = 1, 3
 _DROP, _ACCEPT, _QUEUE = 0, 1, 3
 # Where packets are let go: before bans and connection tracking, and behind address translation.
 _FIRST, _LAST = -400, 250
-_BESIDE = {"reef_ban": "banned", QUARANTINE_TABLE: QUARANTINE}  # what drops before the rules
+# What drops before the rules.
+_BESIDE = {
+    "reef_ban": "banned",
+    INDICATORS_TABLE: INDICATOR,
+    QUARANTINE_TABLE: QUARANTINE,
+}
 _NAT_CHAINS = frozenset({"prerouting_nat", "postrouting_nat"})
 Address = IPv4Address | IPv6Address
 

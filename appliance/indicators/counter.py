@@ -29,6 +29,7 @@ from appliance.indicators.deciding import LOOKED_FOR, Mode
 from appliance.indicators.desk import Desk, OverrideRefused, Shown
 from appliance.indicators.fetching import State
 from appliance.indicators.given import Given
+from appliance.indicators.hitting import around
 from appliance.indicators.indicator import Indicator, Read, Refused, Unreadable
 from appliance.indicators.inforce import Changed
 from appliance.indicators.neverlists import never_of
@@ -170,6 +171,15 @@ class Counter:
 
     async def _list(self, request: Indicators) -> IndicatorList:
         refused = dict(self._office.refused)
+
+        def blocking(desk: Desk, now: float) -> IndicatorList:
+            values = [one for one in around(request.holds) if one.text not in refused]
+            shown = [each for one in values if desk.mode(one) is Mode.BLOCK for each in desk.naming(one, now)]
+            found = [_info(one, desk, refused) for one in shown]
+            return IndicatorList(tuple(found[: request.limit]), len(found), {})
+
+        if request.holds:
+            return await asyncio.wrap_future(self._office.ask(blocking))
 
         def find(desk: Desk, now: float) -> IndicatorList:
             meant = [shown for shown in desk.all(now) if _meant(shown, request)]

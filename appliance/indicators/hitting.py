@@ -28,8 +28,8 @@ from appliance.indicators.never import WIDEST
 from appliance.indicators.office import Office
 from appliance.indicators.store import Hits, Seen, StoreError
 from appliance.indicators.values import Kind, Value, ValueRefused, value
+from appliance.policy.logprefix import INDICATOR
 
-RULE = "indicator"  # what the ruleset's log calls it
 _HOLDING = (b'"gid":88,', b'"rule":"indicator"')
 _KINDS = ("alert", "drop", "flow")
 _CLASSES = (Class.ALERT, Class.TELEMETRY)
@@ -66,9 +66,9 @@ def hit_of(body: bytes) -> Hit | None:
         if looked_for is None:
             return None
         return Hit(seconds, tuple(dict.fromkeys(_named(event, looked_for[0]))))
-    if event.decision.rule != RULE:
+    if event.decision.rule != INDICATOR:
         return None
-    placed = dict.fromkeys(found for text in (event.src_ip, event.dest_ip) for found in _around(text))
+    placed = dict.fromkeys(found for text in (event.src_ip, event.dest_ip) for found in around(text))
     return Hit(seconds, tuple(placed), event)
 
 
@@ -108,7 +108,7 @@ def _list(found: Any) -> list[dict[str, Any]]:
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
-def _around(text: str) -> Iterator[Value]:
+def around(text: str) -> Iterator[Value]:
     """An address and every network that an indicator of it could name."""
     try:
         found = ip_address(text)

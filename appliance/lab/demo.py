@@ -170,6 +170,10 @@ def _what_to_try(lab: Lab, paper: Paper) -> None:
         (f"{inside.format('lan1')} curl http://www.example.org/", "allowed: R-3"),
         (f"{inside.format('lan2')} nc -w 2 -vz mail.example.org 25", "rejected: R-6"),
         (f"{inside.format('hostile')} nc -w 2 -vz 203.0.113.2 22", "dropped, and logged"),
+        (
+            f"{inside.format('csirt')} .venv/bin/python -m appliance.lab.csirt alerts --lab {lab.lab}",
+            "what the CSIRT reads",
+        ),
         (f"{inside.format('m2')} curl http://www.health.example/", "the published web site: P-1"),
         (f"{inside.format('lan1')} ssh -F {lab.ssh_config} gw", "manage the gateway, as its officer"),
     ):

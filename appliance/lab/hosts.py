@@ -11,6 +11,9 @@ import asyncio
 import signal
 import socket
 import sys
+import threading
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -23,7 +26,8 @@ from crypto.selfsigned import client_context, server_context
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What the process is told. `names`, `key` and `certificate` are files, `pace` is `traffic.live`'s."""
+    """What the process is told. `names`, `key` and `certificate` are files, `pace` is `traffic.live`'s. `directory`
+    is the lab's."""
 
     lab: str
     topology: Topology
@@ -31,6 +35,7 @@ class Plan(msgspec.Struct, frozen=True):
     key: str
     certificate: str
     pace: float
+    directory: str
 
 
 async def _serve(plan: Plan, host: Host) -> list[asyncio.Server]:
@@ -53,6 +58,19 @@ async def _serve(plan: Plan, host: Host) -> list[asyncio.Server]:
     return servers
 
 
+def _watch_over(plan: Plan, tell: Callable[[Attempt], None]) -> None:
+    """Start the CSIRT: a thread of its own, because the client for TAXII waits for its answers. Where that client is
+    not installed (a lab on a gateway) nobody watches."""
+    if find_spec("taxii2client") is None:
+        return
+    from appliance.lab.csirt import CERTIFICATE, follow
+
+    for host in plan.topology.hosts:
+        if host.habit == "csirt":
+            where = path_of(plan.lab, host.name), Path(plan.directory) / CERTIFICATE
+            threading.Thread(target=follow, args=(host.name, *where, tell), daemon=True).start()
+
+
 async def _told_to_live() -> None:
     """Wait for the line on standard input that starts the traffic."""
     reader = asyncio.StreamReader()
@@ -72,9 +90,12 @@ async def run(plan: Plan) -> None:
     servers = [server for host in plan.topology.hosts for server in await _serve(plan, host)]
     print("ready", flush=True)
 
+    telling = threading.Lock()
+
     def tell(attempt: Attempt) -> None:
-        sys.stdout.buffer.write(msgspec.json.encode(attempt) + b"\n")
-        sys.stdout.buffer.flush()
+        with telling:
+            sys.stdout.buffer.write(msgspec.json.encode(attempt) + b"\n")
+            sys.stdout.buffer.flush()
 
     stopping = asyncio.create_task(stop.wait())
     told = asyncio.create_task(_told_to_live())
@@ -88,8 +109,9 @@ async def run(plan: Plan) -> None:
                 live(Person(host.name, path_of(plan.lab, host.name), trust), host.habit, plan.pace, tell)
             )
             for host in plan.topology.hosts
-            if host.habit
+            if host.habit and host.habit != "csirt"
         ]
+        _watch_over(plan, tell)
     # A person's task only ends by an error; then the process ends with it, loudly.
     done, _ = await asyncio.wait({stopping, *people}, return_when=asyncio.FIRST_COMPLETED)
     for task in done:

@@ -212,6 +212,7 @@ class Lab:
             key=str(self.directory / "key.pem"),
             certificate=str(self.certificate),
             pace=self._pace,
+            directory=str(self.directory),
         )
         file = self.directory / "plan.json"
         file.write_bytes(msgspec.json.encode(plan))

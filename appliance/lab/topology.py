@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 Service = Literal["web", "dns", "mail"]
-Habit = Literal["office", "attacker", "partner", "server", "visitor"]
+Habit = Literal["office", "attacker", "partner", "server", "visitor", "csirt"]
 
 
 class Interface(msgspec.Struct, frozen=True):
@@ -72,13 +72,16 @@ class Topology(msgspec.Struct, frozen=True):
 DNS4, DNS6 = "198.51.100.53", "2001:db8:5::53"
 WEB4, WEB6 = "198.51.100.80", "2001:db8:5::80"
 MAIL4, MAIL6 = "198.51.100.25", "2001:db8:5::25"
+CSIRT4, CSIRT6 = "198.51.100.40", "2001:db8:5::40"
+CSIRT_TOKEN = "of-this-lab-and-known-to-everybody"  # noqa: S105 - the lab's policy has its digest
 GATEWAY4, GATEWAY6 = "203.0.113.2", "2001:db8:a::2"
 HOSTILE4, HOSTILE6 = "203.0.113.66", "2001:db8:a::66"
 # What else the hostile host calls itself: who scans or attacks is banned, and comes back by another address.
 SCANNERS = tuple(f"203.0.113.{number}" for number in range(101, 109))
 INTRUDERS = tuple(f"203.0.113.{number}" for number in range(111, 119))
 FLOODER = "203.0.113.121"
-BY_HAND = ("203.0.113.131", "203.0.113.132")  # for who tries it: nothing comes from there by itself
+PROBERS = tuple(f"203.0.113.{number}" for number in range(141, 149))
+BY_HAND = ("203.0.113.131", "203.0.113.132", "203.0.113.133")  # for who tries it: nothing comes from there by itself
 PARTNER4, PARTNER6 = "192.0.2.2", "2001:db8:b::2"
 MANAGEMENT = "10.20.0.1"  # where administrators find the gateway
 LAN1, LAN2, DMZ = "10.20.0.11", "10.20.0.12", "10.21.0.10"
@@ -113,6 +116,7 @@ def _internet() -> Host:
             Interface("web", bridge="servers"),
             Interface("dns", bridge="servers"),
             Interface("mail", bridge="servers"),
+            Interface("csirt", bridge="servers"),
             Interface("gw2", ("192.0.2.1/24", "2001:db8:b::1/64")),
         ),
         # What the provider routes to its customers. The ministry's private IPv4 networks are not among it.
@@ -157,6 +161,9 @@ def ministry(*, two_gateways: bool = False) -> Topology:
         _plain("web", "a web server on the Internet", (f"{WEB4}/24", f"{WEB6}/64"), servers, services=("web",)),
         _plain("dns", "the DNS server of the Internet", (f"{DNS4}/24", f"{DNS6}/64"), servers, services=("dns",)),
         _plain("mail", "a mail server on the Internet", (f"{MAIL4}/24", f"{MAIL6}/64"), servers, services=("mail",)),
+        _plain(
+            "csirt", "the national CSIRT", (f"{CSIRT4}/24", f"{CSIRT6}/64"), servers, resolver=DNS4, habit="csirt"
+        ),
         Host(
             "hostile",
             "a hostile host on the gateway's access network",
@@ -166,7 +173,7 @@ def ministry(*, two_gateways: bool = False) -> Topology:
                     (
                         f"{HOSTILE4}/24",
                         f"{HOSTILE6}/64",
-                        *(f"{address}/24" for address in (*SCANNERS, *INTRUDERS, FLOODER, *BY_HAND)),
+                        *(f"{address}/24" for address in (*SCANNERS, *INTRUDERS, FLOODER, *PROBERS, *BY_HAND)),
                     ),
                 ),
             ),
@@ -228,7 +235,7 @@ def ministry(*, two_gateways: bool = False) -> Topology:
         ),
     )
     cables = (
-        *(Cable(("inet", port), (port, "eth0")) for port in ("web", "dns", "mail", "hostile")),
+        *(Cable(("inet", port), (port, "eth0")) for port in ("web", "dns", "mail", "csirt", "hostile")),
         Cable(("inet", "gw"), ("gw", "wan0")),
         Cable(("inet", "gw2"), ("gw2", "wan0")),
         Cable(("lan", "gw"), ("gw", "lan0")),
@@ -241,6 +248,7 @@ def ministry(*, two_gateways: bool = False) -> Topology:
         "updates.example.org": (WEB4, WEB6),
         "mail.example.org": (MAIL4, MAIL6),
         "dns.example.org": (DNS4, DNS6),
+        "csirt.example.org": (CSIRT4, CSIRT6),
         "www.health.example": (GATEWAY4, "2001:db8:20:2::10"),
         "gw.health.example": (GATEWAY4, GATEWAY6),
         "gw.education.example": (PARTNER4, PARTNER6),

@@ -31,12 +31,14 @@ from appliance.lab.topology import (
     INTRUDERS,
     LAN1,
     MANAGEMENT,
+    PROBERS,
     SCANNERS,
     Habit,
 )
 from crypto.selfsigned import TlsContext
 
 PATIENCE = 2.0  # seconds until an attempt counts as failed
+SITE, LOG_IN = "www.health.example", "/wp-login.php"
 SCANNED = (21, 445, 1433, 3306, 3389, 5900, 6379, 8080)
 SWEPT = range(1, 41)  # the ports of a scan that is found
 FLOOD, FLOOD_SECONDS, BURSTS = 4000, 2.0, 40  # SYNs of a flood, how long it takes, in how many bursts
@@ -163,13 +165,21 @@ class Person:
         """Scan the gateway, then look at its web site. Raises OSError as soon as that is over too."""
         with contextlib.suppress(OSError):
             return await self.scan(GATEWAY4, SWEPT, source=source)
+        return await self._until_stopped(source, f"{len(SWEPT)} ports, and now no answer from the web site either")
+
+    async def look_for_a_way_in(self, source: str) -> str:
+        """Ask the web site for a page to log in at, then look at it. Raises OSError as soon as that is over too."""
+        await self.get(GATEWAY4, 80, SITE, path=LOG_IN, source=source)
+        return await self._until_stopped(source, "the page came, and now nothing comes any more")
+
+    async def _until_stopped(self, source: str, words: str) -> str:
         loop = asyncio.get_running_loop()
         until = loop.time() + STOPPED
         while loop.time() < until:
             try:
-                await asyncio.wait_for(self.get(GATEWAY4, 80, "www.health.example", source=source), PATIENCE / 2)
+                await asyncio.wait_for(self.get(GATEWAY4, 80, SITE, source=source), PATIENCE / 2)
             except TimeoutError:
-                raise OSError(f"{len(SWEPT)} ports, and now no answer from the web site either") from None
+                raise OSError(words) from None
             await asyncio.sleep(PATIENCE / 10)
         return "the web site still answers"
 
@@ -248,7 +258,7 @@ def office(person: Person) -> Sequence[Deed]:
         Deed("https to www.example.org", True, lambda: person.browse("www.example.org", "A", tls=True)),
         Deed("ping dns.example.org", True, lambda: person.ping(DNS4)),
         Deed("https to www.example.org, IPv6", True, lambda: person.browse("www.example.org", "AAAA", tls=True)),
-        Deed("own web site by its outer address", True, lambda: person.get(GATEWAY4, 80, "www.health.example")),
+        Deed("own web site by its outer address", True, lambda: person.get(GATEWAY4, 80, SITE)),
         Deed("mail straight to mail.example.org", False, lambda: person.mail("198.51.100.25")),
         Deed("telnet to www.example.org", False, lambda: person.connect("198.51.100.80", 23)),
     )
@@ -275,8 +285,7 @@ def attacker(person: Person) -> Sequence[Deed]:
         person.spoof(source, destination, 80)
         raise OSError("sent; no answer can come back")
 
-    scanners, intruders = itertools.cycle(SCANNERS), itertools.cycle(INTRUDERS)
-    site = "www.health.example"
+    scanners, intruders, probers = map(itertools.cycle, (SCANNERS, INTRUDERS, PROBERS))
     return (
         Deed(
             "a scan of the gateway", False, lambda: person.scan_and_come_in(next(scanners)), 2 * STOPPED, grave=True
@@ -284,11 +293,18 @@ def attacker(person: Person) -> Sequence[Deed]:
         Deed(
             "an exploit against the web site",
             False,
-            lambda: person.get(GATEWAY4, 80, site, path="/../etc/passwd", source=next(intruders)),
+            lambda: person.get(GATEWAY4, 80, SITE, path="/../etc/passwd", source=next(intruders)),
             grave=True,
         ),
         Deed(
             "a flood of SYNs to the web site", False, lambda: person.flood(FLOODER, GATEWAY4, 80), STOPPED, grave=True
+        ),
+        Deed(
+            "a look for a way to log in to the web site",
+            False,
+            lambda: person.look_for_a_way_in(next(probers)),
+            2 * STOPPED,
+            grave=True,
         ),
         Deed("ssh to the gateway", False, lambda: person.connect(GATEWAY4, 22)),
         Deed("a LAN host, straight through", False, lambda: person.connect(LAN1, 80)),

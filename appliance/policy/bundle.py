@@ -91,6 +91,7 @@ class ZoneInfo(msgspec.Struct, frozen=True):
 
 
 QUARANTINE_TABLE = "reef_quarantine"  # inet: what devices that nobody accepted may do
+INDICATORS_TABLE = "reef_indicators"  # inet: what indicators name
 
 
 class QuarantineInfo(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ NFLOG_GROUP = 1
 MAX_PREFIX = 127
 DEFAULT_RULE = "default"
 QUARANTINE = "quarantine"
+INDICATOR = "indicator"
 # Ids that the ruleset itself uses for what it counts; no rule of a text may have one.
 RESERVED = frozenset({"default", "invalid", "pinhole", "antispoofing", "banned", "indicator", "quarantine"})
 UNSAID = "-"

@@ -16,6 +16,7 @@ import msgspec
 
 from appliance.policy import addresses, misses
 from appliance.policy.decide import SPOOFED, Decision, Packet, World, address_in, decide, zone_of
+from appliance.policy.logprefix import INDICATOR
 from appliance.policy.model import AddressSet, Policy, Range, Rule
 from appliance.policy.nearly import Found, Rulebook
 from appliance.policy.packetwords import end_words, service_words
@@ -42,11 +43,16 @@ class Question(msgspec.Struct, frozen=True):
     translated: bool = False
 
 
+def nobody(_version: int, _address: int) -> str:
+    return ""
+
+
 class Situation(msgspec.Struct, frozen=True):
     """What an answer depends on besides the policy.
 
     `members` and `over` as in `World`; `hop` is the way to an address; `own` what masquerade uses; `bans` ranges
-    with what to say of them; `enforced` what a rule does where that is not what it says, and `omitted` why.
+    with what to say of them; `enforced` what a rule does where that is not what it says, and `omitted` why. `blocked`
+    says which indicator blocks an address, "" for none.
     """
 
     now: int
@@ -57,6 +63,7 @@ class Situation(msgspec.Struct, frozen=True):
     bans: tuple[tuple[Range, str], ...] = ()
     enforced: Mapping[str, str] = {}
     omitted: Mapping[str, str] = {}
+    blocked: Callable[[int, int], str] = nobody
 
 
 def of_text(policy: Policy, now: int) -> Situation:
@@ -81,8 +88,9 @@ class NearMiss(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True):
     """What `reef why --json` prints. Addresses with ports as a person writes them; times ISO 8601.
 
-    `rule` is the id of the deciding rule, or "default", "antispoofing", "banned", "link", "loopback", "no-route".
-    `action` is what happens; `near_count` how many rules nearly decided otherwise, `near` the nearest of them.
+    `rule` is the id of the deciding rule, or "default", "antispoofing", "banned", "indicator", "link", "loopback",
+    "no-route". `action` is what happens; `near_count` how many rules nearly decided otherwise, `near` the nearest
+    of them.
     """
 
     at: str
@@ -189,6 +197,8 @@ def _special(real: Packet, way: Hop, decision: Decision, situation: Situation) -
     """What is decided before, beside or after the rules: (decision, words), or two ""."""
     if real.entering and (banned := _ban(real.version, real.source, situation)):
         return BANNED, banned
+    if real.entering and (blocked := situation.blocked(real.version, real.source)):
+        return INDICATOR, blocked
     if not real.entering and not real.leaving:
         return LOOPBACK, "allowed: the gateway speaks to itself"
     link = real.protocol == 58 and real.icmp_type in _LINK_TYPES
@@ -199,6 +209,8 @@ def _special(real: Packet, way: Hop, decision: Decision, situation: Situation) -
     # Bans of destinations come last, when a packet leaves.
     if real.leaving and decision.action == "allow" and (banned := _ban(real.version, real.destination, situation)):
         return BANNED, banned
+    if real.leaving and decision.action == "allow" and (blocked := situation.blocked(real.version, real.destination)):
+        return INDICATOR, blocked
     return "", ""
 
 

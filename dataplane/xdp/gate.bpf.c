@@ -47,6 +47,20 @@ static __always_inline __u32 banned(const struct packet *packet)
     return packet->version == 4 ? banned4(packet->source4, side) : banned6(packet->high, packet->low, side);
 }
 
+/* Two processors at once may both say yes: then it is one more. */
+static __always_inline bool left_to_ruleset(__u32 list)
+{
+    __u64 now;
+
+    if (list != REEF_GATE_INDICATED)
+        return false;
+    now = bpf_ktime_get_coarse_ns();
+    if (now < left_from)
+        return false;
+    left_from = now + REEF_GATE_LEFT_EVERY;
+    return true;
+}
+
 static __always_inline int gate(struct xdp_md *context)
 {
     struct packet packet = {0};
@@ -59,7 +73,7 @@ static __always_inline int gate(struct xdp_md *context)
     if (packet.version == 0)
         return XDP_PASS; /* no IP, or too broken to say whose it is */
     list = banned(&packet);
-    if (list)
+    if (list && !left_to_ruleset(list))
         return drop_banned(&packet, list);
     if (packet.line.checks & (REEF_GATE_CHECK_MARTIANS | REEF_GATE_CHECK_PRIVATE | REEF_GATE_CHECK_EXAMPLES) &&
         is_bogon(&packet))

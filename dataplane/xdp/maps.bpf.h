@@ -125,6 +125,9 @@ struct total {
 /* How far the SYNs of a line, all sources together, are ahead of the clock. */
 static struct total totals[REEF_GATE_LINE_COUNTERS];
 
+/* From when on a packet that an indicator blocks is left to the ruleset again. */
+static __u64 left_from;
+
 struct reef_gate_live live SEC(".data.live");
 
 const volatile struct reef_gate_fixed fixed SEC(".rodata") = {

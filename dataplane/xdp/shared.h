@@ -56,6 +56,11 @@ struct reef_gate_line6 {
 /* List ids 1 to REEF_GATE_LISTS; counters of a list stand at its id. */
 #define REEF_GATE_LISTS 127u
 
+/* The list of what indicators block (`INDICATED` in dataplane/gate.py). Who gave an indicator is told how often it was met,
+ * and by whom; the gate cannot say that. So it leaves one packet in so many nanoseconds to the ruleset, which drops and logs it. */
+#define REEF_GATE_INDICATED 127u
+#define REEF_GATE_LEFT_EVERY 10000000u
+
 struct reef_gate_count {
     __u64 packets;
     __u64 bytes;

@@ -270,6 +270,17 @@ def test_inspectd_is_told_everything_and_each_change_and_nobody_else_is(stand: S
         assert told() == Told((Batch("md5", "alert", ("a" * 32,)),))
 
 
+def test_who_asks_for_an_address_is_told_what_blocks_it_as_a_network_too(stand: Stand) -> None:
+    post(stand, indicator("[ipv4-addr:value ISSUBSET '198.51.100.128/26']"))
+
+    def blocking(address: str) -> list[str]:
+        found = stand.ask(Indicators(holds=address), IndicatorList, to="alertd")
+        return [value[1] for one in found.indicators for value in one.values]
+
+    assert blocking("198.51.100.130") == ["198.51.100.128/26"]
+    assert blocking("198.51.100.200") == []
+
+
 def test_a_kill_of_any_process_loses_nothing(stand: Stand) -> None:
     post(stand, indicator("[ipv4-addr:value = '198.51.100.30']"))
     until(lambda: "198.51.100.30" in in_kernel(stand, "block_v4"), "it is blocked")

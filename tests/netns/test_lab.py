@@ -230,7 +230,8 @@ def test_a_demo_with_an_end_tells_what_it_saw_and_succeeds(before: dict[str, obj
 
 
 def test_what_a_hostile_host_does_is_stopped_and_explained_and_a_new_device_is_noticed(tmp_path: Path) -> None:
-    """Scan, exploit, flood; that others lose nothing by it, a demo with an end shows."""
+    """Scan, exploit, flood, and somebody whom only the CSIRT takes for an attacker; that others lose nothing by it, a
+    demo with an end shows."""
     text = site.POLICIES["gw"].read_text(encoding="utf-8")
     assert "learning: 10 seconds" in text
     (tmp_path / "policy.yaml").write_text(text.replace("learning: 10 seconds", "learning: 1 second"))
@@ -245,6 +246,9 @@ def test_what_a_hostile_host_does_is_stopped_and_explained_and_a_new_device_is_n
         "hostile: a flood of SYNs to the web site: not reached",
         " syn-flood",
         "more like it: allow P-1, from 203.0.113.121",
+        "csirt: an alert of 203.0.113.141, read by TAXII: reached",
+        "csirt: an indicator for 203.0.113.141, posted by TAXII: reached",
+        "hostile: a look for a way to log in to the web site: not reached",
         "FOUND New device",
         "b8:27:eb:20:07:77, made by Raspberry Pi Foundation, showed itself in zone lan",
     )

@@ -21,6 +21,7 @@ def blocks(lab: str) -> list[list[str]]:
         ("reef1-", f"reef{lab}-"),
         ("reef-lab/1/", f"reef-lab/{lab}/"),
         ("REEF_LAB=1", f"REEF_LAB={lab}"),
+        ("--lab 1", f"--lab {lab}"),
         ("--confirm-within 10", "--confirm-within 3"),
         ("> lockout.yaml", f"> /run/reef-lab/{lab}/lockout.yaml"),
         ("< lockout.yaml", f"< /run/reef-lab/{lab}/lockout.yaml"),

@@ -7,8 +7,9 @@ all the same. One that drops closes something; one that writes marks, translates
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from appliance.policy.bundle import BRIDGE_TABLE, QUARANTINE_TABLE, carried_table
+from appliance.policy.bundle import BRIDGE_TABLE, INDICATORS_TABLE, QUARANTINE_TABLE, carried_table
 from appliance.policy.model import Policy
 from appliance.policy.readback import oldqueue
 from appliance.policy.readback.execute import Item, Reader, TooMuch
@@ -29,7 +30,6 @@ from appliance.policy.readback.expressions import (
 from appliance.policy.readback.kernel import DORMANT, KernelChain, KernelTable, Snapshot
 from appliance.policy.readback.packets import Place
 
-BANS = ("inet", "reef_ban")
 _VERSIONS = {"inet": (4, 6), "ip": (4,), "ip6": (6,)}
 _PASSED = {"forward": ("prerouting", "forward", "postrouting"), "input": ("prerouting", "input"),
            "output": ("output", "postrouting")}  # fmt: skip
@@ -45,7 +45,28 @@ _TRACKED = -200  # priority of connection tracking
 _CHANGES = (Store, Translate, Queue, Target, Offload, Remember, Reject, Unknown)
 _QUARANTINED = "devices that nobody accepted are held back before the rules (table inet reef_quarantine)"
 _BRIDGED = "the frames of bridges (table netdev reef_bridge) come past no rule"
-_BANNED = "the bans (table inet reef_ban) drop who is banned before anything else"
+
+
+class _Listing(NamedTuple):
+    """A table of the gateway that drops who is in its sets; they change beside the policy. It stands at `hooks`."""
+
+    assumed: str
+    purpose: str
+    hooks: frozenset[str]
+
+
+_LISTING = {
+    ("inet", "reef_ban"): _Listing(
+        "the bans (table inet reef_ban) drop who is banned before anything else",
+        "drop who is banned",
+        frozenset({"prerouting", "postrouting"}),
+    ),
+    ("inet", INDICATORS_TABLE): _Listing(
+        "the indicators (table inet reef_indicators) drop what they name before anything else",
+        "drop and log what indicators name",
+        frozenset({"prerouting", "postrouting", "output"}),
+    ),
+}
 
 
 class Foreign:
@@ -72,8 +93,8 @@ class Foreign:
                 continue
             if key == own or table.flags & DORMANT:
                 continue
-            if key == BANS:
-                self._bans(table, snapshot)
+            if key in _LISTING:
+                self._listing(table, _LISTING[key], snapshot)
                 continue
             if key == ("inet", QUARANTINE_TABLE) and _only_closes(table):
                 self.assumed[_QUARANTINED] = None
@@ -84,13 +105,13 @@ class Foreign:
             self._table(table, snapshot)
         self._hooks(snapshot)
 
-    def _bans(self, table: KernelTable, snapshot: Snapshot) -> None:
-        self.assumed[_BANNED] = None
+    def _listing(self, table: KernelTable, known: _Listing, snapshot: Snapshot) -> None:
+        self.assumed[known.assumed] = None
         for chain in table.bases:
             hook = chain.hook
-            if hook is None or (hook.name, hook.kind) not in (("prerouting", "filter"), ("postrouting", "filter")):
+            if hook is None or hook.kind != "filter" or hook.name not in known.hooks:
                 self.differences.append(f"the chain {chain.name} of the {table} does not belong there")
-        # All of its sets are filled by hand; what it may do is drop who is in one.
+        # What it may do is drop who is in a set.
         reader = Reader(table, frozenset(table.sets), snapshot.links)
         for chain in table.bases:
             for version in (4, 6):
@@ -103,7 +124,7 @@ class Foreign:
                     listed = any(asked[0] == "in the set" and holds for asked, holds in item.literals)
                     if deed.verdict != "drop" or not listed:
                         self.differences.append(
-                            f"the {table} does more than drop who is banned: {deed.verdict} in chain {chain.name}"
+                            f"the {table} does more than {known.purpose}: {deed.verdict} in chain {chain.name}"
                         )
         self.unknown |= reader.unknown
 
