@@ -110,6 +110,7 @@ def _start(options: argparse.Namespace) -> int:
         traffic=not options.no_traffic,
         pace=options.pace,
         two_gateways=options.two,
+        console=True,
         log=log,
         stage=stage,
     )
@@ -179,5 +180,11 @@ def _what_to_try(lab: Lab, paper: Paper) -> None:
     ):
         paper.line(f"  {command}")
         paper.line(f"      {words}", "dim")
+    if lab.console_url:
+        paper.line(f"The console, for a browser on this machine: {lab.console_url}", "bold")
+        paper.line(f"  {reef} console invite ana")
+        paper.line("      a link for the first account (Ana Ruiz, administrator); then invite amara, ben, olu", "dim")
+        paper.line(f"  {lab.console_certificate}")
+        paper.line("      the certificate that the browser has to trust", "dim")
     paper.line("Ctrl-C ends the lab and removes everything it made.")
     paper.line()

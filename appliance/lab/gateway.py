@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import grp
 import os
 import pwd
@@ -16,6 +17,9 @@ from appliance.control.placement import PROJECT, here
 from appliance.control.processes import PROCESSES, Identity, Instance, Process, encode_instance
 from appliance.control.supervisor import Supervisor, SupervisorError
 from appliance.lab.netns import path_of
+from appliance.lab.topology import CONSOLE_NAME, MANAGEMENT
+from crypto.apitls import CERTIFICATE, KEY
+from crypto.selfsigned import self_signed
 
 EXAMPLES = PROJECT / "examples"
 OFFICER = "officer"
@@ -90,6 +94,7 @@ class LabGateway:
         for baseline in (EXAMPLES / "baselines").glob("*.yaml"):
             shutil.copy(baseline, self.instance.baselines)
         self._rules()
+        self._console()
         self.instance.required.write_text("# Every site of this country stands under it (R9).\nnational-baseline\n")
         self.file.write_bytes(encode_instance(self.instance))
         self._accounts()
@@ -113,6 +118,18 @@ class LabGateway:
         self.instance.rules.mkdir()
         for file in (EXAMPLES / "rules").iterdir():
             shutil.copy(file, self.instance.rules)
+
+    def _console(self) -> None:
+        """Key and certificate of the console, for the name of the lab's policy: browsers can be told to trust it
+        before it is there."""
+        folder = self.instance.console
+        folder.mkdir()
+        key, certificate = self_signed((CONSOLE_NAME, MANAGEMENT), datetime.datetime.now(datetime.UTC))
+        (folder / KEY).touch(0o600)
+        (folder / KEY).write_bytes(key)
+        (folder / CERTIFICATE).write_bytes(certificate)
+        own = self.instance.identity("console")
+        os.chown(folder / KEY, own.uid, own.gid)
 
     def _accounts(self) -> None:
         """The box's own passwd, shadow and group: root, the daemons, sshd and an officer who may operate it."""

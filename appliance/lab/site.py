@@ -24,12 +24,15 @@ from appliance.control.pins import unmount_pins
 from appliance.control.placement import PROJECT
 from appliance.control.processes import PROCESSES, Process
 from appliance.lab import netns
+from appliance.lab.forward import Forwarder
 from appliance.lab.gateway import EXAMPLES, GatewayError, LabGateway, free_block
 from appliance.lab.hosts import Plan
 from appliance.lab.registry import ID, ROOT, LabError, folders, instance_file, is_free, running
 from appliance.lab.ssh import Ssh
-from appliance.lab.topology import MANAGEMENT, Topology, ministry
+from appliance.lab.topology import ADMINISTRATOR, CONSOLE_NAME, MANAGEMENT, Topology, ministry
 from appliance.lab.traffic import PACE, Attempt
+from appliance.policy.console import PORT as CONSOLE_PORT
+from crypto.apitls import CERTIFICATE
 from crypto.selfsigned import self_signed
 from ctypes_ext import sandbox as kernel
 
@@ -90,6 +93,7 @@ class Lab:
     seconds between the deeds of each; without it they only serve.
     `log` gets (who, line) of everything the processes print. `policies` are applied,
     by the gateway's name; `rows` are the processes of a gateway; `two_gateways`: the second ministry runs Reef too.
+    `console`: browsers of this machine reach the gateway's console (`console_url`).
     """
 
     def __init__(
@@ -100,6 +104,7 @@ class Lab:
         pace: float = PACE,
         policies: Mapping[str, Path] = POLICIES,
         two_gateways: bool = False,
+        console: bool = False,
         rows: Sequence[Process] = PROCESSES,
         log: Callable[[str, str], None] = lambda _who, _line: None,
         stage: Callable[[str, float], None] = lambda _what, _seconds: None,
@@ -111,6 +116,8 @@ class Lab:
         self._pace = pace
         self._policies = policies
         self._rows = rows
+        self._console = console
+        self._forwarder: Forwarder | None = None
         self._log = log
         self._stage = stage
         self._lock = -1
@@ -158,8 +165,22 @@ class Lab:
         with self._timed("policy applied"):
             for name, text in texts.items():
                 self.gateways[name].apply(text, "the lab's first policy", str(self._policies[name]))
+        if self._console:
+            self._forwarder = Forwarder(
+                CONSOLE_PORT, netns.path_of(self.lab, ADMINISTRATOR), MANAGEMENT, CONSOLE_PORT
+            )
         if self._traffic:
             self.live()
+
+    @property
+    def console_url(self) -> str:
+        """Where a browser of this machine finds the console; "" where no way leads to it."""
+        return f"https://{CONSOLE_NAME}:{self._forwarder.port}/" if self._forwarder is not None else ""
+
+    @property
+    def console_certificate(self) -> Path:
+        """What a browser has to trust for that."""
+        return self.gateway.instance.console / CERTIFICATE
 
     @property
     def gateway(self) -> LabGateway:
@@ -317,6 +338,8 @@ class Lab:
         """Remove everything; harmless when some of it was never there."""
         if self._lock < 0:
             return
+        if self._forwarder is not None:
+            self._forwarder.stop()
         if self.ssh is not None:
             self.ssh.stop()
         for gateway in self.gateways.values():

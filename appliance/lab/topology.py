@@ -84,6 +84,8 @@ PROBERS = tuple(f"203.0.113.{number}" for number in range(141, 149))
 BY_HAND = ("203.0.113.131", "203.0.113.132", "203.0.113.133")  # for who tries it: nothing comes from there by itself
 PARTNER4, PARTNER6 = "192.0.2.2", "2001:db8:b::2"
 MANAGEMENT = "10.20.0.1"  # where administrators find the gateway
+ADMINISTRATOR = "lan1"  # the one workstation that may manage it
+CONSOLE_NAME = "gateway.localhost"  # what they type in a browser: RFC 6761 has it on their own machine
 LAN1, LAN2, DMZ = "10.20.0.11", "10.20.0.12", "10.21.0.10"
 VISITOR, VISITOR_MAC = "10.20.0.77", "b8:27:eb:20:07:77"  # by its maker's number a Raspberry Pi
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from appliance.lab.site import Lab
 from crypto.apitls import CERTIFICATE
+from tests.netns.conftest import lab_id
+from tests.netns.conftest import until as until_lab
 from tests.netns.stand import Stand, until
 
 PORT = 9444
@@ -88,3 +92,26 @@ def test_it_runs_with_what_its_row_says(stand: Stand) -> None:
     found = dict(line.split(":\t", 1) for line in told.splitlines() if ":\t" in line)
     assert set(found["Uid"].split()) == {str(identity.uid)}
     assert (int(found["CapPrm"], 16), found["NoNewPrivs"], found["Seccomp"]) == (0, "1", "2")
+
+
+def test_a_browser_of_this_machine_comes_in_as_the_administrators_workstation() -> None:
+    with Lab(lab_id("w"), traffic=False, console=True) as lab:
+        port = int(lab.console_url.rpartition(":")[2].rstrip("/"))
+
+        def answers() -> bool:
+            ask = ("curl", "-sS", "--cacert", str(lab.console_certificate), f"{lab.console_url}api/v1/openapi.json")
+            return lab.command(ask).returncode == 0
+
+        until_lab(answers, "the console answers through the lab", lab=lab, patience=60)
+        with socket.create_connection(("127.0.0.1", port), timeout=20):
+
+            def seen() -> bool:
+                # The forwarder's socket is of the workstation's namespace.
+                lines = lab.run("lan1", "ss", "-Htn", "state", "established").stdout.splitlines()
+                return any("10.20.0.11:" in line and "10.20.0.1:8444" in line for line in lines)
+
+            until_lab(seen, "it is a connection of the workstation", lab=lab, patience=60)
+        listening = lab.command(("ss", "-Hltn", f"sport = :{port}")).stdout.splitlines()
+        assert [line.split()[3] for line in listening] == [f"127.0.0.1:{port}"]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=20)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from appliance.console import problems
 from appliance.console.context import Ctx, Known
 from appliance.console.registry import endpoint
 from appliance.control.messages import ProcessHealth
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """Something that is wrong."""
+
+    kind: Literal["process", "drift", "omitted", "decides", "unknown", "bridge"]
+    words: str
 
 
 class StatusView(msgspec.Struct, frozen=True):
@@ -24,7 +33,7 @@ class StatusView(msgspec.Struct, frozen=True):
     drift: str
     omitted: tuple[str, ...]
     processes: tuple[ProcessHealth, ...]
-    problems: tuple[str, ...]
+    problems: tuple[Trouble, ...]
     as_of: float
     away: str
 
@@ -34,13 +43,14 @@ def view(known: Known) -> StatusView | None:
     status = known.status
     if status is None:
         return None
-    wrong = [f"{one.name}: {one.words or 'does not run'}" for one in status.processes if not one.alive]
-    wrong += [f"the kernel differs from the policy: {status.drift}"] if status.drift else []
-    wrong += [f"left out: {words}" for words in status.omitted]
+    dead = [one for one in status.processes if not one.alive]
+    wrong = [Trouble("process", f"{one.name}: {one.words or 'does not run'}") for one in dead]
+    wrong += [Trouble("drift", status.drift)] if status.drift else []
+    wrong += [Trouble("omitted", words) for words in status.omitted]
     if status.runs is not None:
-        wrong += [f"the kernel decides otherwise than the policy: {words}" for words in status.runs.differences]
-        wrong += [f"the kernel holds what is not understood: {words}" for words in status.runs.unknown]
-    wrong += [f"bridge {one.name}: {one.words}" for one in status.bridges if one.words]
+        wrong += [Trouble("decides", words) for words in status.runs.differences]
+        wrong += [Trouble("unknown", words) for words in status.runs.unknown]
+    wrong += [Trouble("bridge", f"{one.name}: {one.words}") for one in status.bridges if one.words]
     return StatusView(
         status.site, status.running, status.confirmed, status.confirm_by, status.drift, status.omitted,
         status.processes,
