@@ -1,7 +1,13 @@
 // Every view of the console: one line each, in the order of the navigation. The first that fits an address is shown.
 
 import type { View } from "./frame/view.ts";
+import { calendar } from "./views/calendar/index.ts";
+import { changes } from "./views/changes/index.ts";
 import { health } from "./views/health/index.ts";
+import { objects } from "./views/objects/index.ts";
 import { overview } from "./views/overview/index.ts";
+import { rules } from "./views/rules/index.ts";
+import { text } from "./views/text/index.ts";
+import { why } from "./views/why/index.ts";
 
-export const VIEWS: readonly View[] = [overview, health];
+export const VIEWS: readonly View[] = [overview, health, rules, text, objects, changes, calendar, why];

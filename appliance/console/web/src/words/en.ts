@@ -1,7 +1,8 @@
 // Every word of the console, in English. One line for each file of words; es.ts must have the same.
 import { frameEn } from "./frame.en.ts";
 import { nowEn } from "./now.en.ts";
+import { workshopEn } from "./workshop.en.ts";
 
-export const en = { ...frameEn, ...nowEn };
+export const en = { ...frameEn, ...nowEn, ...workshopEn };
 
 export type Words = typeof en;

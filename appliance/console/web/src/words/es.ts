@@ -2,5 +2,6 @@
 import type { Words } from "./en.ts";
 import { frameEs } from "./frame.es.ts";
 import { nowEs } from "./now.es.ts";
+import { workshopEs } from "./workshop.es.ts";
 
-export const es: Words = { ...frameEs, ...nowEs };
+export const es: Words = { ...frameEs, ...nowEs, ...workshopEs };

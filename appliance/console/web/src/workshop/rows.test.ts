@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { grouped, pairKey, Searchable, statesOf } from "./rows.ts";
+import { brought, grouped, pairKey, Searchable, statesOf } from "./rows.ts";
 import type { RuleRow } from "./shapes.ts";
 
 function row(id: string, said: Partial<RuleRow> = {}): RuleRow {
@@ -28,6 +28,7 @@ function row(id: string, said: Partial<RuleRow> = {}): RuleRow {
     recent: 1,
     last: 1,
     findings: [],
+    section: "rules",
     ...said,
   };
 }
@@ -96,4 +97,21 @@ test("what waits for somebody is said of a rule", () => {
   assert.deepEqual(said({ expires: "2027-12-31", review: "2027-02-01" }), ["review"]);
   assert.deepEqual(said({ recent: 0 }), ["unused"]);
   assert.deepEqual(said({ recent: 0, enabled: false, inherited: "national" }), ["disabled", "inherited"]);
+});
+
+test("rows are brought to another version by what is different", () => {
+  const rows = [row("R-1", { line: 10 }), row("R-2", { line: 15 }), row("R-3", { line: 20 })];
+  const same = { version: 2, total: 3, broken: "", gone: [], order: null, shifts: [], rows: [] };
+  assert.deepEqual(brought(rows, same), rows);
+  const edited = brought(rows, { ...same, rows: [row("R-2", { line: 15, why: "new" })], shifts: [[2, 1]] });
+  assert.deepEqual(
+    edited.map((one) => [one.id, one.line, one.why]),
+    [
+      ["R-1", 10, ""],
+      ["R-2", 15, "new"],
+      ["R-3", 21, ""],
+    ],
+  );
+  const moved = brought(rows, { ...same, gone: ["R-1"], order: ["R-4", "R-3", "R-2"], rows: [row("R-4")] });
+  assert.deepEqual(ids(moved), ["R-4", "R-3", "R-2"]);
 });

@@ -1,7 +1,7 @@
 // The rules of a policy as rows: what a search finds, what stands together, what a rule waits for. Pure.
 
 import { holds, spanOf, type Span } from "./addresses.ts";
-import type { RuleRow } from "./shapes.ts";
+import type { RuleFinding, RulePage, RuleRow } from "./shapes.ts";
 
 /** What an object stands for, as far as a search looks into it. */
 export type Contents = ReadonlyMap<string, readonly string[]>;
@@ -20,6 +20,11 @@ const DAY = 86_400;
 /** A rule that ends within so many days is about to. */
 export const SOON = 30;
 
+/** What must be mended before the text can run; the rest is to be looked at. */
+export function isGrave(finding: RuleFinding): boolean {
+  return finding.kind === "error" || finding.kind === "invariant" || finding.kind === "baseline";
+}
+
 export function pairKey(row: RuleRow): string {
   return `${row.pair[0].join(", ")} → ${row.pair[1].join(", ")}`;
 }
@@ -37,6 +42,24 @@ export function grouped(rows: readonly RuleRow[]): Group[] {
     const [from, to] = members[0]?.pair ?? [[], []];
     return { key, from, to, rows: members };
   });
+}
+
+/** Rows of one version brought to another by what is different. */
+export function brought(rows: readonly RuleRow[], page: RulePage): readonly RuleRow[] {
+  const now = new Map<string, RuleRow>();
+  let by = 0;
+  let next = 0;
+  rows.forEach((row, index) => {
+    for (let shift = page.shifts[next]; shift !== undefined && shift[0] <= index; shift = page.shifts[next]) {
+      by = shift[1];
+      next += 1;
+    }
+    now.set(row.id, by === 0 ? row : { ...row, line: row.line + by });
+  });
+  for (const id of page.gone) now.delete(id);
+  for (const row of page.rows) now.set(row.id, row);
+  const order = page.order ?? [...now.keys()];
+  return order.map((id) => now.get(id)).filter((row) => row !== undefined);
 }
 
 /** What a rule is besides what it says. `now` in seconds. */

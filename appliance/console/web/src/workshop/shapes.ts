@@ -13,6 +13,14 @@ export interface Finding {
   readonly severity: string;
 }
 
+/** What was found in a rule, or proven of it. */
+export interface RuleFinding {
+  readonly kind: "error" | "warning" | "dead" | "no-effect" | "conflict" | "invariant" | "baseline";
+  readonly words: string;
+  readonly others: readonly string[];
+  readonly example: string;
+}
+
 /** One rule in the grid. `expires` and `review` are words of the policy, "" for none; `last` is seconds since the epoch, 0 for never. */
 export interface RuleRow {
   readonly id: string;
@@ -36,7 +44,23 @@ export interface RuleRow {
   readonly hits: number;
   readonly recent: number;
   readonly last: number;
-  readonly findings: readonly Finding[];
+  readonly findings: readonly RuleFinding[];
+  /** "rules" and "publish" are the text's own; "first" and "last" stand around them in baselines. */
+  readonly section: string;
+}
+
+/**
+ * The rules of a version; all of them, or what is different since another: rows that read otherwise, `order` when ids came, went or
+ * moved, ids that are `gone`. `shifts`: from the row of that index on, lines are so many more. `broken` says why there are none.
+ */
+export interface RulePage {
+  readonly version: number;
+  readonly total: number;
+  readonly broken: string;
+  readonly rows: readonly RuleRow[];
+  readonly order: readonly string[] | null;
+  readonly gone: readonly string[];
+  readonly shifts: readonly (readonly [number, number])[];
 }
 
 /** `findings` is how many there were when the draft was looked at last, `ok` whether it could be applied then. */
@@ -92,11 +116,11 @@ export type Words = string | readonly string[] | null;
 /** A change of a text that keeps every line which it does not speak of. */
 export type Operation =
   | { readonly op: "set"; readonly rule: string; readonly keys: Readonly<Record<string, Words>> }
-  | { readonly op: "insert"; readonly after: string; readonly yaml: string }
+  | { readonly op: "insert"; readonly after: string | null; readonly yaml: string }
   | { readonly op: "delete"; readonly rules: readonly string[] }
   | { readonly op: "move"; readonly rules: readonly string[]; readonly after: string }
   | { readonly op: "copy"; readonly rule: string; readonly id: string; readonly after: string }
-  | { readonly op: "object"; readonly name: string; readonly yaml: string | null };
+  | { readonly op: "object"; readonly section: string; readonly name: string; readonly yaml: string | null };
 
 /** What operations did: the rows that read otherwise now, and the order of ids where that changed. */
 export interface Operated {
@@ -242,6 +266,12 @@ export interface ProposalShown {
   readonly comments: readonly Comment[];
   readonly approvals: readonly Approval[];
   readonly history: readonly Step[];
+}
+
+/** What runs now. `confirm_by`: seconds since the epoch, 0 when it needs no confirm. */
+export interface Applied {
+  readonly generation: number;
+  readonly confirm_by: number;
 }
 
 /** A piece of the policy that two drafts changed differently; "" where it is not there. */
