@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 
-class Held(msgspec.Struct, frozen=True, array_like=True):
+class Held(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An address or a CIDR, and in how many seconds it ends by itself; 0 for no end."""
 
     address: str

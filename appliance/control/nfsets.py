@@ -185,20 +185,24 @@ class Sets:
         parts: list[bytes] = []
         size = 0
         for element in elements:
-            encoded = _encode(info, element)
-            if size + len(encoded) > _LIST_LIMIT:
+            piece = encoded(info, element)
+            if size + len(piece) > _LIST_LIMIT:
                 yield Statement(kind, head + nested(LIST_ELEMENTS, *parts), flags)
                 parts, size = [], 0
-            parts.append(encoded)
-            size += len(encoded)
+            parts.append(piece)
+            size += len(piece)
         if parts:
             yield Statement(kind, head + nested(LIST_ELEMENTS, *parts), flags)
 
 
-def _encode(info: SetInfo, element: Element) -> bytes:
+def encoded(info: SetInfo, element: Element) -> bytes:
+    """An element as the kernel takes it. Raises `ElementError` where the set holds no such."""
     length = info.key_length
     if element.last >> length * 8:
         raise ElementError(f"set {info.name} holds keys of {length} bytes; {element.first:#x} does not fit")
+    plain = _PLAIN.get(length)
+    if plain is not None and not (info.interval or element.timeout) and element.first == element.last:
+        return plain + element.first.to_bytes(length, "big")
     timeout = u64(ELEM_TIMEOUT, int(element.timeout * 1000)) if element.timeout else b""
     key = _key(ELEM_KEY, element.first, length)
     if not info.interval:
@@ -216,6 +220,10 @@ def _encode(info: SetInfo, element: Element) -> bytes:
 
 def _key(kind: int, value: int, length: int) -> bytes:
     return nested(kind, attribute(DATA_VALUE, value.to_bytes(length, "big")))
+
+
+# What stands before the key of an element that is nothing but a key, for keys that need no padding.
+_PLAIN = {length: nested(LIST_ELEM, _key(ELEM_KEY, 0, length))[:-length] for length in (4, 16)}
 
 
 def _value(data: bytes) -> int:

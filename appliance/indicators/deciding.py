@@ -30,7 +30,7 @@ class Mode(IntEnum):
         return self.name.lower()
 
 
-class Ruling(msgspec.Struct, frozen=True):
+class Ruling(msgspec.Struct, frozen=True, gc=False):
     """`modes` of the values that are looked for; `why`, in words, each is weaker than its source would have it, and
     under "" for the whole."""
 

@@ -142,6 +142,10 @@ class Desk:
             del self._kept[key]
         return len(gone)
 
+    def rest(self) -> None:
+        """To be called when there is nothing to do. Raises `StoreError`."""
+        self._store.rest()
+
     # --- overrides ------------------------------------------------------------------------------------
 
     def override(

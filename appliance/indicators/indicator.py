@@ -14,7 +14,7 @@ MAX_WORDS = 300  # characters of a name that are kept
 _WORDS_ALONE = "the pattern cannot be read"
 
 
-class Indicator(msgspec.Struct, frozen=True):
+class Indicator(msgspec.Struct, frozen=True, gc=False):
     """`id` is the source's own and stays the same over versions; `modified` says which version this is.
 
     Moments are seconds since the epoch; `until` 0 for none. `confidence` 0 to 100 (STIX 2.1 appendix A), None

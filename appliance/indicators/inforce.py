@@ -33,6 +33,12 @@ class InForce:
     def put(self, key: Key, modes: Iterable[tuple[Value, Mode]]) -> list[Changed]:
         """What an indicator is good for now, instead of what it was before; nothing takes it back."""
         wanted = {value: mode for value, mode in modes if mode is not Mode.NONE}
+        if key not in self._held and self._holders.keys().isdisjoint(wanted):  # nobody named these: most of a list
+            for value, mode in wanted.items():
+                self._holders[value] = {key: mode}
+            if wanted:
+                self._held[key] = tuple(wanted)
+            return [Changed(value, Mode.NONE, mode) for value, mode in wanted.items()]
         touched = dict.fromkeys((*self._held.get(key, ()), *wanted))
         changed = []
         for value in touched:

@@ -7,11 +7,11 @@ network is spared too when it only holds such an address: 0.0.0.0/0 holds them a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 import msgspec
 
-from appliance.indicators.values import Value, ValueRefused, network_of, value
+from appliance.indicators.values import Value, ValueRefused, network_of, number_of, value
 from appliance.policy.model import Range
 from appliance.policy.spans import Spans
 
@@ -70,8 +70,8 @@ class Never:
     def why(self, found: Value) -> str:
         """Why this is never blocked; "" when it may be."""
         if found.kind == "address":
-            address = ip_address(found.text)
-            return self._spans.why(address.version, int(address), int(address))
+            version, number = number_of(found)
+            return self._spans.why(version, number, number)
         if found.kind == "network":
             return self._placed(network_of(found))
         if found.kind == "domain":

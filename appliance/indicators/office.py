@@ -117,25 +117,29 @@ class Office(threading.Thread):
         running = True
         while running:
             changes: list[Changed] = []
+            idle = True
             with contextlib.suppress(queue.Empty):
                 job = self._jobs.get(timeout=_IDLE)
+                idle = False
                 for _ in range(_AT_ONCE):
                     if job is None:
                         running = False
                         break
                     changes += job()
                     job = self._jobs.get_nowait()
-            changes += self._tick()
+            changes += self._tick(idle=idle)
             self._enforce(changes)
         self._hang_up()
 
-    def _tick(self) -> list[Changed]:
+    def _tick(self, *, idle: bool) -> list[Changed]:
         now = self._clock()
         try:
             changes = self._desk.tick(now)
             if time.monotonic() >= self._next_tidy:
                 self._next_tidy = time.monotonic() + _TIDY_EVERY
                 self._desk.tidy(now)
+            if idle:
+                self._desk.rest()
         except StoreError as error:
             self._tell(str(error))
             return []

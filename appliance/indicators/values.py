@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Literal
 from urllib.parse import urlsplit
@@ -33,6 +34,7 @@ class ValueRefused(ValueError):
     """Not a value of its kind; the text says what is wrong with it."""
 
 
+_FOUR = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}", re.ASCII)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _JA4 = re.compile(r"[tqd][\ds]{1}[\dsd]{1,3}[id]\d{4}[0-9a-z]{2}_[0-9a-f]{12}_[0-9a-f]{12}", re.ASCII)
 _SENDER = re.compile(r"[^\s@\x00-\x1f\x7f]{1,64}", re.ASCII)
@@ -67,14 +69,23 @@ def value(kind: Kind, text: str) -> Value:
 def _placed(text: str) -> Value:
     """An address, or a network of more than one."""
     try:
+        if _FOUR.fullmatch(text):  # most of them, and ten times as fast
+            return Value("address", socket.inet_ntop(socket.AF_INET, socket.inet_pton(socket.AF_INET, text)))
         if "/" not in text:
             return Value("address", str(ip_address(text)))
         network = ip_network(text, strict=False)
-    except ValueError:
+    except (ValueError, OSError):
         raise ValueRefused(f"{text!r} is neither an address nor a network like 192.0.2.0/24") from None
     if network.prefixlen == network.max_prefixlen:
         return Value("address", str(network.network_address))
     return Value("network", str(network))
+
+
+def number_of(address: Value) -> tuple[int, int]:
+    """The version of an address, and the address as a number."""
+    if ":" in address.text:
+        return 6, int(ip_address(address.text))
+    return 4, int.from_bytes(socket.inet_pton(socket.AF_INET, address.text), "big")
 
 
 def network_of(found: Value) -> IPv4Network | IPv6Network:

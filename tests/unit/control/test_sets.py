@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from appliance.control.conntrack import session_tuple
-from appliance.control.nfsets import ElementError, format_element, parse_address
+from appliance.control.netlink import attribute_map, attributes
+from appliance.control.nfsets import (
+    ELEM_KEY,
+    SET_FLAG_TIMEOUT,
+    Element,
+    ElementError,
+    SetInfo,
+    encoded,
+    format_element,
+    parse_address,
+)
 from appliance.control.numbering import Numbers
 from appliance.policy.bundle import RuleInfo
 from appliance.policy.model import Policy, Rule
@@ -36,6 +46,22 @@ def test_an_element_is_said_as_it_was_meant(words: str, said: str) -> None:
 def test_what_is_no_address_is_refused_in_words(words: str) -> None:
     with pytest.raises(ElementError, match=r"is neither an address|write the lower"):
         parse_address(words)
+
+
+@pytest.mark.parametrize(("length", "key"), [(4, 0), (4, 0xC0000201), (16, 1), (16, (0x20010DB8 << 96) + 7)])
+def test_an_element_that_is_only_a_key_is_written_as_the_others_are(length: int, key: int) -> None:
+    timed = encoded(SetInfo("x", SET_FLAG_TIMEOUT, length), Element(key, key, 5.0))
+    plain = encoded(SetInfo("x", SET_FLAG_TIMEOUT, length), Element(key, key))
+    assert attributes_of(plain) == {ELEM_KEY: attributes_of(timed)[ELEM_KEY]}
+    with pytest.raises(ElementError, match="does not fit"):
+        encoded(SetInfo("x", 0, length), Element(1 << length * 8, 1 << length * 8))
+    with pytest.raises(ElementError, match="single addresses"):
+        encoded(SetInfo("x", 0, length), Element(0, 1))
+
+
+def attributes_of(element: bytes) -> dict[int, bytes]:
+    ((_, inner),) = attributes(element)
+    return attribute_map(inner)
 
 
 def test_ssh_connections_are_read() -> None:

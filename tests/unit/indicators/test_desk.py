@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
@@ -54,6 +55,22 @@ def one(text: str, confidence: int | None = 90, **more: object) -> Indicator:
 
 def said(changes: Iterable[Changed]) -> dict[str, tuple[str, str]]:
     return {change.value.text: (change.before.word, change.now.word) for change in changes}
+
+
+def test_at_rest_what_the_log_holds_is_put_into_its_place(desk: Desk, tmp_path: Path) -> None:
+    def in_place() -> list[str]:
+        alone = tmp_path / "alone.sqlite"  # the file as it is without its log
+        shutil.copy(tmp_path / NAME, alone)
+        copy = Store(alone)
+        found = [id_ for (_, id_), _ in copy.all()]
+        copy.close()
+        return found
+
+    for count, text in enumerate(("192.0.2.1", "192.0.2.2"), 1):
+        desk.take("csirt", Read((one(text),)), NOW)
+        assert len(in_place()) == count - 1, "who writes does not wait for it"
+        desk.rest()
+        assert len(in_place()) == count
 
 
 def test_what_comes_is_in_force_and_what_is_known_changes_nothing(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import uuid
 from typing import Any
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from appliance.events.tlp import Tlp
 from appliance.indicators import csvin, mispin, stixin
-from appliance.indicators.indicator import Read, Unreadable
+from appliance.indicators.indicator import Read, Unreadable, plain
+from appliance.indicators.values import ValueRefused, value
 
 NOW = 1_800_000_000.0
 
@@ -120,6 +122,31 @@ def test_csv_with_columns() -> None:
     ]  # fmt: skip
     assert found.indicators[0].until == 1_798_761_600
     assert [one.which for one in found.refused] == ["line 3", "line 4", "line 5"]
+
+
+@pytest.mark.parametrize("text", ["192.0.2.1", "2001:db8::1", "198.51.100.0/24", "bücher.example", "d" * 32])
+def test_what_has_no_id_gets_the_name_based_one_of_its_value(text: str) -> None:
+    found = csvin.guessed(text)
+    space = uuid.UUID("3f0c2f1e-6a5b-5c0e-9d53-7f1a54b1f0aa")
+    assert csvin.id_of(found) == f"indicator--{uuid.uuid5(space, f'{found.kind} {found.text}')}"
+
+
+@given(st.lists(st.text(st.sampled_from("12a .,\"'-\\\t;é"), max_size=12), min_size=1, max_size=4))
+def test_a_line_without_quotes_is_divided_as_the_csv_module_does(cells: list[str]) -> None:
+    line = ",".join(["192.0.2.1", *cells])
+    found = csvin.read(f"value,name,type,id\n{line}\n".encode(), now=NOW)
+    parts = [cell.strip() for cell in next(csv.reader([line]))]
+    row = dict(zip(("value", "name", "type", "id"), parts, strict=False))
+    if row.get("type"):
+        assert not found.indicators  # none of these letters names one
+    else:
+        assert [one.name for one in found.indicators] == [plain(row.get("name", ""))]
+
+
+@pytest.mark.parametrize("text", ["010.0.0.1", "1.2.3.256", "1.2.3.04", "1.2.3", "1.2.3.4.5", "١.٢.٣.٤"])
+def test_what_only_looks_like_an_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueRefused):
+        value("address", text)
 
 
 def test_an_unknown_column_is_no_guess() -> None:
