@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
 import pytest
+
+from tests import parts
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
@@ -61,6 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write the instruction counts of tests/bench into their baseline file instead of holding them to it",
     )
+    parts.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,6 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+    parts.register(config)
     config.addinivalue_line("markers", "soak: its length can be chosen with --minutes (fixture `budget`)")
     # Tests call nft and ip by name; a plain root shell of Debian has /usr/sbin, other shells may not.
     path = os.environ.get("PATH", "")
@@ -92,14 +95,10 @@ _seconds: dict[str, float] = {}
 _tests: dict[str, int] = {}
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    started = time.monotonic()
-    result = yield
-    tier = tier_of(item.path)
-    _seconds[tier] = _seconds.get(tier, 0.0) + time.monotonic() - started
-    _tests[tier] = _tests.get(tier, 0) + 1
-    return result
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    tier = Path(report.nodeid).parts[1]
+    _seconds[tier] = _seconds.get(tier, 0.0) + report.duration
+    _tests[tier] = _tests.get(tier, 0) + (report.when == "teardown")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

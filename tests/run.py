@@ -1,5 +1,8 @@
 """Run the test tiers: the C core's own tests first, then pytest over the others, whose closing line ends the output.
 
+Tiers that only compute run in as many processes as there are cores; those in which moments count follow one by one.
+The last pytest counts and lists what both found.
+
 usage: tests/run.py [TIER ...|all]          c unit golden model netns peers fuzz bench vm
        tests/run.py soak|fuzz --minutes N   what can run longer, longer
 """
@@ -10,11 +13,15 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PYTEST_TIERS = ("unit", "golden", "model", "netns", "peers", "fuzz", "bench", "vm")
+NO_TESTS = 5  # pytest's exit status when nothing was collected
+COMPUTING = ("unit", "golden", "model", "fuzz")
+ALONE = ("netns", "peers", "bench", "vm")
+PYTEST_TIERS = (*COMPUTING, *ALONE)
 
 # The C core is built and tested twice, without Python: as shipped, and with the sanitizers.
 C_BUILDS: dict[str, tuple[str, ...]] = {
@@ -24,7 +31,7 @@ C_BUILDS: dict[str, tuple[str, ...]] = {
 
 
 def run(command: list[str]) -> int:
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    return subprocess.run(command, cwd=ROOT, check=False, stdin=subprocess.DEVNULL).returncode
 
 
 def run_c(name: str, options: tuple[str, ...]) -> bool:
@@ -44,6 +51,30 @@ def run_c(name: str, options: tuple[str, ...]) -> bool:
     return passed
 
 
+def run_pytest(tiers: tuple[str, ...], options: list[str]) -> int:
+    """pytest over some tiers, in two parts when they need it; its exit status."""
+    computing, alone = ([tier for tier in part if tier in tiers and tests_of(tier)] for part in (COMPUTING, ALONE))
+    with tempfile.TemporaryDirectory() as folder:
+        reports = Path(folder) / "reports"
+        parts = []
+        if computing:
+            processes = ["-n", str(os.cpu_count()), "--dist", "worksteal"]
+            parts.append([*processes, *folders(computing), *([f"--keep-reports={reports}"] if alone else [])])
+        if alone:
+            parts.append([*folders(alone), *([f"--count-reports={reports}"] if computing else [])])
+        statuses = [run([sys.executable, "-m", "pytest", *options, *part]) for part in parts]
+    told = [status for status in statuses if status != NO_TESTS] or [NO_TESTS]
+    return next((status for status in told if status), 0)
+
+
+def tests_of(tier: str) -> bool:
+    return any((ROOT / "tests" / tier).glob("test_*.py"))
+
+
+def folders(tiers: list[str]) -> list[str]:
+    return [f"tests/{tier}" for tier in tiers]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -59,14 +90,12 @@ def main() -> int:
         if tiers == ["c"]:
             return 1 if failed else 0
 
-    command = [sys.executable, "-m", "pytest", *pytest_options]
     if options.minutes is not None:
-        command += ["-m", "soak", "--minutes", str(options.minutes)]
-    chosen = PYTEST_TIERS if {"all", "soak"} & set(tiers) else [tier for tier in PYTEST_TIERS if tier in tiers]
-    command += [f"tests/{tier}" for tier in chosen if any((ROOT / "tests" / tier).glob("test_*.py"))]
+        pytest_options += ["-m", "soak", "--minutes", str(options.minutes)]
+    chosen = PYTEST_TIERS if {"all", "soak"} & set(tiers) else tuple(tier for tier in PYTEST_TIERS if tier in tiers)
     if failed:
         print(f"== C core FAILED ({', '.join(failed)}); the other tiers follow", flush=True)
-    status = subprocess.run(command, cwd=ROOT, check=False, stdin=subprocess.DEVNULL, env=os.environ).returncode
+    status = run_pytest(chosen, pytest_options)
     return 1 if failed else status
 
 

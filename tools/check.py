@@ -1,4 +1,7 @@
-"""`make check`: what can be said of the code without running it. Every check runs; exit code 1 if any failed."""
+"""`make check`: what can be said of the code without running it. Every check runs; exit code 1 if any failed.
+
+A check is a list of jobs; the jobs of all of them share the cores.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,19 @@ PACKAGES = ("appliance", "crypto", "ctypes_ext", "dataplane", "mail_relay", "voi
 LONGEST_FILE = 600
 CODE = {".py", ".c", ".h", ".sh"}
 
+Job = Callable[[], str]  # what is wrong, in words; "" for nothing
 
-def run(*command: str) -> bool:
-    """Run a command in the checkout, let it speak, and say whether it passed."""
-    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+def command(*words: str | Path) -> Job:
+    """A command in the checkout that ends with 0 when nothing is wrong."""
+
+    def run() -> str:
+        result = subprocess.run(
+            words, cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        return "" if result.returncode == 0 else result.stdout or f"{words[0]}: status {result.returncode}\n"
+
+    return run
 
 
 def tracked(*suffixes: str) -> list[Path]:
@@ -36,68 +48,43 @@ def tracked(*suffixes: str) -> list[Path]:
     return sorted(path for path in paths if path.suffix in suffixes and path.is_file())
 
 
-def python_style() -> bool:
-    return run(str(BIN / "ruff"), "check", "--quiet", ".")
-
-
-def python_format() -> bool:
-    return run(str(BIN / "ruff"), "format", "--check", "--quiet", ".")
-
-
-def python_types() -> bool:
+def python_types() -> list[Job]:
     folders = [name for name in (*PACKAGES, "tests", "tools") if (ROOT / name).is_dir()]
-    return run(str(BIN / "mypy"), "--no-error-summary", *folders)
+    return [command(BIN / "mypy", "--no-error-summary", *folders)]
 
 
-def quiet(*command: str) -> bool:
-    """Run a command in the checkout and show what it said only when it failed."""
-    result = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
-    if result.returncode != 0:
-        print(result.stdout, end="", flush=True)
-    return result.returncode == 0
+def c_sources() -> list[Path]:
+    return [path for path in tracked(".c") if "dataplane" in path.parts and not path.name.endswith(".bpf.c")]
 
 
-def c_analysis() -> bool:
-    """clang-tidy with the flags CMake compiled each file with; cppcheck over the same files."""
-    sources = [str(path) for path in tracked(".c") if "dataplane" in path.parts and not path.name.endswith(".bpf.c")]
-    build = str(ROOT / "build" / "c")
-    configured = run(
+def clang_tidy() -> list[Job]:
+    """With the flags CMake compiles each file with."""
+    build = ROOT / "build" / "c"
+    configured = command(
         *("cmake", "-S", "dataplane", "-B", build, "-G", "Ninja", "--log-level=WARNING"),
         *("-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"),
-    )
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        tidy = all(list(pool.map(lambda source: quiet("clang-tidy", "--quiet", "-p", build, source), sources)))
-    cppcheck = run(
+    )()
+    return [lambda: configured, *(command("clang-tidy", "--quiet", "-p", build, source) for source in c_sources())]
+
+
+def cppcheck() -> list[Job]:
+    words = (
         *("cppcheck", "--quiet", "--std=c11", "--error-exitcode=1", "--inline-suppr", "-I", "dataplane/include"),
         *("--enable=warning,performance,portability", "--suppress=missingIncludeSystem"),
-        *sources,
     )
-    return configured and tidy and cppcheck
+    return [command(*words, *c_sources())]
 
 
-def shell_scripts() -> bool:
-    scripts = [str(path) for path in tracked(".sh")] + [str(ROOT / ".ci" / "run")]
-    return run("shellcheck", *scripts)
+def file_lengths() -> str:
+    lines = {path: path.read_text(encoding="utf-8").count("\n") for path in tracked(*CODE)}
+    return "".join(
+        f"{path.relative_to(ROOT)}: {count} lines; a file has {LONGEST_FILE} at most: give each noun its own\n"
+        for path, count in lines.items()
+        if count > LONGEST_FILE
+    )
 
 
-def import_directions() -> bool:
-    """The test of it, by itself: seconds."""
-    return run(sys.executable, "-m", "pytest", "-q", "--no-header", "tests/unit/test_import_direction.py")
-
-
-def file_lengths() -> bool:
-    passed = True
-    for path in tracked(*CODE):
-        lines = path.read_text(encoding="utf-8").count("\n")
-        if lines > LONGEST_FILE:
-            print(
-                f"{path.relative_to(ROOT)}: {lines} lines; a file has {LONGEST_FILE} at most: give each noun its own"
-            )
-            passed = False
-    return passed
-
-
-def lock_file() -> bool:
+def lock_file() -> str:
     """The lock holds what pyproject.toml asks for: compiled again, its own pins preferred, nothing changes."""
     lock = ROOT / "requirements.lock"
     before = lock.read_text(encoding="utf-8")
@@ -109,35 +96,44 @@ def lock_file() -> bool:
             # Without the package index nothing can be compared; that is the network's failure, not the lock's.
             if "error sending request" in result.stderr or "Failed to fetch" in result.stderr:
                 print("the package index cannot be reached: the lock file was not compared")
-                return True
-            print(result.stderr)
-            return False
+                return ""
+            return result.stderr or "tools/lock.sh failed\n"
         if again.read_text(encoding="utf-8") == before:
-            return True
-    print("requirements.lock is not what pyproject.toml asks for: run tools/lock.sh and commit both")
-    return False
+            return ""
+    return "requirements.lock is not what pyproject.toml asks for: run tools/lock.sh and commit both\n"
 
 
-CHECKS: dict[str, Callable[[], bool]] = {
-    "ruff check": python_style,
-    "ruff format": python_format,
-    "mypy --strict": python_types,
-    "clang-tidy, cppcheck": c_analysis,
-    "shellcheck": shell_scripts,
-    "import directions": import_directions,
-    "file lengths": file_lengths,
-    "lock file": lock_file,
-}
+def checks() -> dict[str, list[Job]]:
+    """The long ones first."""
+    pytest = (sys.executable, "-m", "pytest", "-q", "--no-header")
+    return {
+        "mypy --strict": python_types(),
+        "cppcheck": cppcheck(),
+        "clang-tidy": clang_tidy(),
+        "lock file": [lock_file],
+        "import directions": [command(*pytest, "tests/unit/test_import_direction.py")],
+        "ruff check": [command(BIN / "ruff", "check", "--quiet", ".")],
+        "ruff format": [command(BIN / "ruff", "format", "--check", "--quiet", ".")],
+        "shellcheck": [command("shellcheck", *tracked(".sh"), ROOT / ".ci" / "run")],
+        "file lengths": [file_lengths],
+    }
+
+
+def timed(job: Job) -> tuple[str, float]:
+    started = time.monotonic()
+    return job(), time.monotonic() - started
 
 
 def main() -> int:
     failed = []
-    for name, check in CHECKS.items():
-        started = time.monotonic()
-        passed = check()
-        print(f"{'ok    ' if passed else 'FAILED'}  {name} ({time.monotonic() - started:.1f} s)", flush=True)
-        if not passed:
-            failed.append(name)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        begun = {name: [pool.submit(timed, job) for job in jobs] for name, jobs in checks().items()}
+        for name, futures in begun.items():
+            wrong = "".join(future.result()[0] for future in futures)
+            seconds = sum(future.result()[1] for future in futures)
+            print(f"{wrong}{'FAILED' if wrong else 'ok    '}  {name} ({seconds:.1f} s)", flush=True)
+            if wrong:
+                failed.append(name)
     if failed:
         print(f"check failed: {', '.join(failed)}", file=sys.stderr)
         return 1

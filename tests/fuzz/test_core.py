@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +18,16 @@ SECONDS = 3.0  # each, in CI
 
 @pytest.fixture(scope="module")
 def programs() -> Path:
-    """The folder of the targets, built with clang."""
+    """The folder of the targets, built with clang. Of several processes of tests one builds, the others wait."""
     options = ["-DCMAKE_C_COMPILER=clang", "-DREEF_FUZZ=ON", "-DREEF_BUILD_TESTS=OFF"]
-    subprocess.run(
-        ["cmake", "-S", ROOT / "dataplane", "-B", BUILD, "-G", "Ninja", "--log-level=WARNING", *options], check=True
-    )
-    subprocess.run(["cmake", "--build", BUILD, "--", "--quiet"], check=True)
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with (BUILD / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(
+            ["cmake", "-S", ROOT / "dataplane", "-B", BUILD, "-G", "Ninja", "--log-level=WARNING", *options],
+            check=True,
+        )
+        subprocess.run(["cmake", "--build", BUILD, "--", "--quiet"], check=True)
     return BUILD / "fuzz"
 
 

@@ -133,7 +133,9 @@ def test_an_answer_too_long_for_a_datagram_is_cut_and_whole_over_tcp(names: Name
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\0" * 11, b"not dns", dns.message.make_query("a.example", "A").to_wire()[:-3]]
+    "data",
+    [b"", b"\0" * 11, b"not dns", dns.message.make_query("a.example", "A").to_wire()[:-3]],
+    ids=["nothing", "less than a header", "words", "cut short"],
 )
 def test_what_is_no_query_gets_no_answer(names: Names, data: bytes) -> None:
     assert names.answer(data, UDP_LIMIT) == b""
