@@ -4,10 +4,22 @@ import type { View } from "./frame/view.ts";
 import { calendar } from "./views/calendar/index.ts";
 import { changes } from "./views/changes/index.ts";
 import { health } from "./views/health/index.ts";
+import { history } from "./views/history/index.ts";
 import { objects } from "./views/objects/index.ts";
 import { overview } from "./views/overview/index.ts";
 import { rules } from "./views/rules/index.ts";
 import { text } from "./views/text/index.ts";
 import { why } from "./views/why/index.ts";
 
-export const VIEWS: readonly View[] = [overview, health, rules, text, objects, changes, calendar, why];
+// prettier-ignore
+export const VIEWS: readonly View[] = [
+  overview,
+  health,
+  rules,
+  text,
+  objects,
+  changes,
+  history,
+  calendar,
+  why,
+];

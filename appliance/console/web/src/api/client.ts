@@ -25,11 +25,12 @@ type Listener = () => void;
 /** What the page knows of the way to the gateway. Times are milliseconds of this browser's clock. */
 export interface Way {
   heard: number; // when the last answer came; 0 before the first
+  used: number; // when the last request was answered that counts as use of the session: the stream of events does not
   lost: boolean; // the last request got no answer
   ahead: number; // how far the gateway's clock is ahead of this browser's, in milliseconds
 }
 
-const way: Way = { heard: 0, lost: false, ahead: 0 };
+const way: Way = { heard: 0, used: 0, lost: false, ahead: 0 };
 const onWay = new Set<(way: Way) => void>();
 const onEnded = new Set<Listener>();
 
@@ -112,6 +113,7 @@ async function request(method: string, path: string, body: unknown, options: Opt
     lost();
     throw new Problem(0, {});
   }
+  way.used = Date.now();
   heard(answer);
   if (answer.ok) return answer;
   if (answer.status === 401) ended();

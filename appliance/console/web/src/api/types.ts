@@ -9,7 +9,8 @@ export interface Me {
   roles: string[];
   permissions: Permission[];
   zones: string[];
-  ends?: number; // when the session ends if nothing is done, seconds since the epoch
+  idle?: number; // seconds without a request after which the session ends
+  until?: number; // when it ends at the latest, seconds since the epoch
 }
 
 export interface ProcessHealth {
@@ -27,5 +28,13 @@ export interface Status {
   drift: string; // "" when the kernel holds what the generation says
   omitted: string[];
   processes: ProcessHealth[];
-  problems: string[];
+  problems: Wrong[];
+  as_of: number; // when all of it was so, seconds since the epoch
+  away: string; // why nothing newer is known, "" when it is
+}
+
+/** `kind`: process, drift, omitted, decides, unknown, bridge */
+export interface Wrong {
+  kind: string;
+  words: string;
 }

@@ -1,5 +1,6 @@
 // A view's question to the API as state: what came, what went wrong, and how to ask again.
 
+import { on } from "../api/live.ts";
 import { Problem } from "../api/problem.ts";
 
 export class Asked<T> {
@@ -38,7 +39,8 @@ export class Asked<T> {
 }
 
 /**
- * Ask while a component lives: at once, and again whenever state that `ask` reads before its first await changes.
+ * Ask while a component lives: at once, again whenever state that `ask` reads before its first await changes, and
+ * again when events were missed.
  * Call it while the component is made.
  */
 export function asked<T>(ask: (signal: AbortSignal) => Promise<T>): Asked<T> {
@@ -47,5 +49,6 @@ export function asked<T>(ask: (signal: AbortSignal) => Promise<T>): Asked<T> {
     void state.again();
     return () => state.drop();
   });
+  $effect(() => on("reset", () => void state.again()));
   return state;
 }

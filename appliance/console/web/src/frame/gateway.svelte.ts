@@ -5,32 +5,40 @@ import { on, watchLive } from "../api/live.ts";
 import { Problem } from "../api/problem.ts";
 import type { Status } from "../api/types.ts";
 
-const EVERY = 5_000; // ms between questions while the stream is away
-const SLOWLY = 60_000; // ms between questions while it is there
+// ms between questions while the stream is away. While it is there nothing is asked: a page that nobody uses must not
+// keep a session from ending.
+const EVERY = 5_000;
 
 class Gateway {
   status = $state.raw<Status | null>(null);
   lost = $state(false);
   heard = $state(0); // ms by this browser's clock; 0: never
+  used = $state(0); // ms; when the session was last used
   streaming = $state(false);
   /** The gateway's clock, in seconds since the epoch; moves every second. */
   now = $state(Date.now() / 1000);
   #timer = 0;
-  #ticker = 0;
+  #begun = false;
 
   begin(): void {
+    if (this.#begun) {
+      void this.ask();
+      return;
+    }
+    this.#begun = true;
     watchWay((way) => {
       this.lost = way.lost;
       this.heard = way.heard;
+      this.used = way.used;
     });
     watchLive((connected) => {
       const came = connected && !this.streaming;
       this.streaming = connected;
-      if (came) void this.ask();
+      if (came || !connected) void this.ask();
     });
+    on("reset", () => void this.ask());
     on<Status>("status", (status) => (this.status = status));
-    window.clearInterval(this.#ticker);
-    this.#ticker = window.setInterval(() => (this.now = gatewayNow()), 1000);
+    window.setInterval(() => (this.now = gatewayNow()), 1000);
     void this.ask();
   }
 
@@ -40,8 +48,9 @@ class Gateway {
       this.status = await get<Status>("/status");
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
+      if (problem.status === 401) return; // nobody is signed in any more; begin() goes on when somebody is
     }
-    this.#timer = window.setTimeout(() => void this.ask(), this.streaming ? SLOWLY : EVERY);
+    if (!this.streaming) this.#timer = window.setTimeout(() => void this.ask(), EVERY);
   }
 }
 

@@ -16,6 +16,7 @@ export const frameEn = {
     notAllowedWords: (permission: string) =>
       `It needs the permission “${permission}”; an administrator or the policy text gives it.`,
     viewFailed: "This view could not be loaded",
+    wrong: (count: number) => (count === 1 ? "1 thing is wrong" : `${count} things are wrong`),
     wishes: "Appearance, language and time",
     theme: "Theme",
     themes: { auto: "As the system", light: "Light", dark: "Dark" },
@@ -44,6 +45,7 @@ export const frameEn = {
     groups: { now: "Now", policy: "Policy", network: "Network", records: "Records", people: "People" },
   },
   way: {
+    away: (since: string) => `A part of the gateway does not answer. What you see was so at ${since}.`,
     unknown: (since: string) => `The gateway does not answer. What you see is unknown since ${since}.`,
     never: "The gateway does not answer, and has not yet since this page was opened.",
     checking: "Trying again…",

@@ -16,6 +16,7 @@ export const frameEs: FrameWords = {
     notAllowedWords: (permission) =>
       `Necesita el permiso «${permission}»; lo da un administrador o el texto de la política.`,
     viewFailed: "No se pudo cargar esta vista",
+    wrong: (count) => (count === 1 ? "1 cosa está mal" : `${count} cosas están mal`),
     wishes: "Apariencia, idioma y hora",
     theme: "Tema",
     themes: { auto: "Como el sistema", light: "Claro", dark: "Oscuro" },
@@ -44,6 +45,7 @@ export const frameEs: FrameWords = {
     groups: { now: "Ahora", policy: "Política", network: "Red", records: "Registros", people: "Personas" },
   },
   way: {
+    away: (since) => `Una parte de la pasarela no responde. Lo que ve era así a las ${since}.`,
     unknown: (since) => `La pasarela no responde. Lo que ve se desconoce desde ${since}.`,
     never: "La pasarela no responde, y no ha respondido desde que se abrió esta página.",
     checking: "Intentando de nuevo…",

@@ -34,13 +34,38 @@ export function wordsOf(value: Value): string {
   return value === true ? "✓" : String(value);
 }
 
-const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+/** What strings are sorted by: no case, no accents, and numbers in them by their size. */
+function sortKey(text: string): string {
+  const plain = /^[\x20-\x7e]*$/.test(text) ? text : text.normalize("NFD").replace(/\p{M}/gu, "");
+  return plain.toLowerCase().replace(/\d+/g, (digits) => digits.padStart(16, "0"));
+}
+
+function counted(length: number): Uint32Array<ArrayBuffer> {
+  const lines = new Uint32Array(length);
+  for (let index = 0; index < length; index++) lines[index] = index;
+  return lines;
+}
+
+/** Those of `lines` whose text has all `words` in it. */
+function having(lines: Uint32Array, texts: readonly string[], words: readonly string[]): Uint32Array<ArrayBuffer> {
+  const found = new Uint32Array(lines.length);
+  let count = 0;
+  for (let at = 0; at < lines.length; at++) {
+    const index = lines[at] as number;
+    const text = texts[index] as string;
+    let has = true;
+    for (let word = 0; has && word < words.length; word++) has = text.includes(words[word] as string);
+    if (has) found[count++] = index;
+  }
+  return found.slice(0, count);
+}
 
 /** The lines of one table. Made anew when its rows or columns are. */
 export class Table<Row> {
   readonly rows: readonly Row[];
   readonly columns: readonly Column<Row>[];
   #search: ((row: Row) => string) | undefined;
+  #all: Uint32Array | null = null;
   #texts: string[] | null = null;
   #columnTexts = new Map<string, string[]>();
   #ranks = new Map<string, Float64Array>();
@@ -73,7 +98,8 @@ export class Table<Row> {
       if (all.size > most) return null;
     }
     all.delete("");
-    return [...all].sort(collator.compare);
+    const keys = new Map([...all].map((one) => [one, sortKey(one)]));
+    return [...all].sort((a, b) => ((keys.get(a) ?? "") < (keys.get(b) ?? "") ? -1 : 1));
   }
 
   #filtered(wanted: Wanted): Uint32Array {
@@ -85,16 +111,10 @@ export class Table<Row> {
     // One more letter can only take lines away: go on from what is left.
     if (last?.key === key && last.words.every((old) => words.some((word) => word.includes(old)))) from = last.lines;
     else {
-      from = Uint32Array.from({ length: this.rows.length }, (_, index) => index);
+      from = this.#all ??= counted(this.rows.length);
       for (const [id, text] of byColumn) from = this.#withColumn(from, id, text.trim());
     }
-    if (words.length > 0) {
-      const texts = this.#allTexts();
-      from = from.filter((index) => {
-        const text = texts[index] ?? "";
-        return words.every((word) => text.includes(word));
-      });
-    }
+    if (words.length > 0) from = having(from, this.#allTexts(), words);
     this.#last = { words, key, lines: from };
     return from;
   }
@@ -109,9 +129,7 @@ export class Table<Row> {
         return typeof value === "object" && value !== null ? value.includes(exact) : wordsOf(value) === exact;
       });
     }
-    const texts = this.#textsOf(column);
-    const part = text.toLowerCase();
-    return from.filter((index) => texts[index]?.includes(part));
+    return having(from, this.#textsOf(column), [text.toLowerCase()]);
   }
 
   #textsOf(column: Column<Row>): string[] {
@@ -156,9 +174,17 @@ export class Table<Row> {
     ranks = new Float64Array(values.length);
     if (values.every((value) => typeof value === "number")) ranks.set(values);
     else {
-      const different = [...new Set(values.map(String))].sort(collator.compare);
-      const place = new Map(different.map((value, index) => [value, index]));
-      for (const [index, value] of values.entries()) ranks[index] = place.get(String(value)) ?? 0;
+      const keys = values.map((value) => sortKey(String(value)));
+      const places = counted(keys.length).sort((a, b) => {
+        const [one, other] = [keys[a] as string, keys[b] as string];
+        return one < other ? -1 : one > other ? 1 : a - b;
+      });
+      // Equal ones have equal ranks, so that turning the order round leaves them as they stand.
+      let rank = 0;
+      for (let at = 0; at < places.length; at++) {
+        if (at > 0 && keys[places[at] as number] !== keys[places[at - 1] as number]) rank = at;
+        ranks[places[at] as number] = rank;
+      }
     }
     this.#ranks.set(id, ranks);
     return ranks;

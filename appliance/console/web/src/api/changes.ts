@@ -1,0 +1,52 @@
+// What is said of generations and of what changes between them, as policyd says it.
+
+import type { Finding } from "./problem.ts";
+
+/** GET /generations, /generations/{n} */
+export interface Generation {
+  generation: number;
+  state: string; // running, confirmed, superseded, rolled-back, failed
+  author: string;
+  reason: string;
+  created: number;
+  digest: string;
+  parent: number;
+  rules: number;
+  confirmed_by: string;
+  confirmed_at: number;
+  note: string;
+  ticket?: string;
+}
+
+export interface Change {
+  kind: "added" | "removed" | "changed" | "moved";
+  what: string;
+  words: string;
+}
+
+export interface TrafficChange {
+  words: string;
+  example: string;
+  old_action: string;
+  new_action: string;
+  old_rule: string;
+  new_rule: string;
+}
+
+export interface TrafficDifference {
+  opened: TrafficChange[];
+  closed: TrafficChange[];
+  other: TrafficChange[];
+  unlisted: number;
+  undecided: string[];
+}
+
+/** GET /generations/{n}/difference?from={m} */
+export interface Planned {
+  base: number;
+  changes: Change[];
+  findings: Finding[];
+  statements: number;
+  omitted: string[];
+  traffic: TrafficDifference | null;
+}
