@@ -83,6 +83,7 @@ from appliance.control.processes import Instance
 from appliance.policy.console import ConsoleSettings
 from appliance.policy.roles import Permission, permissions_of
 
+_NOBODY = -1  # a uid that no process has
 _PATIENCE = 10.0  # seconds that applyd may take to say who people are
 
 _LOOK = (
@@ -137,10 +138,10 @@ def may(permissions: frozenset[Permission], request: type) -> bool:
     return needed is not None and all(permissions & each for each in needed)
 
 
-def people(instance: Instance) -> People | None:
-    """Those who may ask through the console; None where there is none."""
+def people(instance: Instance) -> People:
+    """Those who may ask through the console, where there is one."""
     console = instance.identities.get("console")
-    return None if console is None else People(console.uid, instance.socket("applyd"))
+    return People(_NOBODY if console is None else console.uid, instance.socket("applyd"))
 
 
 class People:

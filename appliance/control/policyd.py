@@ -83,6 +83,8 @@ from appliance.control.numbering import Numbers, OutOfNumbers
 from appliance.control.permits import people
 from appliance.control.processes import PROCESSES, Instance, process
 from appliance.control.running import Present, Running
+from appliance.drafts import room
+from appliance.drafts.room import Room
 from appliance.events.record import KERNEL_DISAGREES
 from appliance.policy.bundle import Bundle
 from appliance.policy.delta import delta
@@ -132,6 +134,9 @@ class Policyd:
         self._change = asyncio.Lock()
         self._examiner = Examiner(instance.socket("applyd"), present.policy, present.capabilities, log)
         self._people = people(instance)
+        self._room = Room(
+            instance, present, self._changes, self._gate, self._people, self._change, log, self._answer, self._plan
+        )
         self._looking: asyncio.Task[int] | None = None
 
     async def serve(self, stop: asyncio.Event) -> None:
@@ -142,30 +147,30 @@ class Policyd:
             Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, Unban, Allow, Disallow, Admit, Expel,
             GateRequest,
             GateList, GatePart, GateForget, Hits, Matched, Impact, Trail, Disagreement, Trace, AuditNote,
-            *_FORWARDED,
+            *_FORWARDED, *room.ANSWERED,
         )  # fmt: skip
-        console = self._people.uid if self._people is not None else -1
         server = Server(
             self._instance.socket(NAME),
             dict.fromkeys(answered, anyone),
             self.answer,
             report=self._log,
             agency=self._people,
-            large=(console, 2 * LIMIT),  # what is wrapped is longer
+            large=(self._people.uid, 2 * LIMIT),  # what is wrapped is longer
         )
         await server.start()
         notify.ready()
-        chores = [asyncio.create_task(work) for work in (self._chores(), self._examiner.watch())]
+        chores = [asyncio.create_task(work) for work in (self._chores(), self._examiner.watch(), self._room.work())]
         await self._hits.watch(stop)
         for each in chores:
             each.cancel()
         await server.stop()
+        self._room.close()
 
     async def answer(self, request: Request, peer: Peer) -> Reply:
         if peer.acting and isinstance(request, Apply | Confirm | Rollback | ApplyProposal):
             request = msgspec.structs.replace(request, session=peer.session)
         reply = await self._answered(request, peer)
-        if isinstance(reply, Refused) and isinstance(request, Apply | Rollback):
+        if isinstance(reply, Refused) and isinstance(request, Apply | ApplyProposal | Rollback):
             auditing.refused(self._log.audit, request, reply, peer)
         return reply
 
@@ -195,11 +200,10 @@ class Policyd:
                 return await self._plan(request)
             case Apply():
                 async with self._change:
-                    return await self._changes.apply(request, peer)
+                    return await self._room.apply(request, peer)
             case Confirm():
                 self._changes.session_named(request.session, peer)
-                asked = Confirm(request.session, peer.name, auditing.origin_of(peer, request.session))
-                return await self._present.ask(asked, Confirmed)
+                return await self._confirm(request, peer)
             case Rollback():
                 async with self._change:
                     return await self._changes.rollback(request, peer)
@@ -255,9 +259,21 @@ class Policyd:
                 words = f"{_plain(request.words)} (reported by {peer.name}, reef why)"
                 self._log.alert(KERNEL_DISAGREES, "The kernel decides otherwise than the policy", words)
                 return Noted()
+            case _ if isinstance(request, room.ANSWERED):
+                return await self._room.answer(request, peer)
             case _:
                 reply: Reply = await self._present.ask(request, _FORWARDED[type(request)])
                 return reply
+
+    async def _confirm(self, request: Confirm, peer: Peer) -> Reply:
+        asked = Confirm(request.session, peer.name, auditing.origin_of(peer, request.session))
+        try:
+            return await self._present.ask(asked, Confirmed)
+        except RefusedError as error:
+            if not peer.acting or error.reply.code != "session":
+                raise
+            words = "this connection was there before the new rules: come again on a new one, and confirm from there"
+            return Refused("old-connection", words)
 
     def _now_runs(self, running: Running) -> None:
         """What its rules mean goes into their history."""

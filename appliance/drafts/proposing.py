@@ -1,0 +1,428 @@
+"""Where proposals are decided and applied: four eyes, enforced here and not where people click.
+
+Whoever asks, by the console or at a shell: a text that not enough others approved does not run, unless somebody
+breaks the glass. Every step is a record of the audit trail.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+
+from appliance.control import auditing, daemon
+from appliance.control.candidate import findings
+from appliance.control.changes import ApplyRefused, Changes
+from appliance.control.ipc import Peer
+from appliance.control.messages import Applied, Apply, History, HistoryList, Refused, Reply, Request, Show, Shown
+from appliance.control.messages_changes import (
+    AmendProposal,
+    ApplyProposal,
+    Approval,
+    ApproveProposal,
+    CommentProposal,
+    Marks,
+    MarksAre,
+    Proposal,
+    ProposalList,
+    Proposals,
+    ProposalShown,
+    Propose,
+    RejectProposal,
+    ScheduleProposal,
+    ShowProposal,
+    WithdrawProposal,
+)
+from appliance.control.messages_text import Finding, Plan, Planned
+from appliance.control.permits import People
+from appliance.control.running import Present
+from appliance.drafts.bench import FILE, Benches
+from appliance.drafts.book import Body, Book
+from appliance.drafts.bounds import beyond
+from appliance.drafts.desk import Desk
+from appliance.drafts.states import OPEN_TO, Deed, Given, Record, State, digest_of, holding, shown_state
+from appliance.drafts.store import DraftStore, StoreRefused
+from appliance.events.record import GLASS_BROKEN_TO_APPLY
+from appliance.policy.console import ConsoleSettings, Person
+from appliance.policy.model import Policy
+from appliance.policy.problem import PolicyError
+from appliance.policy.roles import permissions_of
+from appliance.policy.text import unix_lines
+
+ANSWERED = (
+    Marks, Propose, Proposals, ShowProposal, CommentProposal, ApproveProposal, RejectProposal, AmendProposal,
+    WithdrawProposal, ScheduleProposal, ApplyProposal,
+)  # fmt: skip
+_MOST_WORDS = 4_000
+_MOST_TITLE = 200
+_FARTHEST = 366 * 86_400.0  # seconds ahead that may be planned
+_TOLD = 10  # changes beyond somebody's zones that are named
+_LISTED = 1000
+_RECENT = 50
+_REASON = re.compile(r"proposal ([0-9]{1,9}): ")
+
+Enough = Callable[[Plan], Awaitable[Planned]]
+
+
+class Proposing:
+    """`plan` is policyd's own."""
+
+    def __init__(
+        self,
+        book: Book,
+        drafts: DraftStore,
+        desk: Desk,
+        benches: Benches,
+        changes: Changes,
+        present: Present,
+        people: People,
+        plan: Enough,
+        log: daemon.Log,
+    ) -> None:
+        self._book = book
+        self._drafts = drafts
+        self._desk = desk
+        self._benches = benches
+        self._changes = changes
+        self._present = present
+        self._people = people
+        self._plan = plan
+        self._log = log
+
+    async def answer(self, request: Request, peer: Peer) -> Reply:
+        """What does not change what runs. Raises `StoreRefused`, and what asking the other processes does."""
+        match request:
+            case Marks():
+                return MarksAre(self._drafts.mark(), self._book.mark())
+            case Proposals():
+                return await self._list(request)
+            case ShowProposal():
+                return await self._show(request.number)
+            case Propose():
+                return await self._propose(request, peer)
+            case CommentProposal():
+                record = self._open_to(request.number, "comment")
+                self._book.comment(record.number, peer.name, _words(request.words), request.rule[:_MOST_TITLE])
+                self._audit(peer, "comment", record, request.words)
+                return await self._told(record.number)
+            case ApproveProposal():
+                return await self._approve(request, peer)
+            case RejectProposal():
+                record = self._open_to(request.number, "reject")
+                await self._approver(peer)
+                self._book.turned(record.number, "rejected", peer.name, "reject", _words(request.words))
+                self._audit(peer, "reject", record, request.words)
+                return await self._told(record.number)
+            case AmendProposal():
+                return await self._amend(request, peer)
+            case WithdrawProposal():
+                record = self._open_to(request.number, "withdraw")
+                if record.author != peer.name:
+                    raise StoreRefused("not-yours", f"{record.author} proposed it; reject it, or ask them")
+                self._book.turned(record.number, "withdrawn", peer.name, "withdraw", _words(request.words))
+                self._audit(peer, "withdraw", record, request.words)
+                return await self._told(record.number)
+            case ScheduleProposal():
+                return await self._schedule(request, peer)
+            case _:
+                return Refused("bad-request", f"{type(request).__name__} is not about proposals")
+
+    # --- looking --------------------------------------------------------------------------------------
+
+    async def _list(self, request: Proposals) -> ProposalList:
+        settings = await self._people.settings()
+        told = (self._as_told(record, settings) for record in self._book.all())
+        chosen = [one for one in told if request.state in ("", one.state)]
+        return ProposalList(tuple(chosen[: max(0, min(request.limit, _LISTED))]))
+
+    async def _told(self, number: int) -> Proposal:
+        return self._as_told(self._book.record(number), await self._people.settings())
+
+    def _as_told(self, record: Record, settings: ConsoleSettings) -> Proposal:
+        approvals = len(self._holding(record, settings))
+        return Proposal(
+            number=record.number,
+            title=record.title,
+            why=record.why,
+            ticket=record.ticket,
+            author=record.author,
+            base=record.base,
+            digest=record.digest,
+            state=shown_state(record, approvals, settings.approvals),
+            created=record.created,
+            approvals=approvals,
+            needed=settings.approvals,
+            at=record.at,
+            changed=record.changed,
+            generation=record.generation,
+            note=record.note,
+        )
+
+    def _holding(self, record: Record, settings: ConsoleSettings) -> tuple[str, ...]:
+        given = self._book.given(record.number)
+        return holding(given, record.digest, self._book.writers(record), settings.people)
+
+    async def _show(self, number: int) -> ProposalShown:
+        told = await self._told(number)
+        record, body = self._book.record(number), self._book.body(number)
+        given = self._book.given(number)
+        hold = set(self._holding(record, await self._people.settings()))
+        planned: Planned | None = None
+        found: tuple[Finding, ...] = ()
+        try:
+            text, files, _ = await self._desk.with_running(record.base, body.base, body.text, body.files)
+            planned = await self._plan(Plan(text, FILE, files))
+        except PolicyError as error:
+            found = findings(error.problems)
+        return ProposalShown(
+            proposal=told,
+            text=body.text,
+            base_text=body.base,
+            files=body.files,
+            planned=planned,
+            findings=found if planned is None else planned.findings,
+            comments=self._book.comments(number),
+            approvals=tuple(_approval(one, record.digest, hold) for one in given),
+            history=self._book.history(number),
+        )
+
+    # --- asking and deciding --------------------------------------------------------------------------
+
+    async def _propose(self, request: Propose, peer: Peer) -> Proposal:
+        kept = self._desk.own(request.id, peer)
+        body = Body(kept.text, self._desk.origin(request.id), kept.files)
+        await self._sound(f"draft {request.id}", body, kept.draft.base, peer)
+        now = time.time()
+        record = Record(
+            number=0,
+            title=(request.title or kept.draft.title)[:_MOST_TITLE] or "a change",
+            why=_words(request.why),
+            ticket=(request.ticket or kept.draft.ticket)[:_MOST_TITLE],
+            author=peer.name,
+            base=kept.draft.base,
+            digest=digest_of(body.text, body.files),
+            state="open",
+            created=now,
+            changed=now,
+        )
+        record = self._book.propose(record, body)
+        self._audit(peer, "propose", record, record.why)
+        return await self._told(record.number)
+
+    async def _approve(self, request: ApproveProposal, peer: Peer) -> Proposal:
+        record = self._same(self._open_to(request.number, "approve"), request.digest)
+        await self._approver(peer)
+        if peer.name in self._book.writers(record):
+            raise StoreRefused("own", "nobody approves what they wrote: somebody else must")
+        if peer.name not in self._holding(record, await self._people.settings()):
+            self._book.approve(record, peer.name, _words(request.words))
+            self._audit(peer, "approve", record, request.words)
+        return await self._told(record.number)
+
+    async def _amend(self, request: AmendProposal, peer: Peer) -> Proposal:
+        record = self._same(self._open_to(request.number, "amend"), request.digest)
+        before = self._book.body(record.number)
+        base, origin = record.base, before.base
+        if request.base is not None and request.base != record.base:
+            base = request.base
+            origin = unix_lines((await self._present.ask(Show(base), Shown)).text) if base else ""
+        files = before.files if request.files is None else request.files
+        body = Body(unix_lines(request.text), origin, files)
+        await self._sound(f"proposal {record.number}", body, base, peer)
+        self._same(self._open_to(request.number, "amend"), request.digest)  # nobody decided meanwhile
+        digest = digest_of(body.text, body.files)
+        self._book.amend(record, body, digest, base, peer.name, _words(request.words))
+        record = self._book.record(record.number)
+        self._audit(peer, "amend", record, request.words)
+        return await self._told(record.number)
+
+    async def _schedule(self, request: ScheduleProposal, peer: Peer) -> Proposal:
+        record, now = self._open_to(request.number, "schedule"), time.time()
+        if request.at and not now < request.at <= now + _FARTHEST:
+            raise StoreRefused("bad-time", "name a moment to come, within a year")
+        at = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(request.at)) if request.at else "not by itself"
+        self._book.schedule(record.number, request.at, request.confirm_within, peer.name, at)
+        self._audit(peer, "schedule", record, at)
+        return await self._told(record.number)
+
+    async def _sound(self, name: str, body: Body, base: int, peer: Peer) -> None:
+        """A text that somebody may propose: it passes every check, and is about what is theirs."""
+        looked = await self._benches.look(name, body.text, body.files)
+        if not looked.ok:
+            errors = [one for one in looked.findings if one.severity == "error"]
+            count = f"{len(errors)} error{'s' if len(errors) != 1 else ''}"
+            raise ApplyRefused("policy", f"the policy has {count}; correct the draft first", tuple(errors))
+        person = await self._person(peer)
+        if person is not None and person.zones and looked.policy is not None:
+            _within(person, await self._policy_of(base, body.base), looked.policy)
+
+    async def _policy_of(self, generation: int, text: str) -> Policy | None:
+        """The policy of the generation a text was made from."""
+        running = await self._present.current()
+        if running.generation == generation:
+            return running.policy
+        return (await self._benches.look(f"generation {generation}", text, {})).policy
+
+    async def _person(self, peer: Peer) -> Person | None:
+        people = (await self._people.settings()).people
+        return next((one for one in people if one.id == peer.name), None)
+
+    async def _approver(self, peer: Peer) -> None:
+        """At a shell, too, only people of the policy with that role decide."""
+        person = await self._person(peer)
+        if person is None or "approve" not in permissions_of(person.roles):
+            raise StoreRefused("not-allowed", f"the running policy gives {peer.name} no role that approves")
+
+    def _open_to(self, number: int, deed: Deed) -> Record:
+        record = self._book.record(number)
+        if record.state not in OPEN_TO[deed]:
+            why = f" ({record.note})" if record.note else ""
+            raise StoreRefused("state", f"proposal {number} is {record.state}{why}; nobody can {deed} it now")
+        return record
+
+    def _same(self, record: Record, digest: str) -> Record:
+        if record.digest != digest:
+            raise StoreRefused("digest", f"proposal {record.number} is another text by now; look at it again")
+        return record
+
+    # --- applying: one at a time is the caller's business ------------------------------------------------
+
+    async def gate(self, request: Apply, peer: Peer) -> Record | None:
+        """Whether a text may run without more ado: the proposal it is where others must approve. Raises otherwise."""
+        settings = await self._people.settings()
+        person = next((one for one in settings.people if one.id == peer.name), None)
+        if person is not None and person.zones:
+            running = await self._present.current()
+            _within(person, running.policy, self._changes.read(request.text, request.file, request.files).policy)
+        if request.break_glass:
+            if peer.acting and (person is None or not person.break_glass):
+                raise StoreRefused("not-allowed", f"the running policy does not let {peer.name} break the glass")
+            return None
+        if not settings.approvals:
+            return None
+        for record in self._book.with_digest(digest_of(unix_lines(request.text), request.files)):
+            if record.state in OPEN_TO["apply"] and len(self._holding(record, settings)) >= settings.approvals:
+                return record
+        raise StoreRefused(
+            "approval",
+            f"{settings.approvals} others must approve a change before it runs: propose it (`reef propose`), or say "
+            "why it cannot wait (`--break-glass`), which is an alert",
+        )
+
+    def glass_broken(self, request: Apply, done: Applied, peer: Peer) -> None:
+        """What nobody approved runs: everybody hears of it."""
+        words = f"{peer.name} applied generation {done.generation} without approval: {_plain(request.break_glass)}"
+        self._log.alert(GLASS_BROKEN_TO_APPLY, "A change runs that nobody else approved", words)
+        self._log.audit(
+            peer.name,
+            "policy.break-glass",
+            f"generation {done.generation}",
+            why=_words(request.break_glass),
+            generation=done.generation,
+            origin=auditing.origin_of(peer, request.session),
+        )
+
+    async def apply(self, request: ApplyProposal, peer: Peer) -> Applied:
+        record = self._same(self._open_to(request.number, "apply"), request.digest)
+        self._changes.session_named(request.session, peer)
+        origin = auditing.origin_of(peer, request.session)
+        return await self.run(record, peer.name, request.confirm_within, origin)
+
+    async def run(self, record: Record, by: str, confirm_within: int | None, origin: str) -> Applied:
+        """Have it run. Raises `StoreRefused` and `ApplyRefused`; where it conflicts with what runs, it is stale."""
+        settings = await self._people.settings()
+        count = len(self._holding(record, settings))
+        if count < settings.approvals:
+            said = f"{count} of {settings.approvals} others approved proposal {record.number}"
+            raise StoreRefused("approval", said)
+        running = await self._present.current()
+        body = self._book.body(record.number)
+        text, files, conflicts = await self._desk.with_running(record.base, body.base, body.text, body.files)
+        if conflicts:
+            what = ", ".join(dict.fromkeys(one.what for one in conflicts[:_TOLD]))
+            words = f"generation {running.generation} changed the same: {what}"
+            self.stale(record, by, words)
+            raise ApplyRefused("conflict", f"proposal {record.number} is stale: {words}; amend it")
+        candidate = self._changes.read(text, FILE, files)
+        author = next((one for one in settings.people if one.id == record.author), None)
+        if author is not None and author.zones:
+            _within(author, running.policy, candidate.policy)
+        judged = await self._changes.judge(candidate)
+        reason = reason_of(record)
+        done = await self._changes.enforce(candidate, judged, running, by, reason, confirm_within, sits=origin)
+        self.applied(record, by, done)
+        return done
+
+    def applied(self, record: Record, by: str, done: Applied) -> None:
+        state: State = "applied" if done.confirm_by else "confirmed"
+        words = f"generation {done.generation}"
+        self._book.turned(record.number, state, by, "apply", words, generation=done.generation)
+
+    def stale(self, record: Record, by: str, words: str) -> None:
+        self._book.turned(record.number, "stale", by, "stale", words)
+        self._log(f"proposal {record.number} is stale: {words}")
+        detail = {"digest": record.digest}
+        self._log.audit(by, "policy.stale", f"proposal {record.number}", why=words, detail=detail)
+
+    async def follow(self) -> None:
+        """What became of what was applied: confirmed, or taken back."""
+        waiting = {one.generation: one for one in self._book.pending(0.0) if one.state == "applied"}
+        if not waiting:
+            return
+        listed = (await self._present.ask(History(_LISTED), HistoryList)).generations
+        for summary in listed:
+            record = waiting.get(summary.generation)
+            if record is None:
+                continue
+            if summary.state in ("confirmed", "superseded"):
+                self._book.turned(record.number, "confirmed", summary.confirmed_by, "confirm", record.note)
+            elif summary.state in ("rolled-back", "failed"):
+                self._book.turned(record.number, "rolled-back", summary.author, "roll back", summary.note)
+
+    async def recover(self) -> None:
+        """Look for what was applied and not written down as such, because this process died in between."""
+        for summary in (await self._present.ask(History(_RECENT), HistoryList)).generations:
+            found = _REASON.match(summary.reason)
+            record = None if found is None else self._book.find(int(found[1]))
+            if record is None or record.generation >= summary.generation or summary.created < record.created:
+                continue
+            words = f"generation {summary.generation}"
+            self._book.turned(record.number, "applied", summary.author, "apply", words, generation=summary.generation)
+
+    def _audit(self, peer: Peer, action: str, record: Record, why: str) -> None:
+        detail = {"digest": record.digest, "title": record.title, "ticket": record.ticket, "base": f"{record.base}"}
+        self._log.audit(
+            peer.name, f"policy.{action}", f"proposal {record.number}", why=_words(why),
+            origin=auditing.origin_of(peer), detail=detail,
+        )  # fmt: skip
+
+
+def reason_of(record: Record) -> str:
+    """What the history says of a generation that was a proposal."""
+    ticket = f" ({record.ticket})" if record.ticket else ""
+    return f"proposal {record.number}: {record.title}{ticket}"
+
+
+def _approval(given: Given, digest: str, holding: set[str]) -> Approval:
+    holds = given.digest == digest and given.person in holding
+    return Approval(given.person, given.at, given.words, given.digest, holds)
+
+
+def _within(person: Person, old: Policy | None, new: Policy) -> None:
+    outside = beyond(old, new, person.zones)
+    if outside:
+        more = f"; and {len(outside) - _TOLD} more" if len(outside) > _TOLD else ""
+        raise StoreRefused(
+            "zones",
+            f"{person.id} may change rules between {', '.join(person.zones)} only, and this changes: "
+            f"{'; '.join(outside[:_TOLD])}{more}",
+        )
+
+
+def _words(words: str) -> str:
+    return words[:_MOST_WORDS]
+
+
+def _plain(words: str) -> str:
+    """Somebody's words, fit for one line of a log."""
+    return "".join(letter if letter.isprintable() else "?" for letter in words[:_MOST_TITLE])

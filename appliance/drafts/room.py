@@ -1,0 +1,99 @@
+"""All that policyd has for drafts and proposals, put together: the file, who answers, and what is done unasked."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+
+from appliance.control import daemon
+from appliance.control.changes import Changes
+from appliance.control.gate import Gate
+from appliance.control.ipc import Peer
+from appliance.control.messages import Applied, Apply, Refused, Reply, Request
+from appliance.control.messages_changes import ApplyProposal
+from appliance.control.messages_text import Plan, Planned
+from appliance.control.permits import People
+from appliance.control.processes import Instance
+from appliance.control.running import Present
+from appliance.drafts import desk, proposing
+from appliance.drafts.bench import Benches, Texts
+from appliance.drafts.book import Book
+from appliance.drafts.database import NAME, Database
+from appliance.drafts.desk import Desk
+from appliance.drafts.edits import EditsError
+from appliance.drafts.proposing import Proposing
+from appliance.drafts.scheduling import Scheduler
+from appliance.drafts.store import DraftStore, StoreRefused
+
+ANSWERED = (*desk.ANSWERED, *proposing.ANSWERED)
+_TIDY = 60.0
+
+
+class Room:
+    """`answer` and `plan` are policyd's own; `change` is held by whoever changes what runs."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        present: Present,
+        changes: Changes,
+        gate: Gate,
+        people: People,
+        change: asyncio.Lock,
+        log: daemon.Log,
+        answer: Callable[[Request, Peer], Awaitable[Reply]],
+        plan: Callable[[Plan], Awaitable[Planned]],
+    ) -> None:
+        self._changes = changes
+        self._change = change
+        self._database = Database(instance.state_of("policyd") / NAME, log)
+        texts = Texts(instance.baselines, instance.required)
+        self._benches = Benches(texts)
+        drafts, book = DraftStore(self._database), Book(self._database)
+        self._desk = Desk(drafts, self._benches, texts, present, gate, answer)
+        self._proposing = Proposing(book, drafts, self._desk, self._benches, changes, present, people, plan, log)
+        self._scheduler = Scheduler(book, self._proposing, change, log)
+
+    async def answer(self, request: Request, peer: Peer) -> Reply:
+        """What people ask of drafts and proposals. Raises what asking the other processes does."""
+        try:
+            if isinstance(request, ApplyProposal):
+                async with self._change:
+                    return await self._proposing.apply(request, peer)
+            answering = self._desk if isinstance(request, desk.ANSWERED) else self._proposing
+            return await answering.answer(request, peer)
+        except StoreRefused as error:
+            return Refused(error.code, str(error))
+        except EditsError as error:
+            return Refused("bad-edit", str(error))
+        except sqlite3.Error as error:
+            return Refused("store", f"drafts and proposals cannot be kept: {error}; nothing was changed")
+
+    async def apply(self, request: Apply, peer: Peer) -> Reply:
+        """An apply of a text, which others must have approved where the policy says so. The caller holds the lock."""
+        try:
+            record = await self._proposing.gate(request, peer)
+        except StoreRefused as error:
+            return Refused(error.code, str(error))
+        except sqlite3.Error as error:
+            return Refused("store", f"proposals cannot be read: {error}; nothing was changed")
+        done: Applied = await self._changes.apply(request, peer)
+        if request.break_glass:
+            self._proposing.glass_broken(request, done, peer)
+        if record is not None:
+            self._proposing.applied(record, peer.name, done)
+        return done
+
+    async def work(self) -> None:
+        """What is done without anybody asking."""
+        following = asyncio.create_task(self._scheduler.work())
+        try:
+            while True:
+                await asyncio.sleep(_TIDY)
+                self._benches.tidy()
+        finally:
+            following.cancel()
+
+    def close(self) -> None:
+        self._database.close()
