@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import sqlite3
 import sys
 import time
 
 import msgspec
 import uvloop
 
-from appliance.console import bundle
+from appliance.console import bundle, idempotency
 from appliance.console.api.status import view
 from appliance.console.bundle import Bundle
 from appliance.console.callers import Caller
@@ -24,14 +25,22 @@ from appliance.console.serving import application
 from appliance.control import daemon, notify, sandbox
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError
 from appliance.control.messages import NameBook
+from appliance.control.messages_changes import MarksAre
 from appliance.control.processes import Instance, process
 from appliance.serving.listening import CONNECTIONS
 from appliance.serving.places import Serving, addresses
 from crypto.apitls import CLIENTS, CertificateError, TlsContext, identity, serving_context
 
 NAME = "console"
+_ANSWERS = "answers.db"
 _SECOND = 1.0
 _PATIENCE = 10.0  # seconds that policyd may take to start without a word about it
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """Some of these are not as they were. `mark` grows with each change."""
+
+    mark: int
 
 
 class Closed:
@@ -50,11 +59,13 @@ class ConsoleProcess:
     def __init__(self, instance: Instance, log: daemon.Log, door: Door) -> None:
         self._instance = instance
         self._log = log
-        self._console = Console(instance, log, door, time.monotonic)
+        self._answers = idempotency.opened(instance.state_of(NAME) / _ANSWERS, time.time, log)
+        self._console = Console(instance, log, door, self._answers, time.monotonic)
         self._app = application(self._console, Bundle(bundle.read(bundle.STATIC)).routes())
         self._serving = Serving(self._app, log, "the console")
         self._said = ""
         self._fingerprint = ""
+        self._marks: MarksAre | None = None
 
     async def serve(self, stop: asyncio.Event) -> None:
         await self._serving.start()
@@ -64,6 +75,7 @@ class ConsoleProcess:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         await self._serving.stop()
+        self._answers.close()
 
     async def _follow(self) -> None:
         """What runs, and what it says, again and again."""
@@ -88,6 +100,7 @@ class ConsoleProcess:
             running = known.status.running
             if running and (known.book is None or known.book.generation != running):
                 self._take(await console.asking.book())
+            self._mark(await console.asking.marks())
             known.as_of, known.away = time.time(), ""
         except (DaemonAway, ProtocolError, RefusedError) as error:
             known.away = str(error)
@@ -95,6 +108,15 @@ class ConsoleProcess:
         if after is not None and (before is None or msgspec.structs.replace(before, as_of=after.as_of) != after):
             console.live.publish("status", after, state=True)
         return known.away
+
+    def _mark(self, marks: MarksAre) -> None:
+        """Drafts or proposals changed: whoever looks at them asks again."""
+        live, before = self._console.live, self._marks
+        if before is not None and marks.drafts != before.drafts:
+            live.publish("draft", Changed(marks.drafts))
+        if before is not None and marks.proposals != before.proposals:
+            live.publish("proposal", Changed(marks.proposals))
+        self._marks = marks
 
     def _take(self, book: NameBook) -> None:
         """Another generation runs. Who confirms it must have come through its rules: connections begin anew."""
@@ -127,7 +149,11 @@ def main(argv: list[str]) -> None:
     log = daemon.Log(NAME)
     sandbox.enter(process(NAME), instance)
     log.open(instance.events_of(NAME))
-    daemon.run(ConsoleProcess(instance, log, Closed()).serve, log, uvloop.new_event_loop)
+    try:
+        console = ConsoleProcess(instance, log, Closed())
+    except (OSError, sqlite3.Error) as error:
+        sys.exit(f"{NAME}: {error}")
+    daemon.run(console.serve, log, uvloop.new_event_loop)
 
 
 if __name__ == "__main__":

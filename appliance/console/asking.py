@@ -10,7 +10,7 @@ import msgspec
 from appliance.console import problems
 from appliance.control.ipc import LIMIT, USER_CONNECTIONS, DaemonAway, ProtocolError, RefusedError, call_async
 from appliance.control.messages import NameBook, Names, Request, Status, StatusReport
-from appliance.control.messages_changes import Acting
+from appliance.control.messages_changes import Acting, Marks, MarksAre
 from appliance.control.processes import Instance
 
 Daemon = Literal["policyd", "alertd", "watchd", "recordd"]
@@ -44,6 +44,10 @@ class Asking:
     async def status(self) -> StatusReport:
         """What runs. Raises `DaemonAway`, `ProtocolError`, `RefusedError`."""
         return await call_async(self._sockets["policyd"], Status(), StatusReport, timeout=_OWN_PATIENCE)
+
+    async def marks(self) -> MarksAre:
+        """Whether drafts or proposals changed. Raises `DaemonAway`, `ProtocolError`, `RefusedError`."""
+        return await call_async(self._sockets["policyd"], Marks(), MarksAre, timeout=_OWN_PATIENCE)
 
     async def book(self) -> NameBook:
         """What it is called there. Raises `DaemonAway`, `ProtocolError`, `RefusedError`."""

@@ -26,8 +26,8 @@ class Bodies:
     def __init__(self) -> None:
         self._large = asyncio.Semaphore(_MOST_LARGE)
 
-    async def read(self, request: web.Request, endpoint: Endpoint) -> Any:
-        """The body as the endpoint takes it. Raises `Problem`."""
+    async def read(self, request: web.Request, endpoint: Endpoint) -> bytes:
+        """The body, of the type and size that the endpoint takes. Raises `Problem`."""
         if request.content_type != endpoint.takes:
             words = f"the body is of type {endpoint.takes}"
             raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, words, code="media-type", headers=_CLOSE)
@@ -36,9 +36,9 @@ class Bodies:
         if expected > endpoint.largest:
             raise _too_large(endpoint.largest)
         if expected <= _LARGE:
-            return _decoded(await _whole(request, expected, endpoint.largest), endpoint)
+            return await _whole(request, expected, endpoint.largest)
         async with self._large:
-            return _decoded(await _whole(request, expected, endpoint.largest), endpoint)
+            return await _whole(request, expected, endpoint.largest)
 
 
 async def _whole(request: web.Request, expected: int, most: int) -> bytes:
@@ -55,7 +55,8 @@ async def _whole(request: web.Request, expected: int, most: int) -> bytes:
     return bytes(parts)
 
 
-def _decoded(data: bytes, endpoint: Endpoint) -> Any:
+def decoded(data: bytes, endpoint: Endpoint) -> Any:
+    """The body as the endpoint's function wants it. Raises `Problem`."""
     if endpoint.takes != JSON:
         return data
     try:

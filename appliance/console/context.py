@@ -11,6 +11,7 @@ from aiohttp import web
 from appliance.console import conditional, problems
 from appliance.console.asking import Asking, Daemon
 from appliance.console.callers import Caller
+from appliance.console.idempotency import Answers
 from appliance.console.problems import Problem
 from appliance.console.streams import Live
 from appliance.control.daemon import Log
@@ -45,9 +46,12 @@ class Known:
 
 
 class Console:
-    """What all requests share."""
+    """What all requests share. `clock` counts seconds and never goes back."""
 
-    def __init__(self, instance: Instance, log: Log, door: Door, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, instance: Instance, log: Log, door: Door, answers: Answers, clock: Callable[[], float]
+    ) -> None:
+        self.answers = answers
         self.instance = instance
         self.log = log
         self.door = door

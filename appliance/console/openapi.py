@@ -57,7 +57,7 @@ def _parameters(one: Endpoint, schemas: _Schemas) -> list[dict[str, Any]]:
     if one.match:
         words = "the ETag of what is changed, as it was seen"
         found.append({**_parameter("If-Match", "header", _TAG, words), "required": True})
-    if one.method == "POST":
+    if one.changes and one.permission:
         words = "the same key and request are done once, and answered alike for a day"
         found.append(_parameter("Idempotency-Key", "header", _KEY, words))
     if one.answers == EVENTS:

@@ -9,21 +9,20 @@ from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from importlib.metadata import version
 from types import ModuleType
-from urllib.parse import urlencode
 
 import msgspec
 from aiohttp import web
 
-from appliance.console import conditional, forgery, openapi, problems
+from appliance.console import conditional, forgery, idempotency, openapi, problems, replies
 from appliance.console.api import NOUNS
-from appliance.console.bodies import Bodies
+from appliance.console.bodies import Bodies, decoded
 from appliance.console.callers import Caller
 from appliance.console.context import Console, Ctx
+from appliance.console.idempotency import Kept
 from appliance.console.problems import PROBLEM, Problem
-from appliance.console.registry import JSON, Answer, Endpoint, Raw, endpoints, placed, queried
+from appliance.console.registry import JSON, Endpoint, endpoints, placed, queried
 from appliance.serving.bucket import Bucket
 from appliance.serving.listening import CONNECTIONS, Connections, Limits
-from appliance.serving.packing import encoding, packed
 
 COOKIE = "__Host-reef"
 # Every viewer has a stream and some more connections; many come from one address where a proxy or a lab is between.
@@ -32,9 +31,6 @@ LIMITS = Limits(connections=1024, of_address=320)
 _RATE, _BURST = 100.0, 400.0  # requests a second of one person, and at once
 _AT_ONCE = 48  # of one person
 _MOST_PEOPLE = 1000
-_WORTH_IT = 1024  # bytes; less is not packed
-_IN_LOOP = 32 << 10  # bytes that are packed without a thread
-_CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -66,7 +62,8 @@ def application(
     described = msgspec.json.encode(openapi.description(listed, version("reef-gateway")))
 
     async def describe(request: web.Request) -> web.StreamResponse:
-        return await _sent(request, described, JSON, {}, conditional.of_bytes(described))
+        headers = {"Content-Type": JSON, "ETag": conditional.of_bytes(described)}
+        return await replies.sent(request, Kept(HTTPStatus.OK, headers, described))
 
     app.router.add_get(f"{openapi.PREFIX}/openapi.json", describe)
     app.add_routes(routes)
@@ -83,6 +80,7 @@ def application(
 
     async def end(_: web.Application) -> None:
         console.live.end()
+        await api.finish()
 
     app.on_response_prepare.append(common)
     app.on_shutdown.append(end)
@@ -126,6 +124,11 @@ class Api:
         self._bodies = Bodies()
         self._rates: OrderedDict[str, Bucket] = OrderedDict()
         self._active: Counter[str] = Counter()
+        self._changes: set[asyncio.Task[Kept]] = set()
+
+    async def finish(self) -> None:
+        """Wait for the changes that have begun."""
+        await asyncio.gather(*self._changes, return_exceptions=True)
 
     def answering(self, endpoint: Endpoint) -> _Handler:
         async def answer(request: web.Request) -> web.StreamResponse:
@@ -177,11 +180,43 @@ class Api:
                 raise problems.forbidden(why, "csrf")
         if endpoint.match:
             conditional.required(request.headers.get("If-Match", ""))
-        arguments = await self._arguments(request, endpoint)
+        arguments = self._named(request, endpoint)
+        sent = b""
+        if endpoint.body is not None:
+            sent = await self._bodies.read(request, endpoint)
+            arguments["body"] = decoded(sent, endpoint)
         ctx = Ctx(self._console, request, caller)
-        return await _response(request, endpoint, await endpoint.handler(ctx, **arguments))
+        if not endpoint.changes:
+            value = await endpoint.handler(ctx, **arguments)
+            if isinstance(value, web.StreamResponse):
+                return value
+            return await replies.sent(request, replies.made(request, endpoint, value))
+        # A change that began is not broken off because nobody waits for its answer any more.
+        change = asyncio.create_task(self._change(ctx, endpoint, arguments, sent))
+        self._changes.add(change)
+        change.add_done_callback(self._changes.discard)
+        return await replies.sent(request, await asyncio.shield(change))
 
-    async def _arguments(self, request: web.Request, endpoint: Endpoint) -> dict[str, object]:
+    async def _change(self, ctx: Ctx, endpoint: Endpoint, arguments: dict[str, object], sent: bytes) -> Kept:
+        request = ctx.request
+        key = request.headers.get(idempotency.HEADER, "")
+        if not key or ctx.caller is None:
+            return replies.made(request, endpoint, await endpoint.handler(ctx, **arguments))
+        match = request.headers.get("If-Match", "")
+        digest = idempotency.digest_of(request.method, request.path_qs, match, sent)
+        claimed = self._console.answers.claim(ctx.caller.person, key, digest)
+        if isinstance(claimed, Kept):
+            return msgspec.structs.replace(claimed, headers={**claimed.headers, "Idempotency-Replayed": "true"})
+        try:
+            made = replies.made(request, endpoint, await endpoint.handler(ctx, **arguments))
+        except Problem:
+            claimed.free()
+            raise
+        claimed.done(made)
+        return made
+
+    def _named(self, request: web.Request, endpoint: Endpoint) -> dict[str, object]:
+        """What stands in the path and behind the `?`."""
         try:
             found = placed(endpoint, dict(request.match_info))
         except ValueError as error:
@@ -193,56 +228,7 @@ class Api:
                 raise ValueError(f"`{next(iter(request.query))[:64]}` is not asked for here")
         except ValueError as error:
             raise problems.bad(str(error)) from error
-        if endpoint.body is not None:
-            found["body"] = await self._bodies.read(request, endpoint)
         return found
-
-
-async def _response(request: web.Request, endpoint: Endpoint, value: object) -> web.StreamResponse:
-    """What an endpoint gave, as HTTP."""
-    if isinstance(value, web.StreamResponse):
-        return value
-    if isinstance(value, Raw):
-        headers = {"Content-Disposition": f'attachment; filename="{value.name}"'} if value.name else {}
-        return await _sent(request, value.data, value.media_type, headers, _etag(value.tag, value.data))
-    answer = value if isinstance(value, Answer) else Answer(value, status=endpoint.status)
-    headers = {}
-    if answer.after:
-        query = urlencode({**dict(request.query), "after": answer.after})
-        headers["Link"] = f'<{request.path}?{query}>; rel="next"'
-    if answer.changed is not None:
-        headers["Reef-Changed"] = "yes" if answer.changed else "no"
-    if answer.location:
-        headers["Location"] = answer.location
-    status = endpoint.status if answer.status == HTTPStatus.OK else answer.status
-    if endpoint.answers is None:
-        return web.Response(
-            status=status, headers=headers | ({"ETag": conditional.quoted(answer.tag)} if answer.tag else {})
-        )
-    data = msgspec.json.encode(answer.value)
-    tag = _etag(answer.tag, data) if answer.tag or not endpoint.changes else ""
-    return await _sent(request, data, JSON, headers, tag, status)
-
-
-def _etag(tag: str, data: bytes) -> str:
-    return conditional.quoted(tag) if tag else conditional.of_bytes(data)
-
-
-async def _sent(
-    request: web.Request, data: bytes, media_type: str, headers: dict[str, str], tag: str, status: int = 200
-) -> web.StreamResponse:
-    """These bytes, packed as the client takes them, or nothing where it has them already."""
-    sent = {**headers, "Content-Type": media_type, "Vary": "Accept-Encoding, Cookie, Authorization"}
-    if tag:
-        sent |= {"ETag": tag, "Cache-Control": "private, no-cache"}
-        reads = request.method in ("GET", "HEAD")
-        if reads and conditional.unchanged(request.headers.get("If-None-Match", ""), tag):
-            return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=sent)
-    how = encoding(request.headers.get("Accept-Encoding", "")) if len(data) >= _WORTH_IT else ""
-    if how:
-        data = packed(data, how) if len(data) <= _IN_LOOP else await asyncio.to_thread(packed, data, how)
-        sent["Content-Encoding"] = how
-    return web.Response(status=status, body=data, headers=sent)
 
 
 def _certificate(request: web.Request) -> bytes:

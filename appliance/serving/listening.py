@@ -241,6 +241,10 @@ class Listening:
         server.close()
 
     @property
+    def connections(self) -> Connections:
+        return self._connections
+
+    @property
     def ports(self) -> list[int]:
         return [one.getsockname()[1] for server in self._servers for one in server.sockets]
 

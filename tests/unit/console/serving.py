@@ -17,11 +17,12 @@ from aiohttp import web
 from appliance.console.api import NOUNS
 from appliance.console.callers import Caller
 from appliance.console.context import Console
-from appliance.console.serving import COOKIE, application
+from appliance.console.idempotency import Answers
+from appliance.console.serving import COOKIE, LIMITS, application
 from appliance.control.daemon import Log
 from appliance.control.processes import PROCESSES, Identity, Instance
 from appliance.policy.roles import permissions_of
-from appliance.serving.listening import Limits, Listening, listen
+from appliance.serving.listening import Connections, Limits, Listening, listen
 
 MINE = {"Authorization": "Bearer amara"}
 OURS = {"X-Reef": "1", "Sec-Fetch-Site": "same-origin"}
@@ -57,6 +58,10 @@ class Served:
         self.listening = listening
 
     @property
+    def connections(self) -> Connections:
+        return self.listening.connections
+
+    @property
     def port(self) -> int:
         return self.listening.ports[0]
 
@@ -69,13 +74,13 @@ def cookie_of(person: str) -> dict[str, str]:
 async def serving(
     nouns: Iterable[ModuleType] = NOUNS,
     routes: Iterable[web.RouteDef] = (),
-    limits: Limits = Limits(),  # noqa: B008 - it is frozen
+    limits: Limits = LIMITS,
 ) -> AsyncIterator[Served]:
     with tempfile.TemporaryDirectory() as folder:
         identities = {row.name: Identity(1, 1) for row in PROCESSES}
         instance = Instance("a test", f"{folder}/run", f"{folder}/state", f"{folder}/config", identities, 1)
-        Path(folder, "state", "console").mkdir(parents=True)
-        console = Console(instance, Log("console"), Names(), time.monotonic)
+        answers = Answers(Path(folder, "answers.db"), time.time)
+        console = Console(instance, Log("console"), Names(), answers, time.monotonic)
         bound = socket.socket()
         bound.bind(("127.0.0.1", 0))
         bound.setblocking(False)
@@ -86,3 +91,4 @@ async def serving(
                 yield Served(f"http://127.0.0.1:{listening.ports[0]}", console, session, listening)
         finally:
             await asyncio.wait_for(listening.close(), 30)
+            answers.close()
