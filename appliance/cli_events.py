@@ -24,8 +24,28 @@ def privacy_verbs(tree: Tree) -> None:
         "Ask whom a pseudonym stands for; a second person must ask the same",
         "Within an hour. Both are told, nobody else; who asked and why is audited.",
     )
+    _subject_verbs(tree)
     unmask.add_argument("pseudonym", metavar="PSEUDONYM", help="what an event has in place of an address")
     unmask.add_argument("--why", required=True, metavar="WORDS", help="the reason")
+
+
+def _subject_verbs(tree: Tree) -> None:
+    privacy = tree.verb(
+        "privacy",
+        "privacy:table",
+        "Which personal data lie where, what for, for how long, and who gets them",
+        "From the running policy and the stores as they are. reef privacy find ADDRESS looks for one person's.",
+    )
+    verbs = Tree(privacy, tree.common, "WHAT", "what (default: table)")
+    verbs.verb("table", "privacy:table", "Show every store: data, purpose, retention, who gets them, pseudonyms")
+    find = verbs.verb(
+        "find",
+        "privacy:find",
+        "Say where something of an address lies, under its pseudonyms too",
+        "Counts and times, no content. Who looked for whom, and why, is audited. Only root sees every store.",
+    )
+    find.add_argument("address", metavar="ADDRESS", help="the address of a host")
+    find.add_argument("--why", required=True, metavar="WORDS", help="the reason, like the number of a request")
 
 
 def indicator_verbs(tree: Tree) -> None:

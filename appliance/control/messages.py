@@ -89,7 +89,14 @@ from appliance.control.messages_keys import (
     Signed,
 )
 from appliance.control.messages_live import FlowList, Flows, Recall, Recalled, SetList, Sets, SetUpdate, SetUpdated
-from appliance.control.messages_privacy import Unmask, Unmasked
+from appliance.control.messages_privacy import (
+    FindSubject,
+    PrivacyStored,
+    PrivacyStores,
+    SubjectFound,
+    Unmask,
+    Unmasked,
+)
 from appliance.control.messages_readback import ReadBack, ReadBackOf, Runs
 from appliance.control.messages_text import Change as Change
 from appliance.control.messages_text import Check as Check
@@ -424,6 +431,8 @@ Request = (
     | TakeIndicators
     | OverrideIndicator
     | Unmask
+    | FindSubject
+    | PrivacyStores
     | Ways
     | Trace
     | Trail
@@ -497,6 +506,8 @@ Reply = (
     | IndicatorsTaken
     | Overridden
     | Unmasked
+    | SubjectFound
+    | PrivacyStored
     | WayList
     | Tracing
     | Traced

@@ -22,3 +22,37 @@ class Unmasked(msgspec.Struct, frozen=True, tag=True):
     address: str
     key: int
     seconds: int
+
+
+class FindSubject(msgspec.Struct, frozen=True, tag=True):
+    """Where something of an address lies, under its pseudonyms too; who asked is audited."""
+
+    address: str
+    why: str
+
+
+class Held(msgspec.Struct, frozen=True):
+    """`count` of `what`. Moments are seconds since the epoch, 0 where they are not known."""
+
+    what: str
+    count: int
+    first: float = 0.0
+    last: float = 0.0
+
+
+class SubjectFound(msgspec.Struct, frozen=True, tag=True):
+    """`keys`: under how many keys pseudonyms were looked for."""
+
+    address: str
+    keys: int
+    held: tuple[Held, ...]
+
+
+class PrivacyStores(msgspec.Struct, frozen=True, tag=True):
+    """What does alertd keep, how much, and since when?"""
+
+
+class PrivacyStored(msgspec.Struct, frozen=True, tag=True):
+    """By name: the classes of the outbox, `objects`, `indicators`, `pseudonyms` (the keys)."""
+
+    held: dict[str, Held]

@@ -75,7 +75,7 @@ from appliance.control.messages_hits import Hits, Matched
 from appliance.control.messages_impact import Impact
 from appliance.control.messages_indicators import Indicators, OverrideIndicator, TakeIndicators
 from appliance.control.messages_live import Flows, Sets
-from appliance.control.messages_privacy import Unmask
+from appliance.control.messages_privacy import FindSubject, PrivacyStores, Unmask
 from appliance.control.messages_text import Check, Plan
 from appliance.control.messages_watch import AcceptDevice, Devices, ForgetDevice, KnownServices
 from appliance.control.messages_why import Trace, Trail, Ways
@@ -110,7 +110,7 @@ _RESPOND = (
 )  # fmt: skip
 _AUDIT = (
     AuditLog, AuditCheckpoint, AuditProve, AuditContinues, AuditBundles, SealEvidence, HoldRecords, ReleaseRecords,
-    Holds, Witnesses, Unmask,
+    Holds, Witnesses, Unmask, FindSubject, PrivacyStores,
 )  # fmt: skip
 
 # Whoever has one of the permissions of each tuple may ask.

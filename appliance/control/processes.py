@@ -194,7 +194,7 @@ PROCESSES: tuple[Process, ...] = (
         peers=("policyd", "inspectd", "console", ROOT, OPERATORS),
         calls=("applyd", "recordd", "gated"),
         spool=True,
-        audits=("export", "unmask", "indicator"),
+        audits=("export", "unmask", "indicator", "look"),
         reads_spools=True,
         limits=Limits(files=2048, memory=4096),
     ),

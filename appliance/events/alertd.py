@@ -33,7 +33,7 @@ from appliance.control.ipc import (
 from appliance.control.messages import NameBook, Names, Refused, Reply, Request, Status, StatusReport
 from appliance.control.messages_events import ConsumerInfo, ConsumerList, Consumers
 from appliance.control.messages_indicators import Indicators, OverrideIndicator, TakeIndicators
-from appliance.control.messages_privacy import Unmask
+from appliance.control.messages_privacy import FindSubject, PrivacyStores, Unmask
 from appliance.control.permits import people
 from appliance.control.processes import Instance, process
 from appliance.durable import replace
@@ -49,6 +49,7 @@ from appliance.events.pseudonyms import Hiding, Keys, PseudonymsError
 from appliance.events.push.notifying import Notifying
 from appliance.events.push.pushing import Pushing
 from appliance.events.retaining import Need, Plan, Room
+from appliance.events.subject import Subjects
 from appliance.indicators import store as indicators
 from appliance.indicators.counter import Counter
 from appliance.indicators.desk import Desk
@@ -99,6 +100,7 @@ class Alertd:
         trusted = instance.credentials / AUTHORITIES
         self._fetcher = Fetcher(self._office, instance.credentials, lambda: fetching_context(trusted), log)
         self._counter = Counter(self._office, log.audit, self._fetcher.state)
+        self._subjects = Subjects(self._outbox, self._keys, self._counter)
         self.failure = ""
         self._identity: Identity | None = None
         self._answering: Answering | None = None
@@ -116,6 +118,8 @@ class Alertd:
             TakeIndicators: self._person,
             OverrideIndicator: self._person,
             Unmask: self._person,
+            FindSubject: self._person,
+            PrivacyStores: self._looks,
         }
         server = Server(
             self._instance.socket(NAME),
@@ -273,6 +277,7 @@ class Alertd:
                 self._counter.listed,
             )
             await self._answering.start()
+            self._subjects.objects = self._answering.objects
             self._hitting = Hitting(
                 self._outbox.reader(),
                 self._office,
@@ -366,6 +371,10 @@ class Alertd:
                 return await self._counter.answer(request, peer)
             case Unmask():
                 return unmasking.answer(self._unmasking, request, peer, self._log.audit)
+            case FindSubject():
+                return await self._subjects.find(request, peer, self._log.audit)
+            case PrivacyStores():
+                return await self._subjects.stored()
             case _:
                 return Refused("bad-request", f"{NAME} does not answer {type(request).__name__}")
 

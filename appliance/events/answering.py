@@ -129,6 +129,11 @@ class Answering:
     def came(self) -> None:
         self._feeder.came()
 
+    @property
+    def objects(self) -> Objects:
+        """What alerts and indicators became; its own connections make it safe to read from any thread."""
+        return self._objects
+
     def publish(self, sightings: list[stix.Made]) -> None:
         """Keep sightings of indicators. From any thread; raises `sqlite3.Error`."""
         with self._objects.writing():

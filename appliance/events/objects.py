@@ -291,6 +291,21 @@ class Objects:
             found = self._local.db = self._connect()
         return found
 
+    def count(self, collection: str) -> int:
+        """How many objects there are."""
+        number = self._numbers[collection]
+        return int(self._reader().execute(f"SELECT count(*) FROM objects_{number}").fetchone()[0])  # noqa: S608
+
+    def holding(self, collection: str, words: Iterable[bytes]) -> int:
+        """How many objects have one of these as a value of theirs, or within their pattern."""
+        said = [quoted for word in words for quoted in (b'"%s"' % word, b"'%s'" % word)]
+        if not said:
+            return 0
+        number = self._numbers[collection]
+        holds = " OR ".join(["instr(body, ?)"] * len(said))
+        query = f"SELECT count(*) FROM objects_{number} WHERE {holds}"  # noqa: S608
+        return int(self._reader().execute(query, said).fetchone()[0])
+
     def page(self, collection: str, query: Query) -> Page:
         """What a query chooses, the oldest first. Safe to call from any thread."""
         if query.ids is not None:

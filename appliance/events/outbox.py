@@ -394,6 +394,10 @@ class Reader:
             for each in classes
         )
 
+    def count(self, class_: Class) -> int:
+        """How many events of a class there are."""
+        return int(self._db.execute(f"SELECT count(*) FROM event_{int(class_)}").fetchone()[0])
+
     def oldest(self, class_: Class) -> int | None:
         """When the oldest event of a class was added; None: there is none."""
         query = f"SELECT added FROM event_{int(class_)} ORDER BY seq LIMIT 1"

@@ -169,6 +169,18 @@ class Counter:
         self._audit(by, action, value.text, why=request.why, origin=origin_of(peer), detail=detail)
         return made
 
+    async def naming(self, address: str) -> int:
+        """How many indicators name an address, or a network that it lies in."""
+
+        def find(desk: Desk, now: float) -> int:
+            return len({each.indicator.id for value in around(address) for each in desk.naming(value, now)})
+
+        return await asyncio.wrap_future(self._office.ask(find))
+
+    async def known(self) -> int:
+        """How many indicators there are."""
+        return await asyncio.wrap_future(self._office.ask(lambda desk, _: len(desk)))
+
     async def _list(self, request: Indicators) -> IndicatorList:
         refused = dict(self._office.refused)
 

@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from appliance.control.messages_events import ConsumerList, Consumers
-from appliance.control.messages_privacy import Unmask, Unmasked
+from appliance.control.messages_privacy import FindSubject, SubjectFound, Unmask, Unmasked
 from appliance.events import outbox, record
 from appliance.events.outbox import Reader, Stored
 from appliance.events.own import OWN, schema
@@ -99,6 +99,39 @@ def test_hosts_of_the_zone_leave_under_pseudonyms(stand: Stand) -> None:
     assert first["alert"]["signature"] == f"{first['src_ip']} did it, a test"
     assert first["metadata"]["flowvars"][0]["pseudonyms"] is True
     assert "pseudonyms" not in stranger["metadata"]["flowvars"][0]
+
+
+def test_what_is_kept_of_a_host_is_found_under_its_pseudonym_too(stand: Stand) -> None:
+    host = "10.20.7.8"
+    with as_user(stand.instance.identity("watchd").uid, (stand.instance.operators,)):
+        spool = Spool(stand.instance.events_of("watchd"), source="watchd")
+        for address in (host, host, "10.20.7.80"):
+            spool.append(record.encode(record.banned("to be found", address, seconds=1_800_000_000)), 1)
+        spool.close()
+
+    def found(why: str = "request 17") -> dict[str, int]:
+        answer = stand.ask(FindSubject(host, why), SubjectFound, to="alertd")
+        assert answer.keys == 1
+        return {one.what: one.count for one in answer.held}
+
+    def everywhere() -> bool:
+        return found().get("objects: alerts, by pseudonym", 0) > 0
+
+    until(everywhere, "it is in the outbox, and objects are made of it")
+    assert found()["outbox: alerts, by pseudonym"] == 2
+    assert "outbox: alerts" not in found()
+    with as_user(stand.instance.identity("watchd").uid):
+        assert stand.refusal(FindSubject(host, "why not"), to="alertd"), "a process is no person"
+    assert stand.refusal(FindSubject(host, " "), to="alertd").code == "bad-request"
+    assert stand.refusal(FindSubject("joe", "a name"), to="alertd").code == "bad-request"
+
+    def audited() -> bool:
+        reader = Reader(stand.instance.state_of("alertd") / outbox.NAME)
+        page = reader.read(0, kinds={"audit"})
+        reader.close()
+        return any(b'"look.subject"' in one.body and b"request 17" in one.body for one in page.events)
+
+    until(audited, "who looked is written down")
 
 
 def test_two_persons_learn_who_it_was(stand: Stand) -> None:

@@ -93,6 +93,16 @@ def test_an_attack_is_read_within_a_second_and_an_indicator_blocks_the_attacker(
     until(sighted, "its giver reads that it was met", lab=lab, patience=PATIENCE)
 
 
+def test_where_something_of_the_attacker_lies_is_found(lab: Lab, attacked: str) -> None:
+    found = reef_says(lab, "privacy", "find", attacked, "--why", "a test")
+    held = {one["what"]: one["count"] for one in found["held"]}
+    assert {"log: inspectd/alerts", "outbox: alerts", "objects: alerts"} <= held.keys()
+    rows = {row["store"]: row for row in reef_says(lab, "privacy")}
+    assert rows["outbox: alerts"]["kept"] == "90 days"
+    assert rows["outbox: alerts"]["who"] == "csirt (up to amber+strict)"
+    assert not rows["outbox: alerts"]["now"].startswith("0 ")
+
+
 def flow_of(lab: Lab, source: str) -> str:
     """What names the alert to `reef evidence`."""
     command = [sys.executable, "-m", "appliance.cli", "log", "--type", "alert", "--host", source, "--json"]

@@ -49,7 +49,8 @@ MATRIX: dict[str, frozenset[Role]] = {
     "Apply": frozenset({"administrator"}),
     "Ban Unban Allow Disallow Admit Expel GateList GateForget AcceptDevice ForgetDevice TakeIndicators "
     "OverrideIndicator": frozenset({"editor", "administrator"}),
-    "AuditLog AuditProve AuditBundles SealEvidence HoldRecords ReleaseRecords Holds Unmask": frozenset({"auditor"}),
+    "AuditLog AuditProve AuditBundles SealEvidence HoldRecords ReleaseRecords Holds Unmask FindSubject "
+    "PrivacyStores": frozenset({"auditor"}),
     # What processes ask of each other, and what the command line says of itself, nobody asks through the console.
     "Load SetUpdate Sign Seal Enforce Recall ReadBack StandIn BanFound AuditNote Disagreement Acting GateIndicate "
     "FlowKey WitnessSaid": frozenset(),
