@@ -3,7 +3,7 @@
 Tiers that only compute run in as many processes as there are cores; those in which moments count follow one by one.
 The last pytest counts and lists what both found.
 
-usage: tests/run.py [TIER ...|all]          c unit golden model netns peers fuzz bench vm
+usage: tests/run.py [TIER ...|all]          c unit golden model netns browser peers fuzz bench vm
        tests/run.py soak|fuzz --minutes N   what can run longer, longer
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NO_TESTS = 5  # pytest's exit status when nothing was collected
 COMPUTING = ("unit", "golden", "model", "fuzz")
-ALONE = ("netns", "peers", "bench", "vm")
+ALONE = ("netns", "browser", "peers", "bench", "vm")
 PYTEST_TIERS = (*COMPUTING, *ALONE)
 
 # The C core is built and tested twice, without Python: as shipped, and with the sanitizers.
