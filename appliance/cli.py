@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from appliance.cli_console import console_verbs
 from appliance.cli_events import consumer_verbs, indicator_verbs, privacy_verbs
 from appliance.cli_prevention import ban_verbs, fired_verbs
 from appliance.cli_records import records_verbs
@@ -51,7 +50,6 @@ def build_parser() -> Parser:
     _change_verbs(tree)
     _look_verbs(tree)
     records_verbs(tree)
-    console_verbs(tree)
     _other_verbs(tree)
     return top
 

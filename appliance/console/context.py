@@ -14,6 +14,7 @@ from appliance.console.callers import Caller
 from appliance.console.idempotency import Answers
 from appliance.console.problems import Problem
 from appliance.console.streams import Live
+from appliance.console.workshop import Workshop
 from appliance.control.daemon import Log
 from appliance.control.messages import NameBook, Request, StatusReport
 from appliance.control.processes import Instance
@@ -59,6 +60,7 @@ class Console:
         self.asking = Asking(instance)
         self.known = Known()
         self.live = Live()
+        self.workshop = Workshop()
 
 
 class Ctx:

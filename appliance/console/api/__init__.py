@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from appliance.console.api import live, status
+from appliance.console.api import drafts, generations, live, proposals, rules, status, workshop
 
-NOUNS: tuple[ModuleType, ...] = (live, status)
+NOUNS: tuple[ModuleType, ...] = (live, status, drafts, workshop, proposals, rules, generations)

@@ -1,0 +1,141 @@
+"""Proposals: texts that others look at, approve, and have run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from appliance.console.api.drafts import LONG, TEXT, Replay
+from appliance.console.context import Ctx
+from appliance.console.registry import Answer, endpoint
+from appliance.control.messages import Applied
+from appliance.control.messages_changes import (
+    AmendProposal,
+    ApplyProposal,
+    ApproveProposal,
+    CommentProposal,
+    Proposal,
+    ProposalList,
+    Proposals,
+    ProposalShown,
+    RejectProposal,
+    ScheduleProposal,
+    ShowProposal,
+    WithdrawProposal,
+)
+from appliance.control.messages_impact import Impact, Impacted
+
+
+class Of(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of one state, or of all."""
+
+    state: str = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 200
+
+
+class Remark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Words about a proposal, or about one rule of it."""
+
+    words: str
+    rule: str = ""
+
+
+class Approving(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`digest` is that of the text that was looked at."""
+
+    digest: str
+    words: str = ""
+
+
+class Why(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    words: str = ""
+
+
+class Amending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Another text in the place of that which `digest` names; `base` is the generation that it was made from."""
+
+    digest: str
+    text: str
+    words: str = ""
+    files: dict[str, str] | None = None
+    base: int | None = None
+
+
+class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds since the epoch; 0 takes it back."""
+
+    at: float
+    confirm_within: int | None = None
+
+
+class Applying(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`confirm_within` seconds; null is the policy's own setting."""
+
+    digest: str
+    confirm_within: int | None = None
+
+
+@endpoint("GET", "/proposals", permission="look", answers=tuple[Proposal, ...])
+async def listed(ctx: Ctx, query: Of) -> object:
+    """Proposals, the newest first."""
+    return (await ctx.ask(Proposals(query.state, query.limit), ProposalList)).proposals
+
+
+@endpoint("GET", "/proposals/{number}", permission="look", answers=ProposalShown, tagged=True)
+async def shown(ctx: Ctx, number: int) -> object:
+    """A proposal with its text, what it would change by now, and what was said of it."""
+    found = await ctx.ask(ShowProposal(number), ProposalShown)
+    return Answer(found)
+
+
+@endpoint("GET", "/proposals/{number}/impact", permission="look", answers=Impacted)
+async def impact(ctx: Ctx, number: int, query: Replay) -> object:
+    """The flows of the last days that it would have decided otherwise."""
+    found = await ctx.ask(ShowProposal(number), ProposalShown)
+    message = Impact(found.text, "policy.yaml", found.files, query.days, query.seconds, query.addresses)
+    return await ctx.ask(message, Impacted, timeout=LONG)
+
+
+@endpoint("POST", "/proposals/{number}/comments", permission="edit", answers=Proposal)
+async def commented(ctx: Ctx, number: int, body: Remark) -> object:
+    """Say something about it."""
+    return await ctx.ask(CommentProposal(number, body.words, body.rule), Proposal)
+
+
+@endpoint("POST", "/proposals/{number}/approve", permission="approve", answers=Proposal)
+async def approved(ctx: Ctx, number: int, body: Approving) -> object:
+    """Approve the text that one looked at. Nobody approves what they proposed or amended."""
+    return await ctx.ask(ApproveProposal(number, body.digest, body.words), Proposal)
+
+
+@endpoint("POST", "/proposals/{number}/reject", permission="approve", answers=Proposal)
+async def rejected(ctx: Ctx, number: int, body: Why) -> object:
+    """Reject it, with the reason."""
+    return await ctx.ask(RejectProposal(number, body.words), Proposal)
+
+
+@endpoint("POST", "/proposals/{number}/amend", permission="edit", answers=Proposal, largest=TEXT)
+async def amended(ctx: Ctx, number: int, body: Amending) -> object:
+    """Give it another text. Every approval is taken back."""
+    message = AmendProposal(number, body.digest, body.text, body.words, body.files, body.base)
+    return await ctx.ask(message, Proposal)
+
+
+@endpoint("POST", "/proposals/{number}/withdraw", permission="edit", answers=Proposal)
+async def withdrawn(ctx: Ctx, number: int, body: Why) -> object:
+    """Take it back."""
+    return await ctx.ask(WithdrawProposal(number, body.words), Proposal)
+
+
+@endpoint("POST", "/proposals/{number}/schedule", permission="apply", answers=Proposal)
+async def scheduled(ctx: Ctx, number: int, body: When) -> object:
+    """Have it applied at a moment, when it is approved by then."""
+    return await ctx.ask(ScheduleProposal(number, body.at, body.confirm_within), Proposal)
+
+
+@endpoint("POST", "/proposals/{number}/apply", permission="apply", answers=Applied)
+async def applied(ctx: Ctx, number: int, body: Applying) -> object:
+    """Apply it now. Unless it is confirmed in time, by a connection that passed the new rules, it is rolled back."""
+    message = ApplyProposal(number, body.digest, body.confirm_within, ctx.session)
+    return await ctx.ask(message, Applied, timeout=LONG)

@@ -1,0 +1,69 @@
+"""The console's application with a door for tests: who shows a name as token is that person. Run as
+
+    python -m tests.consoledoor INSTANCE PORT NAME=ROLE…
+
+It becomes the user of the console, so that the processes of the instance take it for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import cast
+
+from appliance.console.callers import Caller
+from appliance.console.context import Console
+from appliance.console.idempotency import Answers
+from appliance.console.serving import application
+from appliance.control.daemon import Log
+from appliance.control.processes import Instance, load_instance
+from appliance.policy.roles import Role, permissions_of
+from appliance.serving.listening import listen
+
+
+class Names:
+    """A door for people who show their name."""
+
+    def __init__(self, people: dict[str, list[Role]]) -> None:
+        self._people = people
+
+    async def recognise(self, cookie: str, authorization: str, certificate: bytes, address: str) -> Caller | None:
+        name = authorization.removeprefix("Bearer ")
+        if name not in self._people:
+            return None
+        return Caller(name, name.title(), permissions_of(self._people[name]), how="token")
+
+    def still(self, caller: Caller) -> bool:
+        return True
+
+
+async def serve(instance: Instance, bound: socket.socket, people: dict[str, list[Role]]) -> None:
+    answers = Answers(instance.state_of("console") / "answers.db", time.time)
+    console = Console(instance, Log("console"), Names(people), answers, time.monotonic)
+    await listen(application(console, ()), [bound])
+    print("ready", flush=True)
+    while True:
+        console.known.status = await console.asking.status()
+        await asyncio.sleep(0.2)
+
+
+def main(argv: list[str]) -> None:
+    instance = load_instance(Path(argv[0]))
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", int(argv[1])))
+    bound.setblocking(False)
+    identity = instance.identity("console")
+    os.setgroups([])
+    os.setgid(identity.gid)
+    os.setuid(identity.uid)
+    people = {name: [cast(Role, role)] for name, _, role in (one.partition("=") for one in argv[2:])}
+    asyncio.run(serve(instance, bound, people))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,287 @@
+"""The workshop over HTTP, with the real policyd: drafts, rows, forms, spreadsheets, proposals, generations."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.netns.stand import ROOT, Stand, until
+
+PORT = 18_444
+TEXT = """\
+reef: 1
+site: clinic
+zones:
+  lan: {interfaces: [lan0], networks: [10.20.0.0/16], addresses: {lan0: 10.20.0.1/16}}
+  dmz: {interfaces: [dmz0], networks: [10.21.0.0/24], addresses: {dmz0: 10.21.0.1/24}}
+console:
+  listen: [lan]
+  name: gateway.health.example
+  approvals: 1
+  people:
+    ana: {name: Ana Ruiz, mail: ana@health.example, roles: [administrator]}
+    amara: {name: Amara Diaz, mail: amara@health.example, roles: [editor]}
+    ben: {name: Ben Cho, mail: ben@health.example, roles: [approver]}
+    rita: {name: Rita Moe, mail: rita@health.example, roles: [reader]}
+objects:
+  records: {addresses: [10.21.0.10]}  # patients
+rules:
+  # the clinics
+  - id: R-1
+    from: lan
+    to: dmz
+    destination: records
+    service: https
+    action: allow
+    why: patient records
+    owner: it@health.example
+    expires: 2099-03-31
+  - {id: R-2, from: lan, to: dmz, service: ssh, action: allow, why: upkeep, owner: it@health.example}
+"""
+PEOPLE = ("ana=administrator", "amara=editor", "ben=approver", "rita=reader")
+
+
+class Console:
+    """The API, asked by somebody."""
+
+    def __init__(self, stand: Stand) -> None:
+        self.stand = stand
+
+    def ask(
+        self,
+        who: str,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        seen: str | int = "",
+        kind: str = "application/json",
+    ) -> tuple[int, Any, dict[str, str]]:
+        headers = {"Authorization": f"Bearer {who}"}
+        data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        if data is not None:
+            headers["Content-Type"] = kind
+        if seen != "":
+            headers["If-Match"] = f'"{seen}"'
+        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
+        try:
+            connection.request(method, f"/api/v1{path}", data, headers)
+            answer = connection.getresponse()
+            said, got = answer.read(), dict(answer.getheaders())
+        finally:
+            connection.close()
+        isjson = "json" in got.get("Content-Type", "")
+        return answer.status, json.loads(said) if isjson else said, got
+
+    def made(self, who: str, method: str, path: str, body: Any = None, **how: Any) -> Any:
+        status, said, _ = self.ask(who, method, path, body, **how)
+        assert status < 300, said
+        return said
+
+    def draft(self) -> str:
+        return str(self.made("amara", "POST", "/drafts", {"title": "a test"})["id"])
+
+
+@pytest.fixture(scope="module")
+def console() -> Iterator[Console]:
+    with Stand() as stand:
+        stand.apply(TEXT)
+        with stand.log.open("ab") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "tests.consoledoor", str(stand.file), str(PORT), *PEOPLE],
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                env=os.environ,
+            )
+        try:
+            until(lambda: child.poll() is not None or "ready" in stand.words(), "the console answers")
+            assert child.poll() is None, stand.words()
+            yield Console(stand)
+        finally:
+            child.kill()
+            child.wait(10)
+
+
+def test_a_form_changes_the_lines_it_is_about_and_says_which_rows(console: Console) -> None:
+    draft = console.draft()
+    page = console.made("amara", "GET", f"/drafts/{draft}/rules")
+    assert [(row["id"], row["line"]) for row in page["rows"]] == [("R-1", 19), ("R-2", 28)]
+    version = page["version"]
+    operations = [
+        {"op": "set", "rule": "R-2", "keys": {"log": "end"}},
+        {"op": "copy", "rule": "R-1", "id": "R-3"},
+    ]
+    body = {"version": version, "operations": operations}
+    status, said, headers = console.ask("amara", "POST", f"/drafts/{draft}/operations", body, seen=version)
+    assert status == 200, said
+    assert (said["ok"], said["order"], [row["id"] for row in said["rows"]]) == (
+        True,
+        ["R-1", "R-3", "R-2"],
+        ["R-3", "R-2"],
+    )
+    assert (headers["ETag"], headers["Reef-Changed"]) == (f'"{said["version"]}"', "yes")
+    text = console.made("amara", "GET", f"/drafts/{draft}/text")["text"]
+    copy = TEXT[TEXT.index("  - id: R-1") : TEXT.index("  - {id: R-2")].replace("R-1", "R-3")
+    assert text == TEXT.replace("  - {id: R-2", copy + "  - {id: R-2").replace(
+        "allow, why: upkeep", "allow, log: end, why: upkeep"
+    )
+    since = console.made("amara", "GET", f"/drafts/{draft}/rules?since={version}")
+    assert ([row["id"] for row in since["rows"]], since["whole"], since["shifts"]) == (
+        ["R-3", "R-2"],
+        False,
+        [[2, 9]],
+    )
+    undone = console.made(
+        "amara", "POST", f"/drafts/{draft}/undo", {"version": said["version"]}, seen=said["version"]
+    )
+    assert console.made("amara", "GET", f"/drafts/{draft}/text")["text"] == TEXT
+    found = console.made("amara", "GET", f"/drafts/{draft}/rules?since={said['version']}")
+    assert (found["version"], found["gone"], found["order"]) == (undone["draft"]["version"], ["R-3"], ["R-1", "R-2"])
+
+
+def test_what_a_form_cannot_do_is_said_and_changes_nothing(console: Console) -> None:
+    draft = console.draft()
+    version = console.made("amara", "GET", f"/drafts/{draft}")["version"]
+    body = {"version": version, "operations": [{"op": "set", "rule": "R-11", "keys": {"log": "end"}}]}
+    path = f"/drafts/{draft}/operations"
+    status, said, _ = console.ask("amara", "POST", path, body, seen=version)
+    assert (status, said["code"], said["findings"][0]["line"]) == (422, "operation", 1)
+    assert "did you mean `R-1`" in said["detail"]
+    body["operations"][0]["rule"] = "R-1"
+    assert console.ask("amara", "POST", path, body)[0] == 428
+    assert console.ask("amara", "POST", path, {**body, "version": version + 5}, seen=version + 5)[0] == 412
+    assert console.ask("rita", "POST", path, body, seen=version)[1]["code"] == "not-allowed"
+    assert console.ask("ana", "POST", path, body, seen=version)[1]["code"] == "not-yours"
+    assert console.ask("amara", "POST", "/drafts/nothing/operations", body, seen=version)[0] == 404
+
+
+def test_rules_are_found_with_what_was_found_of_them(console: Console) -> None:
+    draft = console.draft()
+    text = TEXT.replace("service: ssh", "service: [ssh, https]").replace("destination: records", "source: 10.20.0.7")
+    whole = {"version": 1, "text": text}
+    version = console.made("amara", "GET", f"/drafts/{draft}")["version"]
+    checked = console.made("amara", "PUT", f"/drafts/{draft}/text", {**whole, "version": version}, seen=version)
+    assert checked["ok"]
+    page = console.made("amara", "GET", f"/drafts/{draft}/rules")
+    kinds = {row["id"]: [one["kind"] for one in row["findings"]] for row in page["rows"]}
+    assert kinds == {"R-1": ["warning", "no-effect"], "R-2": []}
+    for question, rules in (
+        ("10.20.0.7", ["R-1"]),
+        ("is:no-effect", ["R-1"]),
+        ("port:22", ["R-2"]),
+        ("-R-1", ["R-2"]),
+    ):
+        found = console.made("amara", "GET", f"/drafts/{draft}/rules?search={question}&limit=5")
+        assert ([row["id"] for row in found["rows"]], found["total"]) == (rules, 2), question
+    assert page["pairs"] == [{"from": ["lan"], "to": ["dmz"], "count": 2}]
+    assert console.ask("amara", "GET", f"/drafts/{draft}/rules?search=is:odd")[0] == 400
+    broken = console.made(
+        "amara",
+        "PUT",
+        f"/drafts/{draft}/text",
+        {"version": checked["draft"]["version"], "text": "a: ['"},
+        seen=checked["draft"]["version"],
+    )
+    assert not broken["ok"]
+    assert "not closed" in console.made("amara", "GET", f"/drafts/{draft}/rules")["broken"]
+
+
+def test_a_spreadsheet_comes_back_as_changes(console: Console) -> None:
+    draft = console.draft()
+    status, data, headers = console.ask("amara", "GET", f"/drafts/{draft}/rules.csv")
+    assert (status, headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    version = headers["ETag"].strip('"')
+    sheet = data.replace(b",ssh,", b',"ssh, tcp/8022",')
+    assert sheet != data
+    made = console.made("amara", "PUT", f"/drafts/{draft}/rules.csv", sheet, seen=version, kind="text/csv")
+    assert [row["service"] for row in made["rows"]] == [["ssh", "tcp/8022"]]
+    wrong = b"id,log\r\nR-1,sometimes\r\n"
+    status, said, _ = console.ask(
+        "amara", "PUT", f"/drafts/{draft}/rules.csv", wrong, seen=made["version"], kind="text/csv"
+    )
+    assert (status, said["code"], said["findings"][0]["line"]) == (422, "csv", 2)
+
+
+def test_names_are_told_with_their_uses_and_completed(console: Console) -> None:
+    draft = console.draft()
+    (records,) = [row for row in console.made("rita", "GET", f"/drafts/{draft}/objects") if row["kind"] == "object"]
+    assert (records["words"], records["uses"], records["line"]) == (["10.21.0.10"], 1, 16)
+    assert records["yaml"] == "{addresses: [10.21.0.10]}  # patients"
+    assert console.made("rita", "GET", "/objects")[0]["name"] == "records"
+    for path in (f"/drafts/{draft}/uses/records", "/uses/records"):
+        (use,) = console.made("rita", "GET", path)
+        assert (use["holder_id"], use["key"], use["line"]) == ("R-1", "destination", 22)
+    status, said, _ = console.ask("rita", "GET", "/uses/recrods")
+    assert (status, "did you mean `records`" in said["detail"]) == (404, True)
+    at = TEXT.index("destination: rec") + len("destination: rec")
+    said = console.made("rita", "GET", f"/drafts/{draft}/completion?at={at}")
+    assert [one["label"] for one in said["items"]] == ["records"]
+    said = console.made("rita", "GET", f"/drafts/{draft}/completion?key=action&prefix=al")
+    assert [one["label"] for one in said["items"]] == ["allow"]
+
+
+def test_a_draft_is_proposed_approved_by_another_and_runs(console: Console) -> None:
+    draft = console.draft()
+    version = console.made("amara", "GET", f"/drafts/{draft}")["version"]
+    body = {"version": version, "operations": [{"op": "set", "rule": "R-2", "keys": {"service": "tcp/2222"}}]}
+    console.made("amara", "POST", f"/drafts/{draft}/operations", body, seen=version)
+    plan = console.made("amara", "GET", f"/drafts/{draft}/plan")
+    assert [change["what"] for change in plan["changes"]] == ["rule R-2"]
+    running = console.made("rita", "GET", "/generations?limit=1")[0]["generation"]
+    proposal = console.made("amara", "POST", f"/drafts/{draft}/propose", {"title": "ssh elsewhere", "why": "x"})
+    number, digest = proposal["number"], proposal["digest"]
+    assert [one["number"] for one in console.made("rita", "GET", "/proposals?state=proposed")] == [number]
+    assert console.ask("ana", "POST", f"/proposals/{number}/apply", {"digest": digest})[1]["code"] == "approval"
+    assert console.ask("amara", "POST", f"/proposals/{number}/approve", {"digest": digest})[0] == 403
+    console.made("ben", "POST", f"/proposals/{number}/approve", {"digest": digest, "words": "fine"})
+    shown = console.made("ben", "GET", f"/proposals/{number}")
+    assert (shown["proposal"]["state"], shown["approvals"][0]["person"]) == ("approved", "ben")
+    applied = console.made("ben", "POST", f"/proposals/{number}/apply", {"digest": digest, "confirm_within": 0})
+    assert applied["generation"] > running
+    until(
+        lambda: console.made("rita", "GET", "/rules")["version"] == applied["generation"],
+        "the console sees what runs",
+    )
+    (rule,) = console.made("rita", "GET", "/rules?search=2222")["rows"]
+    assert rule["id"] == "R-2"
+    difference = console.made("rita", "GET", f"/generations/{running}/difference")
+    assert [change["what"] for change in difference["changes"]] == ["rule R-2"]
+    assert console.made("rita", "GET", f"/generations/{running}/text")["text"] == TEXT
+    back = console.made("ana", "POST", "/running/rollback", {"generation": running, "reason": "as it was"})
+    assert console.made("rita", "GET", f"/generations/{back['generation']}/text")["text"] == TEXT
+
+
+def test_two_drafts_are_merged_and_what_both_changed_is_told(console: Console) -> None:
+    one, two = console.draft(), console.draft()
+    versions = {}
+    for draft, keys in ((one, {"R-1": "a", "R-2": "b"}), (two, {"R-1": "c"})):
+        version = console.made("amara", "GET", f"/drafts/{draft}")["version"]
+        operations = [{"op": "set", "rule": rule, "keys": {"why": why}} for rule, why in keys.items()]
+        body = {"version": version, "operations": operations}
+        versions[draft] = console.made("amara", "POST", f"/drafts/{draft}/operations", body, seen=version)["version"]
+    merged = console.made(
+        "amara", "POST", f"/drafts/{two}/merge", {"version": versions[two], "other": one}, seen=versions[two]
+    )
+    assert [(conflict["name"], conflict["kind"]) for conflict in merged["conflicts"]] == [("R-1", "changed")]
+    rows = console.made("amara", "GET", f"/drafts/{two}/rules")["rows"]
+    assert [row["why"] for row in rows] == ["c", "b"]
+
+
+def test_drafts_are_begun_named_and_thrown_away_by_whose_they_are(console: Console) -> None:
+    status, draft, headers = console.ask("amara", "POST", "/drafts", {"title": "one"})
+    assert (status, headers["Location"]) == (201, f"/api/v1/drafts/{draft['id']}")
+    named = console.made("amara", "PATCH", f"/drafts/{draft['id']}", {"ticket": "CHG-7"})
+    assert (named["title"], named["ticket"]) == ("one", "CHG-7")
+    assert draft["id"] in {one["id"] for one in console.made("rita", "GET", "/drafts")}
+    assert console.ask("ana", "DELETE", f"/drafts/{draft['id']}")[0] in (403, 409)
+    assert console.ask("amara", "DELETE", f"/drafts/{draft['id']}")[0] == 204
+    assert console.ask("amara", "GET", f"/drafts/{draft['id']}")[0] == 404
+    assert console.ask("rita", "POST", "/drafts", {})[0] == 403
