@@ -38,6 +38,10 @@ export function drafts(): Promise<Draft[]> {
   return all<Draft>("/drafts");
 }
 
+export function draft(id: string): Promise<Draft> {
+  return get<Draft>(path("drafts", id));
+}
+
 export async function openDraft(title: string, generation?: number): Promise<Draft> {
   return (await post<Draft>("/drafts", generation === undefined ? { title } : { title, generation })).value;
 }

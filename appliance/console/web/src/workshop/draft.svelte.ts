@@ -156,10 +156,15 @@ export class OpenDraft {
     return true;
   }
 
-  /** Fetch the text anew, because it is known to have changed elsewhere. */
+  /** Fetch the text anew if it changed elsewhere. */
   refresh(): Promise<void> {
     return this.#turn(async () => {
       if (!this.#sending.settled) return;
+      const about = await api.draft(this.id);
+      if (about.version === this.version) {
+        this.about = about;
+        return;
+      }
       await this.#overtaken();
       this.#found(await api.checked(this.id));
     });

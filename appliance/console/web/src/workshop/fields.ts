@@ -13,6 +13,8 @@ export type FieldKey =
   | "action"
   | "inspect"
   | "log"
+  | "limit"
+  | "connections"
   | "expires"
   | "review"
   | "owner"

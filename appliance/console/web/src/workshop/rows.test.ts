@@ -19,6 +19,8 @@ function row(id: string, said: Partial<RuleRow> = {}): RuleRow {
     why: "",
     owner: "it@health.example",
     ticket: "",
+    limit: "",
+    connections: "",
     expires: "",
     review: "",
     enabled: true,

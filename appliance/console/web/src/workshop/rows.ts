@@ -26,7 +26,9 @@ export function isGrave(finding: RuleFinding): boolean {
 }
 
 export function pairKey(row: RuleRow): string {
-  return `${row.pair[0].join(", ")} → ${row.pair[1].join(", ")}`;
+  // A published service without a zone goes to the zone of its address.
+  const to = row.pair[1].length > 0 ? row.pair[1] : row.destination;
+  return `${row.pair[0].join(", ")} → ${to.join(", ")}`;
 }
 
 /** Rules by their pair of zones, in the order in which the first of each pair stands; the order within a pair decides. */
@@ -71,6 +73,7 @@ export function statesOf(row: RuleRow, now: number): State[] {
   else if (ends !== null && ends <= now + SOON * DAY) found.push("expiring");
   const review = momentOf(row.review, false);
   if (review !== null && review <= now) found.push("review");
+  // -1: nothing is known of what it matched.
   if (row.recent === 0 && row.enabled) found.push("unused");
   if (!row.enabled) found.push("disabled");
   if (row.inherited) found.push("inherited");

@@ -13,6 +13,8 @@ export const RULE_KEYS = [
   "action",
   "inspect",
   "log",
+  "limit",
+  "connections",
   "expires",
   "review",
   "owner",

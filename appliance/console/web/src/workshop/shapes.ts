@@ -21,7 +21,7 @@ export interface RuleFinding {
   readonly example: string;
 }
 
-/** One rule in the grid. `expires` and `review` are words of the policy, "" for none; `last` is seconds since the epoch, 0 for never. */
+/** One rule in the grid. `expires` and `review` are words of the policy, "" for none; `last` is seconds since the epoch, 0 for never; hits are -1 where nothing is known of them. */
 export interface RuleRow {
   readonly id: string;
   readonly pair: readonly [readonly string[], readonly string[]];
@@ -36,6 +36,8 @@ export interface RuleRow {
   readonly why: string;
   readonly owner: string;
   readonly ticket: string;
+  readonly limit: string;
+  readonly connections: string;
   readonly expires: string;
   readonly review: string;
   readonly enabled: boolean;

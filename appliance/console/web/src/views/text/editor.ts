@@ -218,5 +218,28 @@ const THEME = EditorView.theme({
   ".cm-tooltip": { backgroundColor: "var(--paper)", border: "1px solid var(--edge)", color: "var(--ink)" },
   ".cm-tooltip-autocomplete ul li[aria-selected]": { backgroundColor: "var(--accent)", color: "var(--on-accent)" },
   ".cm-completionDetail": { color: "inherit", fontStyle: "normal", opacity: "0.85" },
+  // The pictures of findings are data: addresses, which the content security policy has no place for; these are drawn by the style.
+  ".cm-lintRange": {
+    backgroundImage: "none !important",
+    textDecoration: "underline wavy 1.5px",
+    textUnderlineOffset: "3px",
+  },
+  ".cm-lintRange-error": { textDecorationColor: "var(--bad)" },
+  ".cm-lintRange-warning": { textDecorationColor: "var(--warn)" },
+  ".cm-lintRange-info": { textDecorationColor: "var(--quiet)" },
+  ".cm-lint-marker": {
+    content: "normal !important",
+    width: "1em",
+    height: "1em",
+    lineHeight: "1",
+    textAlign: "center",
+    fontWeight: "700",
+  },
+  ".cm-lint-marker-error": { content: "normal !important", color: "var(--bad)" },
+  ".cm-lint-marker-warning": { content: "normal !important", color: "var(--warn)" },
+  ".cm-lint-marker-info": { content: "normal !important", color: "var(--quiet)" },
+  ".cm-lint-marker-error::before": { content: '"✕"' },
+  ".cm-lint-marker-warning::before": { content: '"!"' },
+  ".cm-lint-marker-info::before": { content: '"i"' },
   ".cm-diagnostic": { borderLeftWidth: "4px", whiteSpace: "pre-wrap", maxWidth: "40rem" },
 });
