@@ -72,8 +72,10 @@ def application(
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
         book = console.known.book
-        # Never for an address or another name: the promise would hold for what is not ours.
-        if book is not None and book.console.name and request.host.partition(":")[0] == book.console.name:
+        # Never for an address or another name, nor for the browser's own machine: the promise would hold for what is
+        # not ours.
+        name = book.console.name if book is not None else ""
+        if name and request.host.partition(":")[0] == name and not name.endswith("localhost"):
             response.headers["Strict-Transport-Security"] = _HSTS
         if app[CONNECTIONS].old(request.transport) or response.headers.get("Connection", "").lower() == "close":
             response.force_close()
