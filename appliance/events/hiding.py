@@ -19,17 +19,44 @@ Remember = Callable[[str, str], None]  # a pseudonym, what it stands for
 
 _OCTETS = rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
 _REVERSE = re.compile(rb"(" + _OCTETS + rb")\.in-addr\.arpa|((?:[0-9a-f]\.){31}[0-9a-f])\.ip6\.arpa", re.IGNORECASE)
+# What is looked for is searched by its first dot or colon: a line has few of these and many digits, and to try each
+# digit takes ten times as long. So each of the following matches what stands behind the first number.
+_PAIR = rb"[0-9A-Fa-f]{2}"
 # Not behind a backslash of JSON, `\b` or `\f`: a digit in the letter's place would be no JSON any more.
-_MAC = re.compile(rb"(?<![0-9A-Fa-f:])(?<!(?<!\\)\\)(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])")
-_SIX = re.compile(rb"[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]{0,40}(?:\.[0-9]{1,3}){0,3}")
+_MAC = re.compile(
+    rb":(?<=" + _PAIR + rb":)(?<![0-9A-Fa-f:]" + _PAIR + rb":)(?<!(?<!\\)\\" + _PAIR + rb":)"
+    rb"(?:" + _PAIR + rb":){4}" + _PAIR + rb"(?![0-9A-Fa-f:])"
+)
+_MAC_BEFORE = 2  # digits
+# Not what is the time of a day.
+_SIX = re.compile(rb":(?<!-[0-9]{2}T[0-9]{2}:)[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]{0,40}(?:\.[0-9]{1,3}){0,3}")
+_SIX_BEFORE = 4
+_HEXADECIMAL = frozenset(b"0123456789abcdefABCDEF")
 # What both have and most lines have not but in their time: a quick look before a slow one.
 _COLONS = re.compile(rb":(?<!T[0-9][0-9]:)[0-9A-Fa-f]{0,4}:")
-_FOUR = re.compile(rb"(?<![0-9.])(" + _OCTETS + rb")(?![0-9]|\.[0-9])(/[0-9]{1,2}(?![0-9]))?")
+_FOUR = re.compile(rb"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9]|\.[0-9])(/[0-9]{1,2}(?![0-9]))?")
+_FOUR_BEFORE = 3
+_DIGITS = frozenset(b"0123456789")
+_DIGIT_OR_DOT = frozenset(b"0123456789.")
 _COMMUNITY = re.compile(rb'("community_id":")([^"\\]+)(?=")')
 _PACKET = re.compile(rb'("packet":")([A-Za-z0-9+/=]+)(?=")')
 _PAYLOAD = re.compile(rb'("payload":")([A-Za-z0-9+/=]+)(?=")')
 _LINK_LOCAL = IPv6Network("fe80::/10")
 _MOST_KNOWN = 100_000  # words that it keeps the answer for
+
+
+def _before(text: bytes, end: int, most: int, digits: frozenset[int], start: int = 0) -> int:
+    """Where the digits before `end` begin, at most so many of them."""
+    begin = end
+    while begin > start and end - begin < most and text[begin - 1] in digits:
+        begin -= 1
+    return begin
+
+
+def _number_before(text: bytes, dot: int) -> int:
+    """Where the number before this dot begins, if an IPv4 address may begin there; else the dot itself."""
+    begin = _before(text, dot, _FOUR_BEFORE, _DIGITS)
+    return dot if begin and text[begin - 1] in _DIGIT_OR_DOT else begin
 
 
 class Hosts:
@@ -73,16 +100,18 @@ class Hider:
         found = self._words(line)
         if any(self._of(end.encode()) is not None for end in ends if end):
             found = _COMMUNITY.sub(lambda match: match[1] + self._flow(match[2]), found)
-            found = _PACKET.sub(rb"\1", found)  # it begins with the addresses
+            if b'"packet":"' in found:
+                found = _PACKET.sub(rb"\1", found)  # it begins with the addresses
+        if b'"payload":"' not in found:
+            return found
         return _PAYLOAD.sub(lambda match: match[1] + self._payload(match[2]), found)
 
     def _words(self, text: bytes) -> bytes:
         found = _REVERSE.sub(self._reverse, text) if b".arpa" in text.lower() else text
         if _COLONS.search(found):
-            found = _MAC.sub(lambda match: self._mac(match[0]), found)
             # What it put in is no host's of a zone's: fd00::/8 with random bits.
-            found = _SIX.sub(lambda match: self._six(match[0]), found)
-        return _FOUR.sub(self._four, found)
+            found = self._sixes(self._macs(found))
+        return self._fours(found)
 
     def _of(self, text: bytes) -> bytes | None:
         """The pseudonym of an address; None: it is none, or not to be hidden."""
@@ -106,11 +135,42 @@ class Hider:
         self._remember(pseudonym, str(address))
         return pseudonym.encode()
 
-    def _four(self, match: re.Match[bytes]) -> bytes:
-        if match[2] is not None and self._hosts.is_network(match[0].decode()):
-            return match[0]
-        made = self._of(match[1])
-        return match[0] if made is None else made + (match[2] or b"")
+    def _fours(self, text: bytes) -> bytes:
+        parts: list[bytes] = []
+        copied = looked = 0  # so far into `parts`, and so far addresses
+        for match in _FOUR.finditer(text):
+            dot, end = match.span()
+            begin = _number_before(text, dot)
+            if begin == dot or begin < looked:
+                continue
+            looked = end
+            if match[1] is not None and self._hosts.is_network(text[begin:end].decode()):
+                continue
+            stop = end if match[1] is None else match.start(1)
+            made = self._of(text[begin:stop])
+            if made is not None:
+                parts += (text[copied:begin], made)
+                copied = stop
+        return b"".join((*parts, text[copied:])) if parts else text
+
+    def _sixes(self, text: bytes) -> bytes:
+        parts: list[bytes] = []
+        copied = 0
+        for match in _SIX.finditer(text):
+            colon, end = match.span()
+            begin = _before(text, colon, _SIX_BEFORE, _HEXADECIMAL, copied)
+            parts += (text[copied:begin], self._six(text[begin:end]))
+            copied = end
+        return b"".join((*parts, text[copied:])) if parts else text
+
+    def _macs(self, text: bytes) -> bytes:
+        parts: list[bytes] = []
+        copied = 0
+        for match in _MAC.finditer(text):
+            begin, end = match.start() - _MAC_BEFORE, match.end()
+            parts += (text[copied:begin], self._mac(text[begin:end]))
+            copied = end
+        return b"".join((*parts, text[copied:])) if parts else text
 
     def _six(self, text: bytes) -> bytes:
         """Around an address in words may stand what looks like a part of it: `face:fd12::1`, `fd12::1:`."""
