@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from appliance.cli_changes import proposal_verbs
 from appliance.cli_events import consumer_verbs, indicator_verbs, privacy_verbs
 from appliance.cli_prevention import ban_verbs, fired_verbs
 from appliance.cli_records import records_verbs
@@ -48,6 +49,7 @@ def build_parser() -> Parser:
     tree = _Tree(top, everywhere(False), "VERB", "verbs")
     _text_verbs(tree)
     _change_verbs(tree)
+    proposal_verbs(tree)
     _look_verbs(tree)
     records_verbs(tree)
     _other_verbs(tree)
@@ -103,7 +105,11 @@ def _change_verbs(tree: _Tree) -> None:
         "The new generation must be confirmed (reef confirm) from a session that came in through it; otherwise\n"
         "the old one comes back by itself, also after a crash or a power cut.",
     )
-    apply.add_argument("file", metavar="FILE", help="a policy text; - for standard input (needs --yes)")
+    apply.add_argument("file", nargs="?", metavar="FILE", help="a policy text; - for standard input (needs --yes)")
+    apply.add_argument("--proposal", type=_positive, metavar="N", help="apply this proposal instead of a file")
+    apply.add_argument(
+        "--break-glass", default="", metavar="WHY", help="run what nobody approved; an alert, and on record"
+    )
     apply.add_argument("--called", default="", help=argparse.SUPPRESS)
     apply.add_argument(
         "--confirm-within",

@@ -17,6 +17,7 @@ from appliance.commands.terminal import Terminal, escape
 from appliance.commands.traffic import show_traffic
 from appliance.commands.words import count, duration, local_time, took
 from appliance.control import messages
+from appliance.control.messages_changes import ApplyProposal, ProposalShown, ShowProposal
 
 _MARKS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow"), "moved": (">", "cyan")}
 _STAGES = ("parse", "prove", "compile", "plan", "sign", "load")
@@ -73,12 +74,18 @@ def _show_omitted(omitted: Sequence[str], terminal: Terminal) -> None:
 
 
 def apply(options: argparse.Namespace, terminal: Terminal) -> int:
+    if (options.file is None) == (options.proposal is None):
+        raise Failure("apply what?", "name a FILE, or a proposal with --proposal N", code=USAGE, name="usage")
+    if options.proposal is not None:
+        return _apply_proposal(options, terminal)
     text, name = read_text(options.file), options.called or shown_name(options.file)
     gateway = Gateway(options)
     files = list_files(text, options.file)
     base = _base_without_asking(gateway) if options.yes else _ask_for(gateway, text, name, files, options, terminal)
     base = options.base or base
-    request = messages.Apply(text, base, options.reason, name, files, options.confirm_within, session())
+    request = messages.Apply(
+        text, base, options.reason, name, files, options.confirm_within, session(), options.break_glass
+    )
     applied = gateway.ask(request, messages.Applied, texts={name: text})
     if terminal.json:
         terminal.data(applied)
@@ -88,6 +95,32 @@ def apply(options: argparse.Namespace, terminal: Terminal) -> int:
             show_changes(applied.changes, terminal, everything=options.all)
             show_traffic(applied.traffic, terminal, everything=options.all)
         _say_applied(applied, base, gateway, terminal)
+    return _stay(gateway, applied, base, options, terminal)
+
+
+def _apply_proposal(options: argparse.Namespace, terminal: Terminal) -> int:
+    from appliance.commands.proposals import show_proposal
+
+    gateway = Gateway(options)
+    base = _base_without_asking(gateway)
+    found = gateway.ask(ShowProposal(options.proposal), ProposalShown)
+    if not options.yes:
+        _somebody_to_ask(terminal)
+        show_proposal(found, terminal, everything=options.all)
+        if not terminal.ask("Apply this?"):
+            raise Failure("not applied, nothing changed", name="declined")
+    request = ApplyProposal(options.proposal, found.proposal.digest, options.confirm_within, session())
+    applied = gateway.ask(request, messages.Applied, texts={"policy.yaml": found.text})
+    if terminal.json:
+        terminal.data(applied)
+    else:
+        _say_applied(applied, base, gateway, terminal)
+    return _stay(gateway, applied, base, options, terminal)
+
+
+def _stay(
+    gateway: Gateway, applied: messages.Applied, base: int, options: argparse.Namespace, terminal: Terminal
+) -> int:
     wait = terminal.tty and not terminal.json if options.wait is None else options.wait
     if wait and applied.confirm_by:
         return _wait(gateway, applied, base, terminal)

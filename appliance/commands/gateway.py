@@ -28,8 +28,15 @@ _EXITS = {
     "moved-on": CONFLICT,
     "pending": CONFLICT,
     "busy": CONFLICT,
+    "version": CONFLICT,
+    "digest": CONFLICT,
+    "state": CONFLICT,
     "not-allowed": FORBIDDEN,
     "session": FORBIDDEN,
+    "approval": FORBIDDEN,
+    "own": FORBIDDEN,
+    "not-yours": FORBIDDEN,
+    "zones": FORBIDDEN,
     "away": AWAY,
 }
 

@@ -85,7 +85,7 @@ def verb(options: argparse.Namespace, terminal: Terminal) -> int:
     elif name == "why" and options.what == STDIN:
         text = sys.stdin.buffer.read()
     try:
-        if name == "apply" and not options.yes:
+        if name == "apply" and file and not options.yes:
             _ask_first(address, text, options, terminal)
             arguments.append("--yes")
         return asyncio.run(_run(address, arguments, text, terminal))

@@ -5,9 +5,11 @@ Four eyes, roles, zones, the glass, plans, two people at one text; and that a ki
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -50,24 +52,25 @@ from appliance.control.messages_changes import (
     WithdrawProposal,
 )
 from appliance.control.messages_why import Noted
-from tests.netns.stand import POLICY, Stand, as_user, policy, rule, until
+from tests.netns.stand import POLICY, Stand, as_user, policy, reef, rule, until
 
 T = TypeVar("T")
 
 SESSION = "10.20.0.7 50000 10.20.0.1 8444"
 DMZ = "  dmz: {role: dmz, interfaces: [dmz0], networks: [10.30.0.0/16]}\n"
-PEOPLE = """\
+LOGIN = ipc.Peer(os.getpid(), os.getuid(), os.getgid()).name  # who runs the tests, as policyd sees them
+PEOPLE = f"""\
 console:
   approvals: 1
   people:
-    amara: {name: Amara Diaz, mail: amara@stand.example, roles: [editor]}
-    zoe: {name: Zoe Ash, mail: zoe@stand.example, roles: [editor], zones: [lan, internet]}
-    ben: {name: Ben Cho, mail: ben@stand.example, roles: [approver]}
-    cleo: {name: Cleo May, mail: cleo@stand.example, roles: [approver]}
-    root: {name: The Root, mail: root@stand.example, roles: [approver]}
-    eve: {name: Eve Ito, mail: eve@stand.example, roles: [reader]}
-    ana: {name: Ana Ruiz, mail: ana@stand.example, roles: [administrator], break_glass: yes}
-    ari: {name: Ari Ruiz, mail: ari@stand.example, roles: [administrator]}
+    amara: {{name: Amara Diaz, mail: amara@stand.example, roles: [editor]}}
+    zoe: {{name: Zoe Ash, mail: zoe@stand.example, roles: [editor], zones: [lan, internet]}}
+    ben: {{name: Ben Cho, mail: ben@stand.example, roles: [approver]}}
+    cleo: {{name: Cleo May, mail: cleo@stand.example, roles: [approver]}}
+    {LOGIN}: {{name: At A Shell, mail: shell@stand.example, roles: [approver]}}
+    eve: {{name: Eve Ito, mail: eve@stand.example, roles: [reader]}}
+    ana: {{name: Ana Ruiz, mail: ana@stand.example, roles: [administrator], break_glass: yes}}
+    ari: {{name: Ari Ruiz, mail: ari@stand.example, roles: [administrator]}}
 """
 HEAD = POLICY.replace("connections:", DMZ + "connections:") + PEOPLE
 BASE = policy(rule("R-1"), rule("R-2", service="tcp/80"), rule("R-3", origin="dmz"), head=HEAD)
@@ -198,7 +201,7 @@ def test_drafts_are_bounded_and_outlive_a_kill(gateway: Stand) -> None:
 
 
 def test_nothing_runs_that_no_other_approved(gateway: Stand) -> None:
-    other = BASE.replace("tcp/80", "tcp/8080")
+    other = BASE.replace("tcp/80", "tcp/8091")
     running = gateway.status().running
     assert gateway.refusal(messages.Apply(other, running, "now")).code == "approval"  # not even root's
     found = proposed(gateway)
@@ -380,3 +383,38 @@ def test_another_change_is_merged_in_or_makes_it_stale(gateway: Stand) -> None:
     text = gateway.ask(messages.Show(), messages.Shown).text.replace("tcp/8080", "tcp/9999")
     amend = AmendProposal(clash.number, clash.digest, text, "again", base=gateway.status().running)
     assert asks(gateway, "amara", amend, Proposal).state == "proposed"
+
+
+# --- at a shell ---------------------------------------------------------------------------------------
+
+
+def test_the_command_line_proposes_approves_and_applies(gateway: Stand, tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text(BASE.replace("tcp/80", "tcp/8099"))
+    assert reef(gateway, "apply", str(file), "--yes", "--confirm-within", "0", ends=4)["error"]["code"] == "approval"
+    made = reef(gateway, "propose", str(file), "--title", "another port", "--ticket", "T-7")
+    assert (made["state"], made["author"]) == ("proposed", LOGIN)
+    number = str(made["number"])
+    assert reef(gateway, "approve", number, "--yes", ends=4)["error"]["code"] == "own"
+    assert reef(gateway, "draft", "list")["drafts"] == []
+    reef(gateway, "proposals", "comment", number, "looks fine", "--rule", "R-2")
+    reef(gateway, "proposals", "withdraw", number)
+    theirs = proposed(gateway)
+    assert reef(gateway, "approve", str(theirs.number), "--yes")["state"] == "approved"
+    shown = reef(gateway, "proposals", "show", str(theirs.number))
+    assert [one["person"] for one in shown["approvals"] if one["holds"]] == [LOGIN]
+    reef(gateway, "apply", "--proposal", str(theirs.number), "--yes", "--confirm-within", "0")
+    listed = reef(gateway, "proposals")["proposals"]
+    assert [(one["number"], one["state"]) for one in listed[:2]] == [
+        (theirs.number, "confirmed"),
+        (made["number"], "withdrawn"),
+    ]
+    assert service_of(gateway, "R-2") == "tcp/8080"
+
+
+def test_the_glass_is_broken_at_a_shell(gateway: Stand, tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text(BASE.replace("tcp/80", "tcp/83"))
+    words = ("--yes", "--confirm-within", "0", "--break-glass", "the ward is cut off")
+    assert reef(gateway, "apply", str(file), *words)["generation"] == gateway.status().running
+    assert f"{LOGIN} applied generation" in gateway.words()
