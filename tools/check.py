@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
 PACKAGES = ("appliance", "crypto", "ctypes_ext", "dataplane", "mail_relay", "voip_policy", "firmware")
 LONGEST_FILE = 600
-CODE = {".py", ".c", ".h", ".sh"}
+CODE = {".py", ".c", ".h", ".sh", ".ts", ".svelte", ".css"}
 
 Job = Callable[[], str]  # what is wrong, in words; "" for nothing
 
@@ -110,6 +110,7 @@ def checks() -> dict[str, list[Job]]:
         "mypy --strict": python_types(),
         "cppcheck": cppcheck(),
         "clang-tidy": clang_tidy(),
+        "the console's page": [command(sys.executable, "tools/web.py", "check")],
         "lock file": [lock_file],
         "import directions": [command(*pytest, "tests/unit/test_import_direction.py")],
         "ruff check": [command(BIN / "ruff", "check", "--quiet", ".")],
