@@ -61,6 +61,11 @@ def read(lab: Lab, csirt: Csirt, source: str) -> tuple[Sighting, float]:
     return found[0]
 
 
+def at_the_gate(lab: Lab) -> dict[str, int]:
+    """The lists of the XDP gate, and how many entries each has."""
+    return {one["name"]: one["entries"] for one in reef_says(lab, "ban", "gate")["lists"]}
+
+
 @pytest.fixture(scope="module")
 def attacked(lab: Lab, csirt: Csirt) -> str:
     """The address of an attacker whose alert was read within a second. On a busy machine one of several."""
@@ -83,6 +88,7 @@ def test_an_attack_is_read_within_a_second_and_an_indicator_blocks_the_attacker(
         identifier = csirt.warn(attacked, "it looks for a way in")
     until(lambda: not asks(lab, attacked, seconds=1), "the attacker gets nothing", lab=lab, patience=PATIENCE)
     assert asks(lab, BY_HAND[-1]), "others are served"
+    until(lambda: "indicators" in at_the_gate(lab), "the gate at the line knows it too", lab=lab, patience=PATIENCE)
     shown = reef_says(lab, "indicators", "list", "--word", attacked)["indicators"]
     assert [(one["id"], one["source"]) for one in shown] == [(identifier, "csirt")]
 

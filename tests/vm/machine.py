@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -58,10 +58,20 @@ def make_disk(path: Path, megabytes: int = 64) -> Path:
 class Machine:
     """Starts on `with`; ends (SIGKILL: nothing in it is kept but its disk) when the block ends."""
 
-    def __init__(self, kernel: Kernel, *, disk: Path | None = None, memory: int = 1024, cores: int = 2) -> None:
-        """`memory` in MiB; `disk` an image made by `make_disk`."""
+    def __init__(
+        self,
+        kernel: Kernel,
+        *,
+        disk: Path | None = None,
+        logged: Sequence[tuple[Path, Path]] = (),
+        memory: int = 1024,
+        cores: int = 2,
+    ) -> None:
+        """`memory` in MiB; `disk` an image made by `make_disk`; `logged` are further disks, each with the file that
+        takes the log of its writes (`writelog.py`)."""
         self._kernel = kernel
         self._disk = disk
+        self._logged = logged
         self._memory = memory
         self._cores = cores
         self._folder = Path(tempfile.mkdtemp(prefix="reef-vm-"))
@@ -115,7 +125,8 @@ class Machine:
             *("-object", f"memory-backend-memfd,id=memory,size={self._memory}M,share=on"),
             *("-numa", "node,memdev=memory"),
             *("-kernel", str(self._kernel.image), "-initrd", str(self._kernel.initramfs)),
-            *("-append", "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on"),
+            # On a busy host ticks come late: the kernel would take its timer for broken (no_timer_check).
+            *("-append", "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on no_timer_check"),
             *("-serial", f"file:{self._console}"),
             *("-chardev", f"socket,id=share,path={share}", "-device", "vhost-user-fs-pci,chardev=share,tag=root"),
             *("-qmp", f"unix:{self._folder / 'control'},server=on,wait=off"),
@@ -126,6 +137,8 @@ class Machine:
             # write-back without O_DIRECT: a flush of the guest is an fsync here, as on a disk with a cache
             drive = f"file={self._disk},format=raw,if=none,id=disk,cache=writeback"
             command += ["-drive", drive, "-device", "virtio-blk-pci,drive=disk"]
+        for number, pair in enumerate(self._logged):
+            command += _logged(number, *pair)
         with (self._folder / "qemu").open("wb") as log:
             self._processes["qemu"] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._channel = connection = socket.socket(socket.AF_UNIX)
@@ -240,6 +253,18 @@ class Machine:
             process.wait()
         self._processes.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _logged(number: int, image: Path, log: Path) -> list[str]:
+    """QEMU's words for a disk with a log. The log says what was flushed, so the host need not flush it."""
+    log.touch()
+    options = [
+        f"driver=file,filename={image},node-name=image{number},cache.no-flush=on",
+        f"driver=file,filename={log},node-name=log{number},cache.no-flush=on",
+        f"driver=blklogwrites,node-name=disk{number},file=image{number},log=log{number}",
+    ]
+    blocks = [word for option in options for word in ("-blockdev", option)]
+    return [*blocks, "-device", f"virtio-blk-pci,drive=disk{number}"]
 
 
 @contextlib.contextmanager
