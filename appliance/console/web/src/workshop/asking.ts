@@ -12,7 +12,6 @@ import type {
   Impacted,
   Merged,
   NamedThing,
-  Operated,
   Operation,
   Planned,
   Proposal,
@@ -80,14 +79,18 @@ export async function redo(id: string, version: number): Promise<DraftChecked> {
   return (await post<DraftChecked>(path("drafts", id, "redo"), { version }, { etag: tag(version) })).value;
 }
 
-export async function operate(id: string, version: number, operations: readonly Operation[]): Promise<Operated> {
+export async function operate(id: string, version: number, operations: readonly Operation[]): Promise<DraftChecked> {
   const body = { version, operations };
-  return (await post<Operated>(path("drafts", id, "operations"), body, { etag: tag(version) })).value;
+  return (await post<DraftChecked>(path("drafts", id, "operations"), body, { etag: tag(version) })).value;
 }
 
-/** The rules of a draft; of what runs, with "". With `since` only what is different from that version. */
-export function rules(id: string, since: number | undefined, signal: AbortSignal): Promise<RulePage> {
-  return get<RulePage>(id === "" ? "/rules" : path("drafts", id, "rules"), { query: { since }, signal });
+/** Rules of a draft, of what runs with "": from `offset` on; with `since` only what is different from that version. */
+export function rules(
+  id: string,
+  asked: { since: number } | { offset: number },
+  signal: AbortSignal,
+): Promise<RulePage> {
+  return get<RulePage>(id === "" ? "/rules" : path("drafts", id, "rules"), { query: { ...asked }, signal });
 }
 
 export function objects(id: string, signal?: AbortSignal): Promise<NamedThing[]> {
@@ -101,6 +104,11 @@ export function uses(id: string, name: string, signal?: AbortSignal): Promise<Us
 /** What may stand at an offset of the text. */
 export function completion(id: string, at: number): Promise<Choices> {
   return get<Choices>(path("drafts", id, "completion"), { query: { at } });
+}
+
+/** What may stand under a key of a rule and begins like that. */
+export function completionOf(id: string, key: string, prefix: string): Promise<Choices> {
+  return get<Choices>(path("drafts", id, "completion"), { query: { key, prefix } });
 }
 
 export function plan(id: string, signal?: AbortSignal): Promise<Planned> {

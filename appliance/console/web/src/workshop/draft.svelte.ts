@@ -8,7 +8,7 @@ import * as api from "./asking.ts";
 import { between } from "./compare.ts";
 import { applied, type Edits } from "./edits.ts";
 import { Sending, type Batch } from "./sending.ts";
-import type { Conflict, Draft, DraftChecked, Finding, Operated, Operation, Proof } from "./shapes.ts";
+import type { Conflict, Draft, DraftChecked, Finding, Operation, Proof } from "./shapes.ts";
 
 /** kept: the gateway has everything. lost: it does not answer, and the page goes on trying. refused: it will not take it. */
 export type Keeping = "kept" | "sending" | "lost" | "refused";
@@ -100,18 +100,9 @@ export class OpenDraft {
     return this.#turn(async () => this.#found(await api.checked(this.id)));
   }
 
-  /** Do something to rules or objects; the text follows. Returns what changed in the grid. */
-  operate(operations: readonly Operation[]): Promise<Operated> {
-    return this.#change(async () => {
-      const done = await api.operate(this.id, this.version, operations);
-      this.#advance(done.version, done.edits);
-      this.ok = done.ok;
-      this.findings = done.findings;
-      this.about = { ...this.about, version: done.version, undo: this.about.undo + 1, redo: 0 };
-      // What is proven takes longer than what is found; it comes behind.
-      void this.look();
-      return done;
-    });
+  /** Do something to rules or objects; the text follows. */
+  operate(operations: readonly Operation[]): Promise<void> {
+    return this.#change(async () => this.#took(await api.operate(this.id, this.version, operations)));
   }
 
   undo(): Promise<void> {

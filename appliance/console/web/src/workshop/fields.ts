@@ -30,8 +30,6 @@ export interface FieldChoice {
 }
 
 const KINDS: Partial<Record<FieldKey, readonly string[]>> = {
-  from: ["zone"],
-  to: ["zone"],
   source: ["object"],
   destination: ["object"],
   service: ["service"],
@@ -48,8 +46,9 @@ const FIXED: Partial<Record<FieldKey, readonly string[]>> = {
   log: ["none", "start", "end", "both"],
   enabled: ["yes", "no"],
 };
-/** Fields in which others have written already what is likely to be written again. */
-const LEARNT: ReadonlySet<FieldKey> = new Set(["owner", "ticket", "from", "to", "service"]);
+/** Fields that may say anything, and in which others have written already what is likely to be written again. */
+export const LEARNT: ReadonlySet<FieldKey> = new Set(["owner", "ticket"]);
+const FROM_RULES: ReadonlySet<FieldKey> = new Set([...LEARNT, "from", "to", "service"]);
 
 /** What a field may be filled with: names of the policy, words of the language, and what other rules say there. */
 export function choicesFor(key: FieldKey, names: readonly NamedThing[], rows: readonly RuleRow[]): FieldChoice[] {
@@ -61,7 +60,7 @@ export function choicesFor(key: FieldKey, names: readonly NamedThing[], rows: re
     found.set(value, { value, note: one.description || one.words.slice(0, 4).join(", ") });
   }
   for (const value of FIXED[key] ?? []) if (!found.has(value)) found.set(value, { value });
-  if (LEARNT.has(key))
+  if (FROM_RULES.has(key))
     for (const row of rows) for (const value of said(row, key)) if (!found.has(value)) found.set(value, { value });
   return [...found.values()];
 }

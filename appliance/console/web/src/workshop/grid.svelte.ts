@@ -3,8 +3,9 @@
 import { Problem } from "../api/problem.ts";
 import * as api from "./asking.ts";
 import type { OpenDraft } from "./draft.svelte.ts";
+import { choicesFor, LEARNT, type FieldChoice, type FieldKey } from "./fields.ts";
 import { brought, Searchable, type Contents } from "./rows.ts";
-import type { NamedThing, Operation, RuleRow } from "./shapes.ts";
+import type { NamedThing, Operation, RulePage, RuleRow } from "./shapes.ts";
 
 export class RuleList {
   rows = $state.raw<readonly RuleRow[]>([]);
@@ -23,23 +24,18 @@ export class RuleList {
     this.draft = draft;
   }
 
-  /** Bring the rows to what the draft is now. */
-  async load(): Promise<void> {
+  /** Bring the rows to what the draft is now; and the names, unless it is known that they are the same. */
+  async load(names = true): Promise<void> {
     this.#running?.abort();
     const mine = (this.#running = new AbortController());
     this.waiting = true;
     try {
       await this.draft?.settled();
-      const id = this.draft?.id ?? "";
-      const [page, names] = await Promise.all([
-        api.rules(id, this.draft === null ? undefined : this.#version, mine.signal),
-        api.objects(id, mine.signal),
-      ]);
+      const asked = names || this.names.length === 0 ? api.objects(this.draft?.id ?? "", mine.signal) : this.names;
+      const [rows, found] = await Promise.all([this.#bring(mine.signal), asked]);
       if (mine.signal.aborted) return;
-      this.rows = this.#version === undefined || this.draft === null ? page.rows : brought(this.rows, page);
-      this.names = names;
-      this.broken = page.broken;
-      this.#version = page.version;
+      this.rows = rows;
+      this.names = found;
       this.problem = null;
     } catch (problem) {
       if (mine.signal.aborted) return;
@@ -50,6 +46,35 @@ export class RuleList {
     }
   }
 
+  /** What changed since the rows that are here, where the gateway can tell; else all, a part at a time. */
+  async #bring(signal: AbortSignal): Promise<readonly RuleRow[]> {
+    const id = this.draft?.id ?? "";
+    const asked = this.#version === undefined ? { offset: 0 } : { since: this.#version };
+    let page = await api.rules(id, asked, signal);
+    if (!page.whole) {
+      const rows = brought(this.rows, page);
+      // Two rules of one id cannot be told apart by what changed.
+      if (rows.length === page.total) return this.#took(page, rows);
+      page = await api.rules(id, { offset: 0 }, signal);
+    }
+    let rows = page.rows;
+    while (rows.length < page.total) {
+      const next = await api.rules(id, { offset: rows.length }, signal);
+      if (next.rows.length === 0) break;
+      // Another version than the parts before: from the beginning.
+      rows =
+        next.version === page.version ? [...rows, ...next.rows] : (await api.rules(id, { offset: 0 }, signal)).rows;
+      page = next;
+    }
+    return this.#took(page, rows);
+  }
+
+  #took(page: RulePage, rows: readonly RuleRow[]): readonly RuleRow[] {
+    this.broken = page.broken;
+    this.#version = page.version;
+    return rows;
+  }
+
   drop(): void {
     this.#running?.abort();
   }
@@ -58,10 +83,29 @@ export class RuleList {
     return this.#searchable.found(search);
   }
 
+  /** What may stand in a field and has what was typed in it: by the gateway, which knows every name; else what is known here. */
+  async choices(key: FieldKey, typed: string): Promise<readonly FieldChoice[]> {
+    const part = typed.trim().toLowerCase();
+    const known = choicesFor(key, this.names, this.rows).filter(
+      (choice) => choice.value.toLowerCase().includes(part) || choice.note?.toLowerCase().includes(part),
+    );
+    if (this.draft === null || LEARNT.has(key)) return known;
+    try {
+      const offered = (await api.completionOf(this.draft.id, key, typed.trim())).items;
+      const found = new Map(known.map((choice) => [choice.value, choice]));
+      for (const item of offered)
+        found.set(item.insert || item.label, { value: item.insert || item.label, note: item.detail });
+      return [...found.values()];
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      return known;
+    }
+  }
+
   /** Change rules of the draft, and show what became of them. */
   async operate(operations: readonly Operation[]): Promise<void> {
     if (this.draft === null) return;
     await this.draft.operate(operations);
-    await this.load();
+    await this.load(false);
   }
 }

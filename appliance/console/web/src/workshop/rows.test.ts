@@ -103,7 +103,7 @@ test("what waits for somebody is said of a rule", () => {
 
 test("rows are brought to another version by what is different", () => {
   const rows = [row("R-1", { line: 10 }), row("R-2", { line: 15 }), row("R-3", { line: 20 })];
-  const same = { version: 2, total: 3, broken: "", gone: [], order: null, shifts: [], rows: [] };
+  const same = { version: 2, whole: false, total: 3, broken: "", gone: [], order: null, shifts: [], rows: [] };
   assert.deepEqual(brought(rows, same), rows);
   const edited = brought(rows, { ...same, rows: [row("R-2", { line: 15, why: "new" })], shifts: [[2, 1]] });
   assert.deepEqual(

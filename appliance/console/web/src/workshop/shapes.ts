@@ -52,11 +52,12 @@ export interface RuleRow {
 }
 
 /**
- * The rules of a version; all of them, or what is different since another: rows that read otherwise, `order` when ids came, went or
- * moved, ids that are `gone`. `shifts`: from the row of that index on, lines are so many more. `broken` says why there are none.
+ * The rules of a version: from `offset` on as many as fit an answer, or where it is not `whole` what is different since another: rows
+ * that read otherwise, `order` when ids came, went or moved, ids that are `gone`. `shifts`: from the row of that index on, lines are so many more. `broken` says why there are none.
  */
 export interface RulePage {
   readonly version: number;
+  readonly whole: boolean;
   readonly total: number;
   readonly broken: string;
   readonly rows: readonly RuleRow[];
@@ -123,16 +124,6 @@ export type Operation =
   | { readonly op: "move"; readonly rules: readonly string[]; readonly after: string }
   | { readonly op: "copy"; readonly rule: string; readonly id: string; readonly after: string }
   | { readonly op: "object"; readonly section: string; readonly name: string; readonly yaml: string | null };
-
-/** What operations did: the rows that read otherwise now, and the order of ids where that changed. */
-export interface Operated {
-  readonly version: number;
-  readonly ok: boolean;
-  readonly findings: readonly Finding[];
-  readonly edits: readonly Edit[];
-  readonly rows: readonly RuleRow[];
-  readonly order: readonly string[] | null;
-}
 
 export interface TextChange {
   readonly kind: "added" | "removed" | "changed" | "moved";
@@ -301,6 +292,8 @@ export interface NamedThing {
   readonly line: number;
   readonly description: string;
   readonly yaml: string;
+  /** The baseline that defines it. */
+  readonly inherited: string;
 }
 
 /** A place that names something; `through` is what it names instead, where that contains it. */
@@ -311,13 +304,14 @@ export interface Use {
   readonly holder: string;
   readonly holder_id: string;
   readonly key: string;
-  readonly through: string;
+  readonly through: readonly string[];
 }
 
 export interface Choice {
   readonly label: string;
   readonly detail: string;
   readonly kind: string;
+  readonly insert: string;
 }
 
 /** What may stand in the place of the text from `start` to `end`. */
