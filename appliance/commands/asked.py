@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import msgspec
 
-from appliance.commands.failure import Failure
+from appliance.asking.situation import MOST_MEMBERS, hop_of, members_of, own_of, situation
 from appliance.commands.files import Baselines, ListFiles, baselines, folder_of, read_text, shown_name
 from appliance.commands.gateway import Gateway, own_baselines
 from appliance.commands.text import parse_text
 from appliance.control import messages, messages_live, messages_why
 from appliance.control.messages_bans import Allowed, AllowList
-from appliance.control.messages_indicators import IndicatorList, Indicators
 from appliance.policy import addresses
 from appliance.policy.model import Policy, Range
 from appliance.policy.nearly import Rulebook
-from appliance.policy.reach import NOWHERE, Hop
-from appliance.policy.why import Situation, nobody, of_text
-
-_MOST_MEMBERS = 65536
+from appliance.policy.reach import Hop
+from appliance.policy.why import Situation, of_text
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -47,7 +44,7 @@ def _of_file(options: argparse.Namespace) -> Asked:
     text, name, files = read_text(options.file), shown_name(options.file), ListFiles(folder_of(options.file))
     policy, _ = parse_text(text, name, inherited, files)
     own = [own.address for zone in policy.zones.values() for own in zone.addresses]
-    return Asked(Rulebook(policy), of_text(policy, int(time.time())), _plain(own))
+    return Asked(Rulebook(policy), of_text(policy, int(time.time())), own_of(own))
 
 
 def _of_gateway(options: argparse.Namespace) -> Asked:
@@ -58,30 +55,20 @@ def _of_gateway(options: argparse.Namespace) -> Asked:
     policy, _ = parse_text(shown.text, f"generation {shown.summary.generation}", kept, shown.files)
     members: dict[str, frozenset[Range]] = {}
     for name in policy.dynamics:
-        sets = gateway.ask(messages_live.Sets(name, _MOST_MEMBERS), messages_live.SetList).sets
-        members[name] = frozenset(addresses.literal(element) for one in sets for element in one.elements)
-    book = gateway.ask(messages.Names(), messages.NameBook)
-    said = {rule.id: rule.action for rule in policy.rules}
-    status = gateway.ask(messages.Status(), messages.StatusReport)
-    bans = gateway.ask(messages.Bans(), messages.BanList).bans
-    entries = gateway.ask(AllowList(), Allowed).entries
-    allowed = addresses.normal(addresses.literal(entry.address) for entry in entries)
+        members[name] = members_of(gateway.ask(messages_live.Sets(name, MOST_MEMBERS), messages_live.SetList))
     known = gateway.ask(messages_why.Ways(()), messages_why.WayList)
-    situation = Situation(
-        now=int(time.time()),
-        hop=_hops(gateway),
-        blocked=_blocked(gateway, allowed) if policy.indicators.sources else nobody,
-        own=_first_of(known),
-        members=members,
-        bans=tuple(
-            (part, _banned(ban))
-            for ban in bans
-            for part in addresses.without((addresses.literal(ban.address),), allowed)
-        ),
-        enforced={rule.id: rule.action for rule in book.rules if said.get(rule.id, rule.action) != rule.action},
-        omitted=_omitted(status.omitted),
+    found = situation(
+        policy,
+        int(time.time()),
+        _hops(gateway),
+        members,
+        gateway.ask(messages.Names(), messages.NameBook),
+        gateway.ask(messages.Status(), messages.StatusReport),
+        gateway.ask(messages.Bans(), messages.BanList),
+        gateway.ask(AllowList(), Allowed),
+        known,
     )
-    return Asked(Rulebook(policy), situation, _plain(own.address for own in known.own), gateway)
+    return Asked(Rulebook(policy), found, own_of(own.address for own in known.own), gateway)
 
 
 def _hops(gateway: Gateway) -> Callable[[int, int], Hop]:
@@ -90,53 +77,6 @@ def _hops(gateway: Gateway) -> Callable[[int, int], Hop]:
     def hop(version: int, address: int) -> Hop:
         words = addresses.text_of(version, address)
         (way,) = gateway.ask(messages_why.Ways((words,)), messages_why.WayList).ways
-        return Hop(way.interface, way.via, way.source) if way.reachable else Hop(NOWHERE)
+        return hop_of(way)
 
     return hop
-
-
-def _blocked(gateway: Gateway, allowed: tuple[Range, ...]) -> Callable[[int, int], str]:
-    """What alertd says of indicators that name an address. Where it does not answer nothing is said."""
-
-    def blocked(version: int, address: int) -> str:
-        if any(part.version == version and part.first <= address <= part.last for part in allowed):
-            return ""
-        words = addresses.text_of(version, address)
-        try:
-            found = gateway.ask(Indicators(holds=words, limit=1), IndicatorList, of="alertd").indicators
-        except Failure:
-            return ""
-        return "".join(
-            f"dropped whatever the rules say: an indicator of {one.source} names {words}: {one.name or one.id}"
-            for one in found
-        )
-
-    return blocked
-
-
-def _first_of(known: messages_why.WayList) -> dict[tuple[str, int], int]:
-    """What masquerade uses: the first address of an interface that is not only for its line."""
-    found: dict[tuple[str, int], int] = {}
-    for own in known.own:
-        ((version, number),) = _plain([own.address])
-        if version == 4 or number >> 118 != 0xFE80 >> 6:
-            found.setdefault((own.interface, version), number)
-    return found
-
-
-def _plain(words: Iterable[str]) -> tuple[tuple[int, int], ...]:
-    return tuple(addresses.address(one.partition("/")[0]) for one in words)
-
-
-def _banned(ban: messages.BanEntry) -> str:
-    return f" by {ban.by}" + (f": {ban.reason}" if ban.reason else "")
-
-
-def _omitted(lines: tuple[str, ...]) -> dict[str, str]:
-    """`rule R-1: inspection strict needs …` by the rule's id."""
-    found: dict[str, str] = {}
-    for line in lines:
-        head, colon, words = line.partition(": ")
-        if colon and head.startswith("rule "):
-            found[head.removeprefix("rule ")] = words
-    return found

@@ -10,26 +10,23 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from appliance.asking.loglines import LineError, Logged, parse_line
+from appliance.asking.questions import Named, at_moment_of, named, of_flow, of_logged
+from appliance.asking.refusal import CannotAsk
 from appliance.commands.asked import Asked, asked
-from appliance.commands.ends import End, end_of
 from appliance.commands.failure import FORBIDDEN, OK, REFUSED, USAGE, Failure
 from appliance.commands.followed import Kernel, follow, send
-from appliance.commands.loglines import LineError, Logged, parse_line
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import local_time, parse_moment
 from appliance.control import messages_live
 from appliance.control.messages_why import MOST_SECONDS
 from appliance.events import view
 from appliance.events.record import encode
-from appliance.policy import addresses, services
-from appliance.policy.decide import Packet, zone_of
-from appliance.policy.kinds import did_you_mean
-from appliance.policy.model import GATEWAY, Policy, ServiceEntry
+from appliance.policy import addresses
+from appliance.policy.decide import Packet
 from appliance.policy.packetwords import end_words, service_words
-from appliance.policy.why import Answer, Question, Situation, as_person, why
+from appliance.policy.why import Answer, Question, Situation, why
 
-# What a client's source port usually is: above the well-known ones, so that rules on source ports say no.
-CLIENT_PORT = 49152
 _STYLES = {"allow": "green", "deny": "red", "reject": "red"}
 # What keeps a rule from holding only for now.
 _PASSING = {"limit", "when", "expires", "people"}
@@ -48,6 +45,13 @@ class Reason(msgspec.Struct, frozen=True):
 def why_verb(options: argparse.Namespace, terminal: Terminal) -> int:
     _check_usage(options)
     known = asked(options)
+    try:
+        return _answered(options, known, terminal)
+    except CannotAsk as error:
+        raise Failure(str(error), error.remedy, name=error.code) from error
+
+
+def _answered(options: argparse.Namespace, known: Asked, terminal: Terminal) -> int:
     if options.live or options.follow:
         return _live(options, known, terminal)
     code = OK
@@ -118,29 +122,8 @@ def _questions(options: argparse.Namespace, known: Asked) -> Iterator[tuple[Ques
 
 
 def _named(options: argparse.Namespace, known: Asked) -> tuple[Packet, Situation, str]:
-    policy, situation = known.policy, _moved(options, known.situation)
-    source = end_of(options.from_, policy, situation.members, known.own)
-    target = end_of(options.to, policy, situation.members, known.own)
-    entry, version = _service(policy, options.what, source, target)
-    number = target.numbers[version]
-    if source.gateway:
-        way = situation.hop(version, number)
-        entering, origin = "", source.numbers[version]
-        if way.source:
-            origin = addresses.address(way.source)[1]
-        else:
-            origin = situation.own.get((way.interface, version), origin)
-    else:
-        origin = source.numbers[version]
-        back = situation.hop(version, origin).interface
-        entering = _entering(options.in_, policy, back) if options.in_ else back
-        if target.gateway:
-            number = situation.own.get((entering, version), number)
-    packet = packet_of(version, entering, origin, number, entry)
-    person = options.as_ or source.person
-    if person:
-        situation = _as(person, policy, situation, packet)
-    return packet, situation, "; ".join(end.note for end in (source, target) if end.note)
+    asked_for = Named(options.from_, options.to, options.what, options.in_ or "", options.as_ or "")
+    return named(asked_for, known.policy, _moved(options, known.situation), known.own)
 
 
 def _moved(options: argparse.Namespace, situation: Situation) -> Situation:
@@ -153,108 +136,17 @@ def _moved(options: argparse.Namespace, situation: Situation) -> Situation:
     return msgspec.structs.replace(situation, now=int(moment))
 
 
-def _as(person: str, policy: Policy, situation: Situation, packet: Packet) -> Situation:
-    if person not in policy.people:
-        known = f"known are {', '.join(sorted(policy.people)[:10])}" if policy.people else "it names nobody"
-        raise Failure(f"there is no person {person!r} in this policy", known, name="unknown-person")
-    return as_person(policy, situation, packet.version, packet.source, person)
-
-
-def _service(policy: Policy, word: str, source: End, target: End) -> tuple[ServiceEntry, int]:
-    """One protocol (and port) of a service's name or literal, and the IP version that both ends have."""
-    if word in policy.services:
-        entries = policy.services[word].entries
-    elif word in services.WELL_KNOWN:
-        entries = tuple(entry for known in services.WELL_KNOWN[word] for entry in services.entries_of(known))
-    else:
-        try:
-            entries = services.entries_of(word)
-        except services.ServiceError as error:
-            guess = did_you_mean(word, [*policy.services, *services.WELL_KNOWN])
-            raise Failure(str(error), guess or error.remedy, name="bad-service") from error
-    versions = [version for version in (4, 6) if version in source.numbers and version in target.numbers]
-    if not versions:
-        raise Failure(f"{source.word} and {target.word} are of two IP versions", name="bad-address")
-    foreign = {4: 58, 6: 1}
-    for version in versions:
-        for entry in entries:
-            if entry.protocol != foreign[version]:
-                return entry, version
-    raise Failure(f"{word} is not spoken over IPv{versions[0]}", name="bad-service")
-
-
-def packet_of(version: int, entering: str, source: int, destination: int, entry: ServiceEntry) -> Packet:
-    """The first packet that a client of this service sends."""
-    ported = entry.protocol in services.WITH_PORTS.values()
-    own = max(entry.source_ports[0], min(CLIENT_PORT, entry.source_ports[1])) if ported else 0
-    return Packet(
-        version=version,
-        entering=entering,
-        leaving="",
-        source=source,
-        destination=destination,
-        # Every protocol: take one that no rule names by chance.
-        protocol=253 if entry.protocol is None else entry.protocol,
-        source_port=own,
-        destination_port=entry.ports[0] if ported else 0,
-        icmp_type=entry.icmp[0],
-        icmp_code=entry.code or 0,
-    )
-
-
-def _entering(word: str, policy: Policy, back: str) -> str:
-    """The interface of `--in`: its own name, or of a zone the one that routing expects, else the zone's first."""
-    if word in policy.zones:
-        interfaces = policy.zones[word].interfaces
-        if not interfaces:
-            raise Failure(f"the zone {word} has no interface", name="bad-interface")
-        return back if back in interfaces else interfaces[0]
-    if zone_of(policy, word):
-        return word
-    for bridge in policy.bridges.values():
-        if word in bridge.between:
-            raise Failure(
-                f"{word} is a line of the bridge {bridge.name}: no rule decides there, and what passes is inspected "
-                f"under `{bridge.inspect}`",
-                "see reef show bridges",
-                name="bad-interface",
-            )
-    raise Failure(f"{word} is no zone, and no interface of one", "see reef show zones", name="bad-interface")
-
-
 # --- from what was logged -------------------------------------------------------------------------------
 
 
 def _of_logged(
     logged: Logged, options: argparse.Namespace, known: Asked
 ) -> tuple[Question, Situation, Logged | None]:
-    policy = known.policy
-    at = int(logged.at) if logged.at else known.situation.now
-    situation = _moved(options, msgspec.structs.replace(known.situation, now=at))
-    back = situation.hop(logged.version, logged.source).interface
-    if options.in_:
-        entering = _entering(options.in_, policy, back)
-    elif logged.local:
-        entering = ""
-    else:
-        zone = policy.zones.get(logged.source_zone)
-        expected = _entering(zone.name, policy, back) if zone is not None and zone.interfaces else back
-        entering = logged.entering or expected
-    packet = Packet(
-        version=logged.version,
-        entering=entering,
-        leaving="",
-        source=logged.source,
-        destination=logged.destination,
-        protocol=logged.protocol,
-        source_port=CLIENT_PORT if logged.source_port < 0 and logged.destination_port else max(logged.source_port, 0),
-        destination_port=logged.destination_port,
-        icmp_type=logged.icmp_type,
-        icmp_code=logged.icmp_code,
+    situation = _moved(options, at_moment_of(logged, known.situation))
+    question, situation = of_logged(
+        logged, known.policy, situation, entering=options.in_ or "", person=options.as_ or ""
     )
-    if options.as_:
-        situation = _as(options.as_, policy, situation, packet)
-    return Question(packet, logged.translated), situation, logged
+    return question, situation, logged
 
 
 def _flow(options: argparse.Namespace, known: Asked) -> Logged:
@@ -263,22 +155,7 @@ def _flow(options: argparse.Namespace, known: Asked) -> Logged:
         raise Failure("--flow asks the running gateway", "leave --file out", code=USAGE, name="usage")
     asked_for = messages_live.Flows(limit=1, id=options.flow)
     for flow in known.gateway.ask(asked_for, messages_live.FlowList).flows:
-        version, source = addresses.address(flow.source)
-        protocol = services.entries_of(flow.protocol)[0].protocol if not flow.protocol.isdigit() else None
-        icmp = flow.protocol in ("icmp", "icmpv6")
-        return Logged(
-            version=version,
-            source=source,
-            destination=addresses.address(flow.destination)[1],
-            protocol=int(flow.protocol) if protocol is None else protocol,
-            source_port=0 if icmp else flow.source_port,
-            destination_port=0 if icmp else flow.destination_port,
-            icmp_type=flow.destination_port >> 8 if icmp else 0,
-            icmp_code=flow.destination_port & 0xFF if icmp else 0,
-            rule=flow.rule,
-            action="allow" if flow.rule else "",
-            source_zone=GATEWAY if (version, source) in known.own else "",
-        )
+        return of_flow(flow, known.own)
     chosen = view.Selection(types=("flow", "drop"), flow=options.flow)
     events = view.past(known.gateway.instance.events, chosen, limit=1)
     if not events:

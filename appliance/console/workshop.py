@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -32,6 +32,8 @@ from appliance.drafts.grid import Grid, RowCache, RowFinding, RowHits, grid
 from appliance.drafts.search import Beside, Contents
 from appliance.policy import inherit
 from appliance.policy.document import DocumentText
+from appliance.policy.nearly import Rulebook
+from appliance.policy.parse import parse
 from appliance.policy.text import Report
 
 P = ParamSpec("P")
@@ -84,15 +86,16 @@ class Board:
         return self._findings
 
     @property
-    def today(self) -> datetime:
+    def timezone(self) -> ZoneInfo:
+        """The site's. A draft may say anything; then it is UTC."""
         name = self.grid.site.timezone if self.grid.site is not None else None
         try:
-            return datetime.now(ZoneInfo(name.value) if name is not None else UTC)
+            return ZoneInfo(name.value if name is not None else "UTC")
         except (ZoneInfoNotFoundError, ValueError):
-            return datetime.now(UTC)  # a draft may say anything
+            return ZoneInfo("UTC")
 
     def beside(self, hits: Mapping[str, RowHits]) -> Beside:
-        now = self.today
+        now = datetime.now(self.timezone)
         return Beside(self.findings, hits, now.date().isoformat(), (now + SOON).date().isoformat())
 
     @property
@@ -121,6 +124,7 @@ class Workshop:
         self._rows = RowCache()
         self._boards: OrderedDict[str, OrderedDict[int, Board]] = OrderedDict()
         self._reading = asyncio.Lock()
+        self._book: tuple[int, Rulebook] | None = None
         self._hits: tuple[float, int, dict[str, RowHits]] | None = None
 
     async def draft(self, ctx: Ctx, ident: str) -> tuple[Draft, Board]:
@@ -185,6 +189,16 @@ class Workshop:
         board = await self.read(ident, checked.draft.version, text, before.inherited, before.files)
         board.checked = checked
         return board
+
+    async def rulebook(self, ctx: Ctx) -> Rulebook:
+        """The policy that runs, for questions about single packets."""
+        generation, board = await self.running(ctx)
+        if self._book is None or self._book[0] != generation:
+            policy, _ = await self.aside(
+                parse, board.text, f"generation {generation}", inherited=board.inherited, files=board.files
+            )
+            self._book = generation, Rulebook(policy)
+        return self._book[1]
 
     async def aside(self, work: Callable[P, R], *given: P.args, **named: P.kwargs) -> R:
         """What takes long over a text, in a thread, one at a time."""

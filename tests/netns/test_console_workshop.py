@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -282,3 +283,47 @@ def test_drafts_are_begun_named_and_thrown_away_by_whose_they_are(console: Conso
     assert console.ask("amara", "DELETE", f"/drafts/{draft['id']}")[0] == 204
     assert console.ask("amara", "GET", f"/drafts/{draft['id']}")[0] == 404
     assert console.ask("rita", "POST", "/drafts", {})[0] == 403
+
+
+def test_dates_stand_in_the_calendar(console: Console) -> None:
+    found = console.made("rita", "GET", "/calendar")
+    (ends,) = [one for one in found if one["kind"] == "expires"]
+    assert (ends["id"], ends["what"], ends["owner"]) == ("R-1", "rule R-1", "it@health.example")
+    assert ends["at"] == datetime(2099, 4, 1, tzinfo=UTC).timestamp()
+    before = console.made("rita", "GET", f"/calendar?from=0&until={ends['at'] - 1:.0f}")
+    assert before == [one for one in found if one["at"] < ends["at"]]
+
+
+@pytest.mark.parametrize(
+    ("question", "rule", "action"),
+    [
+        ({"source": "10.20.0.7", "destination": "records", "service": "https"}, "R-1", "allow"),
+        ({"source": "10.20.0.7", "destination": "10.21.0.11", "service": "https"}, "default", "deny"),
+        ({"line": "IN=lan0 OUT=dmz0 SRC=10.20.0.7 DST=10.21.0.9 PROTO=TCP SPT=50000 DPT=22"}, "R-2", "allow"),
+    ],
+)
+def test_a_packet_is_explained_step_by_step(
+    console: Console, question: dict[str, Any], rule: str, action: str
+) -> None:
+    answer = console.made("rita", "POST", "/why", question)["answer"]
+    assert (answer["rule"], answer["action"]) == (rule, action)
+    assert [step["kind"] for step in answer["steps"]][:3] == ["enters", "source", "route"]
+    assert (answer["source_zone"], answer["destination_zone"]) == ("lan", "dmz")
+
+
+@pytest.mark.parametrize(
+    ("question", "code"),
+    [
+        ({}, "bad-request"),
+        ({"flow": 4711}, "unknown"),
+        ({"line": "nothing"}, "bad-line"),
+        ({"source": "10.20.0.7", "destination": "recrods", "service": "https"}, "unknown-name"),
+        ({"source": "10.20.0.7", "destination": "records", "service": "httsp"}, "bad-service"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_says_what_would_be_right(
+    console: Console, question: dict[str, Any], code: str
+) -> None:
+    status, said, _ = console.ask("rita", "POST", "/why", question)
+    assert (status >= 400, said["code"]) == (True, code)
+    assert said["detail"]

@@ -7,8 +7,8 @@ from datetime import datetime
 
 import pytest
 
+from appliance.asking.loglines import LineError, Logged, parse_line
 from appliance.commands.logline import line_of
-from appliance.commands.loglines import LineError, Logged, parse_line
 from appliance.commands.names import Names
 from appliance.control.messages import NameBook
 from appliance.events import record

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from appliance.commands.ends import end_of
-from appliance.commands.failure import Failure
+from appliance.asking.ends import end_of
+from appliance.asking.refusal import CannotAsk
 from appliance.commands.followed import Kernel
 from appliance.control.messages_why import Traced
 from appliance.policy import addresses
@@ -243,9 +243,9 @@ def test_ends_are_named_as_people_name_them(word: str, found: str) -> None:
     ],
 )
 def test_an_end_that_is_nobody_is_said(word: str, said: str) -> None:
-    with pytest.raises(Failure) as failure:
+    with pytest.raises(CannotAsk) as failure:
         end_of(word, policy(), {}, OWN)
-    assert said in f"{failure.value.message} {failure.value.remedy}"
+    assert said in f"{failure.value} {failure.value.remedy}"
 
 
 def traced(**fields: object) -> Traced:

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from appliance.console.api import drafts, generations, live, proposals, rules, status, workshop
+from appliance.console.api import calendar, drafts, generations, live, proposals, rules, status, why, workshop
 
-NOUNS: tuple[ModuleType, ...] = (live, status, drafts, workshop, proposals, rules, generations)
+NOUNS: tuple[ModuleType, ...] = (live, status, drafts, workshop, proposals, rules, generations, calendar, why)

@@ -97,7 +97,7 @@ async def impact(ctx: Ctx, number: int, query: Replay) -> object:
     return await ctx.ask(message, Impacted, timeout=LONG)
 
 
-@endpoint("POST", "/proposals/{number}/comments", permission="edit", answers=Proposal)
+@endpoint("POST", "/proposals/{number}/comments", permission="look", answers=Proposal)
 async def commented(ctx: Ctx, number: int, body: Remark) -> object:
     """Say something about it."""
     return await ctx.ask(CommentProposal(number, body.words, body.rule), Proposal)
@@ -115,7 +115,7 @@ async def rejected(ctx: Ctx, number: int, body: Why) -> object:
     return await ctx.ask(RejectProposal(number, body.words), Proposal)
 
 
-@endpoint("POST", "/proposals/{number}/amend", permission="edit", answers=Proposal, largest=TEXT)
+@endpoint("POST", "/proposals/{number}/amend", permission="look", answers=Proposal, largest=TEXT)
 async def amended(ctx: Ctx, number: int, body: Amending) -> object:
     """Give it another text. Every approval is taken back."""
     message = AmendProposal(number, body.digest, body.text, body.words, body.files, body.base)

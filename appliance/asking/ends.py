@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from appliance.commands.failure import Failure
+from appliance.asking.refusal import CannotAsk
 from appliance.policy import addresses
 from appliance.policy.kinds import did_you_mean
 from appliance.policy.model import GATEWAY, Policy, Range
@@ -24,12 +24,12 @@ class End(msgspec.Struct, frozen=True):
 
 
 def end_of(word: str, policy: Policy, members: Mapping[str, frozenset[Range]], own: Iterable[tuple[int, int]]) -> End:
-    """What `word` means. `own` are the gateway's (version, address). Raises `Failure`."""
+    """What `word` means. `own` are the gateway's (version, address). Raises `CannotAsk`."""
     if addresses.looks_literal(word):
         try:
             version, number = addresses.address(word)
         except addresses.AddressError as error:
-            raise Failure(str(error), error.remedy, name="bad-address") from error
+            raise CannotAsk(str(error), error.remedy, code="bad-address") from error
         return End({version: number}, word)
     mine = list(own)
     if word == GATEWAY:
@@ -42,7 +42,9 @@ def end_of(word: str, policy: Policy, members: Mapping[str, frozenset[Range]], o
         names = [name for name, dynamic in policy.dynamics.items() if dynamic.names == (word,)]
         held = _held([name for name in names if policy.dynamics[name].kind == "person"], members)
         if not held:
-            raise Failure(f"it is not known where {word} is", f"write --from ADDRESS --as {word}", name="no-address")
+            raise CannotAsk(
+                f"it is not known where {word} is", f"write --from ADDRESS --as {word}", code="no-address"
+            )
         return msgspec.structs.replace(_one_of(word, "person", held, mine), person=word)
     named = [name for name, dynamic in policy.dynamics.items() if dynamic.kind == "dns" and word in dynamic.names]
     if named:
@@ -50,10 +52,10 @@ def end_of(word: str, policy: Policy, members: Mapping[str, frozenset[Range]], o
     if word in policy.zones:
         return _one_of(word, "zone", policy.zones[word].networks, mine)
     known = [*policy.objects, *policy.people, *policy.zones, GATEWAY]
-    raise Failure(
+    raise CannotAsk(
         f"{word!r} is no address, and no object, person, name or zone of this policy",
         did_you_mean(word, known) or "write an address like 10.20.0.5",
-        name="unknown-name",
+        code="unknown-name",
     )
 
 
@@ -73,7 +75,7 @@ def _one_of(word: str, kind: str, held: Sequence[Range], own: Sequence[tuple[int
         number = next((at for at in range(first, min(last, first + 64) + 1) if (part.version, at) not in own), first)
         numbers[part.version] = number
     if not numbers:
-        raise Failure(f"the {kind} {word} has no address that is known here", "write an address", name="no-address")
+        raise CannotAsk(f"the {kind} {word} has no address that is known here", "write an address", code="no-address")
     single = len(held) == 1 and held[0].first == held[0].last
     chosen = " and ".join(addresses.text_of(version, number) for version, number in sorted(numbers.items()))
     return End(numbers, word, note="" if single else f"{word} is more than one address; asked for {chosen}")

@@ -1,0 +1,83 @@
+"""What a running gateway says of itself, as the situation that its policy is asked in. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from appliance.asking.questions import Own
+from appliance.control.messages import BanEntry, BanList, NameBook, StatusReport
+from appliance.control.messages_bans import Allowed
+from appliance.control.messages_live import SetList
+from appliance.control.messages_why import Way, WayList
+from appliance.policy import addresses
+from appliance.policy.model import Policy, Range
+from appliance.policy.reach import NOWHERE, Hop
+from appliance.policy.why import Situation
+
+MOST_MEMBERS = 65536  # of a set that is asked for
+
+
+def situation(
+    policy: Policy,
+    now: int,
+    hop: Callable[[int, int], Hop],
+    members: Mapping[str, frozenset[Range]],
+    book: NameBook,
+    status: StatusReport,
+    bans: BanList,
+    never: Allowed,
+    ways: WayList,
+) -> Situation:
+    """The moment, the sets, the bans, and what is enforced otherwise than the text says."""
+    said = {rule.id: rule.action for rule in policy.rules}
+    allowed = addresses.normal(addresses.literal(entry.address) for entry in never.entries)
+    return Situation(
+        now=now,
+        hop=hop,
+        own=_first_of(ways),
+        members=members,
+        bans=tuple(
+            (part, _banned(ban))
+            for ban in bans.bans
+            for part in addresses.without((addresses.literal(ban.address),), allowed)
+        ),
+        enforced={rule.id: rule.action for rule in book.rules if said.get(rule.id, rule.action) != rule.action},
+        omitted=_omitted(status.omitted),
+    )
+
+
+def members_of(found: SetList) -> frozenset[Range]:
+    return frozenset(addresses.literal(element) for one in found.sets for element in one.elements)
+
+
+def hop_of(way: Way) -> Hop:
+    """The kernel's own answer."""
+    return Hop(way.interface, way.via, way.source) if way.reachable else Hop(NOWHERE)
+
+
+def own_of(words: Iterable[str]) -> Own:
+    return tuple(addresses.address(one.partition("/")[0]) for one in words)
+
+
+def _first_of(known: WayList) -> dict[tuple[str, int], int]:
+    """What masquerade uses: the first address of an interface that is not only for its line."""
+    found: dict[tuple[str, int], int] = {}
+    for own in known.own:
+        ((version, number),) = own_of([own.address])
+        if version == 4 or number >> 118 != 0xFE80 >> 6:
+            found.setdefault((own.interface, version), number)
+    return found
+
+
+def _banned(ban: BanEntry) -> str:
+    return f" by {ban.by}" + (f": {ban.reason}" if ban.reason else "")
+
+
+def _omitted(lines: tuple[str, ...]) -> dict[str, str]:
+    """`rule R-1: inspection strict needs …` by the rule's id."""
+    found: dict[str, str] = {}
+    for line in lines:
+        head, colon, words = line.partition(": ")
+        if colon and head.startswith("rule "):
+            found[head.removeprefix("rule ")] = words
+    return found
