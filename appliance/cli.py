@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from appliance.cli_changes import proposal_verbs
+from appliance.cli_console import console_verbs
 from appliance.cli_events import consumer_verbs, indicator_verbs, privacy_verbs
 from appliance.cli_prevention import ban_verbs, fired_verbs
 from appliance.cli_records import records_verbs
@@ -52,6 +53,7 @@ def build_parser() -> Parser:
     proposal_verbs(tree)
     _look_verbs(tree)
     records_verbs(tree)
+    console_verbs(tree)
     _other_verbs(tree)
     return top
 

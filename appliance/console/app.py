@@ -19,9 +19,15 @@ import uvloop
 from appliance.console import bundle, idempotency
 from appliance.console.api.status import view
 from appliance.console.bundle import Bundle
-from appliance.console.callers import Caller
-from appliance.console.context import Console, Door
+from appliance.console.context import Console
 from appliance.console.serving import application
+from appliance.console.who.desk import Desk
+from appliance.console.who.enrolling import Enrolling
+from appliance.console.who.entering import Entering
+from appliance.console.who.office import Office
+from appliance.console.who.pages.routes import routes
+from appliance.console.who.provider import Provider
+from appliance.console.who.store import StoreError
 from appliance.control import daemon, notify, sandbox
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError
 from appliance.control.messages import NameBook
@@ -30,9 +36,11 @@ from appliance.control.processes import Instance, process
 from appliance.serving.listening import CONNECTIONS
 from appliance.serving.places import Serving, addresses
 from crypto.apitls import CLIENTS, CertificateError, TlsContext, identity, serving_context
+from crypto.web import fetching_context
 
 NAME = "console"
 _ANSWERS = "answers.db"
+AUTHORITIES = "authorities.pem"  # whom the provider of log-ins is believed by, beside those of the machine
 _SECOND = 1.0
 _PATIENCE = 10.0  # seconds that policyd may take to start without a word about it
 
@@ -43,25 +51,19 @@ class Changed(msgspec.Struct, frozen=True):
     mark: int
 
 
-class Closed:
-    """A door without anybody behind it: no account was made on this gateway."""
-
-    async def recognise(self, cookie: str, authorization: str, certificate: bytes, address: str) -> Caller | None:
-        return None
-
-    def still(self, caller: Caller) -> bool:
-        return False
-
-
 class ConsoleProcess:
     """The process: what it knows of the policy, and where it listens."""
 
-    def __init__(self, instance: Instance, log: daemon.Log, door: Door) -> None:
+    def __init__(self, instance: Instance, log: daemon.Log, desk: Desk) -> None:
         self._instance = instance
         self._log = log
         self._answers = idempotency.opened(instance.state_of(NAME) / _ANSWERS, time.time, log)
-        self._console = Console(instance, log, door, self._answers, time.monotonic)
-        self._app = application(self._console, Bundle(bundle.read(bundle.STATIC)).routes())
+        self._desk = desk
+        self._office = Office(instance, desk, log)
+        self._console = Console(instance, log, desk, self._answers, time.monotonic)
+        provider = Provider(desk, instance.console, lambda: fetching_context(instance.console / AUTHORITIES))
+        pages = routes(desk, Entering(desk), Enrolling(desk), provider)
+        self._app = application(self._console, [*pages, *Bundle(bundle.read(bundle.STATIC)).routes()])
         self._serving = Serving(self._app, log, "the console")
         self._said = ""
         self._fingerprint = ""
@@ -69,13 +71,15 @@ class ConsoleProcess:
 
     async def serve(self, stop: asyncio.Event) -> None:
         await self._serving.start()
+        office = asyncio.create_task(self._office.serve(stop))
         notify.ready()
         following = asyncio.create_task(self._follow())
         await stop.wait()
         following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        await asyncio.gather(following, office, return_exceptions=True)
         await self._serving.stop()
         self._answers.close()
+        self._desk.close()
 
     async def _follow(self) -> None:
         """What runs, and what it says, again and again."""
@@ -89,7 +93,15 @@ class ConsoleProcess:
                 self._log(f"the running generation is not known: {words}")
                 self._said = words
             await self._serving.settle()
+            self._settle()
             await asyncio.sleep(_SECOND)
+
+    def _settle(self) -> None:
+        """What is due at the desk. A full disk must not end the following of the policy."""
+        try:
+            self._desk.settle()
+        except StoreError as error:
+            self._log(str(error))
 
     async def _ask(self) -> str:
         """Why policyd could not be asked, in words."""
@@ -124,6 +136,7 @@ class ConsoleProcess:
         if known.book is not None:
             self._app[CONNECTIONS].renew()
         known.book = book
+        self._desk.renew(book.console)
         places = addresses(book, book.console.listen, book.console.port)
         self._serving.want(places, self._context(book, places) if places else None)
 
@@ -150,8 +163,8 @@ def main(argv: list[str]) -> None:
     sandbox.enter(process(NAME), instance)
     log.open(instance.events_of(NAME))
     try:
-        console = ConsoleProcess(instance, log, Closed())
-    except (OSError, sqlite3.Error) as error:
+        console = ConsoleProcess(instance, log, Desk.open(instance.state_of(NAME), log))
+    except (OSError, sqlite3.Error, StoreError) as error:
         sys.exit(f"{NAME}: {error}")
     daemon.run(console.serve, log, uvloop.new_event_loop)
 

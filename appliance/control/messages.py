@@ -39,6 +39,18 @@ from appliance.control.messages_audit import (
 )
 from appliance.control.messages_bans import Allow, Allowed, AllowList, BanFound, Disallow
 from appliance.control.messages_changes import Acting, ChangeReply, ChangeRequest
+from appliance.control.messages_console import (
+    BreakGlass,
+    ConsolePeople,
+    ConsolePeopleAre,
+    ConsoleSessionList,
+    ConsoleSessions,
+    GlassCodes,
+    Invite,
+    Invited,
+    RevokeSessions,
+    SessionsRevoked,
+)
 from appliance.control.messages_devices import Admit, Expel, Quarantine, QuarantineReport
 from appliance.control.messages_events import ConsumerList, Consumers
 from appliance.control.messages_gate import (
@@ -475,6 +487,11 @@ Request = (
     | Witnesses
     | Witnessing
     | WitnessSaid
+    | Invite
+    | ConsolePeople
+    | ConsoleSessions
+    | RevokeSessions
+    | BreakGlass
     | ChangeRequest
     | Acting
 )
@@ -538,5 +555,10 @@ Reply = (
     | WitnessHeard
     | WitnessList
     | WitnessPosts
+    | Invited
+    | ConsolePeopleAre
+    | ConsoleSessionList
+    | SessionsRevoked
+    | GlassCodes
     | ChangeReply
 )

@@ -203,6 +203,7 @@ PROCESSES: tuple[Process, ...] = (
         "appliance.console.app",
         "answers the browsers and programs of the people who look after the gateway",
         seccomp="console",
+        peers=(ROOT, OPERATORS),
         # What it asks there it asks in the name of a person, and gets what that person may have.
         calls=("policyd", "alertd", "watchd", "recordd"),
         spool=True,

@@ -22,7 +22,7 @@ from appliance.console.who.failures import EVERY, Failures
 from appliance.console.who.guessing import Guessing
 from appliance.console.who.invitations import Invitation, Invitations
 from appliance.console.who.sessions import Bounds, How, Session, Sessions
-from appliance.console.who.store import NAME, Store
+from appliance.console.who.store import NAME, Store, StoreError
 from appliance.console.who.tickets import Tickets
 from appliance.console.who.tokens import Token, Tokens, Unfit
 from appliance.events import record
@@ -115,7 +115,10 @@ class Desk:
         self.settings = settings
         self._people = {person.id: person for person in settings.people}
         self._known = True
-        self.settle()
+        try:
+            self.settle()
+        except StoreError as error:  # who is out stays out: people are asked for at every request
+            self.trail(str(error))
 
     def settle(self) -> None:
         """What is due: call it every some seconds. Before the policy is known nobody is thrown out."""
@@ -164,10 +167,26 @@ class Desk:
 
     # --- who asks ---------------------------------------------------------------------------------------------------
 
-    def recognise(self, cookie: str, authorization: str, certificate: bytes, address: str) -> Caller | None:
+    async def recognise(self, cookie: str, authorization: str, certificate: bytes, address: str) -> Caller | None:
+        """Who asks (`console.context.Door`)."""
+        return self.known(cookie, authorization, certificate, address)
+
+    def still(self, caller: Caller) -> bool:
+        """Whether what they came by is good yet, and they may what they might; this does not count as use."""
+        person = self._people.get(caller.person)
+        if person is None or not caller.permissions <= permissions_of(person.roles):
+            return False
+        if caller.how == "token":
+            return any(one.id == caller.id for one in self.tokens.listed(caller.person))
+        return any(one.id == caller.id for one in self.sessions.listed(self.bounds, caller.person))
+
+    def known(self, cookie: str, authorization: str, certificate: bytes, address: str) -> Caller | None:
         """Who asks. A header `Authorization` is believed or not, whatever cookie comes with it."""
         if authorization:
-            return self._by_token(authorization)
+            found = self._by_token(authorization)
+            if found is None:
+                self.failures.add("token", "", address)
+            return found
         fingerprint = At(address, certificate=certificate).fingerprint
         session = self.sessions.find(cookie, fingerprint, self.bounds) if cookie else None
         person = self._people.get(session.person) if session is not None else None

@@ -13,7 +13,6 @@ from typing import Any, Literal
 from appliance.console.who.desk import GLASS_HOURS, At, Desk
 from appliance.console.who.guessing import network_of
 from appliance.events import record
-from appliance.policy.console import Person
 from crypto import passphrase as phrases
 from crypto import totp, webauthn
 
@@ -22,7 +21,9 @@ _AT_ONCE = 128  # tries that wait or are looked at, of all addresses
 _NOBODY = phrases.keep("of nobody, so that it takes as long as that of somebody")
 _NO_APP = totp.secret()
 
-Why = Literal["wrong", "wait", "passkey", "certificate", "nobody", "provider", "invitation", "short", "code", "full"]
+Why = Literal[
+    "wrong", "wait", "passkey", "certificate", "provider", "invitation", "short", "differ", "code", "full"
+]  # fmt: skip
 
 
 class Refused(Exception):
@@ -142,11 +143,6 @@ class Entering:
             self._desk.fail("certificate", "", at)
             raise Refused("certificate")
         return self._desk.begin(person, "certificate", at, old)
-
-    # --- what a provider said ---------------------------------------------------------------------------------------
-
-    def provided(self, person: Person, at: At, old: str = "") -> str:
-        return self._desk.begin(person, "provider", at, old)
 
 
 def _name(desk: Desk, login: str) -> str:

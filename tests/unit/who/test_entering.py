@@ -57,7 +57,7 @@ def code(house: House, secret: str) -> str:
 
 
 def who(house: House, cookie: str) -> str:
-    found = house.desk.recognise(cookie, "", b"", HERE.address)
+    found = house.desk.known(cookie, "", b"", HERE.address)
     assert found is not None
     return found.person
 
@@ -293,12 +293,12 @@ async def test_a_reset_takes_everything_that_opened(house: House) -> None:
     has_passkey(house, AMARA, device)
     app = await has_phrase(house, AMARA)
     cookie = by_passkey(house, device)
-    caller = house.desk.recognise(cookie, "", b"", HERE.address)
+    caller = house.desk.known(cookie, "", b"", HERE.address)
     assert caller is not None
     token, _ = house.desk.make_token(caller, "ci", ("look",), 3600, "")
     link = invite(house, AMARA, reset=True)
-    assert house.desk.recognise(cookie, "", b"", HERE.address) is None
-    assert house.desk.recognise("", f"Bearer {token}", b"", HERE.address) is None
+    assert house.desk.known(cookie, "", b"", HERE.address) is None
+    assert house.desk.known("", f"Bearer {token}", b"", HERE.address) is None
     with pytest.raises(Refused):
         by_passkey(house, device)
     with pytest.raises(Refused):
@@ -314,7 +314,7 @@ def test_a_certificate_of_the_policy_logs_in_and_another_does_not(house: House) 
     ana = msgspec.structs.replace(ANA, certificate=shown.fingerprint)
     house.desk.renew(msgspec.structs.replace(SETTINGS, people=(AMARA, ana)))
     cookie = entering(house).certificate(shown)
-    found = house.desk.recognise(cookie, "", shown.certificate, shown.address)
+    found = house.desk.known(cookie, "", shown.certificate, shown.address)
     assert found is not None and found.person == "ana"
     for at in (HERE, At("10.0.0.5", "curl", b"another")):
         with pytest.raises(Refused, match="certificate"):
@@ -333,7 +333,7 @@ async def test_breaking_the_glass_is_for_an_hour_once_and_told(house: House) -> 
         await ways.glass("ana", codes[0], HERE)
     for _ in range(3):
         house.now += 1200
-        found = house.desk.recognise(cookie, "", b"", HERE.address)
+        found = house.desk.known(cookie, "", b"", HERE.address)
     assert found is None, "an hour, however busy"
     house.desk.codes(ANA, "root", "local")
     with pytest.raises(Refused, match="wrong"):

@@ -17,11 +17,11 @@ from tests.unit.who.house import AMARA, ANA, BEN, HERE, SETTINGS, THERE, House
 
 
 def who(house: House, cookie: str, at: At = HERE) -> Caller | None:
-    return house.desk.recognise(cookie, "", at.certificate, at.address)
+    return house.desk.known(cookie, "", at.certificate, at.address)
 
 
 def bearer(house: House, token: str) -> Caller | None:
-    return house.desk.recognise("", f"Bearer {token}", b"", "10.0.0.9")
+    return house.desk.known("", f"Bearer {token}", b"", "10.0.0.9")
 
 
 def test_a_session_says_who_it_is_and_what_they_may(house: House) -> None:
@@ -133,6 +133,28 @@ def test_a_session_of_a_certificate_is_nothing_without_it(house: House) -> None:
     assert who(house, cookie, At("10.0.0.5", "curl", b"another")) is None
 
 
+async def test_a_stream_goes_on_while_its_session_does_and_keeps_it_from_nothing(house: House) -> None:
+    cookie = house.desk.begin(AMARA, "passkey", HERE)
+    caller = await house.desk.recognise(cookie, "", b"", HERE.address)
+    assert caller is not None
+    token, made = house.desk.make_token(caller, "ci", ("look",), 3600, "")
+    program = await house.desk.recognise("", f"Bearer {token}", b"", HERE.address)
+    assert program is not None
+    for _ in range(2):
+        house.now += 899
+        assert house.desk.still(caller) and house.desk.still(program)
+    house.now += 2
+    assert not house.desk.still(caller), "to look on is not to use it"
+    assert house.desk.still(program)
+    house.desk.revoke_token(made.id, "amara", "")
+    assert not house.desk.still(program)
+    caller = house.desk.known(house.desk.begin(AMARA, "passkey", HERE), "", b"", HERE.address)
+    assert caller is not None and house.desk.still(caller)
+    reader = msgspec.structs.replace(AMARA, roles=("reader",))
+    house.desk.renew(msgspec.structs.replace(SETTINGS, people=(reader,)))
+    assert not house.desk.still(caller)
+
+
 def test_log_out_ends_it(house: House) -> None:
     cookie = house.desk.begin(AMARA, "passkey", HERE)
     house.desk.leave(cookie, HERE)
@@ -226,7 +248,7 @@ def test_when_a_token_was_used_last_is_kept(house: House) -> None:
 def test_a_header_is_believed_or_not_whatever_cookie_comes_with_it(house: House) -> None:
     cookie = house.desk.begin(AMARA, "passkey", HERE)
     for header in ("Bearer wrong", "Basic YTpi", "Bearer", "reef_x", f"Bearer {cookie}"):
-        assert house.desk.recognise(cookie, header, b"", "10.0.0.5") is None
+        assert house.desk.known(cookie, header, b"", "10.0.0.5") is None
 
 
 def test_a_cookie_is_no_token_and_a_token_is_no_cookie(house: House) -> None:
