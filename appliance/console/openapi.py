@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ from appliance.console.registry import EVENTS, JSON, Endpoint, is_list
 
 PREFIX = "/api/v1"
 _REF = "#/components/schemas/{name}"
+_SENTENCE = re.compile(r".*?[.!?](?= |$)|.*")
 _TAG = {"type": "string", "pattern": r'^(\*|"[\x21\x23-\x7e]{1,128}")$'}
 _KEY = {"type": "string", "pattern": r"^[\x21-\x7e]{1,128}$"}
 
@@ -99,11 +101,13 @@ def _answer(one: Endpoint, schemas: _Schemas) -> dict[str, Any]:
 
 
 def _first(words: str) -> str:
-    return words.partition("\n")[0]
+    """The first sentence."""
+    sentences: list[str] = _SENTENCE.findall(" ".join(words.split()))
+    return sentences[0]
 
 
 def _operation(one: Endpoint, schemas: _Schemas) -> dict[str, Any]:
-    more = one.summary.partition("\n")[2].strip()
+    more = " ".join(one.summary.split()).removeprefix(_first(one.summary)).strip()
     operation: dict[str, Any] = {
         "operationId": f"{one.noun}_{one.handler.__name__}",
         "tags": [one.noun],

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from appliance.lab.netns import inside
 from appliance.lab.site import Lab
 from crypto.apitls import CERTIFICATE
+from crypto.selfsigned import client_context
 from tests.netns.conftest import lab_id
 from tests.netns.conftest import until as until_lab
 from tests.netns.stand import Stand, until
@@ -92,6 +94,19 @@ def test_it_runs_with_what_its_row_says(stand: Stand) -> None:
     found = dict(line.split(":\t", 1) for line in told.splitlines() if ":\t" in line)
     assert set(found["Uid"].split()) == {str(identity.uid)}
     assert (int(found["CapPrm"], 16), found["NoNewPrivs"], found["Seccomp"]) == (0, "1", "2")
+
+
+def test_connections_from_before_a_generation_end(stand: Stand) -> None:
+    """Who confirms it must have come through its rules: browsers come back by a connection that did."""
+    with inside(Path("/run/netns") / stand.namespace):
+        plain = socket.create_connection(("10.20.0.1", PORT), timeout=60)
+    with client_context(trusted(stand)).wrap_socket(plain, server_hostname=NAME) as line:
+        line.sendall(f"GET /api/v1/status HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())
+        assert line.recv(12) == b"HTTP/1.1 401"
+        stand.apply(TEXT.replace("why: w", "why: another"))
+        while line.recv(65536):
+            pass
+    assert get(stand, "/api/v1/status")[0] == 401
 
 
 def test_a_browser_of_this_machine_comes_in_as_the_administrators_workstation() -> None:
