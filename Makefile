@@ -90,7 +90,8 @@ $(STAMPS)/python: requirements.lock pyproject.toml | $(STAMPS)/debian-run
 
 # The console's page. The folders are among what it is made from: a file that is gone changes its folder.
 WEB := appliance/console/web
-WEB_SOURCES := $(filter-out $(WEB)/openapi.json,$(wildcard $(WEB)/*.* $(WEB)/.npmrc)) $(shell find $(WEB)/src $(WEB)/public)
+WEB_SOURCES := $(filter-out $(WEB)/openapi.json,$(wildcard $(WEB)/*.* $(WEB)/.npmrc)) \
+	$(filter-out $(WEB)/src/api/schema.ts,$(shell find $(WEB)/src $(WEB)/public))
 $(STAMPS)/web: $(WEB_SOURCES) tools/web.py | $(STAMPS)/python
 	@mkdir -p $(STAMPS)
 	@echo "build: the console's page into appliance/console/static/"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -15,9 +16,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 WEB = ROOT / "appliance" / "console" / "web"
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+API = WEB / "openapi.json"
 VERBS = {
     "build": (("build",),),
-    "check": (("style",), ("check",)),
+    "check": (("style",), ("types",), ("check",)),
     "test": (("test",),),
     "fmt": (("fmt",),),
 }
@@ -58,12 +60,23 @@ def packages(folder: Path) -> int:
     return status
 
 
+def describe() -> None:
+    """What the API says of itself: the page's own types are held to it."""
+    sys.path.insert(0, str(ROOT))
+    from appliance.console import openapi, registry
+    from appliance.console.api import NOUNS
+
+    API.write_text(json.dumps(openapi.description(registry.endpoints(NOUNS), "0")), encoding="utf-8")
+
+
 def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in VERBS:
         print(__doc__, file=sys.stderr)
         return 2
     folder = node_folder()
     status = packages(folder)
+    if ("types",) in VERBS[arguments[0]]:
+        describe()
     for script in VERBS[arguments[0]]:
         status = status or npm(folder, "run", "--silent", *script)
     return status

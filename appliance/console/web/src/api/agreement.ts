@@ -1,0 +1,32 @@
+// The types that the page has written down fit what the API says of itself (schema.ts is made of that by `make check`).
+// Nothing of this runs: it is here to be compiled.
+
+import type { Generation, Planned } from "./changes.ts";
+import type { Finding } from "./problem.ts";
+import type { components } from "./schema.ts";
+import type { Status } from "./types.ts";
+import type * as Workshop from "../workshop/shapes.ts";
+
+type Api = components["schemas"];
+/** What the API gives can be taken for what the page wants. */
+type Fits<Wanted, _Given extends Wanted> = Wanted;
+
+export type Agreed = [
+  Fits<Status, Api["StatusView"]>,
+  Fits<Finding, Api["Finding"]>,
+  Fits<Generation, Api["GenerationSummary"]>,
+  Fits<Planned, Api["Planned"]>,
+  Fits<{ text: string }, Api["GenerationText"]>,
+  Fits<{ generation: number }, Api["Confirmed"]>,
+  Fits<Omit<Workshop.RuleRow, "action">, Api["RuleRow"]>,
+  Fits<Workshop.Draft, Api["Draft"]>,
+  Fits<Workshop.DraftText, Api["DraftTextIs"]>,
+  Fits<Workshop.DraftChecked, Api["DraftChecked"]>,
+  Fits<Workshop.Impacted, Api["Impacted"]>,
+  Fits<Workshop.Proposal, Api["Proposal"]>,
+  Fits<Workshop.ProposalShown, Api["ProposalShown"]>,
+  Fits<Workshop.Applied, Api["Applied"]>,
+  Fits<Workshop.Merged, Api["Merged"]>,
+  Fits<Workshop.NamedThing, Api["ObjectRow"]>,
+  Fits<Workshop.Choices, Api["Completion"]>,
+];
