@@ -34,8 +34,9 @@ def lab() -> Iterator[Lab]:
         yield running
 
 
-@pytest.fixture(scope="session")
-def playwright() -> Iterator[Playwright]:
+@pytest.fixture(scope="module")
+def playwright(lab: Lab) -> Iterator[Playwright]:
+    """After the lab is up and until before it goes: its event loop stands in this thread, where a lab needs one too."""
     with sync_playwright() as running:
         yield running
 
