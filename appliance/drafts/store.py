@@ -16,7 +16,7 @@ import msgspec
 
 from appliance.control.messages_changes import Draft
 from appliance.drafts.database import Database
-from appliance.drafts.undoing import Step, done, joined
+from appliance.drafts.undoing import Step, after, joined
 
 MOST_DRAFTS = 20  # of one person
 MOST_TEXT = 16 << 20  # bytes
@@ -72,10 +72,10 @@ class DraftStore:
         wanted = _int(row[-1])
         if place < wanted:
             for step in self._steps(ident, place + 1, wanted):
-                text, _ = done(text, step.forward)
+                text = after(text, step.forward)
         elif place > wanted:
             for step in reversed(self._steps(ident, wanted + 1, place)):
-                text, _ = done(text, step.backward)
+                text = after(text, step.backward)
         ((files,),) = self._database.read("SELECT files FROM origin WHERE draft = ?", (ident,))
         return Kept(self._draft(row), wanted, text, unpacked_files(files))
 

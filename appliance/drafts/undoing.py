@@ -58,9 +58,14 @@ def joined(before: Step, after: Step) -> Step | None:
     return Step(before.forward + after.forward, after.backward + before.backward, after.label, after.at)
 
 
+def after(text: str, rounds: Sequence[Edits]) -> str:
+    """The text after all of these, one after the other."""
+    for edits in rounds:
+        text = applied(text, edits)
+    return text
+
+
 def done(text: str, rounds: Sequence[Edits]) -> tuple[str, Edits]:
     """The text after all of these, and the edits that bring an editor there at once."""
-    new = text
-    for edits in rounds:
-        new = applied(new, edits)
+    new = after(text, rounds)
     return new, rounds[0] if len(rounds) == 1 else minimal(text, new)
