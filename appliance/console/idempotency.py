@@ -52,6 +52,10 @@ class Claimed:
     def done(self, kept: Kept) -> None:
         self._answers.done(*self._who, kept)
 
+    def unsaid(self) -> None:
+        """It was done, and what was answered is kept nowhere: whoever asks again hears that it was asked before."""
+        self._answers.unsaid(*self._who)
+
     def free(self) -> None:
         self._answers.free(*self._who)
 
@@ -101,6 +105,9 @@ class Answers:
             return  # that it was done is known, and asked again it is said that this was asked before
         packed = msgspec.json.encode(kept)
         self._base.execute("update answers set answer = ? where person = ? and key = ?", (packed, person, key))
+
+    def unsaid(self, person: str, key: str) -> None:
+        self._busy.discard((person, key))
 
     def free(self, person: str, key: str) -> None:
         self._busy.discard((person, key))

@@ -87,6 +87,7 @@ class Endpoint:
     paged: bool
     status: int
     largest: int
+    secret: bool
 
     @property
     def changes(self) -> bool:
@@ -113,18 +114,22 @@ def endpoint(
     paged: bool = False,
     status: int = 200,
     largest: int = MIB,
+    secret: bool = False,
 ) -> Callable[[H], H]:
     """Declare an endpoint below /api/v1.
 
     `match`: who asks must say by If-Match which state they saw, and the function compares (`ctx.match`). `tagged`:
-    answers carry an ETag. `paged`: a list that may go on. `largest` bounds the body in bytes. Raises `Mistake`.
+    answers carry an ETag. `paged`: a list that may go on. `largest` bounds the body in bytes. `secret`:
+    what is answered is kept nowhere, not even for who asks again with the same key. Raises `Mistake`.
     """
 
     def declare(function: H) -> H:
         setattr(
             function,
             _MARK,
-            _endpoint(function, method, path, permission, answers, takes, match, tagged, paged, status, largest),
+            _endpoint(
+                function, method, path, permission, answers, takes, match, tagged, paged, status, largest, secret
+            ),
         )
         return function
 
@@ -143,6 +148,7 @@ def _endpoint(
     paged: bool,
     status: int,
     largest: int,
+    secret: bool,
 ) -> Endpoint:
     where = f"{method} {path}"
     if permission not in ("", "known", *PERMISSIONS):
@@ -174,7 +180,7 @@ def _endpoint(
     return Endpoint(
         method, path, permission, function, answers, inspect.cleandoc(function.__doc__),
         function.__module__.rpartition(".")[2], {name: hints[name] for name in places}, query, body, takes, match,
-        tagged, paged, 204 if answers is None and status == 200 else status, largest,
+        tagged, paged, 204 if answers is None and status == 200 else status, largest, secret,
     )  # fmt: skip
 
 

@@ -214,7 +214,10 @@ class Api:
         except Problem:
             claimed.free()
             raise
-        claimed.done(made)
+        if endpoint.secret:
+            claimed.unsaid()
+        else:
+            claimed.done(made)
         return made
 
     def _named(self, request: web.Request, endpoint: Endpoint) -> dict[str, object]:

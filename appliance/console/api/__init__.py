@@ -4,6 +4,34 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from appliance.console.api import calendar, drafts, generations, live, proposals, rules, status, why, workshop
+from appliance.console.api import (
+    accounts,
+    calendar,
+    drafts,
+    generations,
+    live,
+    me,
+    proposals,
+    rules,
+    sessions,
+    status,
+    tokens,
+    why,
+    workshop,
+)
 
-NOUNS: tuple[ModuleType, ...] = (live, status, drafts, workshop, proposals, rules, generations, calendar, why)
+NOUNS: tuple[ModuleType, ...] = (
+    live,
+    status,
+    drafts,
+    workshop,
+    proposals,
+    rules,
+    generations,
+    calendar,
+    why,
+    me,
+    sessions,
+    tokens,
+    accounts,
+)

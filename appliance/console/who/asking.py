@@ -12,4 +12,4 @@ def at(request: web.Request) -> At:
     transport = request.transport
     connection = transport.get_extra_info("ssl_object") if transport is not None else None
     shown = connection.getpeercert(binary_form=True) if connection is not None else None
-    return At(request.remote or "", request.headers.get("User-Agent", "")[:400], shown or b"")
+    return At(request.remote or "", request.headers.get("User-Agent", "")[:400], shown or b"", request.host)

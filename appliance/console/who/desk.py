@@ -6,6 +6,7 @@ and whose role changes has the new one. For the event loop's thread alone.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from hashlib import sha256
@@ -56,11 +57,13 @@ class Trail(Protocol):
 
 
 class At(msgspec.Struct, frozen=True):
-    """Where a request comes from: the peer's address, its User-Agent, and the certificate it showed as DER."""
+    """Where a request comes from: the peer's address, its User-Agent, the certificate it showed as DER, and what the
+    client calls the gateway."""
 
     address: str
     agent: str = ""
     certificate: bytes = b""
+    host: str = ""
 
     @property
     def origin(self) -> str:
@@ -92,6 +95,7 @@ class Desk:
         self.tickets = Tickets(clock)
         self.guessing = Guessing(ticks)
         self.failures = Failures()
+        self.one = asyncio.Semaphore(1)  # who makes or checks a passphrase: each costs 19 MiB
         self._ticks = ticks
         self._told = ticks()
         self.settings = ConsoleSettings()
@@ -149,9 +153,12 @@ class Desk:
         port = "" if self.settings.port == _HTTPS else f":{self.settings.port}"
         return f"https://{self.settings.name}{port}"
 
-    @property
-    def relying(self) -> Relying:
-        return Relying(self.settings.name, (self.origin,))
+    def relying(self, at: At) -> Relying:
+        """Who asks for passkeys. Where something forwards another port to the console its pages have that one; it is
+        the same site to a browser, which says itself where a page came from."""
+        name, _, port = at.host.partition(":")
+        forwarded = (f"https://{at.host}",) if name == self.settings.name and (not port or port.isdecimal()) else ()
+        return Relying(self.settings.name, tuple(dict.fromkeys((self.origin, *forwarded))))
 
     @property
     def people(self) -> tuple[Person, ...]:

@@ -34,7 +34,6 @@ class Enrolling:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._one = asyncio.Semaphore(1)
 
     def invited(self, link: str, at: At) -> Person:
         """Whom a link is for."""
@@ -47,13 +46,13 @@ class Enrolling:
 
     # --- passkeys ---------------------------------------------------------------------------------------------------
 
-    def ask_passkey(self, person: Person, browser: str) -> dict[str, Any]:
+    def ask_passkey(self, person: Person, browser: str, at: At) -> dict[str, Any]:
         """What the browser with that cookie is to have the person's device make."""
         desk = self._desk
         challenge = desk.tickets.make(_PASSKEY, browser, person.id.encode())
         known = [one.id for one in desk.accounts.passkeys(person.id)]
         handle = desk.accounts.handle(person.id)
-        return webauthn.creation(desk.relying, handle, person.id, person.name, challenge, known)
+        return webauthn.creation(desk.relying(at), handle, person.id, person.name, challenge, known)
 
     def passkey(
         self, person: Person, answer: dict[str, Any], words: str, browser: str, at: At, link: str = ""
@@ -64,7 +63,7 @@ class Enrolling:
             challenge = webauthn.challenge_of(answer)
             if desk.tickets.read(challenge, _PASSKEY, browser) != person.id.encode():
                 raise webauthn.Rejected("the challenge is none of ours, too old, or was answered already")
-            made = webauthn.created(desk.relying, answer, challenge)
+            made = webauthn.created(desk.relying(at), answer, challenge)
             self._use(link)
             desk.tickets.take(challenge, _PASSKEY, browser)
             kept = desk.accounts.add_passkey(person.id, made, words)
@@ -112,7 +111,7 @@ class Enrolling:
         step = totp.matches(app, code, desk.clock()) if app else -1
         if step < 0:
             raise Refused("code")
-        async with self._one:
+        async with desk.one:
             kept = await asyncio.to_thread(phrases.keep, passphrase)
         if desk.tickets.take(tickets.read(ticket), _APP, browser) is None:
             raise Refused("code")

@@ -42,13 +42,12 @@ class Entering:
         self._desk = desk
         self._sleep = sleep
         self._trying: set[str] = set()  # networks that wait for an answer: each has one try at a time
-        self._one = asyncio.Semaphore(1)  # passphrases cost 19 MiB each
 
     # --- passkeys ---------------------------------------------------------------------------------------------------
 
-    def ask_passkey(self, browser: str) -> dict[str, Any]:
+    def ask_passkey(self, browser: str, at: At) -> dict[str, Any]:
         """What the browser with that cookie is to ask the person's device."""
-        return webauthn.request(self._desk.relying, self._desk.tickets.make(PASSKEY, browser))
+        return webauthn.request(self._desk.relying(at), self._desk.tickets.make(PASSKEY, browser))
 
     def passkey(self, answer: dict[str, Any], browser: str, at: At, old: str = "") -> str:
         desk = self._desk
@@ -63,7 +62,7 @@ class Entering:
                 raise webauthn.Rejected("the passkey is of nobody who is in the policy")
             if handle and handle != desk.accounts.handle(person.id):
                 raise webauthn.Rejected("the passkey is of somebody else")
-            found = webauthn.asserted(desk.relying, answer, challenge, key.public, key.count, key.eligible)
+            found = webauthn.asserted(desk.relying(at), answer, challenge, key.public, key.count, key.eligible)
         except webauthn.Rejected as error:
             desk.fail("passkey", "", at)
             desk.trail(f"a passkey from {at.address} was refused: {error}")
@@ -81,7 +80,7 @@ class Entering:
         async with self._try(login, at):
             person = desk.person(login)
             second = desk.accounts.second(person.id) if person is not None else None
-            async with self._one:
+            async with desk.one:
                 kept = second.passphrase if second is not None else _NOBODY
                 good = await asyncio.to_thread(phrases.matches, passphrase, kept)
             app, last = (second.app, second.step) if second is not None else (_NO_APP, -1)

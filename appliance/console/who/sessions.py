@@ -92,6 +92,10 @@ class Sessions:
         found = [one for one in self._open.values() if person in ("", one.person) and not _over(one, now, bounds)]
         return sorted(found, key=lambda one: (-one.seen, one.id))
 
+    def end_of(self, session: Session, bounds: Bounds) -> float:
+        """When it ends however much it is used."""
+        return session.began + _most(session, bounds)
+
     def end(self, id_: str, person: str = "") -> Session | None:
         """End one, of `person` where that is given; gives it, None where there was none."""
         for digest, one in self._open.items():
@@ -128,5 +132,8 @@ class Sessions:
 
 
 def _over(session: Session, now: float, bounds: Bounds) -> bool:
-    most = min(session.most, bounds.most) if session.most else bounds.most
-    return now >= session.began + most or now >= session.seen + bounds.idle
+    return now >= session.began + _most(session, bounds) or now >= session.seen + bounds.idle
+
+
+def _most(session: Session, bounds: Bounds) -> float:
+    return min(session.most, bounds.most) if session.most else bounds.most

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from appliance.console.api import NOUNS
 from appliance.console.callers import Caller
-from appliance.console.context import Console
+from appliance.console.context import Console, Door
 from appliance.console.idempotency import Answers
 from appliance.console.serving import COOKIE, LIMITS, application
 from appliance.control.daemon import Log
@@ -75,12 +75,13 @@ async def serving(
     nouns: Iterable[ModuleType] = NOUNS,
     routes: Iterable[web.RouteDef] = (),
     limits: Limits = LIMITS,
+    door: Door | None = None,
 ) -> AsyncIterator[Served]:
     with tempfile.TemporaryDirectory() as folder:
         identities = {row.name: Identity(1, 1) for row in PROCESSES}
         instance = Instance("a test", f"{folder}/run", f"{folder}/state", f"{folder}/config", identities, 1)
         answers = Answers(Path(folder, "answers.db"), time.time)
-        console = Console(instance, Log("console"), Names(), answers, time.monotonic)
+        console = Console(instance, Log("console"), door or Names(), answers, time.monotonic)
         bound = socket.socket()
         bound.bind(("127.0.0.1", 0))
         bound.setblocking(False)

@@ -33,13 +33,13 @@ def entering(house: House) -> Entering:
 
 def has_passkey(house: House, person: Person, device: Authenticator) -> None:
     enrolling = Enrolling(house.desk)
-    answer = device.create(enrolling.ask_passkey(person, BROWSER), ORIGIN)
+    answer = device.create(enrolling.ask_passkey(person, BROWSER, HERE), ORIGIN)
     enrolling.passkey(person, answer, "a key", BROWSER, HERE)
 
 
 def by_passkey(house: House, device: Authenticator, browser: str = BROWSER, **changed: Any) -> str:
     ways = entering(house)
-    answer = device.get(ways.ask_passkey(BROWSER), changed.pop("origin", ORIGIN), **changed)
+    answer = device.get(ways.ask_passkey(BROWSER, HERE), changed.pop("origin", ORIGIN), **changed)
     return ways.passkey(answer, browser, HERE)
 
 
@@ -80,7 +80,7 @@ def test_an_answer_is_good_once(house: House) -> None:
     device = Authenticator()
     has_passkey(house, AMARA, device)
     ways = entering(house)
-    answer = device.get(ways.ask_passkey(BROWSER), ORIGIN)
+    answer = device.get(ways.ask_passkey(BROWSER, HERE), ORIGIN)
     ways.passkey(answer, BROWSER, HERE)
     with pytest.raises(Refused, match="passkey"):
         ways.passkey(answer, BROWSER, HERE)
@@ -93,16 +93,36 @@ def test_an_answer_of_another_browser_another_page_or_too_late_is_none(house: Ho
         with pytest.raises(Refused, match="passkey"):
             by_passkey(house, device, **changed)
     ways = entering(house)
-    answer = device.get(ways.ask_passkey(BROWSER), ORIGIN)
+    answer = device.get(ways.ask_passkey(BROWSER, HERE), ORIGIN)
     house.now += 301
     with pytest.raises(Refused, match="passkey"):
         ways.passkey(answer, BROWSER, HERE)
 
 
+def test_a_port_that_is_forwarded_is_the_console_and_another_name_is_not(house: House) -> None:
+    device = Authenticator()
+    has_passkey(house, AMARA, device)
+    ways = entering(house)
+    for host, origin, fits in (
+        ("gateway.example:9000", "https://gateway.example:9000", True),
+        ("gateway.example:9000", ORIGIN, True),
+        ("gateway.example:9000", "https://gateway.example:9001", False),
+        ("evil.example", "https://evil.example", False),
+        ("gateway.example:x@evil.example", "https://gateway.example:x@evil.example", False),
+    ):
+        at = At("10.0.0.5", host=host)
+        answer = device.get(ways.ask_passkey(BROWSER, at), origin)
+        if fits:
+            assert who(house, ways.passkey(answer, BROWSER, at)) == "amara"
+        else:
+            with pytest.raises(Refused, match="passkey"):
+                ways.passkey(answer, BROWSER, at)
+
+
 def test_a_challenge_for_a_new_passkey_logs_nobody_in(house: House) -> None:
     device = Authenticator()
     has_passkey(house, AMARA, device)
-    options = Enrolling(house.desk).ask_passkey(AMARA, BROWSER)
+    options = Enrolling(house.desk).ask_passkey(AMARA, BROWSER, HERE)
     answer = device.get({"challenge": options["challenge"], "rpId": "gateway.example"}, ORIGIN)
     with pytest.raises(Refused, match="passkey"):
         entering(house).passkey(answer, BROWSER, HERE)
@@ -251,11 +271,11 @@ def test_a_link_makes_one_credential_within_a_day(house: House) -> None:
     enrolling, link = Enrolling(house.desk), invite(house, AMARA)
     assert enrolling.invited(link, HERE) == AMARA
     device = Authenticator()
-    answer = device.create(enrolling.ask_passkey(AMARA, BROWSER), ORIGIN)
+    answer = device.create(enrolling.ask_passkey(AMARA, BROWSER, HERE), ORIGIN)
     enrolling.passkey(AMARA, answer, "", BROWSER, HERE, link)
     with pytest.raises(Refused, match="invitation"):
         enrolling.invited(link, HERE)
-    answer = Authenticator().create(enrolling.ask_passkey(AMARA, BROWSER), ORIGIN)
+    answer = Authenticator().create(enrolling.ask_passkey(AMARA, BROWSER, HERE), ORIGIN)
     with pytest.raises(Refused, match="invitation"):
         enrolling.passkey(AMARA, answer, "", BROWSER, HERE, link)
     assert who(house, by_passkey(house, device)) == "amara"

@@ -143,7 +143,7 @@ class Pages:
 
     async def passkey_options(self, request: web.Request) -> object:
         await asked.json(request)
-        return self._entering.ask_passkey(_browser(request))
+        return self._entering.ask_passkey(_browser(request), asking.at(request))
 
     async def passkey(self, request: web.Request) -> object:
         sent = await asked.json(request)
@@ -228,8 +228,9 @@ class Pages:
 
     async def new_passkey_options(self, request: web.Request) -> object:
         await asked.json(request)
-        person = self._enrolling.invited(request.match_info["link"], asking.at(request))
-        return self._enrolling.ask_passkey(person, _browser(request))
+        at = asking.at(request)
+        person = self._enrolling.invited(request.match_info["link"], at)
+        return self._enrolling.ask_passkey(person, _browser(request), at)
 
     async def new_passkey(self, request: web.Request) -> object:
         sent = await asked.json(request)
