@@ -2,8 +2,6 @@
 
 import type { Edit } from "./edits.ts";
 
-export type Action = "allow" | "deny" | "reject";
-
 export interface Finding {
   readonly file: string;
   readonly line: number;
@@ -30,7 +28,7 @@ export interface RuleRow {
   readonly service: readonly string[];
   readonly people: readonly string[];
   readonly when: string;
-  readonly action: Action;
+  readonly action: string;
   readonly inspect: string;
   readonly log: string;
   readonly why: string;
@@ -374,6 +372,9 @@ export interface WhyAnswer {
   readonly near_count: number;
 }
 
+/** `logged` is what a line says was decided; `note` what was chosen for words that mean more than one thing. */
 export interface WhyAnswered {
   readonly answer: WhyAnswer;
+  readonly logged: string;
+  readonly note: string;
 }
