@@ -12,6 +12,7 @@ import contextlib
 import datetime
 import signal
 import socket
+import sqlite3
 import sys
 import time
 from collections.abc import Callable
@@ -49,6 +50,7 @@ from appliance.events.pseudonyms import Hiding, Keys, PseudonymsError
 from appliance.events.push.notifying import Notifying
 from appliance.events.push.pushing import Pushing
 from appliance.events.retaining import Need, Plan, Room
+from appliance.events.stix import Made
 from appliance.events.subject import Subjects
 from appliance.indicators import store as indicators
 from appliance.indicators.counter import Counter
@@ -98,8 +100,10 @@ class Alertd:
         self._office = Office(Desk(self._store), instance.socket("applyd"), self._say, gated=instance.socket("gated"))
         self._hitting: Hitting | None = None
         trusted = instance.credentials / AUTHORITIES
-        self._fetcher = Fetcher(self._office, instance.credentials, lambda: fetching_context(trusted), log)
-        self._counter = Counter(self._office, log.audit, self._fetcher.state)
+        self._fetcher = Fetcher(
+            self._office, instance.credentials, lambda: fetching_context(trusted), log, self._give
+        )
+        self._counter = Counter(self._office, log.audit, self._fetcher.state, self._give)
         self._subjects = Subjects(self._outbox, self._keys, self._counter)
         self.failure = ""
         self._identity: Identity | None = None
@@ -209,6 +213,14 @@ class Alertd:
             signal.raise_signal(signal.SIGTERM)
 
         self._later(end)
+
+    def _give(self, made: list[Made]) -> None:
+        """Have consumers read indicators that did not come by their API. From any thread."""
+        try:
+            if self._answering is not None:
+                self._answering.give(made)
+        except sqlite3.Error as error:
+            self._say(f"{len(made):,} indicators are kept, and not in the collection of indicators: {error}")
 
     def _later(self, act: Callable[[], None]) -> None:
         """Do it in the loop's thread; nothing when that has ended."""

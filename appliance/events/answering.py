@@ -31,6 +31,8 @@ from appliance.serving.places import Serving
 OBJECTS = "objects.db"
 _FORGET = 3600.0  # seconds between looks at what the outbox has let go
 _ANYWAY = 5.0
+_AT_ONCE = 2_000  # objects of one transaction
+INDICATORS_COLLECTION = "indicators"
 
 
 def microseconds() -> int:
@@ -138,6 +140,12 @@ class Answering:
         """Keep sightings of indicators. From any thread; raises `sqlite3.Error`."""
         with self._objects.writing():
             self._objects.add(SIGHTINGS_COLLECTION, sightings)
+
+    def give(self, indicators: list[stix.Made]) -> None:
+        """Have indicators in their collection. From any thread; raises `sqlite3.Error`."""
+        for at in range(0, len(indicators), _AT_ONCE):
+            with self._objects.writing():
+                self._objects.add(INDICATORS_COLLECTION, indicators[at : at + _AT_ONCE])
 
     def tick(self) -> None:
         """Call it about each second: what was told too often is summed up."""

@@ -29,6 +29,7 @@ from appliance.indicators.deciding import LOOKED_FOR, Mode
 from appliance.indicators.desk import Desk, OverrideRefused, Shown
 from appliance.indicators.fetching import State
 from appliance.indicators.given import Given
+from appliance.indicators.giving import Give, told
 from appliance.indicators.hitting import around
 from appliance.indicators.indicator import Indicator, Read, Refused, Unreadable
 from appliance.indicators.inforce import Changed
@@ -48,10 +49,11 @@ _LISTS: dict[str, tuple[Kind, ...]] = {
 
 
 class Counter:
-    """For one office. What waits is awaited; nothing here blocks the loop."""
+    """For one office. What waits is awaited; nothing here blocks the loop. `give` has consumers read indicators."""
 
-    def __init__(self, office: Office, audit: Write, state: Callable[[str], State]) -> None:
+    def __init__(self, office: Office, audit: Write, state: Callable[[str], State], give: Give) -> None:
         self._office = office
+        self._give = give
         self._audit = audit
         self._state = state
         self._given = Given(audit)
@@ -74,7 +76,8 @@ class Counter:
             return [Outcome(_id(one), _version(one), False, words) for one in read]
         kept = tuple(one for one in read if isinstance(one, Indicator))
         try:
-            taken = await self._take(consumer, Read(kept))
+            # What a consumer posts is in the collection as it came; the API sees to that.
+            _, taken = await self._take(consumer, Read(kept))
             self._given.add(consumer, taken)
         except StoreError as error:
             return [Outcome(_id(one), _version(one), False, str(error)) for one in read]
@@ -86,11 +89,9 @@ class Counter:
             for one in read
         ]
 
-    async def _take(self, source: str, read: Read, *, whole: bool = False) -> IndicatorsTaken:
-        taken = await asyncio.wrap_future(
-            self._office.do(lambda desk, now: desk.take(source, read, now, whole=whole))
-        )
-        return IndicatorsTaken(taken.new, taken.changed, taken.known, taken.refused)
+    async def _take(self, source: str, read: Read) -> tuple[tuple[Indicator, ...], IndicatorsTaken]:
+        taken = await asyncio.wrap_future(self._office.do(lambda desk, now: desk.take(source, read, now)))
+        return taken.fresh, IndicatorsTaken(taken.new, taken.changed, taken.known, taken.refused)
 
     def listed(self, name: str, highest: Tlp) -> Iterable[str]:
         """The values in force of a list, as far as their label lets them be given."""
@@ -139,7 +140,8 @@ class Counter:
             read = await asyncio.to_thread(_read, request)
         except Unreadable as error:
             return RefusedReply("unreadable", str(error))
-        taken = await self._take(request.source, read)
+        fresh, taken = await self._take(request.source, read)
+        await asyncio.to_thread(self._give, told(fresh, read.raw))
         detail = {"format": request.format, "sha256": sha256(request.document).hexdigest()}
         detail |= {"new": str(taken.new), "changed": str(taken.changed)}
         self._audit(peer.name, "indicator.add", request.source, origin=origin_of(peer), detail=detail)

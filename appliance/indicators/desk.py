@@ -27,12 +27,14 @@ _NONE: frozenset[Value] = frozenset()
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """What became of a document: how many are new, are another version, were known, were refused and why."""
+    """What became of a document: how many are new, are another version, were known, were refused and why. `fresh` are
+    the new ones and those of another version, and those that a whole list took back."""
 
     new: int
     changed: int
     known: int
     refused: tuple[tuple[str, str], ...] = ()
+    fresh: tuple[Indicator, ...] = ()
 
 
 class OverrideRefused(Exception):
@@ -88,7 +90,8 @@ class Desk:
         self._store.keep(fresh.items())
         self._kept |= fresh
         changes = [one for key in fresh for one in self._rule(key, now)]
-        return Taken(new, changed, known, tuple(refused)), _last(changes)
+        came = tuple(one.indicator for one in fresh.values())
+        return Taken(new, changed, known, tuple(refused), came), _last(changes)
 
     def _absent(self, source: str, present: set[str], now: float) -> dict[Key, Came]:
         """Those of a source that its list does not have any more, as taken back."""

@@ -19,6 +19,7 @@ import aiohttp
 import msgspec
 
 from appliance.indicators import csvin, mispin, stixin
+from appliance.indicators.giving import Give, told
 from appliance.indicators.indicator import Read, Unreadable
 from appliance.indicators.office import Office
 from appliance.indicators.store import StoreError
@@ -71,12 +72,19 @@ _states = msgspec.json.Decoder(State)
 
 
 class Fetcher:
-    """For one loop. `credentials` is the folder of what addresses want to see; `context` says whom to trust now."""
+    """For one loop. `credentials` is the folder of what addresses want to see; `context` says whom to trust now;
+    `give` has consumers read indicators."""
 
     def __init__(
-        self, office: Office, credentials: Path, context: Callable[[], TlsContext], log: Callable[[str], None]
+        self,
+        office: Office,
+        credentials: Path,
+        context: Callable[[], TlsContext],
+        log: Callable[[str], None],
+        give: Give,
     ) -> None:
         self._office = office
+        self._give = give
         self._credentials = credentials
         self._context = context
         self._log = log
@@ -130,6 +138,8 @@ class Fetcher:
     async def _take(self, name: str, part: Part) -> None:
         job = self._office.do(lambda desk, now: desk.take(name, part.read, now, whole=part.whole))
         taken = await asyncio.wrap_future(job)
+        if taken.fresh:
+            await asyncio.to_thread(self._give, told(taken.fresh, part.read.raw))
         refused = [*((one.which, one.why) for one in part.read.refused), *taken.refused]
         if taken.new or taken.changed:
             some = "; ".join(f"{which}: {why}" for which, why in refused[:_MOST_REFUSED])

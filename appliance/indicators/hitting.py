@@ -23,6 +23,7 @@ from appliance.events.outbox import Reader
 from appliance.events.record import INDICATORS, Event
 from appliance.indicators.deciding import Mode
 from appliance.indicators.desk import Desk
+from appliance.indicators.giving import stix_id
 from appliance.indicators.indicator import Indicator
 from appliance.indicators.never import WIDEST
 from appliance.indicators.office import Office
@@ -169,11 +170,12 @@ def alert_of(event: Event, found: Value, mode: Mode) -> Event:
 def sighting_of(site: str, seen: Seen, named: Indicator, now: float) -> stix.Made | None:
     """None where the source's name for it is none of STIX. A version is later than the one before, whatever the clock
     does."""
-    if not stix.is_indicator(named.id):
+    reference = stix_id(named.id)
+    if not reference:
         return None
     modified = max(now, seen.told + 0.001)
     return stix.sighting(
-        site, named.id, seen.day, named.tlp, first=int(seen.hits.first * 1e6), last=int(seen.hits.last * 1e6),
+        site, reference, seen.day, named.tlp, first=int(seen.hits.first * 1e6), last=int(seen.hits.last * 1e6),
         count=seen.hits.count, modified=int(modified * 1e6),
     )  # fmt: skip
 

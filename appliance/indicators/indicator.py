@@ -47,10 +47,11 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Read(msgspec.Struct, frozen=True):
-    """What a document held."""
+    """What a document held. `raw` are those that came as objects of STIX, by their ids, as they came."""
 
     indicators: tuple[Indicator, ...]
     refused: tuple[Refused, ...] = ()
+    raw: dict[str, bytes] = {}
 
 
 class Unreadable(Exception):

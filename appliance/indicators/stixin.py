@@ -74,13 +74,15 @@ def read(document: bytes) -> Read:
         raise Unreadable(f'not a STIX bundle or a TAXII envelope ({{"objects": [...]}}): {error}') from error
     found: list[Indicator] = []
     refused: list[Refused] = []
+    came: dict[str, bytes] = {}
     for number, raw in enumerate(objects, 1):
         outcome = _object(bytes(raw), f"object {number}")
         if isinstance(outcome, Indicator):
             found.append(outcome)
+            came[outcome.id] = bytes(raw)
         elif outcome is not None:
             refused.append(outcome)
-    return Read(tuple(found), tuple(refused))
+    return Read(tuple(found), tuple(refused), came)
 
 
 def given(objects: Iterable[bytes]) -> list[Indicator | Refused]:

@@ -170,6 +170,11 @@ def test_a_document_that_an_operator_brings(stand: Stand) -> None:
     assert taken.refused[0][0] == "line 2"
     refused = stand.refusal(TakeIndicators("other", "csv", b"198.51.100.21\n"), to="alertd")
     assert "csirt" in refused.message
+    answer = stand.sh(
+        f"curl -skg -H 'Authorization: Bearer {TOKEN}' -H 'Accept: application/taxii+json;version=2.1' '{COLLECTION}'"
+    )
+    patterns = [one.get("pattern") for one in json.loads(answer)["objects"]]
+    assert patterns.count("[ipv4-addr:value = '198.51.100.20']") == 1, "consumers read it too"
 
 
 def reef(stand: Stand, *words: str) -> tuple[str, str]:

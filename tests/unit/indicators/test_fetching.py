@@ -16,6 +16,7 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from appliance.events.stix import Made
 from appliance.indicators.desk import Desk
 from appliance.indicators.fetching import Fetcher, State
 from appliance.indicators.never import Never
@@ -48,6 +49,7 @@ class Feed:
         self.asked: list[str] = []
         self.seen: list[str] = []
         self.logged: list[str] = []
+        self.given: list[Made] = []
         self.store = Store(folder / NAME)
         self.office = Office(Desk(self.store), folder / "applyd", lambda _: None)
         self.office.start()
@@ -57,7 +59,13 @@ class Feed:
         self.fetcher = self.another()
 
     def another(self) -> Fetcher:
-        return Fetcher(self.office, self.folder, lambda: fetching_context(self.certificate), self.logged.append)
+        return Fetcher(
+            self.office,
+            self.folder,
+            lambda: fetching_context(self.certificate),
+            self.logged.append,
+            self.given.extend,
+        )
 
     def close(self) -> None:
         self.office.stop()
@@ -147,7 +155,7 @@ def _after(feed: Feed, content: bytes) -> str:
 
 def test_a_certificate_of_nobody_known_is_refused(feed: Feed) -> None:
     feed.files["/list.csv"] = b"198.51.100.1\n"
-    feed.fetcher = Fetcher(feed.office, feed.folder, fetching_context, feed.logged.append)
+    feed.fetcher = Fetcher(feed.office, feed.folder, fetching_context, feed.logged.append, feed.given.extend)
     assert "certificate" in feed.fetch("/list.csv", "csv").lower()
     assert feed.asked == []
 
