@@ -10,8 +10,8 @@ from typing import Literal
 import msgspec
 
 from appliance.control.messages_text import Finding, Planned
+from appliance.drafts.conflict import Conflict
 from appliance.drafts.edits import Edit as Edit
-from appliance.drafts.merge import Conflict
 
 ProposalState = Literal[
     "proposed", "approved", "scheduled", "applied", "confirmed", "rolled-back", "rejected", "withdrawn", "stale"

@@ -43,8 +43,9 @@ from appliance.control.messages_why import Noted
 from appliance.control.running import Present
 from appliance.control.sources import SourceError, baselines
 from appliance.drafts.bench import FILE, Benches, Texts
+from appliance.drafts.conflict import Conflict
 from appliance.drafts.edits import Edit, applied, minimal
-from appliance.drafts.merge import Conflict, MergeResult, merge
+from appliance.drafts.merge import MergeResult, merge
 from appliance.drafts.store import DraftStore, Kept, StoreRefused
 from appliance.drafts.undoing import Edits, done, step
 from appliance.policy.edit import EditError

@@ -8,33 +8,12 @@ with what they belong to. Nothing here judges what the result means: parse and p
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import msgspec
 
+from appliance.drafts.conflict import Conflict, Kind
 from appliance.drafts.edits import rising
 from appliance.drafts.sheet import Part, PieceCache, Section, Sheet, sheet
-
-Kind = Literal["changed", "added", "removed", "moved"]
-
-
-class Conflict(msgspec.Struct, frozen=True):
-    """What both sides changed, and not alike. `section` and `name` say of what ("rules", "R-7"); `name` is "" where
-    a whole section is meant. The three texts are "" where it is not there. `kind`: both `changed` it, both `added`
-    it, one changed and the other `removed` it, both `moved` it (then the texts are what it stands behind)."""
-
-    section: str
-    name: str
-    kind: Kind
-    base: str
-    mine: str
-    theirs: str
-
-    @property
-    def what(self) -> str:
-        """For people: "rule R-7", "objects records", "settings"."""
-        section = "rule" if self.section == "rules" and self.name else self.section
-        return f"{section} {self.name}".strip()
 
 
 class MergeResult(msgspec.Struct, frozen=True):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -163,6 +165,17 @@ def all_faults(source: str, file: str) -> list[str]:
 def test_every_import_goes_the_way_the_map_says() -> None:
     found = [fault for source, file in sources() for fault in all_faults(source, file)]
     assert not found, "\n".join(["imports against the map:", *found])
+
+
+# Who reads texts of policies. The others carry no parser: it is much code, and a tenth of a second of each start.
+READING_TEXTS = ("policyd", "console")
+PARSERS = ("yaml", "appliance.policy.parse")
+
+
+@pytest.mark.parametrize("module", [row.module for row in PROCESSES if row.name not in READING_TEXTS])
+def test_who_reads_no_texts_loads_no_parser(module: str) -> None:
+    program = f"import sys, {module}; sys.exit(any(name in sys.modules for name in {PARSERS!r}))"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
 
 
 @pytest.mark.parametrize(
