@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -28,7 +29,7 @@ from appliance.control.messages_changes import (
 from appliance.control.messages_hits import HitList, Hits
 from appliance.control.messages_text import Finding
 from appliance.drafts.completion import Vocabulary
-from appliance.drafts.grid import Grid, RowCache, RowFinding, RowHits, grid
+from appliance.drafts.grid import Grid, RowCache, RowFinding, RowHits, grid, pairs
 from appliance.drafts.search import Beside, Contents
 from appliance.policy import inherit
 from appliance.policy.document import DocumentText
@@ -45,7 +46,7 @@ FILE = "policy.yaml"  # what the text of a draft is called in what is found in i
 RUNNING = ""  # the board of what runs, where drafts have their id
 SOON = timedelta(days=30)
 _BOARDS = 6  # texts that are kept; of each the versions that somebody may have on the screen
-_VERSIONS = 4
+_VERSIONS = 3
 _HITS = 30.0  # seconds that a history of hits is good for
 
 
@@ -62,21 +63,15 @@ class Board:
         if known.site is not None:
             read = inherit.read(known.site, inherited, Report(FILE))
             self.documents = (known.site, *[one.document for one in read if one.document is not None])
-        self._contents: Contents | None = None
-        self._vocabulary: Vocabulary | None = None
         self._findings: dict[str, list[RowFinding]] | None = None
 
-    @property
+    @cached_property
     def contents(self) -> Contents:
-        if self._contents is None:
-            self._contents = Contents(self.documents[::-1])
-        return self._contents
+        return Contents(self.documents[::-1])
 
-    @property
+    @cached_property
     def vocabulary(self) -> Vocabulary:
-        if self._vocabulary is None:
-            self._vocabulary = Vocabulary(self.documents, [rule.id for rule in self.grid.rules])
-        return self._vocabulary
+        return Vocabulary(self.documents, [rule.id for rule in self.grid.rules])
 
     @property
     def findings(self) -> Mapping[str, Sequence[RowFinding]]:
@@ -97,6 +92,10 @@ class Board:
     def beside(self, hits: Mapping[str, RowHits]) -> Beside:
         now = datetime.now(self.timezone)
         return Beside(self.findings, hits, now.date().isoformat(), (now + SOON).date().isoformat())
+
+    @cached_property
+    def pairs(self) -> Mapping[tuple[tuple[str, ...], tuple[str, ...]], int]:
+        return pairs(self.grid.rules)
 
     @property
     def named(self) -> Counter[str]:

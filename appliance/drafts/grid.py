@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
+from sys import intern
 from typing import Literal
 
 import msgspec
@@ -316,10 +317,11 @@ def written(node: Node | None, section: Where, inherited_from: str) -> Written:
     for key, value in node.entries.items() if isinstance(node, Table) else ():
         if key not in declarations:
             continue
+        # Thousands of rules say the same words: each word is kept once.
         if isinstance(value, Word):
-            keys[key] = (value.value,) if value.value else ()
+            keys[intern(key)] = (intern(value.value),) if value.value else ()
         elif isinstance(value, Items) and isinstance(declarations[key].declaration.shape, Many):
-            keys[key] = tuple([item.value for item in value.items if isinstance(item, Word)])
+            keys[intern(key)] = tuple([intern(item.value) for item in value.items if isinstance(item, Word)])
     said = [word.removeprefix("not ") for key in _ADDRESSES for word in keys.get(key, ())]
     names = [word.removeprefix("not ").removeprefix("group:") for key in _NAMING for word in keys.get(key, ())]
     return Written(
@@ -344,6 +346,7 @@ def literal(word: str) -> Range | None:
         return None
 
 
+@lru_cache(4096)
 def entries(word: str) -> tuple[tuple[int, int, int], ...]:
     """(protocol, first port, last port) of what a word says itself; the protocol -1 is all of them."""
     if not services.looks_literal(word):

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from appliance.drafts.sheet import sheet
+from appliance.drafts.sheet import PieceCache, sheet
 from appliance.policy.document import BaselineText, DocumentText
 from appliance.policy.edit import EditError
 from appliance.policy.text import LINE_SHIFT, Word
@@ -41,14 +41,16 @@ class ObjectRow(msgspec.Struct, frozen=True):
     inherited: str
 
 
-def objects(text: str, documents: Sequence[DocumentText], rules: Mapping[str, int]) -> tuple[ObjectRow, ...]:
+def objects(
+    text: str, documents: Sequence[DocumentText], rules: Mapping[str, int], cache: PieceCache | None = None
+) -> tuple[ObjectRow, ...]:
     """The definitions of the first document, whose text is `text`, and of the baselines behind it. `rules` counts the
     rules that name something."""
     rows = [row for document in documents for row in _rows(document)]
     counted = Counter(rules)
     for row in rows:
         counted.update(word.removeprefix("group:") for word in row.words)
-    written = _written(text)
+    written = _written(text, cache)
     return tuple(
         msgspec.structs.replace(
             row,
@@ -60,10 +62,10 @@ def objects(text: str, documents: Sequence[DocumentText], rules: Mapping[str, in
     )
 
 
-def _written(text: str) -> dict[tuple[Defined, str], tuple[int, str]]:
+def _written(text: str, cache: PieceCache | None) -> dict[tuple[Defined, str], tuple[int, str]]:
     """The line of each definition of a text, and what stands behind its name."""
     try:
-        cut = sheet(text)
+        cut = sheet(text, cache)
     except EditError:
         return {}
     found: dict[tuple[Defined, str], tuple[int, str]] = {}

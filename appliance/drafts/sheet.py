@@ -12,6 +12,7 @@ thousand rules of which one changed is in parts in milliseconds.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from itertools import accumulate
 
 import msgspec
@@ -20,6 +21,8 @@ from appliance.policy.chunks import Cut, cut
 from appliance.policy.edit import EditError
 from appliance.policy.layout import Branch, Entry, Leaf, last_of, tree_of
 from appliance.policy.text import LINE_SHIFT, Items, Report, Table, Word, check_characters, compose, unix_lines
+
+_MOST_CUT = 2  # the text before a change and the one after it
 
 
 class Part(msgspec.Struct, frozen=True, gc=False):
@@ -68,16 +71,22 @@ class Known(msgspec.Struct, frozen=True, gc=False):
 
 
 class PieceCache:
-    """Pieces that were read before. `most` bounds them."""
+    """Pieces that were read before, `most` of them, and the texts that were cut last."""
 
     def __init__(self, most: int = 400_000) -> None:
         self.known: dict[str, Known] = {}
+        self.cut: OrderedDict[str, Sheet] = OrderedDict()
         self._most = most
 
     def add(self, piece: str, known: Known) -> None:
         if len(self.known) >= self._most:
             self.known.clear()
         self.known[piece] = known
+
+    def keep(self, made: Sheet) -> None:
+        self.cut[made.text] = made
+        while len(self.cut) > _MOST_CUT:
+            self.cut.popitem(last=False)
 
 
 class Sheet(msgspec.Struct, frozen=True):
@@ -120,11 +129,16 @@ def sheet(text: str, cache: PieceCache | None = None) -> Sheet:
     if not text.endswith("\n"):
         text += "\n"
     cache = PieceCache() if cache is None else cache
+    made = cache.cut.get(text)
+    if made is not None:
+        return made
     parts = cut(text, cache.known)
     anchors = _with_rules(text, parts, cache) if parts is not None else None
     if anchors is None:
         anchors = _anchors(text, _root(text))
-    return _sheet(text, anchors)
+    made = _sheet(text, anchors)
+    cache.keep(made)
+    return made
 
 
 class _Anchor(msgspec.Struct, frozen=True, gc=False):

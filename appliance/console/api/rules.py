@@ -41,7 +41,7 @@ async def out(ctx: Ctx, query: Chosen) -> object:
 async def named(ctx: Ctx) -> object:
     """What the text that runs and its baselines define."""
     _, board = await ctx.console.workshop.running(ctx)
-    return object_rows(board)
+    return await object_rows(ctx, board)
 
 
 @endpoint("GET", "/uses/{name}", permission="look", answers=tuple[UsedAt, ...])

@@ -18,7 +18,7 @@ from appliance.drafts import csvrules
 from appliance.drafts.completion import Completion, complete, of_key
 from appliance.drafts.csvrules import COLUMNS, CsvError
 from appliance.drafts.edits import Edit
-from appliance.drafts.grid import RowHits, RuleRow, change, pairs
+from appliance.drafts.grid import RowHits, RuleRow, change
 from appliance.drafts.objects import ObjectRow, objects
 from appliance.drafts.operations import MOST, Operated, Operation, OperationError, operate
 from appliance.drafts.search import SearchError, search
@@ -146,7 +146,7 @@ def page(
 ) -> RulesPage:
     """The part of a table that a query asks for. Raises `Problem`."""
     known = board.grid
-    counted = tuple(PairCount(*pair, count) for pair, count in pairs(known.rules).items())
+    counted = tuple(PairCount(*pair, count) for pair, count in board.pairs.items())
     if query.since is not None and (query.search or query.pair or query.offset):
         raise bad("`since` stands alone: what changed is told of the whole table")
     if before is not None:
@@ -191,9 +191,10 @@ def _row(board: Board, number: int, hits: Mapping[str, RowHits]) -> RuleRow:
 async def operations(ctx: Ctx, id: str, body: Forms) -> object:
     """Change rules and objects as a form does. Only the lines that a change is about are different after it."""
     ctx.match(str(body.version))
+    workshop = ctx.console.workshop
     draft, board = await _at(ctx, id, body.version)
     try:
-        made = operate(board.text, body.operations, ctx.console.workshop.cache.pieces)
+        made = await workshop.aside(operate, board.text, body.operations, workshop.cache.pieces)
     except EditError as error:
         number = error.number + 1 if isinstance(error, OperationError) else 0
         finding = Finding("operations", number, 0, str(error), error.remedy)
@@ -247,11 +248,12 @@ async def out(ctx: Ctx, id: str, query: Chosen) -> object:
 async def back(ctx: Ctx, id: str, query: Table, body: bytes) -> object:
     """Take the rules of a spreadsheet. What differs from the draft becomes changes of its text; nothing is taken
     where anything is wrong, and all of that is told by row and column."""
-    draft, board = await ctx.console.workshop.draft(ctx, id)
+    workshop = ctx.console.workshop
+    draft, board = await workshop.draft(ctx, id)
     ctx.match(str(draft.version))
     try:
-        made = csvrules.changes(body, board.grid, whole=query.whole)
-        done = operate(board.text, made, ctx.console.workshop.cache.pieces)
+        made = await workshop.aside(csvrules.changes, body, board.grid, whole=query.whole)
+        done = await workshop.aside(operate, board.text, made, workshop.cache.pieces)
     except CsvError as error:
         raise refused(str(error), "csv", [_cell(one) for one in error.problems]) from error
     except EditError as error:
@@ -271,11 +273,12 @@ def _cell(one: csvrules.CellProblem) -> Finding:
 async def named(ctx: Ctx, id: str) -> object:
     """What a draft and its baselines define, and how often it is named."""
     _, board = await ctx.console.workshop.draft(ctx, id)
-    return object_rows(board)
+    return await object_rows(ctx, board)
 
 
-def object_rows(board: Board) -> tuple[ObjectRow, ...]:
-    return objects(board.text, board.documents, board.named)
+async def object_rows(ctx: Ctx, board: Board) -> tuple[ObjectRow, ...]:
+    workshop = ctx.console.workshop
+    return await workshop.aside(objects, board.text, board.documents, board.named, workshop.cache.pieces)
 
 
 @endpoint("GET", "/drafts/{id}/uses/{name}", permission="look", answers=tuple[UsedAt, ...])
