@@ -136,7 +136,7 @@ def test_after_a_power_cut_the_box_boots_the_confirmed_generation_whole(
         machine.cut_power()  # this instant: what was answered as confirmed must be there again
     deadline = time.monotonic() + budget(0.0)
     rounds = 0
-    while rounds < 3 or time.monotonic() < deadline:
+    while rounds < 2 or time.monotonic() < deadline:
         rounds += 1
         with Machine(vm_kernel, disk=disk) as machine:
             box = Box(machine)
@@ -182,7 +182,7 @@ def test_at_every_moment_the_disk_holds_a_confirmed_generation_whole(vm_kernel: 
 
         machine.run(INTERFACES)
         machine.start(f"exec python {HERE / 'box.py'} >/run/box.log 2>&1", timeout=3600)
-        script = f"until test -e {READY}; do sleep 0.1; done; python -m tests.vm.applies 12 /run/progress"
+        script = f"until test -e {READY}; do sleep 0.1; done; python -m tests.vm.applies 10 /run/progress"
         applies = machine.start(script, timeout=300)
         while not machine.ended(applies):
             copy()

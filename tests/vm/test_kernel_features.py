@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from appliance.policy.bundle import QUEUES_CLOSED, QUEUES_OPEN, VERDICT_DONE, VERDICT_GO_ON, VERDICT_REJECT
-from tests.vm.kernel import Kernel
 from tests.vm.machine import Machine
 from tests.vm.site import Site, rule
 
@@ -17,9 +16,8 @@ pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(scope="module")
-def site(vm_kernel: Kernel) -> Iterator[Site]:
-    with Machine(vm_kernel) as machine:
-        yield Site(machine)
+def site(machine: Machine) -> Site:
+    return Site(machine)
 
 
 def test_vlan_interfaces_are_zones_of_their_own(site: Site) -> None:
