@@ -132,7 +132,7 @@ class Office(threading.Thread):
         self._hang_up()
 
     def _tick(self, *, idle: bool) -> list[Changed]:
-        now = self._clock()
+        now, changes = self._clock(), list[Changed]()
         try:
             changes = self._desk.tick(now)
             if time.monotonic() >= self._next_tidy:
@@ -142,7 +142,6 @@ class Office(threading.Thread):
                 self._desk.rest()
         except StoreError as error:
             self._tell(str(error))
-            return []
         return changes
 
     def _tell(self, words: str) -> None:

@@ -275,6 +275,45 @@ def test_inspectd_is_told_everything_and_each_change_and_nobody_else_is(stand: S
         assert told() == Told((Batch("md5", "alert", ("a" * 32,)),))
 
 
+def test_a_stampede_is_taken_in_whole_or_put_off_and_reaches_kernel_and_engine(stand: Stand, tmp_path: Path) -> None:
+    """More posts at once than one consumer may have open: each is answered 202 or 429, and those come again."""
+    posts, each = 24, 50
+    for number in range(posts):
+        objects = [
+            indicator(f"[ipv4-addr:value = '100.64.{number}.{one}' OR domain-name:value = 'h{number}-{one}.example']")
+            for one in range(each)
+        ]
+        (tmp_path / f"{number}.json").write_text(json.dumps({"objects": objects}))
+    left = set(range(posts))
+
+    def all_taken() -> bool:
+        sends = [
+            f"curl -sk -o /dev/null -w '{number} %{{http_code}}\\n' -H 'Authorization: Bearer {TOKEN}' "
+            "-H 'Content-Type: application/taxii+json;version=2.1' -H 'Accept: application/taxii+json;version=2.1' "
+            f"--data-binary @{tmp_path / f'{number}.json'} {COLLECTION} &"
+            for number in sorted(left)
+        ]
+        for line in stand.sh("\n".join((*sends, "wait"))).splitlines():
+            number, status = line.split()
+            assert status in ("202", "429"), line
+            if status == "202":
+                left.discard(int(number))
+        return not left
+
+    with socket.socket(socket.AF_UNIX) as line:
+        with as_user(stand.instance.identity("inspectd").uid):
+            line.connect(str(stand.instance.run_of("alertd") / SOCKET))
+        line.settimeout(30)
+        stream = line.makefile("rb")
+        until(all_taken, "every post was taken")
+        names: set[str] = set()
+        while len(names) < posts * each:
+            (size,) = HEAD.unpack(stream.read(HEAD.size))
+            told = msgspec.msgpack.decode(stream.read(size), type=Told)
+            names |= {name for batch in told.add if batch.kind == "domain" for name in batch.values if name[0] == "h"}
+    until(lambda: in_kernel(stand, "block_v4").count("100.64.") == posts * each, "every address is blocked")
+
+
 def test_who_asks_for_an_address_is_told_what_blocks_it_as_a_network_too(stand: Stand) -> None:
     post(stand, indicator("[ipv4-addr:value ISSUBSET '198.51.100.128/26']"))
 
