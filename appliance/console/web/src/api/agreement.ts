@@ -4,7 +4,7 @@
 import type { Generation, Planned } from "./changes.ts";
 import type { Finding } from "./problem.ts";
 import type { components } from "./schema.ts";
-import type { Status } from "./types.ts";
+import type { Me, Status } from "./types.ts";
 import type * as Workshop from "../workshop/shapes.ts";
 
 type Api = components["schemas"];
@@ -12,6 +12,7 @@ type Api = components["schemas"];
 type Fits<Wanted, _Given extends Wanted> = Wanted;
 
 export type Agreed = [
+  Fits<Omit<Me, "permissions">, Api["Me"]>,
   Fits<Status, Api["StatusView"]>,
   Fits<Finding, Api["Finding"]>,
   Fits<Generation, Api["GenerationSummary"]>,
