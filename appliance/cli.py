@@ -566,7 +566,7 @@ def run(options: argparse.Namespace, arguments: list[str]) -> int:
     terminal = Terminal(json=options.json)
     module, function = options.runs.split(":")
     try:
-        if options.gateway:
+        if options.gateway and not options.gateway.startswith("https://"):
             module, function = "remote", "verb"
             options.arguments = arguments
         verb: Callable[[argparse.Namespace, Terminal], int]

@@ -65,7 +65,7 @@ def everywhere(defaults: bool) -> Parser:
     )
     group.add_argument("--lab", metavar="ID", help="the gateway of that running lab (or $REEF_LAB)")
     group.add_argument("--instance", metavar="FILE", help="the gateway of that instance file (or $REEF_INSTANCE)")
-    group.add_argument("--gateway", metavar="USER@HOST", help="run the verb on that gateway, over SSH")
+    group.add_argument("--gateway", metavar="HOST", help="a distant one: USER@HOST over SSH, or https://HOST")
     return parent
 
 

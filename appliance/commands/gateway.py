@@ -18,6 +18,7 @@ from appliance.control.processes import INSTANCE_VARIABLE, Instance, InstanceErr
 from appliance.control.sources import SourceError, required
 
 LAB_VARIABLE = "REEF_LAB"
+SCHEME = "https://"  # of a gateway that is asked by its console
 # A compile of a big policy on a slow box takes seconds; a daemon that says nothing for so long hangs.
 PATIENCE = 120.0
 
@@ -33,6 +34,8 @@ _EXITS = {
     "state": CONFLICT,
     "not-allowed": FORBIDDEN,
     "session": FORBIDDEN,
+    "old-connection": FORBIDDEN,
+    "unauthorized": FORBIDDEN,
     "approval": FORBIDDEN,
     "own": FORBIDDEN,
     "not-yours": FORBIDDEN,
@@ -52,10 +55,18 @@ class Gateway:
         elsewhere = self._instance or INSTANCE_VARIABLE in os.environ
         self._lab: str | None = options.lab or (None if elsewhere else os.environ.get(LAB_VARIABLE))
         self._patience = patience
+        self._url: str = options.gateway if (options.gateway or "").startswith(SCHEME) else ""
+        if self._url and (options.instance or options.lab):
+            raise Failure("two gateways are named", "give one of them", code=USAGE, name="usage")
 
     @cached_property
     def instance(self) -> Instance:
         """Where its sockets, state and baselines are. Raises `Failure` where there is no such gateway."""
+        if self._url:
+            raise Failure(
+                "this reads files of the gateway, which its console does not give away",
+                "go there over SSH: --gateway USER@HOST", code=USAGE, name="usage",
+            )  # fmt: skip
         try:
             return load_instance(self._instance_file())
         except InstanceError as error:
@@ -79,6 +90,8 @@ class Gateway:
         """How to type `verb` for this same gateway."""
         if self._lab and self._lab != os.environ.get(LAB_VARIABLE):
             return f"reef --lab {self._lab} {verb}"
+        if self._url:
+            return f"reef --gateway {self._url} {verb}"
         if self._instance:
             return f"reef --instance {self._instance} {verb}"
         return f"reef {verb}"
@@ -102,6 +115,8 @@ class Gateway:
         `texts` are the texts that the findings of a refusal may point into, by file name. `patience` is how long this
         one may take, in seconds (0: as all of this gateway).
         """
+        if self._url:
+            return self._ask_far(request, expected, texts, patience, of)
         try:
             return ipc.call(self.instance.socket(of), request, expected, timeout=patience or self._patience)
         except ipc.RefusedError as error:
@@ -113,6 +128,25 @@ class Gateway:
             forbidden = isinstance(error.__cause__, PermissionError)
             code, name = (FORBIDDEN, "not-allowed") if forbidden else (AWAY, "away")
             raise Failure(message, remedy, code=code, name=name) from error
+
+    def _ask_far(
+        self,
+        request: messages.Request,
+        expected: type[Answer],
+        texts: Mapping[str, str] | None,
+        patience: float,
+        of: str,
+    ) -> Answer:
+        from appliance.commands import overhttps  # TLS is loaded only where it is wanted
+
+        try:
+            way = overhttps.transport(self._url, self._patience)
+            return overhttps.ask(way, request, expected, of, patience)
+        except overhttps.RefusedError as error:
+            said = error.refusal
+            code = _EXITS.get(said.code, REFUSED)
+            found = [messages.Finding(**msgspec.structs.asdict(one)) for one in said.findings]
+            raise Failure(str(error), code=code, name=said.code, findings=found, texts=texts) from error
 
 
 def own_baselines(options: argparse.Namespace) -> Path | None:

@@ -57,7 +57,7 @@ PAGE_HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": POLICY,
     "Permissions-Policy": "publickey-credentials-get=(self), publickey-credentials-create=(self), "
     "clipboard-write=(self), camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), hid=(), "
-    "bluetooth=(), midi=(), accelerometer=(), gyroscope=(), magnetometer=(), display-capture=(), browsing-topics=()",
+    "midi=(), accelerometer=(), gyroscope=(), magnetometer=(), display-capture=(), browsing-topics=()",
     "X-Frame-Options": "DENY",
 }
 _FOREVER = "public, max-age=31536000, immutable"

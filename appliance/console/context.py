@@ -17,6 +17,7 @@ from appliance.console.streams import Live
 from appliance.console.workshop import Workshop
 from appliance.control.daemon import Log
 from appliance.control.messages import NameBook, Request, StatusReport
+from appliance.control.permits import may
 from appliance.control.processes import Instance
 
 T = TypeVar("T")
@@ -99,7 +100,12 @@ class Ctx:
         return f"{peer[0]} {peer[1]} {own[0]} {own[1]}"
 
     async def ask(self, message: Request, reply: type[T], *, of: Daemon = "policyd", timeout: float = 60.0) -> T:
-        """Ask a process in the name of who asks. Raises `Problem`."""
+        """Ask a process in the name of who asks. Raises `Problem`.
+
+        That process asks what the person may; what a token may is less, and only known here.
+        """
+        if not may(self.person.permissions, type(message)):
+            raise problems.forbidden(f"{type(message).__name__} is beyond what you may do, or beyond your token")
         return await self.console.asking.ask(self.person.person, self.session, message, reply, of, timeout)
 
     def match(self, tag: str) -> None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from appliance.console.who.store import NAME as NAME_OF_STORE
+from appliance.console.who.store import Store
+from appliance.console.who.tokens import Tokens
 from appliance.lab.netns import inside
 from appliance.lab.site import Lab
 from crypto.apitls import CERTIFICATE
@@ -17,7 +24,10 @@ from tests.netns.conftest import lab_id
 from tests.netns.conftest import until as until_lab
 from tests.netns.stand import Stand, until
 
+ROOT = Path(__file__).resolve().parents[2]
 PORT = 9444
+SCOPES = {"all": ("look", "edit", "apply", "respond", "administer"), "look": ("look",)}
+TOKENS: dict[str, str] = {}
 NAME = "gateway.health.example"
 TEXT = f"""\
 reef: 1
@@ -40,9 +50,31 @@ rules:
 def stand() -> Iterator[Stand]:
     with Stand(("keyd", "applyd", "policyd")) as stand:
         stand.apply(TEXT)
+        TOKENS.update(tokens(stand))
         stand.start("console")
         until(lambda: listens(stand), "the console listens")
         yield stand
+
+
+def tokens(stand: Stand) -> dict[str, str]:
+    """What ana may show: a token that may everything that she may, and one that may look only."""
+    folder, own = stand.instance.state_of("console"), stand.instance.identity("console")
+    store = Store(folder / NAME_OF_STORE, time.time)
+    made = Tokens(store)
+    found = {label: made.make("ana", label, scopes, 3600)[0] for label, scopes in SCOPES.items()}
+    store.close()
+    for path in folder.iterdir():
+        os.chown(path, own.uid, own.gid)
+    return found
+
+
+def reef(stand: Stand, token: str, *words: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """`reef --gateway https://…`, beside the gateway and with nothing but the token and its certificate."""
+    command = ["ip", "netns", "exec", stand.namespace, sys.executable, "-m", "appliance.cli"]
+    given = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(home), "REEF_CA": str(trusted(stand))}
+    given |= {"REEF_TOKEN": token} if token else {}
+    arguments = [*command, "--gateway", f"https://10.20.0.1:{PORT}", *words]
+    return subprocess.run(arguments, cwd=ROOT, env=given, capture_output=True, text=True, timeout=50, check=False)
 
 
 def listens(stand: Stand) -> set[str]:
@@ -94,6 +126,18 @@ def test_it_runs_with_what_its_row_says(stand: Stand) -> None:
     found = dict(line.split(":\t", 1) for line in told.splitlines() if ":\t" in line)
     assert set(found["Uid"].split()) == {str(identity.uid)}
     assert (int(found["CapPrm"], 16), found["NoNewPrivs"], found["Seccomp"]) == (0, "1", "2")
+
+
+def test_reef_asks_a_distant_gateway_by_its_console(stand: Stand, tmp_path: Path) -> None:
+    told = reef(stand, TOKENS["all"], "history", "--json", home=tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["generations"][0]["author"] == "root"
+    back = reef(stand, TOKENS["look"], "confirm", home=tmp_path)
+    assert (back.returncode, "beyond" in back.stderr) == (4, True), back.stderr
+    assert reef(stand, TOKENS["all"], "confirm", home=tmp_path).returncode == 1  # nothing waits for it
+    assert reef(stand, "reef_guess", "history", home=tmp_path).returncode == 4
+    assert "no token" in reef(stand, "", "history", home=tmp_path).stderr
+    assert "SSH" in reef(stand, TOKENS["all"], "log", home=tmp_path).stderr
 
 
 def test_connections_from_before_a_generation_end(stand: Stand) -> None:

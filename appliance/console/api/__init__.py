@@ -6,6 +6,7 @@ from types import ModuleType
 
 from appliance.console.api import (
     accounts,
+    asking,
     calendar,
     drafts,
     generations,
@@ -34,4 +35,5 @@ NOUNS: tuple[ModuleType, ...] = (
     sessions,
     tokens,
     accounts,
+    asking,
 )

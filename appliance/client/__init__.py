@@ -1,0 +1,1 @@
+"""A client of the console's API, for programs and for `reef --gateway https://…`."""
