@@ -25,6 +25,11 @@ export function isGrave(finding: RuleFinding): boolean {
   return finding.kind === "error" || finding.kind === "invariant" || finding.kind === "baseline";
 }
 
+/** Whether a rule stands among those of the text itself, where it can be moved and others be put behind it. */
+export function isOwn(row: RuleRow): boolean {
+  return row.section === "rules";
+}
+
 export function pairKey(row: RuleRow): string {
   // A published service without a zone goes to the zone of its address.
   const to = row.pair[1].length > 0 ? row.pair[1] : row.destination;

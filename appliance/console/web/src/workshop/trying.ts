@@ -12,7 +12,11 @@ export async function tried(work: () => Promise<unknown>): Promise<boolean> {
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     const details = problem.findings.map((one) => (one.remedy ? `${one.message}; ${one.remedy}` : one.message));
-    telling.fail(inWords(problem, wishes.words), details);
+    const words = inWords(problem, wishes.words);
+    telling.fail(
+      words,
+      details.filter((one) => one !== words),
+    );
     return false;
   }
 }
