@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable
+from itertools import islice
 
 from appliance.control import auditing, daemon
 from appliance.control.candidate import findings
 from appliance.control.changes import ApplyRefused, Changes
-from appliance.control.ipc import Peer
+from appliance.control.ipc import Peer, RefusedError
 from appliance.control.messages import Applied, Apply, History, HistoryList, Refused, Reply, Request, Show, Shown
 from appliance.control.messages_changes import (
     AmendProposal,
@@ -59,6 +60,7 @@ _FARTHEST = 366 * 86_400.0  # seconds ahead that may be planned
 _TOLD = 10  # changes beyond somebody's zones that are named
 _LISTED = 1000
 _RECENT = 50
+_TRIES = 5
 _REASON = re.compile(r"proposal ([0-9]{1,9}): ")
 
 Enough = Callable[[Plan], Awaitable[Planned]]
@@ -132,8 +134,8 @@ class Proposing:
     async def _list(self, request: Proposals) -> ProposalList:
         settings = await self._people.settings()
         told = (self._as_told(record, settings) for record in self._book.all())
-        chosen = [one for one in told if request.state in ("", one.state)]
-        return ProposalList(tuple(chosen[: max(0, min(request.limit, _LISTED))]))
+        chosen = (one for one in told if request.state in ("", one.state))
+        return ProposalList(tuple(islice(chosen, max(0, min(request.limit, _LISTED)))))
 
     async def _told(self, number: int) -> Proposal:
         return self._as_told(self._book.record(number), await self._people.settings())
@@ -170,8 +172,7 @@ class Proposing:
         planned: Planned | None = None
         found: tuple[Finding, ...] = ()
         try:
-            text, files, _ = await self._desk.with_running(record.base, body.base, body.text, body.files)
-            planned = await self._plan(Plan(text, FILE, files))
+            planned = await self._planned(record, body)
         except PolicyError as error:
             found = findings(error.problems)
         return ProposalShown(
@@ -186,6 +187,19 @@ class Proposing:
             history=self._book.history(number),
         )
 
+    async def _planned(self, record: Record, body: Body) -> Planned:
+        """What it would change; asked again where something else began to run meanwhile."""
+        tries = 0
+        while True:
+            running = (await self._present.current()).generation
+            text, files, _ = await self._desk.with_running(record.base, body.base, body.text, body.files)
+            try:
+                return await self._plan(Plan(text, FILE, files))
+            except RefusedError:
+                tries += 1
+                if tries == _TRIES or (await self._present.current()).generation == running:
+                    raise
+
     # --- asking and deciding --------------------------------------------------------------------------
 
     async def _propose(self, request: Propose, peer: Peer) -> Proposal:
@@ -195,9 +209,9 @@ class Proposing:
         now = time.time()
         record = Record(
             number=0,
-            title=(request.title or kept.draft.title)[:_MOST_TITLE] or "a change",
+            title=_plain(request.title or kept.draft.title) or "a change",
             why=_words(request.why),
-            ticket=(request.ticket or kept.draft.ticket)[:_MOST_TITLE],
+            ticket=_plain(request.ticket or kept.draft.ticket),
             author=peer.name,
             base=kept.draft.base,
             digest=digest_of(body.text, body.files),
@@ -369,8 +383,7 @@ class Proposing:
         waiting = {one.generation: one for one in self._book.pending(0.0) if one.state == "applied"}
         if not waiting:
             return
-        listed = (await self._present.ask(History(_LISTED), HistoryList)).generations
-        for summary in listed:
+        for summary in (await self._present.ask(History(_RECENT), HistoryList)).generations:
             record = waiting.get(summary.generation)
             if record is None:
                 continue

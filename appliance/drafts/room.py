@@ -11,7 +11,7 @@ from appliance.control.changes import Changes
 from appliance.control.gate import Gate
 from appliance.control.ipc import Peer
 from appliance.control.messages import Applied, Apply, Refused, Reply, Request
-from appliance.control.messages_changes import ApplyProposal
+from appliance.control.messages_changes import AmendProposal, ApplyProposal, RejectProposal, WithdrawProposal
 from appliance.control.messages_text import Plan, Planned
 from appliance.control.permits import People
 from appliance.control.processes import Instance
@@ -28,6 +28,7 @@ from appliance.drafts.store import DraftStore, StoreRefused
 
 ANSWERED = (*desk.ANSWERED, *proposing.ANSWERED)
 _TIDY = 60.0
+_DECIDING = (AmendProposal, RejectProposal, WithdrawProposal)
 
 
 class Room:
@@ -61,6 +62,9 @@ class Room:
             if isinstance(request, ApplyProposal):
                 async with self._change:
                     return await self._proposing.apply(request, peer)
+            if isinstance(request, _DECIDING):
+                async with self._change:  # nothing is decided of what is just being applied
+                    return await self._proposing.answer(request, peer)
             answering = self._desk if isinstance(request, desk.ANSWERED) else self._proposing
             return await answering.answer(request, peer)
         except StoreRefused as error:
