@@ -14,6 +14,8 @@ export class Applying {
   tries = $state(0);
   generation = $state(0);
   #over = false;
+  // What the page knows of the gateway may be older than the apply: until it is seen to run, nothing came back.
+  #seen = false;
 
   /**
    * Apply exactly what `digest` names. The request has one key however often it is sent: it is done once. Throws `Problem` when the
@@ -24,6 +26,7 @@ export class Applying {
     this.course = "asking";
     this.tries = 0;
     this.#over = false;
+    this.#seen = false;
     while (!this.#over) {
       this.tries += 1;
       try {
@@ -47,8 +50,9 @@ export class Applying {
   /** What became of it, by what the gateway says runs now. */
   follow(running: number, confirmed: number): void {
     if (this.course !== "runs") return;
-    if (confirmed >= this.generation && running === this.generation) this.course = "confirmed";
-    else if (running !== this.generation) this.course = "back";
+    if (running === this.generation) this.#seen = true;
+    if (running === this.generation && confirmed === this.generation) this.course = "confirmed";
+    else if (running !== this.generation && this.#seen) this.course = "back";
   }
 
   stop(): void {

@@ -178,6 +178,11 @@ export async function apply(
   return (await post<Applied>(path("proposals", number, "apply"), body, { key, signal })).value;
 }
 
+/** Back to the generation before the one that runs. */
+export async function rollBack(reason: string): Promise<Applied> {
+  return (await post<Applied>("/running/rollback", { reason })).value;
+}
+
 // --- the rest ---
 
 export function calendar(signal?: AbortSignal): Promise<CalendarEntry[]> {

@@ -119,7 +119,12 @@ export class PolicyEditor {
       // Offsets are the API's: a line ends with \n, and a \r is a character like any other.
       EditorState.lineSeparator.of("\n"),
       EditorState.phrases.of(hooks.phrases),
-      EditorView.contentAttributes.of({ "aria-label": label, "aria-multiline": "true", spellcheck: "false" }),
+      EditorView.contentAttributes.of({
+        "aria-label": label,
+        "aria-multiline": "true",
+        spellcheck: "false",
+        tabindex: "0",
+      }),
       EditorView.updateListener.of((update) => {
         if (!update.docChanged || update.transactions.some((transaction) => transaction.annotation(remote))) return;
         const edits: Edit[] = [];
