@@ -18,6 +18,7 @@ from appliance.console.who.enrolling import Enrolling
 from appliance.console.who.entering import Refused
 from appliance.console.who.pages.words import EN
 from appliance.policy.console import Person
+from appliance.policy.roles import Permission
 
 Word = Annotated[str, msgspec.Meta(max_length=64)]
 Secret = Annotated[str, msgspec.Meta(max_length=512)]
@@ -30,7 +31,7 @@ class Me(msgspec.Struct, frozen=True):
     person: str
     name: str
     roles: tuple[str, ...]
-    permissions: tuple[str, ...]
+    permissions: tuple[Permission, ...]
     zones: tuple[str, ...]
     how: str
     idle: int

@@ -1,6 +1,7 @@
 // Every view of the console: one line each, in the order of the navigation. The first that fits an address is shown.
 
 import type { View } from "./frame/view.ts";
+import { account, people } from "./views/account/index.ts";
 import { calendar } from "./views/calendar/index.ts";
 import { changes } from "./views/changes/index.ts";
 import { health } from "./views/health/index.ts";
@@ -22,4 +23,6 @@ export const VIEWS: readonly View[] = [
   history,
   calendar,
   why,
+  account,
+  people,
 ];

@@ -5,6 +5,7 @@ import type { Generation, Planned } from "./changes.ts";
 import type { Finding } from "./problem.ts";
 import type { components } from "./schema.ts";
 import type { Me, Status } from "./types.ts";
+import type * as Account from "../views/account/shapes.ts";
 import type * as Workshop from "../workshop/shapes.ts";
 
 type Api = components["schemas"];
@@ -33,4 +34,11 @@ export type Agreed = [
   Fits<Workshop.Merged, Api["Merged"]>,
   Fits<Workshop.NamedThing, Api["ObjectRow"]>,
   Fits<Workshop.Choices, Api["Completion"]>,
+  Fits<Me, Api["Me"]>,
+  Fits<Account.Credentials, Api["Credentials"]>,
+  Fits<Account.App, Api["NewApp"]>,
+  Fits<Account.Session, Api["SessionView"]>,
+  Fits<Account.TokenMade, Api["TokenMade"]>,
+  Fits<Account.Person, Api["AccountView"]>,
+  Fits<Account.Link, Api["LinkView"]>,
 ];

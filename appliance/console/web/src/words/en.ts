@@ -1,8 +1,9 @@
 // Every word of the console, in English. One line for each file of words; es.ts must have the same.
+import { accountEn } from "./account.en.ts";
 import { frameEn } from "./frame.en.ts";
 import { nowEn } from "./now.en.ts";
 import { workshopEn } from "./workshop.en.ts";
 
-export const en = { ...frameEn, ...nowEn, ...workshopEn };
+export const en = { ...frameEn, ...nowEn, ...workshopEn, ...accountEn };
 
 export type Words = typeof en;

@@ -1,7 +1,8 @@
 // Todas las palabras de la consola, en español.
 import type { Words } from "./en.ts";
+import { accountEs } from "./account.es.ts";
 import { frameEs } from "./frame.es.ts";
 import { nowEs } from "./now.es.ts";
 import { workshopEs } from "./workshop.es.ts";
 
-export const es: Words = { ...frameEs, ...nowEs, ...workshopEs };
+export const es: Words = { ...frameEs, ...nowEs, ...workshopEs, ...accountEs };
