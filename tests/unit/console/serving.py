@@ -23,6 +23,7 @@ from appliance.control.daemon import Log
 from appliance.control.processes import PROCESSES, Identity, Instance
 from appliance.policy.roles import permissions_of
 from appliance.serving.listening import Connections, Limits, Listening, listen
+from crypto.apitls import TlsContext
 
 MINE = {"Authorization": "Bearer amara"}
 OURS = {"X-Reef": "1", "Sec-Fetch-Site": "same-origin"}
@@ -76,6 +77,7 @@ async def serving(
     routes: Iterable[web.RouteDef] = (),
     limits: Limits = LIMITS,
     door: Door | None = None,
+    tls: TlsContext | None = None,
 ) -> AsyncIterator[Served]:
     with tempfile.TemporaryDirectory() as folder:
         identities = {row.name: Identity(1, 1) for row in PROCESSES}
@@ -85,7 +87,7 @@ async def serving(
         bound = socket.socket()
         bound.bind(("127.0.0.1", 0))
         bound.setblocking(False)
-        listening = await listen(application(console, routes, nouns, limits), [bound])
+        listening = await listen(application(console, routes, nouns, limits), [bound], tls)
         connector = aiohttp.TCPConnector(limit=0)
         try:
             async with aiohttp.ClientSession(connector=connector, auto_decompress=True) as session:

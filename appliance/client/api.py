@@ -1,0 +1,1086 @@
+# fmt: off
+# ruff: noqa: E501
+"""The API of the console, typed. Made by tools/client.py from the OpenAPI document; do not edit."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from appliance.client.asking import Answered, Asker, place
+
+
+class ProblemBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a request was refused. `code` is stable, `detail` is for people; `findings` say where in a text."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    findings: tuple[Finding, ...] = ()
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A `Problem`, flat: what the command line prints and the console underlines."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    remedy: str = ''
+    severity: str = 'error'
+
+
+class StatusView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`generation` runs; until `confirm_by` (seconds since the epoch, 0: it needs none) somebody must confirm it. `drift` says how the kernel differs from it. `problems` are what is wrong, in words. All of it was so at `as_of`; `away` says why nothing newer is known."""
+
+    site: str
+    generation: int
+    confirmed: int
+    confirm_by: float
+    drift: str
+    omitted: tuple[str, ...]
+    processes: tuple[ProcessHealth, ...]
+    problems: tuple[Trouble, ...]
+    as_of: float
+    away: str
+
+
+class ProcessHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    name: str
+    alive: bool
+    words: str = ''
+
+
+class Trouble(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that is wrong."""
+
+    kind: Literal['bridge', 'decides', 'drift', 'omitted', 'process', 'unknown']
+    words: str
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='Draft'):
+    """A text that somebody works at. `base` is the generation it began from, `version` grows with every change. `findings` are how many the text had when it was looked at last, `ok` whether it could be applied then."""
+
+    id: str
+    person: str
+    title: str
+    base: int
+    version: int
+    created: float
+    changed: float
+    ok: bool
+    findings: int
+    ticket: str = ''
+    undo: int = 0
+    redo: int = 0
+
+
+class NewDraft(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A draft of the text that runs, of that of a `generation`, or of a `text` with its list `files`."""
+
+    title: str = ''
+    generation: int | None = None
+    text: str | None = None
+    files: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Naming(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is left out stays."""
+
+    title: str | None = None
+    ticket: str | None = None
+
+
+class DraftTextIs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='DraftTextIs'):
+    """`inherited` are the baselines that it is read under, by name."""
+
+    draft: Draft
+    text: str
+    files: dict[str, str]
+    inherited: dict[str, str]
+
+
+class Typed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Changes of the text of `version`; places are UTF-16 code units, sorted, and do not overlap. `label` is what the step is called when it is taken back."""
+
+    version: int
+    edits: tuple[Edit, ...]
+    label: str = ''
+
+
+class Edit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`insert` stands where `start` to `end` stood."""
+
+    start: int
+    end: int
+    insert: str
+
+
+class DraftChecked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='DraftChecked'):
+    """A draft as it is now, and what is found in it. `edits` bring an editor from the text before to this one. `proof` is None where the text does not parse. `rules` counts them; `seconds` is how long all of it took."""
+
+    draft: Draft
+    ok: bool
+    findings: tuple[Finding, ...]
+    edits: tuple[Edit, ...]
+    proof: Proof | None
+    rules: int
+    seconds: float
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was proven of a text. `conflicts` counts all pairs, of which `shown` has the first; where `undecided` says something, not everything is known. `seconds` is how long it took."""
+
+    shown: tuple[ProvenOf, ...]
+    conflicts: int
+    undecided: tuple[str, ...]
+    seconds: float
+
+
+class ProvenOf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that was proven of a rule, in words. dead it can never match: `others` hide it no-effect without it every packet is decided alike conflict it and `others` share packets and decide them differently; the upper one wins invariant it lets through what the invariant `name` never allows baseline it changes what the baseline `name` demands `example` is a packet that shows it, "" where there is none. `line` is where the rule stands, 0 for elsewhere."""
+
+    kind: Literal['baseline', 'conflict', 'dead', 'invariant', 'no-effect']
+    rule: str
+    others: tuple[str, ...]
+    name: str
+    example: str
+    line: int
+
+
+class Whole(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Another text in the place of that of `version`."""
+
+    version: int
+    text: str
+    label: str = ''
+    files: dict[str, str] | None = None
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The version that somebody saw."""
+
+    version: int
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='Planned'):
+    """What an apply would change against generation `base`, in words; nothing was changed."""
+
+    base: int
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...]
+    statements: int
+    omitted: tuple[str, ...] = ()
+    traffic: TrafficDifference | None = None
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of a plan: `kind` added, removed, changed or moved; `what` e.g. "rule R-7"; `words` for people."""
+
+    kind: Literal['added', 'changed', 'moved', 'removed']
+    what: str
+    words: str
+
+
+class TrafficDifference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What two policies decide differently, exactly. `opened` is newly allowed, `closed` no longer allowed, `other` denied by both but otherwise. `unlisted` lines are left out. Where `undecided` says something, it is not complete."""
+
+    opened: tuple[TrafficChange, ...]
+    closed: tuple[TrafficChange, ...]
+    other: tuple[TrafficChange, ...] = ()
+    unlisted: int = 0
+    undecided: tuple[str, ...] = ()
+
+
+class TrafficChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Traffic that another text decides otherwise: in words, with one packet as example, and by which rules."""
+
+    words: str
+    example: str
+    old_action: str
+    new_action: str
+    old_rule: str
+    new_rule: str
+
+
+class Impacted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='Impacted'):
+    """What generation `base` decided, or would, and the candidate does not. `flows` were looked at, of `logged` between `since` and `until` (seconds since the epoch); `unsure` of them depend on the source port, which is not kept; `unlike_log` the running policy decides otherwise than they were logged. `unlisted` groups are not listed. `missing` says in words what could not be looked at."""
+
+    base: int
+    flows: int
+    logged: int
+    since: int
+    until: int
+    seconds: float
+    groups: tuple[ImpactGroup, ...]
+    unlisted: int = 0
+    unsure: int = 0
+    unlike_log: int = 0
+    missing: tuple[str, ...] = ()
+
+
+class ImpactGroup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Flows that are decided otherwise in the same way. `kind` is what the candidate makes of them: denied, allowed, elsewhere (let through to another destination), refused (denied both times, and told to the sender by one only), another-rule (decided alike, by another rule). `rule` and `rule_now` are ids, "default" or "antispoofing"; `owner` and `owner_now` who answers for them. `sources` and `destinations` count hosts; `from_places` and `to_places` say where most flows had their ends. Times are seconds since the epoch, exact to the minute."""
+
+    kind: Literal['allowed', 'another-rule', 'denied', 'elsewhere', 'refused']
+    from_zone: str
+    to_zone: str
+    rule: str
+    rule_now: str
+    action: str
+    action_now: str
+    owner: str
+    owner_now: str
+    flows: int
+    bytes: int
+    first: int
+    last: int
+    services: tuple[Tally, ...]
+    sources: int
+    from_places: tuple[Tally, ...]
+    destinations: int
+    to_places: tuple[Tally, ...]
+    example: str
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many flows of a group had one service or one end."""
+
+    words: str
+    flows: int
+
+
+class Other(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Bring what `other` changed, a draft or "" for what runs, into the draft at `version`."""
+
+    version: int
+    other: str = ''
+
+
+class Merged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='Merged'):
+    """`edits` as in `DraftChecked`. Where there are `conflicts` the draft has its own part of each."""
+
+    draft: Draft
+    edits: tuple[Edit, ...]
+    conflicts: tuple[Conflict, ...]
+
+
+class Conflict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What both sides changed, and not alike. `section` and `name` say of what ("rules", "R-7"); `name` is "" where a whole section is meant. The three texts are "" where it is not there. `kind`: both `changed` it, both `added` it, one changed and the other `removed` it, both `moved` it (then the texts are what it stands behind)."""
+
+    section: str
+    name: str
+    kind: Literal['added', 'changed', 'moved', 'removed']
+    base: str
+    mine: str
+    theirs: str
+
+
+class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What approvers read."""
+
+    title: str = ''
+    why: str = ''
+    ticket: str = ''
+
+
+class Proposal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='Proposal'):
+    """A text that somebody asks to have run. `digest` names exactly what would run: an approval is of it. `approvals` of `needed` others hold now. `at` is when it is to be applied (0: nobody said), `generation` what it became, `note` why it stands where it does."""
+
+    number: int
+    title: str
+    why: str
+    ticket: str
+    author: str
+    base: int
+    digest: str
+    state: Literal['applied', 'approved', 'confirmed', 'proposed', 'rejected', 'rolled-back', 'scheduled', 'stale', 'withdrawn']
+    created: float
+    approvals: int
+    needed: int
+    at: float = 0.0
+    changed: float = 0.0
+    generation: int = 0
+    note: str = ''
+
+
+class RulesPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Rows of a table of `total` rules, of which `matched` were found. `broken` says why a text has none. Where `whole` is False these are only the rows that changed since the version that was asked with: `gone` are rules that are no longer there, `order` all ids where they are others or stand otherwise. From the row `index` of each of `shifts` (index, by) on, lines are `by` more than they were."""
+
+    version: int
+    total: int
+    matched: int
+    broken: str
+    rows: tuple[RuleRow, ...]
+    pairs: tuple[PairCount, ...]
+    whole: bool = True
+    order: tuple[str, ...] | None = None
+    gone: tuple[str, ...] = ()
+    shifts: tuple[tuple[int, int], ...] = ()
+
+
+class RuleRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A rule as it is written. `pair` is (from, to). `inherited` is the baseline that it comes from; `line`, from 1, is where it begins in the text of that. `hits` and `recent` are -1 where nothing is known of what it matched."""
+
+    id: str
+    pair: tuple[tuple[str, ...], tuple[str, ...]]
+    source: tuple[str, ...]
+    destination: tuple[str, ...]
+    service: tuple[str, ...]
+    people: tuple[str, ...]
+    when: str
+    action: str
+    inspect: str
+    log: str
+    why: str
+    owner: str
+    ticket: str
+    limit: str
+    connections: str
+    expires: str
+    review: str
+    enabled: bool
+    line: int
+    section: Literal['first', 'last', 'publish', 'rules']
+    inherited: str
+    hits: int
+    recent: int
+    last: float
+    findings: tuple[RowFinding, ...]
+
+
+class RowFinding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that is wrong with a rule, or was proven of it. `others` are the rules that it has to do with."""
+
+    kind: Literal['baseline', 'conflict', 'dead', 'error', 'invariant', 'no-effect', 'warning']
+    words: str
+    others: tuple[str, ...] = ()
+    example: str = ''
+
+
+class PairCount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many rules are written for a pair of zones."""
+
+    from_: tuple[str, ...] = msgspec.field(name='from')
+    to: tuple[str, ...]
+    count: int
+
+
+class Forms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Changes of the text of `version`, all of them or none."""
+
+    version: int
+    operations: tuple[SetKeys | Insert | Replace | Delete | Move | Copy | SetObject, ...]
+    label: str = ''
+
+
+class SetKeys(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='op', tag='set'):
+    """Other values under keys of a rule or published service; null takes a key away."""
+
+    rule: str
+    keys: dict[str, str | tuple[str, ...] | None]
+
+
+class Insert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='op', tag='insert'):
+    """A new rule behind `after`; "" is the first place, null the last."""
+
+    yaml: str
+    after: str | None = None
+
+
+class Replace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='op', tag='replace'):
+    """Another rule or published service in the place of one; the comments above it stay."""
+
+    rule: str
+    yaml: str
+
+
+class Delete(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='op', tag='delete'):
+    """Rules and published services, with the comments above them."""
+
+    rules: tuple[str, ...]
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='op', tag='move'):
+    """Rules, in the order that they have, behind `after`; "" is the first place, null the last."""
+
+    rules: tuple[str, ...]
+    after: str | None = None
+
+
+class Copy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='op', tag='copy'):
+    """A rule once more under another id, behind `after`; null is behind itself."""
+
+    rule: str
+    id: str
+    after: str | None = None
+
+
+class SetObject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='op', tag='object'):
+    """What a name stands for, as it is written behind it; null takes it away."""
+
+    name: str
+    yaml: str | None
+    section: Literal['groups', 'objects', 'people', 'schedules', 'services'] = 'objects'
+
+
+class FormsMade(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The draft after changes, as `DraftChecked` says it; `rows` are the rules that are new or written otherwise, `order` all ids where rules came, went or moved."""
+
+    draft: Draft
+    version: int
+    ok: bool
+    findings: tuple[Finding, ...]
+    edits: tuple[Edit, ...]
+    proof: Proof | None
+    rules: int
+    seconds: float
+    rows: tuple[RuleRow, ...]
+    order: tuple[str, ...] | None
+
+
+class ObjectRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`words` are what it holds, `uses` counts the rules, and whatever else has a name, that name it themselves. `yaml` is what stands behind its name, "" where that is not in lines of its own; `inherited` the baseline that defines it."""
+
+    name: str
+    kind: Literal['feed', 'group', 'object', 'person', 'profile', 'schedule', 'service']
+    words: tuple[str, ...]
+    uses: int
+    line: int
+    description: str
+    yaml: str
+    inherited: str
+
+
+class UsedAt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A place that names something. `through` are the names between, nearest first."""
+
+    kind: str
+    file: str
+    line: int
+    column: int
+    holder: str
+    holder_id: str
+    key: str
+    through: tuple[str, ...]
+    taken: bool
+    off: bool
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Suggestions for what stands from `start` to `end` (UTF-16 code units)."""
+
+    start: int
+    end: int
+    items: tuple[Suggestion, ...]
+
+
+class Suggestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`insert` is what is written; `kind`: key, word, zone, object, service, schedule, person, group, profile, feed, rule."""
+
+    label: str
+    kind: str
+    detail: str = ''
+    insert: str = ''
+
+
+class ProposalShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='ProposalShown'):
+    """`base_text` is the text it was made from; `planned` is against what runs now, None where the text is refused now: `findings` say why."""
+
+    proposal: Proposal
+    text: str
+    base_text: str
+    files: dict[str, str]
+    planned: Planned | None
+    findings: tuple[Finding, ...]
+    comments: tuple[Comment, ...]
+    approvals: tuple[Approval, ...]
+    history: tuple[appliance_control_messages_changes_Step, ...]
+
+
+class Comment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    person: str
+    at: float
+    words: str
+    rule: str = ''
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`holds` is False where the text changed since."""
+
+    person: str
+    at: float
+    words: str
+    digest: str
+    holds: bool
+
+
+class appliance_control_messages_changes_Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that happened to a proposal."""
+
+    at: float
+    person: str
+    action: str
+    words: str = ''
+
+
+class Remark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Words about a proposal, or about one rule of it."""
+
+    words: str
+    rule: str = ''
+
+
+class Approving(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`digest` is that of the text that was looked at."""
+
+    digest: str
+    words: str = ''
+
+
+class Why(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    words: str = ''
+
+
+class Amending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Another text in the place of that which `digest` names; `base` is the generation that it was made from."""
+
+    digest: str
+    text: str
+    words: str = ''
+    files: dict[str, str] | None = None
+    base: int | None = None
+
+
+class When(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Seconds since the epoch; 0 takes it back."""
+
+    at: float
+    confirm_within: int | None = None
+
+
+class Applying(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`confirm_within` seconds; null is the policy's own setting."""
+
+    digest: str
+    confirm_within: int | None = None
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='Applied'):
+    generation: int
+    digest: str
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...]
+    confirm_by: float
+    seconds: dict[str, float]
+    omitted: tuple[str, ...] = ()
+    traffic: TrafficDifference | None = None
+
+
+class GenerationSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of the history. `state`: running (unconfirmed), confirmed, superseded, rolled-back, failed."""
+
+    generation: int
+    state: str
+    author: str
+    reason: str
+    created: float
+    digest: str
+    parent: int
+    rules: int
+    confirmed_by: str = ''
+    confirmed_at: float = 0.0
+    note: str = ''
+
+
+class GenerationText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The text of a generation, the baselines and list files that it was read with, and until when its schedules and expiries are compiled (seconds since the epoch; 0: nothing depends on time)."""
+
+    generation: int
+    text: str
+    inherited: dict[str, str]
+    files: dict[str, str]
+    horizon: int
+
+
+class Confirmed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='Confirmed'):
+    generation: int
+
+
+class Back(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Back to `generation`; null is the one before the one that runs."""
+
+    generation: int | None = None
+    reason: str = ''
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`at` is seconds since the epoch. `id` names what it is about, `what` says so to people."""
+
+    at: float
+    kind: Literal['confirm', 'ended', 'expires', 'horizon', 'review', 'scheduled']
+    id: str
+    what: str
+    owner: str = ''
+    why: str = ''
+
+
+class WhyQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A `line` of a log, the number of a `flow` that passes now, or two hosts and a service. `at` is a moment in seconds since the epoch, `person` who is at the source, `entering` the interface or zone it comes by."""
+
+    line: str = ''
+    flow: int = 0
+    source: str = ''
+    destination: str = ''
+    service: str = ''
+    person: str = ''
+    entering: str = ''
+    at: float | None = None
+
+
+class WhyAnswered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`answer` has the packet's way in steps: where it enters, address translation, route, rule, inspection, where it leaves. `logged` is what the line says was decided; `note` what was chosen for words that mean more than one."""
+
+    answer: Answer
+    logged: str = ''
+    note: str = ''
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What `reef why --json` prints. Addresses with ports as a person writes them; times ISO 8601. `rule` is the id of the deciding rule, or "default", "antispoofing", "banned", "indicator", "link", "loopback", "no-route". `action` is what happens; `near_count` how many rules nearly decided otherwise, `near` the nearest of them."""
+
+    at: str
+    source: str
+    source_zone: str
+    enters: str
+    destination: str
+    destination_zone: str
+    leaves: str
+    via: str
+    service: str
+    action: str
+    rule: str
+    why: str
+    owner: str
+    expires: str
+    schedule: str
+    inspect: str
+    leaves_from: str
+    leaves_to: str
+    source_nat: str
+    destination_nat: str
+    steps: tuple[appliance_policy_why_Step, ...]
+    near: tuple[NearMiss, ...] = ()
+    near_count: int = 0
+
+
+class appliance_policy_why_Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    kind: Literal['ban', 'decision', 'enters', 'inspection', 'lasts', 'leaves', 'limit', 'nat', 'quarantine', 'route', 'source']
+    words: str
+
+
+class NearMiss(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A rule that would have decided otherwise: the conditions it `missed`, and in `words` by how much."""
+
+    rule: str
+    action: str
+    missed: tuple[str, ...]
+    words: str
+
+
+class Me(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who asks. A session ends `idle` seconds after it was used last, and at `until` (seconds since the epoch); both are 0 for a token. `how`: session or token."""
+
+    person: str
+    name: str
+    roles: tuple[str, ...]
+    permissions: tuple[str, ...]
+    zones: tuple[str, ...]
+    how: str
+    idle: int
+    until: float
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What somebody comes in with. `codes` of break-glass are left."""
+
+    passkeys: tuple[PasskeyView, ...]
+    passphrase: bool
+    certificate: bool
+    codes: int
+
+
+class PasskeyView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`name` is what it is removed by, `words` what its owner calls it. Times are seconds since the epoch, `used` 0: never. `synced`: it may be copied to other devices by whoever made the device."""
+
+    name: str
+    words: str
+    added: float
+    used: float
+    synced: bool
+
+
+class NewPasskey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`answer` is what the browser's `navigator.credentials.create` gave, as its `toJSON` says it."""
+
+    answer: dict[str, object]
+    words: str = ''
+
+
+class NewApp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`secret` is for an authenticator app, `uri` the same as a link; `ticket` comes back with the first code."""
+
+    secret: str
+    uri: str
+    ticket: str
+
+
+class NewPassphrase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`code` is what the app of `ticket` shows now."""
+
+    passphrase: str
+    ticket: str
+    code: str
+
+
+class SessionView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Times are seconds since the epoch; at `until` it ends however much it is used. `mine`: it asks."""
+
+    id: str
+    person: str
+    how: str
+    began: float
+    seen: float
+    until: float
+    address: str
+    device: str
+    mine: bool
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many there were."""
+
+    ended: int
+
+
+class TokenView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Times are seconds since the epoch, `used` 0: never."""
+
+    id: str
+    person: str
+    label: str
+    scopes: tuple[str, ...]
+    made: float
+    until: float
+    used: float
+
+
+class NewToken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What it is called, what it may, and for how many days."""
+
+    label: str
+    scopes: tuple[Literal['administer', 'apply', 'approve', 'audit', 'edit', 'look', 'respond'], ...]
+    days: int = 90
+
+
+class TokenMade(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`token` is said now and never again."""
+
+    token: str
+    view: TokenView
+
+
+class AccountView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`invited` is until when a link is good (seconds since the epoch), 0 without one."""
+
+    id: str
+    name: str
+    mail: str
+    roles: tuple[str, ...]
+    zones: tuple[str, ...]
+    break_glass: bool
+    credentials: Credentials
+    invited: float
+    sessions: int
+    tokens: int
+
+
+class Inviting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """With `reset` what they come in with now is good no more."""
+
+    reset: bool = False
+
+
+class LinkView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`link` is good once, until `until` (seconds since the epoch). Whoever has it becomes that person."""
+
+    person: str
+    link: str
+    until: float
+
+
+class Api(Asker):
+    """What the console of a gateway can do. What changes something needs a token, or a session with the header `X-Reef: 1`. Errors are RFC 9457 with a stable `code`."""
+
+    def status_status(self) -> Answered[StatusView]:
+        """What runs, and what is wrong, as it was known last."""
+        return self._json('GET', "/api/v1/status", StatusView)
+
+    def drafts_listed(self) -> Answered[tuple[Draft, ...]]:
+        """Everybody's drafts."""
+        return self._json('GET', "/api/v1/drafts", tuple[Draft, ...])
+
+    def drafts_opened(self, body: NewDraft, *, idempotency_key: str = "") -> Answered[Draft]:
+        """Begin a draft."""
+        return self._json('POST', "/api/v1/drafts", Draft, body=body, idempotency_key=idempotency_key)
+
+    def drafts_one(self, id: str) -> Answered[Draft]:
+        """A draft, without its text."""
+        return self._json('GET', f"/api/v1/drafts/{place(id)}", Draft)
+
+    def drafts_named(self, id: str, body: Naming, *, idempotency_key: str = "") -> Answered[Draft]:
+        """Give a draft another title or ticket."""
+        return self._json('PATCH', f"/api/v1/drafts/{place(id)}", Draft, body=body, idempotency_key=idempotency_key)
+
+    def drafts_dropped(self, id: str, *, idempotency_key: str = "") -> Answered[None]:
+        """Throw a draft away."""
+        return self._nothing('DELETE', f"/api/v1/drafts/{place(id)}", idempotency_key=idempotency_key)
+
+    def drafts_text(self, id: str) -> Answered[DraftTextIs]:
+        """A draft with its text."""
+        return self._json('GET', f"/api/v1/drafts/{place(id)}/text", DraftTextIs)
+
+    def drafts_typed(self, id: str, body: Typed, *, if_match: str, idempotency_key: str = "") -> Answered[DraftChecked]:
+        """Change parts of the text."""
+        return self._json('PATCH', f"/api/v1/drafts/{place(id)}/text", DraftChecked, body=body, if_match=if_match, idempotency_key=idempotency_key)
+
+    def drafts_put(self, id: str, body: Whole, *, if_match: str, idempotency_key: str = "") -> Answered[DraftChecked]:
+        """Give the draft another text."""
+        return self._json('PUT', f"/api/v1/drafts/{place(id)}/text", DraftChecked, body=body, if_match=if_match, idempotency_key=idempotency_key)
+
+    def drafts_proof(self, id: str) -> Answered[DraftChecked]:
+        """What is found and proven of a draft as it is."""
+        return self._json('GET', f"/api/v1/drafts/{place(id)}/proof", DraftChecked)
+
+    def drafts_undone(self, id: str, body: Seen, *, if_match: str, idempotency_key: str = "") -> Answered[DraftChecked]:
+        """Take the last step back."""
+        return self._json('POST', f"/api/v1/drafts/{place(id)}/undo", DraftChecked, body=body, if_match=if_match, idempotency_key=idempotency_key)
+
+    def drafts_redone(self, id: str, body: Seen, *, if_match: str, idempotency_key: str = "") -> Answered[DraftChecked]:
+        """Take a step again that was taken back."""
+        return self._json('POST', f"/api/v1/drafts/{place(id)}/redo", DraftChecked, body=body, if_match=if_match, idempotency_key=idempotency_key)
+
+    def drafts_plan(self, id: str) -> Answered[Planned]:
+        """What applying the draft would change, in words and in traffic."""
+        return self._json('GET', f"/api/v1/drafts/{place(id)}/plan", Planned)
+
+    def drafts_impact(self, id: str, *, days: int | None = None, addresses: bool | None = None, seconds: float | None = None) -> Answered[Impacted]:
+        """The flows of the last days that the draft would have decided otherwise."""
+        return self._json('GET', f"/api/v1/drafts/{place(id)}/impact", Impacted, query={'days': days, 'addresses': addresses, 'seconds': seconds})
+
+    def drafts_merged(self, id: str, body: Other, *, if_match: str, idempotency_key: str = "") -> Answered[Merged]:
+        """Bring in what another draft, or what runs by now, has changed."""
+        return self._json('POST', f"/api/v1/drafts/{place(id)}/merge", Merged, body=body, if_match=if_match, idempotency_key=idempotency_key)
+
+    def drafts_proposed(self, id: str, body: Asking, *, idempotency_key: str = "") -> Answered[Proposal]:
+        """Ask others to approve the draft as it is."""
+        return self._json('POST', f"/api/v1/drafts/{place(id)}/propose", Proposal, body=body, idempotency_key=idempotency_key)
+
+    def workshop_rows(self, id: str, *, limit: int | None = None, offset: int | None = None, search: str | None = None, pair: str | None = None, since: int | None = None, days: int | None = None) -> Answered[RulesPage]:
+        """The rules of a draft as rows."""
+        return self._json('GET', f"/api/v1/drafts/{place(id)}/rules", RulesPage, query={'limit': limit, 'offset': offset, 'search': search, 'pair': pair, 'since': since, 'days': days})
+
+    def workshop_operations(self, id: str, body: Forms, *, if_match: str, idempotency_key: str = "") -> Answered[FormsMade]:
+        """Change rules and objects as a form does."""
+        return self._json('POST', f"/api/v1/drafts/{place(id)}/operations", FormsMade, body=body, if_match=if_match, idempotency_key=idempotency_key)
+
+    def workshop_out(self, id: str, *, search: str | None = None) -> Answered[bytes]:
+        """The rules of a draft for a spreadsheet (RFC 4180)."""
+        return self._raw('GET', f"/api/v1/drafts/{place(id)}/rules.csv", query={'search': search})
+
+    def workshop_back(self, id: str, body: bytes, *, if_match: str, whole: bool | None = None, idempotency_key: str = "") -> Answered[FormsMade]:
+        """Take the rules of a spreadsheet."""
+        return self._json('PUT', f"/api/v1/drafts/{place(id)}/rules.csv", FormsMade, query={'whole': whole}, body=body, media_type='text/csv', if_match=if_match, idempotency_key=idempotency_key)
+
+    def workshop_named(self, id: str) -> Answered[tuple[ObjectRow, ...]]:
+        """What a draft and its baselines define, and how often it is named."""
+        return self._json('GET', f"/api/v1/drafts/{place(id)}/objects", tuple[ObjectRow, ...])
+
+    def workshop_uses(self, id: str, name: str) -> Answered[tuple[UsedAt, ...]]:
+        """Every place that names something, also through what contains it."""
+        return self._json('GET', f"/api/v1/drafts/{place(id)}/uses/{place(name)}", tuple[UsedAt, ...])
+
+    def workshop_completion(self, id: str, *, at: int | None = None, key: str | None = None, prefix: str | None = None) -> Answered[Completion]:
+        """What may be written at a place of the text, or under a key of a rule."""
+        return self._json('GET', f"/api/v1/drafts/{place(id)}/completion", Completion, query={'at': at, 'key': key, 'prefix': prefix})
+
+    def proposals_listed(self, *, state: str | None = None, limit: int | None = None) -> Answered[tuple[Proposal, ...]]:
+        """Proposals, the newest first."""
+        return self._json('GET', "/api/v1/proposals", tuple[Proposal, ...], query={'state': state, 'limit': limit})
+
+    def proposals_shown(self, number: int) -> Answered[ProposalShown]:
+        """A proposal with its text, what it would change by now, and what was said of it."""
+        return self._json('GET', f"/api/v1/proposals/{place(number)}", ProposalShown)
+
+    def proposals_impact(self, number: int, *, days: int | None = None, addresses: bool | None = None, seconds: float | None = None) -> Answered[Impacted]:
+        """The flows of the last days that it would have decided otherwise."""
+        return self._json('GET', f"/api/v1/proposals/{place(number)}/impact", Impacted, query={'days': days, 'addresses': addresses, 'seconds': seconds})
+
+    def proposals_commented(self, number: int, body: Remark, *, idempotency_key: str = "") -> Answered[Proposal]:
+        """Say something about it."""
+        return self._json('POST', f"/api/v1/proposals/{place(number)}/comments", Proposal, body=body, idempotency_key=idempotency_key)
+
+    def proposals_approved(self, number: int, body: Approving, *, idempotency_key: str = "") -> Answered[Proposal]:
+        """Approve the text that one looked at."""
+        return self._json('POST', f"/api/v1/proposals/{place(number)}/approve", Proposal, body=body, idempotency_key=idempotency_key)
+
+    def proposals_rejected(self, number: int, body: Why, *, idempotency_key: str = "") -> Answered[Proposal]:
+        """Reject it, with the reason."""
+        return self._json('POST', f"/api/v1/proposals/{place(number)}/reject", Proposal, body=body, idempotency_key=idempotency_key)
+
+    def proposals_amended(self, number: int, body: Amending, *, idempotency_key: str = "") -> Answered[Proposal]:
+        """Give it another text."""
+        return self._json('POST', f"/api/v1/proposals/{place(number)}/amend", Proposal, body=body, idempotency_key=idempotency_key)
+
+    def proposals_withdrawn(self, number: int, body: Why, *, idempotency_key: str = "") -> Answered[Proposal]:
+        """Take it back."""
+        return self._json('POST', f"/api/v1/proposals/{place(number)}/withdraw", Proposal, body=body, idempotency_key=idempotency_key)
+
+    def proposals_scheduled(self, number: int, body: When, *, idempotency_key: str = "") -> Answered[Proposal]:
+        """Have it applied at a moment, when it is approved by then."""
+        return self._json('POST', f"/api/v1/proposals/{place(number)}/schedule", Proposal, body=body, idempotency_key=idempotency_key)
+
+    def proposals_applied(self, number: int, body: Applying, *, idempotency_key: str = "") -> Answered[Applied]:
+        """Apply it now."""
+        return self._json('POST', f"/api/v1/proposals/{place(number)}/apply", Applied, body=body, idempotency_key=idempotency_key)
+
+    def rules_rows(self, *, limit: int | None = None, offset: int | None = None, search: str | None = None, pair: str | None = None, since: int | None = None, days: int | None = None) -> Answered[RulesPage]:
+        """The rules that run as rows; `version` is the generation."""
+        return self._json('GET', "/api/v1/rules", RulesPage, query={'limit': limit, 'offset': offset, 'search': search, 'pair': pair, 'since': since, 'days': days})
+
+    def rules_out(self, *, search: str | None = None) -> Answered[bytes]:
+        """The rules that run for a spreadsheet (RFC 4180)."""
+        return self._raw('GET', "/api/v1/rules.csv", query={'search': search})
+
+    def rules_named(self) -> Answered[tuple[ObjectRow, ...]]:
+        """What the text that runs and its baselines define."""
+        return self._json('GET', "/api/v1/objects", tuple[ObjectRow, ...])
+
+    def rules_uses(self, name: str) -> Answered[tuple[UsedAt, ...]]:
+        """Every place that names something in what runs."""
+        return self._json('GET', f"/api/v1/uses/{place(name)}", tuple[UsedAt, ...])
+
+    def generations_listed(self, *, limit: int | None = None, after: str | None = None) -> Answered[tuple[GenerationSummary, ...]]:
+        """What was applied, the newest first."""
+        return self._json('GET', "/api/v1/generations", tuple[GenerationSummary, ...], query={'limit': limit, 'after': after})
+
+    def generations_one(self, number: int) -> Answered[GenerationSummary]:
+        """Who applied a generation, when and why."""
+        return self._json('GET', f"/api/v1/generations/{place(number)}", GenerationSummary)
+
+    def generations_text(self, number: int) -> Answered[GenerationText]:
+        """The text of a generation."""
+        return self._json('GET', f"/api/v1/generations/{place(number)}/text", GenerationText)
+
+    def generations_difference(self, number: int, *, from_: int | None = None) -> Answered[Planned]:
+        """What going to this generation changes."""
+        return self._json('GET', f"/api/v1/generations/{place(number)}/difference", Planned, query={'from': from_})
+
+    def generations_confirmed(self, *, idempotency_key: str = "") -> Answered[Confirmed]:
+        """Confirm what runs, by a connection that passed its rules."""
+        return self._json('POST', "/api/v1/running/confirm", Confirmed, idempotency_key=idempotency_key)
+
+    def generations_rolled_back(self, body: Back, *, idempotency_key: str = "") -> Answered[Applied]:
+        """Go back to a generation."""
+        return self._json('POST', "/api/v1/running/rollback", Applied, body=body, idempotency_key=idempotency_key)
+
+    def calendar_listed(self, *, from_: float | None = None, until: float | None = None) -> Answered[tuple[Entry, ...]]:
+        """Expiries and reviews of what runs, scheduled proposals, and until when schedules are compiled."""
+        return self._json('GET', "/api/v1/calendar", tuple[Entry, ...], query={'from': from_, 'until': until})
+
+    def why_asked(self, body: WhyQuestion, *, idempotency_key: str = "") -> Answered[WhyAnswered]:
+        """What the policy that runs decides about a packet, step by step, and the rules that nearly decided."""
+        return self._json('POST', "/api/v1/why", WhyAnswered, body=body, idempotency_key=idempotency_key)
+
+    def me_me(self) -> Answered[Me]:
+        """Who asks, and what they may."""
+        return self._json('GET', "/api/v1/me", Me)
+
+    def me_credentials(self) -> Answered[Credentials]:
+        """What you come in with."""
+        return self._json('GET', "/api/v1/me/credentials", Credentials)
+
+    def me_ask_passkey(self, *, idempotency_key: str = "") -> Answered[dict[str, object]]:
+        """What the browser is to ask your device for, to make another passkey."""
+        return self._json('POST', "/api/v1/me/passkeys/options", dict[str, object], idempotency_key=idempotency_key)
+
+    def me_add_passkey(self, body: NewPasskey, *, idempotency_key: str = "") -> Answered[PasskeyView]:
+        """Add the passkey that your device made."""
+        return self._json('POST', "/api/v1/me/passkeys", PasskeyView, body=body, idempotency_key=idempotency_key)
+
+    def me_remove_passkey(self, name: str, *, idempotency_key: str = "") -> Answered[None]:
+        """Take a passkey away."""
+        return self._nothing('DELETE', f"/api/v1/me/passkeys/{place(name)}", idempotency_key=idempotency_key)
+
+    def me_new_app(self, *, idempotency_key: str = "") -> Answered[NewApp]:
+        """A secret for an authenticator app, which a passphrase needs."""
+        return self._json('POST', "/api/v1/me/app", NewApp, idempotency_key=idempotency_key)
+
+    def me_set_passphrase(self, body: NewPassphrase, *, idempotency_key: str = "") -> Answered[None]:
+        """Set a passphrase with the app that shows this code; what was there before is good no more."""
+        return self._nothing('PUT', "/api/v1/me/passphrase", body=body, idempotency_key=idempotency_key)
+
+    def me_remove_passphrase(self, *, idempotency_key: str = "") -> Answered[None]:
+        """Take the passphrase and its app away."""
+        return self._nothing('DELETE', "/api/v1/me/passphrase", idempotency_key=idempotency_key)
+
+    def sessions_sessions(self, *, person: str | None = None) -> Answered[tuple[SessionView, ...]]:
+        """Who is in, the newest first."""
+        return self._json('GET', "/api/v1/sessions", tuple[SessionView, ...], query={'person': person})
+
+    def sessions_end_all(self, *, person: str | None = None, idempotency_key: str = "") -> Answered[Ended]:
+        """End all sessions of a person; of your own all but the one that asks."""
+        return self._json('DELETE', "/api/v1/sessions", Ended, query={'person': person}, idempotency_key=idempotency_key)
+
+    def sessions_end(self, id: str, *, idempotency_key: str = "") -> Answered[None]:
+        """End a session; what it has open ends within seconds."""
+        return self._nothing('DELETE', f"/api/v1/sessions/{place(id)}", idempotency_key=idempotency_key)
+
+    def tokens_tokens(self, *, person: str | None = None) -> Answered[tuple[TokenView, ...]]:
+        """Your tokens or, for administrators, those of others."""
+        return self._json('GET', "/api/v1/tokens", tuple[TokenView, ...], query={'person': person})
+
+    def tokens_make(self, body: NewToken, *, idempotency_key: str = "") -> Answered[TokenMade]:
+        """Make a token for some of what you may."""
+        return self._json('POST', "/api/v1/tokens", TokenMade, body=body, idempotency_key=idempotency_key)
+
+    def tokens_revoke(self, id: str, *, idempotency_key: str = "") -> Answered[None]:
+        """Revoke a token, which opens nothing from then on."""
+        return self._nothing('DELETE', f"/api/v1/tokens/{place(id)}", idempotency_key=idempotency_key)
+
+    def accounts_accounts(self) -> Answered[tuple[AccountView, ...]]:
+        """The people of the running policy."""
+        return self._json('GET', "/api/v1/accounts", tuple[AccountView, ...])
+
+    def accounts_account(self, id: str) -> Answered[AccountView]:
+        """One of them."""
+        return self._json('GET', f"/api/v1/accounts/{place(id)}", AccountView)
+
+    def accounts_invite(self, id: str, body: Inviting, *, idempotency_key: str = "") -> Answered[LinkView]:
+        """A link by which they make their first passkey or come in again."""
+        return self._json('POST', f"/api/v1/accounts/{place(id)}/invite", LinkView, body=body, idempotency_key=idempotency_key)
+
+    def accounts_remove_passkey(self, id: str, name: str, *, idempotency_key: str = "") -> Answered[None]:
+        """Take a passkey of theirs away."""
+        return self._nothing('DELETE', f"/api/v1/accounts/{place(id)}/passkeys/{place(name)}", idempotency_key=idempotency_key)
+
+    def accounts_remove_passphrase(self, id: str, *, idempotency_key: str = "") -> Answered[None]:
+        """Take their passphrase and its app away."""
+        return self._nothing('DELETE', f"/api/v1/accounts/{place(id)}/passphrase", idempotency_key=idempotency_key)
+
+    def asking_ask(self, process: Literal['alertd', 'policyd', 'recordd', 'watchd'], body: bytes, *, idempotency_key: str = "") -> Answered[bytes]:
+        """Ask a process of the gateway as `reef --gateway https://…` does."""
+        return self._raw('POST', f"/api/v1/ask/{place(process)}", body=body, media_type='application/vnd.reef.message+json', idempotency_key=idempotency_key)
