@@ -307,7 +307,7 @@ class Alertd:
         plan = Plan(retention, book.alerts.size, tuple(need_of(each) for each in book.consumers))
         self._collector.follow(Marker(book.alerts, book.site, self._generations, self._hiding(book)), plan)
         places = addresses(book, book.alerts.listen, book.alerts.port)
-        self._answering.follow(book.consumers)
+        self._answering.follow(book.consumers, book.alerts.size)
         await self._push(book)
         self._fetcher.follow(book.indicators.sources)
         await self._counter.follow(book.indicators, own_networks(book), self._instance.never_block)

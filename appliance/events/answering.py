@@ -20,15 +20,16 @@ from appliance.events.api.context import Context, Exports, Inbox, Listed
 from appliance.events.api.stores import Stores
 from appliance.events.api.taxii import COLLECTIONS
 from appliance.events.classes import Class
-from appliance.events.feeding import SIGHTINGS_COLLECTION, feed, forget
+from appliance.events.feeding import SIGHTINGS_COLLECTION, feed, forget, trim
 from appliance.events.objects import Objects
 from appliance.events.outbox import Outbox, Reader
 from appliance.events.telling import Telling
 from appliance.events.tlp import Tlp
-from appliance.policy.consumers import Consumer
+from appliance.policy.consumers import AlertSettings, Consumer
 from appliance.serving.places import Serving
 
 OBJECTS = "objects.db"
+_TRIM = 10.0  # seconds between looks at how much there is
 _FORGET = 3600.0  # seconds between looks at what the outbox has let go
 _ANYWAY = 5.0
 _AT_ONCE = 2_000  # objects of one transaction
@@ -42,12 +43,21 @@ def microseconds() -> int:
 class Feeder(threading.Thread):
     """Makes objects of alerts until `stop`. `failed` is called with words when it cannot go on."""
 
-    def __init__(self, reader: Reader, objects: Objects, site: str, failed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        objects: Objects,
+        site: str,
+        failed: Callable[[str], None],
+        log: Callable[[str], None],
+    ) -> None:
         super().__init__(name="feeder", daemon=True)
         self._reader = reader
         self._objects = objects
         self._site = site
         self._failed = failed
+        self._log = log
+        self.size = AlertSettings().size  # bytes that the objects may take
         self._came = threading.Event()
         self._stopped = False
 
@@ -68,18 +78,23 @@ class Feeder(threading.Thread):
             self._reader.close()
 
     def _run(self) -> None:
-        forgot = 0.0
+        forgot = trimmed = 0.0
         while not self._stopped:
             self._came.clear()
-            while not self._stopped and feed(self._reader, self._objects, self._site).more:
-                pass
+            more = feed(self._reader, self._objects, self._site).more
+            if time.monotonic() - trimmed >= _TRIM:
+                trimmed = time.monotonic()
+                gone = trim(self._objects, self.size)
+                if gone:
+                    self._log(f"{gone:,} objects of alerts went for want of room (alerts.size)")
             if time.monotonic() - forgot >= _FORGET:
                 forgot = time.monotonic()
                 # What the outbox keeps is the measure, and not the clock, which may be wrong.
                 oldest = self._reader.oldest(Class.ALERT)
                 if oldest is not None:
                     forget(self._objects, oldest)
-            self._came.wait(_ANYWAY)
+            if not more:
+                self._came.wait(_ANYWAY)
 
 
 def _objects(path: Path, site: str, log: Callable[[str], None]) -> Objects:
@@ -112,7 +127,7 @@ class Answering:
     ) -> None:
         self.site = site
         self._objects = _objects(state / OBJECTS, site, log)
-        self._feeder = Feeder(outbox.reader(), self._objects, site, failed)
+        self._feeder = Feeder(outbox.reader(), self._objects, site, failed, log)
         self._stores = Stores(outbox, self._objects)
         self._telling = Telling(log)
         self._access = Access((), time.monotonic, self._telling.tell)
@@ -124,8 +139,9 @@ class Answering:
         await self.serving.start()
         self._feeder.start()
 
-    def follow(self, consumers: Iterable[Consumer]) -> None:
-        """The consumers of another generation."""
+    def follow(self, consumers: Iterable[Consumer], size: int) -> None:
+        """The consumers of another generation, and the bytes that their objects may take."""
+        self._feeder.size = size
         self._access.renew(consumers)
 
     def came(self) -> None:

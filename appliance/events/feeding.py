@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Collection
 from typing import Protocol
 
 import msgspec
@@ -30,6 +31,9 @@ STEP = 2000  # objects of a type that go at once
 _SECOND = 1_000_000
 _DAY = 86_400_000_000
 _RENEW = 30 * _DAY  # so long after it was added, an address that is seen again is told again
+_RENEW_TIGHT = 3600 * _SECOND  # the same once there was no room: what is old can then go sooner
+_TIGHT = "tight"  # since when that is so
+_PART = 20  # of the sightings one in so many goes at a time
 MOST_SEEN = 20_000  # rows for one day, so that a flood of strangers' names does not fill the disk
 BANNED_KIND = "banned"
 _SEEN_ONCE = ("sighting", "observed-data")
@@ -61,6 +65,7 @@ def feed(outbox: _Reads, objects: Objects, site: str, rule: RuleText = no_rule) 
     if page.through == place:
         return Fed(place, 0, 0, False)
     alerts = added = 0
+    window = _renew(objects, objects.next)
     with objects.writing() as db:
         counted = _Seen(db)
         for event in page.events:
@@ -68,12 +73,36 @@ def feed(outbox: _Reads, objects: Objects, site: str, rule: RuleText = no_rule) 
             if seen is None:
                 continue
             alerts += 1
-            added += _take(db, objects, site, event, seen, rule)
+            added += _take(db, objects, site, event, seen, rule, window)
             counted.take(seen, event.tlp)
         counted.write()
         objects.put_state(_PLACE, page.through)
         _mark(db, objects.last, page)
     return Fed(page.through, alerts, added, page.through < page.last)
+
+
+def _renew(objects: Objects, moment: int) -> int:
+    """How long before that moment an address may have been added that is referred to from then on."""
+    tight = objects.state(_TIGHT)
+    return _RENEW if tight is None or moment <= int(tight) else _RENEW_TIGHT
+
+
+def trim(objects: Objects, most: int) -> int:
+    """Where the objects take more than `most` bytes the oldest of alerts go until there is some room; gives how many.
+    Raises `sqlite3.Error`."""
+    gone = 0
+    if objects.used() <= most:
+        return gone
+    if objects.state(_TIGHT) is None:
+        with objects.writing():
+            objects.put_state(_TIGHT, objects.next)
+    while objects.used() > most - most // 10:
+        moment = objects.older(ALERTS_COLLECTION, "sighting", _PART)
+        step = _forget(objects, moment, (ALERTS_COLLECTION,)) if moment is not None else 0
+        if not step:
+            break
+        gone += step
+    return gone
 
 
 def place(objects: Objects) -> int:
@@ -102,6 +131,10 @@ def forget(objects: Objects, before: int) -> int:
     """What alerts saw before that moment (microseconds); gives how many objects went. Raises `sqlite3.Error`.
 
     In steps, so that who feeds does not wait for long."""
+    return _forget(objects, before, (ALERTS_COLLECTION, SIGHTINGS_COLLECTION))
+
+
+def _forget(objects: Objects, before: int, collections: Collection[str]) -> int:
     with objects.writing() as db:
         db.execute("DELETE FROM seen WHERE day < ?", (before // _DAY,))
         db.execute("DELETE FROM fed WHERE added < (SELECT max(added) FROM fed WHERE added <= ?)", (before,))
@@ -109,10 +142,10 @@ def forget(objects: Objects, before: int) -> int:
     gone = 0
     for collection, types, until in (
         (ALERTS_COLLECTION, _SEEN_ONCE, before),
-        (ALERTS_COLLECTION, _SEEN_AGAIN, before - _RENEW),
+        (ALERTS_COLLECTION, _SEEN_AGAIN, before - _renew(objects, before)),
         (SIGHTINGS_COLLECTION, _SEEN_ONCE, before),
     ):
-        while collection in objects.collections:
+        while collection in collections and collection in objects.collections:
             with objects.writing():
                 step = objects.remove(collection, until, types, STEP)
             gone += step
@@ -121,7 +154,9 @@ def forget(objects: Objects, before: int) -> int:
     return gone
 
 
-def _take(db: sqlite3.Connection, objects: Objects, site: str, event: Stored, seen: Sighted, rule: RuleText) -> int:
+def _take(
+    db: sqlite3.Connection, objects: Objects, site: str, event: Stored, seen: Sighted, rule: RuleText, window: int
+) -> int:
     made = [
         *_indicator(db, site, seen, event.tlp, rule),
         *stix.alert(
@@ -133,7 +168,7 @@ def _take(db: sqlite3.Connection, objects: Objects, site: str, event: Stored, se
             sighting_of=stix.indicator_id(site, seen.gid, seen.sid),
         ),
     ]
-    return objects.add(ALERTS_COLLECTION, made, renew_before=objects.next - _RENEW)
+    return objects.add(ALERTS_COLLECTION, made, renew_before=objects.next - window)
 
 
 def _indicator(db: sqlite3.Connection, site: str, seen: Sighted, tlp: Tlp, rule: RuleText) -> list[Made]:

@@ -296,6 +296,24 @@ class Objects:
         number = self._numbers[collection]
         return int(self._reader().execute(f"SELECT count(*) FROM objects_{number}").fetchone()[0])  # noqa: S608
 
+    def used(self) -> int:
+        """Bytes that the objects take; what was let go is not among them."""
+        db = self._reader()
+        pages, free, size = (
+            db.execute(f"PRAGMA {word}").fetchone()[0] for word in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
+
+    def older(self, collection: str, kind: str, part: int) -> int | None:
+        """The moment before which one in `part` objects of a type was added, at least one; None: there is none."""
+        number, type_ = self._numbers[collection], self._types.get(kind)
+        db = self._reader()
+        table = f"FROM objects_{number} WHERE type = ?"
+        (count,) = db.execute(f"SELECT count(*) {table}", (type_,)).fetchone()
+        query = f"SELECT added {table} ORDER BY added LIMIT 1 OFFSET ?"
+        found = db.execute(query, (type_, count // part)).fetchone()
+        return None if found is None else int(found[0]) + 1
+
     def holding(self, collection: str, words: Iterable[bytes]) -> int:
         """How many objects have one of these as a value of theirs, or within their pattern."""
         said = [quoted for word in words for quoted in (b'"%s"' % word, b"'%s'" % word)]

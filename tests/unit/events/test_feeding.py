@@ -13,7 +13,7 @@ import pytest
 
 from appliance.events import feeding, stix
 from appliance.events.classes import Class
-from appliance.events.feeding import feed, forget, place, taken
+from appliance.events.feeding import feed, forget, place, taken, trim
 from appliance.events.objects import Objects, Query
 from appliance.events.outbox import New, Outbox
 from appliance.events.record import banned, encode
@@ -221,3 +221,24 @@ def test_what_is_older_than_its_retention_goes_and_nothing_that_is_still_referre
         assert left() == (expected, set())
     assert stores.seen() == []
     assert len(stores.bodies("indicator")) == 3, "what signatures are stays"
+
+
+def test_objects_are_bounded_in_bytes_and_what_is_left_is_whole(stores: Stores) -> None:
+    """A flood for days: the oldest go, and what newer ones refer to stays."""
+    most = 1 << 20
+    newest = 0
+    for _ in range(40):
+        stores.append(*(new(alert(number)) for number in range(newest, newest + 50)))
+        newest += 50
+        stores.clock.now += 600 * SECOND
+        stores.feed()
+        trim(stores.objects, most)
+    assert stores.objects.used() <= most
+    sightings, observed = stores.bodies("sighting"), stores.bodies("observed-data")
+    assert 100 < len(sightings) < newest, "some went, and not all"
+    kinds = ("ipv4-addr", "domain-name", "network-traffic")
+    known = {one["id"] for kind in kinds for one in stores.bodies(kind)}
+    asked = {reference for one in observed for reference in one["object_refs"]}
+    assert asked <= known
+    numbers = {int(one["external_references"][0]["external_id"].rpartition("/")[2]) for one in sightings}
+    assert numbers == set(range(newest - len(sightings) + 1, newest + 1)), "it is the newest that are there"
