@@ -37,7 +37,6 @@ _EXITS = {
     "old-connection": FORBIDDEN,
     "unauthorized": FORBIDDEN,
     "approval": FORBIDDEN,
-    "own": FORBIDDEN,
     "not-yours": FORBIDDEN,
     "zones": FORBIDDEN,
     "away": AWAY,
