@@ -11,16 +11,15 @@ import {
   type CompletionResult,
 } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
-import { yaml } from "@codemirror/lang-yaml";
-import { bracketMatching, HighlightStyle, indentUnit, syntaxHighlighting } from "@codemirror/language";
+import { bracketMatching, indentUnit } from "@codemirror/language";
 import { lintGutter, lintKeymap, nextDiagnostic, setDiagnostics, type Diagnostic } from "@codemirror/lint";
 import { highlightSelectionMatches, openSearchPanel, search, searchKeymap } from "@codemirror/search";
 import { Annotation, Compartment, EditorState, Transaction, type Extension, type Text } from "@codemirror/state";
 import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from "@codemirror/view";
-import { tags } from "@lezer/highlight";
 
 import type { Edit, Edits } from "../../workshop/edits.ts";
 import type { Finding } from "../../workshop/shapes.ts";
+import { colouring } from "./colouring.ts";
 
 export interface Hooks {
   /** Somebody typed: edits of the text as it was before. */
@@ -144,8 +143,7 @@ export class PolicyEditor {
       indentUnit.of("  "),
       EditorView.lineWrapping,
       search({ top: true }),
-      yaml(),
-      syntaxHighlighting(COLOURS),
+      colouring,
       THEME,
       autocompletion({ override: [(context) => hooks.complete(context)], icons: false }),
       // Tab is left to the page: it leads out of the editor, as everywhere else.
@@ -188,13 +186,6 @@ function diagnosticOf(finding: Finding, document: Text): Diagnostic {
   };
 }
 
-const COLOURS = HighlightStyle.define([
-  { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: "var(--accent)" },
-  { tag: [tags.string, tags.content], color: "var(--ink)" },
-  { tag: tags.comment, color: "var(--ink-soft)", fontStyle: "italic" },
-  { tag: [tags.separator, tags.squareBracket, tags.brace, tags.punctuation], color: "var(--ink-soft)" },
-]);
-
 const THEME = EditorView.theme({
   "&": { height: "100%", color: "var(--ink)", backgroundColor: "var(--paper)", fontSize: "0.875rem" },
   "&.cm-focused": { outline: "2px solid var(--focus)", outlineOffset: "-2px" },
@@ -206,6 +197,10 @@ const THEME = EditorView.theme({
   "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground": {
     backgroundColor: "var(--accent-soft)",
   },
+  ".cm-policy-key": { color: "var(--accent)" },
+  ".cm-policy-comment": { color: "var(--ink-soft)", fontStyle: "italic" },
+  ".cm-policy-mark": { color: "var(--ink-soft)" },
+  ".cm-policy-quoted": { color: "var(--good)" },
   ".cm-panels": { backgroundColor: "var(--sunk)", color: "var(--ink)", borderColor: "var(--line)" },
   ".cm-textfield": {
     backgroundColor: "var(--paper)",
