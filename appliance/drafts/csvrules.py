@@ -8,10 +8,10 @@ wrong is told by row and column, all of it at once, and then nothing is changed.
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from io import StringIO
 
 import msgspec
 
@@ -55,7 +55,7 @@ class CsvError(ValueError):
 def table(grid: Grid, hits: Mapping[str, RowHits], places: Sequence[int] | None = None) -> str:
     """The rules of the text itself, or those at `places` of them. A spreadsheet knows by the first character that it
     is UTF-8."""
-    out = io.StringIO()
+    out = StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow((*COLUMNS, *COUNTED))
     for number in range(len(grid.rules)) if places is None else places:
@@ -143,7 +143,7 @@ def _rows(data: bytes, problems: list[CellProblem]) -> list[tuple[int, dict[str,
         raise CsvError([CellProblem(row, "", "not UTF-8", "save it as `CSV UTF-8`")]) from error
     first = text.partition("\n")[0]
     between = next((mark for mark in (",", ";", "\t") if mark in first), ",")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=between, strict=True)
+    reader = csv.reader(StringIO(text, newline=""), delimiter=between, strict=True)
     found: list[tuple[int, dict[str, str]]] = []
     heads: list[str] = []
     number = 0

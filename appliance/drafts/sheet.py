@@ -165,6 +165,8 @@ def _root(text: str) -> Branch:
     root, _ = tree_of(text)
     if root.flow:
         raise EditError("the text is written as one mapping in braces", "bring it into its form with `reef fmt`")
+    if root.column:
+        raise EditError("the sections of the text are indented", "bring it into its form with `reef fmt`")
     return root
 
 

@@ -76,12 +76,19 @@ REPORT_READERS = ("appliance/report", "appliance/commands/report.py")
 EVENTS = "appliance/events/"
 LATER = ("appliance.records", "appliance.indicators", "appliance.report", "appliance.commands")
 TOGETHER = (f"{EVENTS}alertd.py", f"{EVENTS}answering.py")
-# What decides about events: values in, values out.
+# What decides about events and drafts: values in, values out.
 DECIDING = tuple(
     f"{EVENTS}{name}.py"
     for name in (
         "classes", "tlp", "marking", "own", "sighted", "stix", "api/access", "api/asked", "api/problems",
         "api/intelmq", "api/describing",
+    )
+) + tuple(
+    f"appliance/{name}.py"
+    for name in (
+        "drafts/edits", "drafts/sheet", "drafts/merge", "drafts/written", "drafts/operations", "drafts/grid",
+        "drafts/search", "drafts/csvrules", "drafts/completion", "drafts/objects", "drafts/calendar", "asking/ends",
+        "asking/questions", "asking/refusal", "asking/situation",
     )
 )  # fmt: skip
 IO = {
@@ -92,7 +99,7 @@ IO = {
 # What of these modules touches nothing: conversions, names of numbers.
 PURE_NAMES = {
     "socket.inet_pton", "socket.inet_ntop", "socket.AF_INET", "socket.AF_INET6", "urllib.parse.quote",
-    "http.HTTPStatus",
+    "http.HTTPStatus", "io.StringIO",
 }  # fmt: skip
 
 # A process file is imported by nobody; the supervisor's table names it as text.
