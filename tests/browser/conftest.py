@@ -7,15 +7,18 @@ one of every test too.
 from __future__ import annotations
 
 import shutil
+import socket
+import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
 
 from appliance.lab.site import Lab
-from tests.netns.conftest import lab_id, reef_says
+from tests.netns.conftest import lab_id, reef_says, until
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "build" / "browser"
@@ -31,7 +34,22 @@ def lab() -> Iterator[Lab]:
     """A quiet lab with its console."""
     assert STATIC.exists(), "the console's page is not built; `make build` does it"
     with Lab(lab_id("b"), traffic=False, console=True) as running:
+        until(lambda: answers(running), "the console answers", lab=running, patience=60)
         yield running
+
+
+def answers(lab: Lab) -> bool:
+    """Does the console listen by now, as the policy of the lab says? Not every resolver knows names of localhost."""
+    where = urlsplit(lab.console_url)
+    context = ssl.create_default_context(cafile=lab.console_certificate)
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", where.port or 443), 10) as plain,
+            context.wrap_socket(plain, server_hostname=where.hostname),
+        ):
+            return True
+    except OSError:
+        return False
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +121,16 @@ class Person:
             self.complaints.append(f"{message.type}: {message.text}")
 
     def invited(self) -> str:
-        """A link for their first passkey, as an administrator makes it at the gateway."""
+        """Where they make their first passkey: the link that an administrator gets at the gateway, at the lab's port."""
         link: str = reef_says(self.lab, "console", "invite", self.name)["link"]
-        return link
+        return urlsplit(link).path
+
+    def enter(self) -> None:
+        """Take the invitation, make a passkey, and be at the console."""
+        self.page.goto(self.invited())
+        self.page.get_by_label("What to call it").fill(f"{self.name}'s key")
+        self.page.get_by_role("button", name="Make a passkey").click()
+        self.page.get_by_role("heading", name="Overview", level=1).wait_for()
 
     def picture(self, name: str) -> Path:
         """What they see now, kept as a file."""
