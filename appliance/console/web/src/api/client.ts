@@ -63,6 +63,13 @@ export function heard(answer: Response): void {
   tellWay();
 }
 
+/** The stream of events said something, if only that it is still there. */
+export function stillHere(): void {
+  way.heard = Date.now();
+  way.lost = false;
+  tellWay();
+}
+
 export function lost(): void {
   way.lost = true;
   tellWay();

@@ -1,6 +1,6 @@
 // What happens on the gateway, as it happens: one stream for the whole page, kept while the page can be seen.
 
-import { ROOT, ended, heard, lost } from "./client.ts";
+import { ROOT, ended, heard, lost, stillHere } from "./client.ts";
 import { EventReader, backOff } from "./events.ts";
 
 /** `reset`: what happened meanwhile is not known any more; ask for everything anew. */
@@ -71,6 +71,7 @@ async function listen(): Promise<void> {
       const pieces = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       for (let piece = await pieces.read(); !piece.done; piece = await pieces.read()) {
         alive();
+        stillHere();
         tries = 0;
         for (const event of reader.feed(piece.value)) {
           lastId = event.id;
@@ -81,7 +82,8 @@ async function listen(): Promise<void> {
     }
   } catch (error) {
     if (!(error instanceof TypeError) && !(error instanceof DOMException)) throw error;
-    if (document.visibilityState === "visible" && !mine.signal.aborted) lost();
+    // A stream that breaks may have been closed for a reason; whether the gateway is there is asked then.
+    if (!connected && document.visibilityState === "visible" && !mine.signal.aborted) lost();
   } finally {
     window.clearTimeout(silence);
     if (stop === mine) stop = null;
@@ -105,6 +107,8 @@ function seen(): void {
 export function startLive(): void {
   if (started) return;
   started = true;
+  // Who comes back has missed what happened meanwhile.
+  if (lastId) for (const handler of handlers.get("reset") ?? []) handler({}, "");
   document.addEventListener("visibilitychange", seen);
   window.addEventListener("online", seen);
   void listen();
