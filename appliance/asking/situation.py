@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from appliance.asking.questions import Own
 from appliance.control.messages import BanEntry, BanList, NameBook, StatusReport
 from appliance.control.messages_bans import Allowed
+from appliance.control.messages_indicators import IndicatorList
 from appliance.control.messages_live import SetList
 from appliance.control.messages_why import Way, WayList
 from appliance.policy import addresses
 from appliance.policy.model import Policy, Range
 from appliance.policy.reach import NOWHERE, Hop
-from appliance.policy.why import Situation
+from appliance.policy.why import Situation, nobody
 
 MOST_MEMBERS = 65536  # of a set that is asked for
 
@@ -27,8 +28,9 @@ def situation(
     bans: BanList,
     never: Allowed,
     ways: WayList,
+    blocked: Callable[[int, int], str] = nobody,
 ) -> Situation:
-    """The moment, the sets, the bans, and what is enforced otherwise than the text says."""
+    """The moment, the sets, the bans, what indicators block, and what is enforced otherwise than the text says."""
     said = {rule.id: rule.action for rule in policy.rules}
     allowed = addresses.normal(addresses.literal(entry.address) for entry in never.entries)
     return Situation(
@@ -43,7 +45,25 @@ def situation(
         ),
         enforced={rule.id: rule.action for rule in book.rules if said.get(rule.id, rule.action) != rule.action},
         omitted=_omitted(status.omitted),
+        blocked=_unless_allowed(blocked, allowed) if policy.indicators.sources else nobody,
     )
+
+
+def naming(address: str, found: IndicatorList) -> str:
+    """What is said of an address that indicators block; "" where none does."""
+    return "".join(
+        f"dropped whatever the rules say: an indicator of {one.source} names {address}: {one.name or one.id}"
+        for one in found.indicators[:1]
+    )
+
+
+def _unless_allowed(blocked: Callable[[int, int], str], allowed: tuple[Range, ...]) -> Callable[[int, int], str]:
+    def found(version: int, address: int) -> str:
+        if any(part.version == version and part.first <= address <= part.last for part in allowed):
+            return ""
+        return blocked(version, address)
+
+    return found
 
 
 def members_of(found: SetList) -> frozenset[Range]:

@@ -8,12 +8,14 @@ from collections.abc import Callable
 
 import msgspec
 
-from appliance.asking.situation import MOST_MEMBERS, hop_of, members_of, own_of, situation
+from appliance.asking.situation import MOST_MEMBERS, hop_of, members_of, naming, own_of, situation
+from appliance.commands.failure import Failure
 from appliance.commands.files import Baselines, ListFiles, baselines, folder_of, read_text, shown_name
 from appliance.commands.gateway import Gateway, own_baselines
 from appliance.commands.text import parse_text
 from appliance.control import messages, messages_live, messages_why
 from appliance.control.messages_bans import Allowed, AllowList
+from appliance.control.messages_indicators import IndicatorList, Indicators
 from appliance.policy import addresses
 from appliance.policy.model import Policy, Range
 from appliance.policy.nearly import Rulebook
@@ -67,8 +69,22 @@ def _of_gateway(options: argparse.Namespace) -> Asked:
         gateway.ask(messages.Bans(), messages.BanList),
         gateway.ask(AllowList(), Allowed),
         known,
+        _blocked(gateway),
     )
     return Asked(Rulebook(policy), found, own_of(own.address for own in known.own), gateway)
+
+
+def _blocked(gateway: Gateway) -> Callable[[int, int], str]:
+    """What alertd says of indicators that name an address. Where it does not answer nothing is said."""
+
+    def blocked(version: int, address: int) -> str:
+        words = addresses.text_of(version, address)
+        try:
+            return naming(words, gateway.ask(Indicators(holds=words, limit=1), IndicatorList, of="alertd"))
+        except Failure:
+            return ""
+
+    return blocked
 
 
 def _hops(gateway: Gateway) -> Callable[[int, int], Hop]:

@@ -89,6 +89,8 @@ def test_an_attack_is_read_within_a_second_and_an_indicator_blocks_the_attacker(
     until(lambda: not asks(lab, attacked, seconds=1), "the attacker gets nothing", lab=lab, patience=PATIENCE)
     assert asks(lab, BY_HAND[-1]), "others are served"
     until(lambda: "indicators" in at_the_gate(lab), "the gate at the line knows it too", lab=lab, patience=PATIENCE)
+    why = reef_says(lab, "why", "--live", "--from", attacked, "--to", "203.0.113.2", "http")
+    assert '"rule": "indicator"' in json.dumps(why), "and why says so, as the kernel does"
     shown = reef_says(lab, "indicators", "list", "--word", attacked)["indicators"]
     assert [(one["id"], one["source"]) for one in shown] == [(identifier, "csirt")]
 
