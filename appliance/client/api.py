@@ -697,7 +697,7 @@ class Me(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     person: str
     name: str
     roles: tuple[str, ...]
-    permissions: tuple[str, ...]
+    permissions: tuple[Literal['administer', 'apply', 'approve', 'audit', 'edit', 'look', 'respond'], ...]
     zones: tuple[str, ...]
     how: str
     idle: int

@@ -136,7 +136,7 @@ async def test_the_page_has_nothing_inline_is_kept_nowhere_and_speaks_two_langua
         assert "unsafe" not in policy and "frame-ancestors 'none'" in policy
         assert response.headers["Cache-Control"] == "no-store"
         assert EN.with_passkey in text and "login.example" in text and 'lang="en"' in text and "/rules" in text
-        assert EN.with_certificate not in text
+        assert EN.with_certificate not in text and 'href="?lang=es&amp;next=%2Frules"' in text
         response, text = await found.get("/login", **{"Accept-Language": "de, es-MX;q=0.9, en;q=0.8"})
         sound(text)
         assert ES.with_passkey in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import urlencode
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -65,9 +66,10 @@ class Paper:
     ) -> web.Response:
         """`trouble` is what went wrong, `name` the gateway's. `other`: the page can be had in another language."""
         language = next(one for one in LANGUAGES if one != words.language)
-        body = self._pages[kind].render(
-            words=words, name=name, trouble=trouble, other=f"?lang={language}" if other else "", **values
-        )
+        # Where somebody wanted to go is not forgotten with the language.
+        going = {"next": values["next"]} if values.get("next", "/") != "/" else {}
+        query = f"?{urlencode({'lang': language, **going})}" if other else ""
+        body = self._pages[kind].render(words=words, name=name, trouble=trouble, other=query, **values)
         return web.Response(status=status, text=body, content_type="text/html", headers=HEADERS)
 
     def asset(self, name: str) -> web.Response:
