@@ -193,6 +193,17 @@ def confirms(facts: Facts, _: float) -> Result:
     )
 
 
+def approved(facts: Facts, _: float) -> Result:
+    wanted = facts.policy.known().console.approvals
+    others = "another person" if wanted == 1 else f"{wanted} others"
+    return judged(
+        [] if wanted else ["console.approvals is 0"],
+        f"A change runs when {others} approved it; who breaks the glass is told of.",
+        "One person alone can change what runs:",
+        _shows(facts, approvals=wanted),
+    )
+
+
 def history_kept(facts: Facts, limit: float) -> Result:
     kept = facts.policy.known().settings.history
     return judged(

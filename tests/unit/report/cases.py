@@ -53,6 +53,7 @@ objects:
   resolvers: {addresses: [198.51.100.53]}
   mirrors: {names: [updates.example.org]}
 people: {h.officer: {name: Hazel}}
+console: {approvals: 1, people: {ben: {name: Ben, mail: ben@health.example, roles: approver}}}
 profiles: {careful: {unavailable: fail-closed}}
 invariants:
   - {id: I-1, never: internet -> records}
@@ -319,6 +320,7 @@ FAILURES: dict[str, tuple[Change, str]] = {
         "settings.drift",
     ),
     "confirms": (text("risks:\n", "settings: {confirm_within: 0}\nrisks:\n"), "confirm_within"),
+    "approved": (text("console: {approvals: 1,", "console: {"), "console.approvals is 0"),
     "history_kept": (text("risks:\n", "settings: {history: 99}\nrisks:\n"), "settings.history is 99"),
     "hooks_drop": (
         within(
