@@ -16,6 +16,7 @@ export class Applying {
   #over = false;
   // What the page knows of the gateway may be older than the apply: until it is seen to run, nothing came back.
   #seen = false;
+  #confirmBy = 0;
 
   /**
    * Apply exactly what `digest` names. The request has one key however often it is sent: it is done once. Throws `Problem` when the
@@ -32,11 +33,13 @@ export class Applying {
       try {
         const applied = await api.apply(number, digest, confirmWithin, key, AbortSignal.timeout(PATIENCE));
         this.generation = applied.generation;
+        this.#confirmBy = applied.confirm_by;
         this.course = applied.confirm_by > 0 ? "runs" : "confirmed";
         await gateway.ask();
         return;
       } catch (problem) {
-        if (problem instanceof Problem && !problem.offline) {
+        // The first request may still be at work while the second asks for its answer.
+        if (problem instanceof Problem && !problem.offline && problem.code !== "in-progress") {
           this.course = "idle";
           throw problem;
         }
@@ -47,12 +50,12 @@ export class Applying {
     }
   }
 
-  /** What became of it, by what the gateway says runs now. */
-  follow(running: number, confirmed: number): void {
+  /** What became of it, by what the gateway says runs at `now` (seconds). An answer may be heard when all is over. */
+  follow(running: number, confirmed: number, now: number): void {
     if (this.course !== "runs") return;
     if (running === this.generation) this.#seen = true;
     if (running === this.generation && confirmed === this.generation) this.course = "confirmed";
-    else if (running !== this.generation && this.#seen) this.course = "back";
+    else if (running !== this.generation && (this.#seen || now > this.#confirmBy)) this.course = "back";
   }
 
   stop(): void {

@@ -12,8 +12,6 @@ export interface Station {
   readonly words: string;
 }
 
-const CHANGES = new Set(["nat", "leaves"]);
-
 /** The stations from the sender to where the packet ended; the receiver is one only if it got there. */
 export function stationsOf(answer: WhyAnswer): Station[] {
   const passes = answer.action === "allow";
@@ -48,8 +46,8 @@ function stopping(answer: WhyAnswer): number {
 
 function fateOf(answer: WhyAnswer, kind: string, stops: boolean): Fate {
   if (stops) return "ends";
-  if (kind === "leaves") return answer.source_nat ? "changes" : "passes";
-  return CHANGES.has(kind) ? "changes" : "passes";
+  const translated = kind === "nat" ? answer.destination_nat : kind === "leaves" ? answer.source_nat : "";
+  return translated === "" ? "passes" : "changes";
 }
 
 function nameOf(answer: WhyAnswer, kind: string): string {
