@@ -1,0 +1,93 @@
+"""People come in by the browser: a link, a passkey, out and in again; what they come in with, and who else is in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PATIENCE, PHONE, ROOT, Person
+
+AXE = ROOT / "appliance" / "console" / "web" / "node_modules" / "axe-core" / "axe.min.js"
+expect.set_options(timeout=PATIENCE)
+pytestmark = pytest.mark.timeout(300)
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+def way_of(link: str) -> str:
+    """A link's path: the lab may have another port than the policy says, where another lab has that one."""
+    return urlsplit(link).path
+
+
+def sound(page: Page) -> None:
+    """Nothing that WCAG 2.2 AA forbids, as far as a program can tell."""
+    found = page.evaluate(f"(() => {{ {AXE.read_text()}\n; return axe.run(document, {{runOnly: {RULES}}}) }})()")
+    assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in found["violations"]] == []
+
+
+def test_a_person_comes_in_goes_and_comes_back_by_a_passkey(people: Callable[..., Person]) -> None:
+    amara = people("amara")
+    page = amara.page
+    page.goto(way_of(amara.invited()))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Amara Diaz")
+    sound(page)
+    page.get_by_label("What to call it").fill("blue key")
+    page.get_by_role("button", name="Make a passkey").click()
+    page.wait_for_url(re.compile(r"/$"))
+    page.goto("/account")
+    expect(page.get_by_role("rowheader", name="blue key")).to_be_visible()
+    expect(page.get_by_text("this one")).to_be_visible()
+    sound(page)
+
+    page.get_by_role("button", name="Make a token").click()
+    page.get_by_label("What it is for").fill("nightly report")
+    page.get_by_role("dialog").get_by_role("button", name="Make a token").click()
+    token = page.get_by_role("dialog").locator("code").inner_text()
+    assert re.fullmatch(r"reef_[A-Za-z0-9_-]{43}", token)
+    sound(page)
+    page.get_by_role("button", name="Done").click()
+    expect(page.get_by_role("rowheader", name="nightly report")).to_be_visible()
+
+    page.locator("summary", has_text="Amara Diaz").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_text("You are logged out.")).to_be_visible()
+    page.goto("/account")
+    page.wait_for_url(re.compile(r"/login\?next="))
+    sound(page)
+    page.get_by_role("button", name="Log in with a passkey").click()
+    page.wait_for_url(re.compile(r"/account$"))
+    expect(page.get_by_role("rowheader", name="nightly report")).to_be_visible()
+    amara.picture("account")
+    assert amara.violations() == []
+
+
+def test_an_administrator_lets_others_in_and_out(people: Callable[..., Person]) -> None:
+    ana, ben = people("ana", dark=True), people("ben", size=PHONE)
+    ana.page.goto(way_of(ana.invited()))
+    sound(ana.page)
+    ana.page.get_by_role("button", name="Make a passkey").click()
+    ana.page.wait_for_url(re.compile(r"/$"))
+    ana.page.goto("/people")
+    sound(ana.page)
+    ana.page.get_by_role("button", name="Make a link: Ben Cho").click()
+    ana.page.get_by_role("dialog").get_by_role("button", name="Make a link").click()
+    link = ana.page.get_by_role("dialog").locator("code").inner_text()
+    ana.page.get_by_role("button", name="Done").click()
+
+    ben.page.goto(way_of(link))
+    ben.page.get_by_role("button", name="Make a passkey").click()
+    ben.page.wait_for_url(re.compile(r"/$"))
+    ana.page.reload()
+    ana.page.get_by_role("button", name="End their sessions: Ben Cho").click()
+    ana.page.get_by_role("dialog").get_by_role("button", name="End their sessions").click()
+    expect(ana.page.get_by_role("button", name="End their sessions: Ben Cho")).to_be_hidden()
+    ana.picture("people")
+    ben.page.goto("/account")
+    ben.page.wait_for_url(re.compile(r"/login"))
+    sound(ben.page)
+    ben.picture("login")
+    assert ana.violations() == [] and ben.violations() == []
