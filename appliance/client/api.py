@@ -691,6 +691,88 @@ class NearMiss(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     words: str
 
 
+class InspectionView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the running generation says of inspection."""
+
+    generation: int
+    profiles: tuple[ProfileRow, ...]
+    feeds: tuple[FeedRow, ...]
+    suppressions: tuple[SuppressionRow, ...]
+
+
+class ProfileRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A profile, and the `rules` whose connections are inspected under it. `depth` is bytes a direction, 0 is all."""
+
+    name: str
+    rules: tuple[str, ...]
+    unavailable: Literal['fail-closed', 'fail-open']
+    depth: int
+    reactions: tuple[str, ...]
+    thresholds: tuple[str, ...]
+    feeds: tuple[str, ...]
+    description: str
+
+
+class FeedRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where signatures come from: a file, or an address that is asked every `refresh` hours; signatures that are new only alert for `trial` days."""
+
+    name: str
+    origin: str
+    refresh: int
+    trial: int
+    description: str
+
+
+class SuppressionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Signatures that are silent, or with `action` alert only told, under `conditions`. It ends at `expires_at`."""
+
+    id: str
+    signatures: tuple[str, ...]
+    action: Literal['alert', 'off']
+    conditions: tuple[str, ...]
+    owner: str
+    why: str
+    ticket: str
+    expires_at: int
+
+
+class IndicatorList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='IndicatorList'):
+    """`total` that were meant, of which `indicators` are shown; `in_force` values by mode; `words`: what is wrong."""
+
+    indicators: tuple[IndicatorInfo, ...]
+    total: int
+    in_force: dict[str, int]
+    sources: tuple[SourceInfo, ...] = ()
+    overrides: tuple[tuple[str, str, str, str, float], ...] = ()
+    words: tuple[str, ...] = ()
+
+
+class IndicatorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`values` are (kind, text, mode, where it is looked for); `why` it is not stronger, by value ("" for the whole). Moments are seconds since the epoch, `until` 0 for no end; `hits` counts what was seen of its values."""
+
+    id: str
+    source: str
+    name: str
+    tlp: str
+    confidence: int | None
+    values: tuple[tuple[str, str, str, str], ...]
+    why: tuple[tuple[str, str], ...]
+    seen: float
+    until: float
+    hits: int = 0
+    last_hit: float = 0.0
+
+
+class SourceInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`fetched` seconds since the epoch, 0 for never or posted; `error` why the last fetch failed."""
+
+    name: str
+    address: str
+    indicators: int
+    fetched: float = 0.0
+    error: str = ''
+
+
 class Me(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who asks. A session ends `idle` seconds after it was used last, and at `until` (seconds since the epoch); both are 0 for a token. `how`: session or token."""
 
@@ -1004,6 +1086,14 @@ class Api(Asker):
     def why_asked(self, body: WhyQuestion, *, idempotency_key: str = "") -> Answered[WhyAnswered]:
         """What the policy that runs decides about a packet, step by step, and the rules that nearly decided."""
         return self._json('POST', "/api/v1/why", WhyAnswered, body=body, idempotency_key=idempotency_key)
+
+    def inspection_inspection(self) -> Answered[InspectionView]:
+        """Profiles, feeds and suppressions of what runs."""
+        return self._json('GET', "/api/v1/inspection", InspectionView)
+
+    def inspection_indicators(self, *, source: str | None = None, mode: str | None = None, word: str | None = None, holds: str | None = None, limit: int | None = None) -> Answered[IndicatorList]:
+        """Indicators that others gave, newest first, with what is in force and how often it hit."""
+        return self._json('GET', "/api/v1/indicators", IndicatorList, query={'source': source, 'mode': mode, 'word': word, 'holds': holds, 'limit': limit})
 
     def me_me(self) -> Answered[Me]:
         """Who asks, and what they may."""

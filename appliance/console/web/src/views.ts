@@ -6,6 +6,7 @@ import { calendar } from "./views/calendar/index.ts";
 import { changes } from "./views/changes/index.ts";
 import { health } from "./views/health/index.ts";
 import { history } from "./views/history/index.ts";
+import { inspection } from "./views/inspection/index.ts";
 import { objects } from "./views/objects/index.ts";
 import { overview } from "./views/overview/index.ts";
 import { rules } from "./views/rules/index.ts";
@@ -23,6 +24,7 @@ export const VIEWS: readonly View[] = [
   history,
   calendar,
   why,
+  inspection,
   account,
   people,
 ];

@@ -6,6 +6,7 @@ import type { Finding } from "./problem.ts";
 import type { components } from "./schema.ts";
 import type { Me, Status } from "./types.ts";
 import type * as Account from "../views/account/shapes.ts";
+import type * as Inspection from "../views/inspection/shapes.ts";
 import type * as Workshop from "../workshop/shapes.ts";
 
 type Api = components["schemas"];
@@ -41,4 +42,6 @@ export type Agreed = [
   Fits<Account.TokenMade, Api["TokenMade"]>,
   Fits<Account.Person, Api["AccountView"]>,
   Fits<Account.Link, Api["LinkView"]>,
+  Fits<Inspection.Inspection, Api["InspectionView"]>,
+  Fits<Inspection.Indicators, Api["IndicatorList"]>,
 ];

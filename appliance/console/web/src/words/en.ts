@@ -1,9 +1,10 @@
 // Every word of the console, in English. One line for each file of words; es.ts must have the same.
 import { accountEn } from "./account.en.ts";
 import { frameEn } from "./frame.en.ts";
+import { inspectionEn } from "./inspection.en.ts";
 import { nowEn } from "./now.en.ts";
 import { workshopEn } from "./workshop.en.ts";
 
-export const en = { ...frameEn, ...nowEn, ...workshopEn, ...accountEn };
+export const en = { ...frameEn, ...nowEn, ...workshopEn, ...accountEn, ...inspectionEn };
 
 export type Words = typeof en;

@@ -2,7 +2,8 @@
 import type { Words } from "./en.ts";
 import { accountEs } from "./account.es.ts";
 import { frameEs } from "./frame.es.ts";
+import { inspectionEs } from "./inspection.es.ts";
 import { nowEs } from "./now.es.ts";
 import { workshopEs } from "./workshop.es.ts";
 
-export const es: Words = { ...frameEs, ...nowEs, ...workshopEs, ...accountEs };
+export const es: Words = { ...frameEs, ...nowEs, ...workshopEs, ...accountEs, ...inspectionEs };
