@@ -86,6 +86,9 @@ def table(options: argparse.Namespace, terminal: Terminal) -> int:
         Store("officers", "names, mail, telephones", "telling who answers for a line",
               "as long as the text names them", "who may read the policy", "no",
               count(len(book.officers), "officer")),
+        Store("accounts", "names, mail; addresses and devices of sessions", "knowing who uses the console",
+              "sessions until they end; credentials while the text names them, and 30 days",
+              "administrators, operators", "no", count(len(book.console.people), "person", "people")),
     ]  # fmt: skip
     if terminal.json:
         terminal.data(rows)

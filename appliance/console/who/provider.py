@@ -31,6 +31,7 @@ _MOST_BYTES = 256 << 10
 _TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=5)
 _FRESH = 3600.0  # seconds for which what the provider says of itself is taken
 _AGAIN = 60.0  # seconds between two looks for new keys
+_PAUSE = 5.0  # seconds between two times that it is asked in vain
 _AT_ONCE = 8
 _SECRET = "oidc-secret"  # noqa: S105 - the name of a file
 
@@ -52,14 +53,22 @@ class _Tokens(msgspec.Struct, frozen=True):
 class Provider:
     """`context` says whose certificates are believed; in `folder` an administrator may put the client's secret."""
 
-    def __init__(self, desk: Desk, folder: Path, context: Callable[[], TlsContext]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        folder: Path,
+        context: Callable[[], TlsContext],
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._desk = desk
         self._folder = folder
         self._context = context
+        self._ticks = ticks
         self._metadata: Metadata | None = None
         self._keys: Keys | None = None
         self._asked = 0.0  # monotonic
         self._looked = 0.0
+        self._paused = 0.0
         self._active = 0
 
     async def begin(self, at: At) -> tuple[str, str]:
@@ -161,11 +170,14 @@ class Provider:
     # --- what the provider says of itself ---------------------------------------------------------------------------
 
     async def _known(self, settings: Oidc) -> Metadata:
-        now = time.monotonic()
+        now = self._ticks()
         known = self._metadata
         if known is not None and known.issuer == settings.issuer and now - self._asked < _FRESH:
             return known
+        if now < self._paused:
+            raise Unbelieved("the provider was asked just now, in vain")
         place = f"{settings.issuer.rstrip('/')}/.well-known/openid-configuration"
+        self._paused = now + _PAUSE  # strangers make no flood of questions to it
         try:
             found = msgspec.json.decode(await self._fetch(place), type=Metadata)
         except msgspec.DecodeError as error:
@@ -175,7 +187,7 @@ class Provider:
         for one in (found.authorization_endpoint, found.token_endpoint, found.jwks_uri):
             if urlsplit(one).scheme != "https" or not urlsplit(one).hostname:
                 raise Unbelieved(f"{place} names {one[:100]!r}, which is no https")
-        self._metadata, self._keys, self._asked = found, None, now
+        self._metadata, self._keys, self._asked, self._paused = found, None, now, 0.0
         return found
 
     async def _signed(self, metadata: Metadata, token: str) -> dict[str, Any]:
@@ -184,9 +196,9 @@ class Provider:
             try:
                 return self._keys.claims(token)
             except Unbelieved:
-                if time.monotonic() - self._looked < _AGAIN:
+                if self._ticks() - self._looked < _AGAIN:
                     raise
-        self._looked = time.monotonic()
+        self._looked = self._ticks()
         self._keys = Keys(await self._fetch(metadata.jwks_uri))
         return self._keys.claims(token)
 

@@ -22,7 +22,7 @@ async def login(house: House, claim: str = "email") -> AsyncIterator[tuple[FakeP
     async with FakeProvider(house.folder, house.clock) as there:
         oidc = Oidc(there.issuer, "reef", claim)
         house.desk.renew(msgspec.structs.replace(SETTINGS, oidc=oidc))
-        yield there, Provider(house.desk, house.folder, lambda: client_context(there.certificate))
+        yield there, Provider(house.desk, house.folder, lambda: client_context(there.certificate), house.clock)
 
 
 async def test_who_the_provider_knows_and_the_policy_names_comes_in(house: House) -> None:
@@ -116,8 +116,10 @@ async def test_an_answer_that_was_changed_lets_nobody_in(house: House, changed: 
 async def test_a_provider_that_says_it_is_another_is_not_asked(house: House, metadata: dict[str, Any]) -> None:
     async with login(house) as (there, provider):
         there.metadata = metadata
-        with pytest.raises(Refused, match="provider"):
-            await provider.begin(HERE)
+        for _ in range(3):
+            with pytest.raises(Refused, match="provider"):
+                await provider.begin(HERE)
+        assert there.asked == ["discovery"], "who tries again at once makes no flood of questions"
 
 
 async def test_no_redirect_is_followed_and_no_other_certificate_believed(house: House) -> None:
