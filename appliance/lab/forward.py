@@ -73,19 +73,21 @@ class _Carrying:
         self._namespace = namespace
         self._address = address
         self._port = port
-        self._open = 0
+        # Held here: of a connection that waits for both its ends the event loop itself holds nothing.
+        self._open: set[asyncio.Task[None] | None] = set()
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._open >= _MOST:
+        if len(self._open) >= _MOST:
             writer.transport.abort()
             return
-        self._open += 1
+        own = asyncio.current_task()
+        self._open.add(own)
         try:
             await self._carry(reader, writer)
         except OSError:  # the policy, the gateway, or either end
             writer.transport.abort()
         finally:
-            self._open -= 1
+            self._open.discard(own)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with inside(self._namespace):

@@ -12,10 +12,11 @@ import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Response, sync_playwright
 
 from appliance.lab.site import Lab
 from tests.netns.conftest import lab_id, reef_says, until
@@ -54,7 +55,7 @@ def answers(lab: Lab) -> bool:
 
 @pytest.fixture(scope="module")
 def playwright(lab: Lab) -> Iterator[Playwright]:
-    """After the lab is up and until before it goes: its event loop stands in this thread, where a lab needs one too."""
+    """From after the lab is up until before it goes: both want the event loop of this thread."""
     with sync_playwright() as running:
         yield running
 
@@ -88,7 +89,14 @@ class Person:
     """Somebody at the console: a profile with an authenticator, and what their browser complained about."""
 
     def __init__(
-        self, name: str, browser: Browser, lab: Lab, *, size: dict[str, int] = DESK, dark: bool = False
+        self,
+        name: str,
+        browser: Browser,
+        lab: Lab,
+        *,
+        size: dict[str, int] = DESK,
+        dark: bool = False,
+        locale: str = "en-GB",
     ) -> None:
         self.name = name
         self.lab = lab
@@ -97,12 +105,13 @@ class Person:
             base_url=lab.console_url.rstrip("/"),
             viewport={"width": size["width"], "height": size["height"]},
             color_scheme="dark" if dark else "light",
-            locale="en-GB",
+            locale=locale,
             timezone_id="America/Belize",
         )
         self.context.set_default_timeout(PATIENCE)
         self.page: Page = self.context.new_page()
         self.page.on("console", self._heard)
+        self.page.on("response", self._answered)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         session = self.context.new_cdp_session(self.page)
         session.send("WebAuthn.enable", {"enableUI": False})
@@ -116,21 +125,26 @@ class Person:
         }
         session.send("WebAuthn.addVirtualAuthenticator", {"options": authenticator})
 
+    def _answered(self, response: Response) -> None:
+        """What is refused is said with its address: the browser's own words lack it."""
+        if response.status >= 400:
+            self.complaints.append(f"{response.status}: {response.request.method} {response.url}")
+
     def _heard(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
             self.complaints.append(f"{message.type}: {message.text}")
 
     def invited(self) -> str:
-        """Where they make their first passkey: the link that an administrator gets at the gateway, at the lab's port."""
+        """Where they make their first passkey: the link that an administrator makes at the gateway."""
         link: str = reef_says(self.lab, "console", "invite", self.name)["link"]
         return urlsplit(link).path
 
     def enter(self) -> None:
         """Take the invitation, make a passkey, and be at the console."""
         self.page.goto(self.invited())
-        self.page.get_by_label("What to call it").fill(f"{self.name}'s key")
-        self.page.get_by_role("button", name="Make a passkey").click()
-        self.page.get_by_role("heading", name="Overview", level=1).wait_for()
+        self.page.locator("#new-passkey").click()
+        self.page.wait_for_url("**/")
+        self.page.locator("main h1").wait_for()
 
     def picture(self, name: str) -> Path:
         """What they see now, kept as a file."""
@@ -152,8 +166,8 @@ def people(browser: Browser, lab: Lab, request: pytest.FixtureRequest) -> Iterat
     """Makes people; what each saw last is kept as a picture."""
     there: list[Person] = []
 
-    def made(name: str, *, size: dict[str, int] = DESK, dark: bool = False) -> Person:
-        there.append(Person(name, browser, lab, size=size, dark=dark))
+    def made(name: str, **asked: Any) -> Person:
+        there.append(Person(name, browser, lab, **asked))
         return there[-1]
 
     yield made

@@ -1,4 +1,4 @@
-"""The job that the console is for, as two people do it: change, prove, see the impact, agree, apply, be let back in."""
+"""The job that the console is for, as two people do it: change, prove, look, agree, apply, and be let back in."""
 
 from __future__ import annotations
 
