@@ -15,6 +15,7 @@ from appliance.commands.terminal import Terminal
 from appliance.commands.words import count, local_time
 from appliance.control import messages
 from appliance.control.messages_audit import AuditEntries, AuditLog
+from appliance.control.messages_changes import MOST_LISTED, DraftList, Drafts, ProposalList, Proposals
 from appliance.control.messages_hits import Matched, MatchedList
 from appliance.control.messages_privacy import FindSubject, Held, PrivacyStored, PrivacyStores, SubjectFound
 from appliance.control.messages_watch import DeviceList, Devices
@@ -74,6 +75,7 @@ def table(options: argparse.Namespace, terminal: Terminal) -> int:
               _length(book.flow_log_days * _DAY), "policyd alone, under keys of the day", "no", ""),
         *_evidence(book),
         *_people(book),
+        *_changes(gateway),
         *_trail(book, entries),
         Store("devices", "MAC addresses, addresses, names", "telling what is new in a network",
               "until it is forgotten", "operators", "no", count(len(devices), "device")),
@@ -135,6 +137,19 @@ def _people(book: messages.NameBook) -> Iterator[Store]:
             "as long as the text names them", "administrators of the console", "no",
             count(len(book.console.people), "person", "people"),
         )  # fmt: skip
+
+
+def _changes(gateway: Gateway) -> Iterator[Store]:
+    drafts = gateway.ask(Drafts(), DraftList).drafts
+    proposals = gateway.ask(Proposals(limit=MOST_LISTED), ProposalList).proposals
+    yield Store(
+        "drafts", "log-ins", "whose text it is", "until it is dropped", "people of the console, operators", "no",
+        count(len(drafts), "draft"),
+    )  # fmt: skip
+    yield Store(
+        "proposals", "log-ins, what people wrote", "who asked for a change, and who agreed to it",
+        f"the last {MOST_LISTED:,}", "people of the console, operators", "no", count(len(proposals), "proposal"),
+    )  # fmt: skip
 
 
 def _trail(book: messages.NameBook, entries: int) -> Iterator[Store]:

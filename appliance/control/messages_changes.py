@@ -18,6 +18,9 @@ ProposalState = Literal[
 ]
 
 
+MOST_LISTED = 1_000  # proposals of one answer, and as many decided ones are kept
+
+
 class Acting(msgspec.Struct, frozen=True, tag=True):
     """The console asks in the name of a person. `request` is the encoded message; `session` is the connection the
     person came by, "client-address client-port own-address own-port"."""

@@ -17,6 +17,7 @@ from appliance.control.changes import ApplyRefused, Changes
 from appliance.control.ipc import Peer, RefusedError
 from appliance.control.messages import Applied, Apply, History, HistoryList, Refused, Reply, Request, Show, Shown
 from appliance.control.messages_changes import (
+    MOST_LISTED,
     AmendProposal,
     ApplyProposal,
     Approval,
@@ -58,7 +59,6 @@ _MOST_WORDS = 4_000
 _MOST_TITLE = 200
 _FARTHEST = 366 * 86_400.0  # seconds ahead that may be planned
 _TOLD = 10  # changes beyond somebody's zones that are named
-_LISTED = 1000
 _RECENT = 50
 _TRIES = 5
 _REASON = re.compile(r"proposal ([0-9]{1,9}): ")
@@ -135,7 +135,7 @@ class Proposing:
         settings = await self._people.settings()
         told = (self._as_told(record, settings) for record in self._book.all())
         chosen = (one for one in told if request.state in ("", one.state))
-        return ProposalList(tuple(islice(chosen, max(0, min(request.limit, _LISTED)))))
+        return ProposalList(tuple(islice(chosen, max(0, min(request.limit, MOST_LISTED)))))
 
     async def _told(self, number: int) -> Proposal:
         return self._as_told(self._book.record(number), await self._people.settings())
