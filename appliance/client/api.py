@@ -904,6 +904,56 @@ class LinkView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     until: float
 
 
+class AuditLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Entry `number` of the trail: `actor` did `action` to `object` at `at` (seconds since the epoch). `process` wrote it down, `origin` is where they sat, `record` the class of records whose retention holds for it. Where that time is over, or it cannot be read, `kept` is False and only its number is known."""
+
+    number: int
+    kept: bool = False
+    at: float = 0.0
+    process: str = ''
+    actor: str = ''
+    action: str = ''
+    object: str = ''
+    record: str = ''
+    why: str = ''
+    generation: int = 0
+    origin: str = ''
+    detail: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class AuditHealthIs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='AuditHealthIs'):
+    """What is wrong, in words: the trail cannot be kept or signed, or a witness does not vouch for it."""
+
+    troubles: tuple[str, ...]
+
+
+class ConsumerList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='ConsumerList'):
+    """`last` is the newest number of the outbox, `held` how many events are in it, by class; `used` and `size` are bytes. `room`: what there is room for, "all", "no-telemetry", "nothing". `listens`: where it answers; `words`: why not where it should."""
+
+    consumers: tuple[ConsumerInfo, ...]
+    last: int
+    used: int
+    size: int
+    room: str
+    listens: tuple[str, ...] = ()
+    fingerprint: str = ''
+    words: str = ''
+
+
+class ConsumerInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`position`: everything up to this number they have; `waiting`: events behind it that they may have and have not; `seen`: when they last asked or were sent something (seconds since the epoch), 0 for never."""
+
+    name: str
+    collections: tuple[str, ...]
+    tlp: str
+    position: int
+    waiting: int
+    seen: float
+    owner: str = ''
+    pushed: str = ''
+    error: str = ''
+
+
 class Api(Asker):
     """What the console of a gateway can do. What changes something needs a token, or a session with the header `X-Reef: 1`. Errors are RFC 9457 with a stable `code`."""
 
@@ -1174,3 +1224,15 @@ class Api(Asker):
     def asking_ask(self, process: Literal['alertd', 'policyd', 'recordd', 'watchd'], body: bytes, *, idempotency_key: str = "") -> Answered[bytes]:
         """Ask a process of the gateway as `reef --gateway https://…` does."""
         return self._raw('POST', f"/api/v1/ask/{place(process)}", body=body, media_type='application/vnd.reef.message+json', idempotency_key=idempotency_key)
+
+    def audit_listed(self, *, limit: int | None = None, after: str | None = None, since: float | None = None, until: float | None = None, actor: str | None = None, action: str | None = None, words: str | None = None) -> Answered[tuple[AuditLine, ...]]:
+        """Who did what to what, when and why: the newest entries of the trail."""
+        return self._json('GET', "/api/v1/audit", tuple[AuditLine, ...], query={'limit': limit, 'after': after, 'since': since, 'until': until, 'actor': actor, 'action': action, 'words': words})
+
+    def audit_health(self) -> Answered[AuditHealthIs]:
+        """Whether the trail is kept, signed and vouched for."""
+        return self._json('GET', "/api/v1/audit/health", AuditHealthIs)
+
+    def consumers_listed(self) -> Answered[ConsumerList]:
+        """The consumers of the policy that runs, and what the outbox holds for them."""
+        return self._json('GET', "/api/v1/consumers", ConsumerList)

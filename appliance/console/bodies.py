@@ -11,7 +11,7 @@ from aiohttp import web
 
 from appliance.console import problems
 from appliance.console.problems import Problem
-from appliance.console.registry import JSON, Endpoint
+from appliance.console.registry import JSON, Endpoint, bounded
 
 _SLOWEST = 8 << 10  # bytes a second that a body must bring
 _GRACE = 15.0  # seconds beside
@@ -60,11 +60,16 @@ def decoded(data: bytes, endpoint: Endpoint) -> Any:
     if endpoint.takes != JSON:
         return data
     try:
-        return msgspec.json.decode(data, type=endpoint.body)
+        made = msgspec.json.decode(data, type=endpoint.body)
+        if isinstance(made, msgspec.Struct):
+            bounded(msgspec.structs.asdict(made))
     except msgspec.ValidationError as error:
         raise problems.bad(f"the body is not what is asked for: {error}") from error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise problems.bad(f"the body is no JSON: {error}") from error
+    except ValueError as error:
+        raise problems.bad(f"the body is not what is asked for: {error}") from error
+    return made
 
 
 def _too_large(most: int) -> Problem:

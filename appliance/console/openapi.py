@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from appliance.console.problems import PROBLEM, ProblemBody
-from appliance.console.registry import EVENTS, JSON, Endpoint, is_list
+from appliance.console.registry import EVENTS, JSON, LARGEST, Endpoint, is_list
 
 PREFIX = "/api/v1"
 _REF = "#/components/schemas/{name}"
@@ -32,12 +32,27 @@ def _types(endpoints: Iterable[Endpoint]) -> list[Any]:
     return found
 
 
+def _bound(schema: Any) -> None:
+    """Whole numbers are those that every reader of JSON takes exactly."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "integer":
+            schema.setdefault("minimum", -LARGEST)
+            schema.setdefault("maximum", LARGEST)
+        for each in schema.values():
+            _bound(each)
+    elif isinstance(schema, list | tuple):
+        for each in schema:
+            _bound(each)
+
+
 class _Schemas:
     """The schemas of many types, made together so that each has one name."""
 
     def __init__(self, types: list[Any]) -> None:
         self._types = types
         self._made, self.components = msgspec.json.schema_components(types, ref_template=_REF)
+        for schema in (*self._made, *self.components.values()):
+            _bound(schema)
 
     def of(self, type_: Any) -> dict[str, Any]:
         return self._made[self._types.index(type_)]

@@ -27,6 +27,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 JSON = "application/json"
 EVENTS = "text/event-stream"
 MIB = 1 << 20
+LARGEST = (1 << 53) - 1  # of whole numbers in a path or a query
 # Where no permission is asked for: "" is everybody, also strangers; "known" is whoever is recognised.
 Asked = Permission | Literal["", "known"]
 
@@ -220,9 +221,11 @@ def queried(type_: type[msgspec.Struct], given: Iterable[tuple[str, str]]) -> ms
         else:
             found[name] = text
     try:
-        return msgspec.convert(found, type_, strict=False)
+        made = msgspec.convert(found, type_, strict=False)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from error
+    bounded(msgspec.structs.asdict(made))
+    return made
 
 
 def is_list(type_: Any) -> bool:
@@ -236,6 +239,15 @@ def is_list(type_: Any) -> bool:
 def placed(endpoint: Endpoint, given: dict[str, str]) -> dict[str, Any]:
     """What stands in the path. Raises `ValueError`: nothing can be there."""
     try:
-        return {name: msgspec.convert(given[name], type_, strict=False) for name, type_ in endpoint.places.items()}
+        found = {name: msgspec.convert(given[name], type_, strict=False) for name, type_ in endpoint.places.items()}
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from error
+    bounded(found)
+    return found
+
+
+def bounded(values: dict[str, Any]) -> None:
+    """Numbers that JSON's readers take exactly, and every store. Raises `ValueError`."""
+    for name, value in values.items():
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise ValueError(f"`{name}` is not between -{LARGEST} and {LARGEST}")

@@ -7,7 +7,9 @@ from types import ModuleType
 from appliance.console.api import (
     accounts,
     asking,
+    audit,
     calendar,
+    consumers,
     drafts,
     generations,
     inspection,
@@ -38,4 +40,6 @@ NOUNS: tuple[ModuleType, ...] = (
     tokens,
     accounts,
     asking,
+    audit,
+    consumers,
 )

@@ -54,6 +54,7 @@ def test_a_query_is_decoded_strictly() -> None:
     for given, words in (
         ([("limit", "five")], "Expected `int`"),
         ([("limit", "0")], ">= 1"),
+        ([("limit", "9007199254740992")], "not between"),
         ([("limit", "1"), ("limit", "2")], "more than once"),
         ([("limits", "5")], "known are limit, zone"),
     ):

@@ -9,6 +9,7 @@ import { history } from "./views/history/index.ts";
 import { inspection } from "./views/inspection/index.ts";
 import { objects } from "./views/objects/index.ts";
 import { overview } from "./views/overview/index.ts";
+import { audit, consumers } from "./views/records/index.ts";
 import { rules } from "./views/rules/index.ts";
 import { text } from "./views/text/index.ts";
 import { why } from "./views/why/index.ts";
@@ -25,6 +26,8 @@ export const VIEWS: readonly View[] = [
   calendar,
   why,
   inspection,
+  audit,
+  consumers,
   account,
   people,
 ];

@@ -7,6 +7,7 @@ import type { components } from "./schema.ts";
 import type { Me, Status } from "./types.ts";
 import type * as Account from "../views/account/shapes.ts";
 import type * as Inspection from "../views/inspection/shapes.ts";
+import type * as Records from "../views/records/shapes.ts";
 import type * as Workshop from "../workshop/shapes.ts";
 
 type Api = components["schemas"];
@@ -36,6 +37,8 @@ export type Agreed = [
   Fits<Workshop.NamedThing, Api["ObjectRow"]>,
   Fits<Workshop.Choices, Api["Completion"]>,
   Fits<Me, Api["Me"]>,
+  Fits<Records.AuditLine, Api["AuditLine"]>,
+  Fits<Records.Consumers, Api["ConsumerList"]>,
   Fits<Account.Credentials, Api["Credentials"]>,
   Fits<Account.App, Api["NewApp"]>,
   Fits<Account.Session, Api["SessionView"]>,

@@ -3,8 +3,9 @@ import { accountEn } from "./account.en.ts";
 import { frameEn } from "./frame.en.ts";
 import { inspectionEn } from "./inspection.en.ts";
 import { nowEn } from "./now.en.ts";
+import { recordsEn } from "./records.en.ts";
 import { workshopEn } from "./workshop.en.ts";
 
-export const en = { ...frameEn, ...nowEn, ...workshopEn, ...accountEn, ...inspectionEn };
+export const en = { ...frameEn, ...nowEn, ...workshopEn, ...accountEn, ...inspectionEn, ...recordsEn };
 
 export type Words = typeof en;

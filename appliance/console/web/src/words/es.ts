@@ -4,6 +4,7 @@ import { accountEs } from "./account.es.ts";
 import { frameEs } from "./frame.es.ts";
 import { inspectionEs } from "./inspection.es.ts";
 import { nowEs } from "./now.es.ts";
+import { recordsEs } from "./records.es.ts";
 import { workshopEs } from "./workshop.es.ts";
 
-export const es: Words = { ...frameEs, ...nowEs, ...workshopEs, ...accountEs, ...inspectionEs };
+export const es: Words = { ...frameEs, ...nowEs, ...workshopEs, ...accountEs, ...inspectionEs, ...recordsEs };

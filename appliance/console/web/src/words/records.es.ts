@@ -1,0 +1,46 @@
+// Las palabras del registro de auditoría y de los consumidores.
+
+import type { recordsEn } from "./records.en.ts";
+
+export const recordsEs: typeof recordsEn = {
+  records: {
+    audit: "Registro de auditoría",
+    number: "Número",
+    when: "Cuándo",
+    who: "Quién",
+    did: "Hizo",
+    what: "Qué",
+    why: "Por qué",
+    from: "Desde",
+    detail: "Detalles",
+    over: "El plazo de este registro terminó",
+    anywhere: "Palabras en cualquier parte de una entrada",
+    search: "Buscar",
+    older: "Entradas anteriores",
+    trailWell: "El registro se guarda y se firma, y nadie lo discute",
+    consumers: "Consumidores",
+    name: "Nombre",
+    state: "Estado",
+    takes: "Recibe lo que se le da",
+    waiting: "En espera",
+    seen: "Visto por última vez",
+    never: "nunca",
+    collections: "Recibe",
+    tlp: "Hasta",
+    pushed: "Se envía a",
+    owner: "Responsable",
+    listens: "Responde en",
+    nowhere: "En ninguna parte",
+    outbox: "Bandeja de salida",
+    outboxHolds: (used, size, share) => `${used} de ${size} MiB (${share} %)`,
+    room: "Espacio",
+    rooms: {
+      all: "Para todo",
+      "no-telemetry": "No para telemetría",
+      nothing: "Para nada: las alertas esperan en las colas",
+    },
+    fingerprint: "Certificado (SHA-256)",
+    nobody: "Nadie recibe nada",
+    nobodyWords: "La política no nombra consumidores.",
+  },
+};
