@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PATIENCE, PHONE, ROOT, Person
@@ -63,6 +67,33 @@ def test_a_person_comes_in_goes_and_comes_back_by_a_passkey(people: Callable[...
     expect(page.get_by_role("rowheader", name="nightly report")).to_be_visible()
     amara.picture("account")
     assert amara.violations() == []
+
+
+def test_who_has_no_passkey_comes_in_by_a_passphrase_and_an_app(people: Callable[..., Person]) -> None:
+    """In the sandbox of the process, where the passphrase is digested in a thread."""
+    olu = people("olu", size=PHONE, dark=True)
+    page = olu.page
+    page.goto(way_of(olu.invited()))
+    page.get_by_text("My device has no passkeys").click()
+    sound(page)
+    key = page.locator("code.key").inner_text().replace(" ", "")
+    app = TOTP(base64.b32decode(key), 6, SHA1(), 30)  # noqa: S303
+    page.get_by_label("Code").fill(app.generate(int(time.time())).decode())
+    page.get_by_label("New passphrase").fill("a lamp beside the river")
+    page.get_by_label("The passphrase again").fill("a lamp beside the river")
+    page.get_by_role("button", name="Save and log in").click()
+    page.wait_for_url(re.compile(r"/$"))
+    page.goto("/account")
+    expect(page.get_by_text("A passphrase and an authenticator app are set.")).to_be_visible()
+    page.locator("summary", has_text="Olu Ade").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_text("Passphrase and code").click()
+    page.get_by_label("Name or mail address").first.fill("olu@health.example")
+    page.get_by_label("Passphrase").fill("a lamp beside the river")
+    page.get_by_label("Code", exact=True).fill(app.generate(int(time.time()) + 30).decode())  # each is good once
+    page.get_by_role("button", name="Log in", exact=True).first.click()
+    page.wait_for_url(re.compile(r"/$"))
+    assert olu.violations() == []
 
 
 def test_an_administrator_lets_others_in_and_out(people: Callable[..., Person]) -> None:
