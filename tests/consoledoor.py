@@ -1,8 +1,9 @@
 """The console's application with a door for tests: who shows a name as token is that person. Run as
 
-    python -m tests.consoledoor INSTANCE PORT NAME=ROLE…
+    python -m tests.consoledoor INSTANCE NAME=ROLE…
 
-It becomes the user of the console, so that the processes of the instance take it for that.
+It says `ready PORT` on 127.0.0.1, and becomes the user of the console, so that the processes of the instance take it
+for that.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ async def serve(instance: Instance, bound: socket.socket, people: dict[str, list
     answers = Answers(instance.state_of("console") / "answers.db", time.time)
     console = Console(instance, Log("console"), Names(people), answers, time.monotonic)
     await listen(application(console, ()), [bound])
-    print("ready", flush=True)
+    print(f"ready {bound.getsockname()[1]}", flush=True)
     while True:
         console.known.status = await console.asking.status()
         await asyncio.sleep(0.2)
@@ -54,14 +55,13 @@ async def serve(instance: Instance, bound: socket.socket, people: dict[str, list
 def main(argv: list[str]) -> None:
     instance = load_instance(Path(argv[0]))
     bound = socket.socket()
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind(("127.0.0.1", int(argv[1])))
+    bound.bind(("127.0.0.1", 0))
     bound.setblocking(False)
     identity = instance.identity("console")
     os.setgroups([])
     os.setgid(identity.gid)
     os.setuid(identity.uid)
-    people = {name: [cast(Role, role)] for name, _, role in (one.partition("=") for one in argv[2:])}
+    people = {name: [cast(Role, role)] for name, _, role in (one.partition("=") for one in argv[1:])}
     asyncio.run(serve(instance, bound, people))
 
 

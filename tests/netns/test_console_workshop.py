@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,6 @@ import pytest
 
 from tests.netns.stand import ROOT, Stand, until
 
-PORT = 18_444
 TEXT = """\
 reef: 1
 site: clinic
@@ -46,14 +46,16 @@ rules:
     expires: 2099-03-31
   - {id: R-2, from: lan, to: dmz, service: ssh, action: allow, why: upkeep, owner: it@health.example}
 """
+_READY = re.compile(r"^ready (\d+)$", re.MULTILINE)
 PEOPLE = ("ana=administrator", "amara=editor", "ben=approver", "rita=reader")
 
 
 class Console:
     """The API, asked by somebody."""
 
-    def __init__(self, stand: Stand) -> None:
+    def __init__(self, stand: Stand, port: int) -> None:
         self.stand = stand
+        self.port = port
 
     def ask(
         self,
@@ -71,7 +73,7 @@ class Console:
             headers["Content-Type"] = kind
         if seen != "":
             headers["If-Match"] = f'"{seen}"'
-        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, f"/api/v1{path}", data, headers)
             answer = connection.getresponse()
@@ -96,16 +98,17 @@ def console() -> Iterator[Console]:
         stand.apply(TEXT)
         with stand.log.open("ab") as log:
             child = subprocess.Popen(
-                [sys.executable, "-m", "tests.consoledoor", str(stand.file), str(PORT), *PEOPLE],
+                [sys.executable, "-m", "tests.consoledoor", str(stand.file), *PEOPLE],
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
                 env=os.environ,
             )
         try:
-            until(lambda: child.poll() is not None or "ready" in stand.words(), "the console answers")
-            assert child.poll() is None, stand.words()
-            yield Console(stand)
+            until(lambda: child.poll() is not None or _READY.search(stand.words()), "the console answers")
+            ready = _READY.search(stand.words())
+            assert ready is not None, stand.words()
+            yield Console(stand, int(ready[1]))
         finally:
             child.kill()
             child.wait(10)

@@ -169,18 +169,24 @@ def test_an_address_is_found_where_the_policy_means_it() -> None:
         assert [known.rules[n].id for n in places] == expected
 
 
-def test_thousands_of_rules_are_found_and_made_again_quickly() -> None:
+def test_thousands_of_rules_are_found_and_made_again_for_less_than_they_were_read() -> None:
     cache = RowCache()
     text = large_policy_text(2_000)
-    known, contents = grid(text, {}, cache), contents_of(text)
+    begin = time.process_time()
+    known = grid(text, {}, cache)
+    first = time.process_time() - begin
+    contents = contents_of(text)
     for question in ("10.1.16.140", "tcp/443", "need 77", "from:lan to:dmz owner:it", "is:expired"):
         seconds = []
         for _ in range(5):
-            begin = time.perf_counter()
+            begin = time.process_time()
             search(known, contents, question, NOBODY)
-            seconds.append(time.perf_counter() - begin)
-        assert min(seconds) < 0.5, question
-    begin = time.perf_counter()
-    again = grid(text.replace("why: need 77\n", "why: other\n"), {}, cache)
-    assert time.perf_counter() - begin < 2.0
-    assert [again.rules[n].id for n in change(known, again).changed] == ["R-77"]
+            seconds.append(time.process_time() - begin)
+        assert min(seconds) < first / 2, question
+    seconds = []
+    for number in range(3):
+        begin = time.process_time()
+        again = grid(text.replace("why: need 77\n", f"why: other {number}\n"), {}, cache)
+        seconds.append(time.process_time() - begin)
+        assert [again.rules[n].id for n in change(known, again).changed] == ["R-77"]
+    assert min(seconds) < first / 2

@@ -233,13 +233,15 @@ def test_a_value_reads_as_it_was_given(value: str, flow: bool) -> None:
     assert values(node) == {"k": [value] if flow else value}
 
 
-def test_one_key_among_thousands_of_rules_is_set_in_milliseconds() -> None:
+def test_one_key_among_thousands_of_rules_costs_little_once_the_text_is_known() -> None:
     text, cache = large_policy_text(5_000), PieceCache()
+    begin = time.process_time()
     operate(text, [SetKeys("R-5", {"log": "end"})], cache)
+    first = time.process_time() - begin
     seconds: list[float] = []
     for number in range(5):
-        begin = time.perf_counter()
+        begin = time.process_time()
         done = operate(text, [SetKeys(f"R-{900 * number + 7}", {"log": "end"})], cache)
-        seconds.append(time.perf_counter() - begin)
+        seconds.append(time.process_time() - begin)
         assert len(done.edits) == 1
-    assert min(seconds) < 1.0
+    assert min(seconds) < first / 2
