@@ -72,7 +72,7 @@ export const nowEn = {
     leftOut: "lines that are the same",
     goBack: (generation: number) => `Go back to generation ${generation}`,
     goBackWords:
-      "The old text runs again as a new generation, which must be confirmed like any other. Against what runs now, this changes:",
+      "The old text runs again as a new generation, at once and without a confirm. Against what runs now, this changes:",
     reason: "Why",
     wentBack: (generation: number) => `The text of generation ${generation} runs again.`,
   },

@@ -72,7 +72,7 @@ export const nowEs: NowWords = {
     leftOut: "líneas iguales",
     goBack: (generation) => `Volver a la generación ${generation}`,
     goBackWords:
-      "El texto anterior se ejecuta de nuevo como una generación nueva, que debe confirmarse como cualquier otra. Frente a lo que está en marcha, cambia esto:",
+      "El texto anterior se ejecuta de nuevo como una generación nueva, de inmediato y sin confirmación. Frente a lo que está en marcha, cambia esto:",
     reason: "Por qué",
     wentBack: (generation) => `El texto de la generación ${generation} está de nuevo en marcha.`,
   },
