@@ -45,10 +45,6 @@ export async function openDraft(title: string, generation?: number): Promise<Dra
   return (await post<Draft>("/drafts", generation === undefined ? { title } : { title, generation })).value;
 }
 
-export async function nameDraft(draft: Draft, title: string, ticket: string): Promise<Draft> {
-  return (await patch<Draft>(path("drafts", draft.id), { title, ticket }, { etag: tag(draft.version) })).value;
-}
-
 export async function dropDraft(draft: Draft): Promise<void> {
   await remove(path("drafts", draft.id), { etag: tag(draft.version) });
 }
@@ -65,10 +61,6 @@ export async function sendEdits(id: string, batch: Batch): Promise<DraftChecked>
   const { version, edits, key } = batch;
   return (await patch<DraftChecked>(path("drafts", id, "text"), { version, edits }, { etag: tag(version), key }))
     .value;
-}
-
-export async function setText(id: string, version: number, text: string): Promise<DraftChecked> {
-  return (await put<DraftChecked>(path("drafts", id, "text"), { version, text }, { etag: tag(version) })).value;
 }
 
 export async function undo(id: string, version: number): Promise<DraftChecked> {

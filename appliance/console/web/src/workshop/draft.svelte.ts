@@ -113,11 +113,6 @@ export class OpenDraft {
     return this.#change(async () => this.#took(await api.redo(this.id, this.version)));
   }
 
-  /** Another whole text. */
-  replace(text: string): Promise<void> {
-    return this.#change(async () => this.#took(await api.setText(this.id, this.version, text)));
-  }
-
   /** Rules from a CSV file. */
   takeCsv(file: Blob): Promise<void> {
     return this.#change(async () => this.#took(await api.takeCsv(this.id, this.version, file)));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { applied, composed, moved, rebased, type Edit, type Edits } from "./edits.ts";
+import { applied, composed, rebased, type Edit, type Edits } from "./edits.ts";
 
 /** Numbers that are the same in each run: a failure can be read again. */
 function dice(seed: number): (below: number) => number {
@@ -59,15 +59,4 @@ test("two who edit one text end with the same text, whoever is first", () => {
 test("what both add at one place is there once each, theirs first", () => {
   const after = rebased([{ start: 2, end: 2, insert: "M" }], [{ start: 2, end: 2, insert: "T" }]);
   assert.equal(applied(applied("abcd", [{ start: 2, end: 2, insert: "T" }]), after.mine), "abTMcd");
-});
-
-test("an offset moves with the text around it", () => {
-  const edits = [
-    { start: 1, end: 1, insert: "xx" },
-    { start: 4, end: 6, insert: "" },
-  ];
-  assert.deepEqual(
-    [0, 1, 3, 4, 5, 6, 8].map((offset) => moved(offset, edits)),
-    [0, 3, 5, 6, 6, 6, 8],
-  );
 });

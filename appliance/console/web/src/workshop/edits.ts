@@ -101,17 +101,6 @@ export function rebased(mine: Edits, theirs: Edits): { mine: Edits; theirs: Edit
   return { mine: newMine.edits(), theirs: newTheirs.edits() };
 }
 
-/** Where an offset of the old text is in the new one; what was dropped is where its place is. */
-export function moved(offset: number, edits: Edits): number {
-  let by = 0;
-  for (const edit of edits) {
-    if (edit.start > offset) break;
-    if (edit.end > offset) return edit.start + by + edit.insert.length;
-    by += edit.insert.length - (edit.end - edit.start);
-  }
-  return offset + by;
-}
-
 function lengthOf(piece: Piece | null): number {
   if (piece === null) return Infinity;
   return piece.kind === "add" ? piece.text.length : piece.length;

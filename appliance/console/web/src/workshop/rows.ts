@@ -111,9 +111,6 @@ const KEYS = new Map<string, (row: RuleRow) => readonly string[]>([
   ["ticket", (row) => [row.ticket]],
 ]);
 
-/** The keys that a search may name: `owner:it service:https`. */
-export const SEARCH_KEYS: readonly string[] = [...KEYS.keys()];
-
 interface Term {
   readonly word: string;
   readonly read: ((row: RuleRow) => readonly string[]) | null;

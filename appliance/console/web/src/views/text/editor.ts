@@ -56,11 +56,6 @@ export class PolicyEditor {
     return this.#view.state.sliceDoc();
   }
 
-  /** The first line that is in sight, from 1. */
-  get offset(): number {
-    return this.#view.state.selection.main.head;
-  }
-
   /** Edits that somebody else made to the text that is shown. */
   take(edits: Edits): void {
     if (edits.length === 0) return;
