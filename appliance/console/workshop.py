@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from appliance.console.problems import Problem
-from appliance.control.messages import Show, Shown
+from appliance.control.messages import Show, Shown, Status, StatusReport
 from appliance.control.messages_changes import (
     CheckDraft,
     Draft,
@@ -149,11 +149,11 @@ class Workshop:
 
     async def running(self, ctx: Ctx) -> tuple[int, Board]:
         """The text that runs, and its generation. Raises `Problem`."""
-        status = ctx.console.known.status
-        if status is not None:
-            known = self.kept(RUNNING, status.running)
-            if known is not None:
-                return status.running, known
+        # What the console was told last may be a second old: who just applied something asks for that.
+        running = (await ctx.ask(Status(), StatusReport)).running
+        known = self.kept(RUNNING, running)
+        if known is not None:
+            return running, known
         shown = await ctx.ask(Show(), Shown)
         generation = shown.summary.generation
         return generation, await self.read(RUNNING, generation, shown.text, shown.inherited, shown.files)
