@@ -12,6 +12,7 @@ from typing import Any
 
 import bagit
 import pytest
+import requests
 
 from appliance.lab.csirt import CERTIFICATE, SUSPECT, Csirt, CsirtError, Sighting
 from appliance.lab.netns import inside, path_of
@@ -99,6 +100,22 @@ def test_an_attack_is_read_within_a_second_and_an_indicator_blocks_the_attacker(
             return bool(csirt.sightings_of(identifier))
 
     until(sighted, "its giver reads that it was met", lab=lab, patience=PATIENCE)
+
+
+def test_the_console_names_the_indicator_too(lab: Lab, attacked: str) -> None:
+    door = [sys.executable, "-m", "tests.consoledoor", str(lab.gateway.file), "olu=auditor"]
+    with subprocess.Popen(door, cwd=ROOT, stdout=subprocess.PIPE, text=True) as console:
+        try:
+            assert console.stdout is not None
+            port = console.stdout.readline().removeprefix("ready ").strip()
+            url = f"http://127.0.0.1:{port}/api/v1/why"
+            question = {"source": attacked, "destination": "203.0.113.2", "service": "http"}
+            asked = requests.post(url, json=question, headers={"Authorization": "Bearer olu"}, timeout=60)
+        finally:
+            console.kill()
+    answer = asked.json()["answer"]
+    assert (answer["rule"], answer["action"]) == ("indicator", "deny")
+    assert "it looks for a way in" in json.dumps(answer)
 
 
 def test_where_something_of_the_attacker_lies_is_found(lab: Lab, attacked: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -12,20 +13,21 @@ import msgspec
 from appliance.asking.loglines import LineError, Logged, parse_line
 from appliance.asking.questions import Named, at_moment_of, named, of_flow, of_logged
 from appliance.asking.refusal import CannotAsk
-from appliance.asking.situation import MOST_MEMBERS, hop_of, members_of, own_of, situation
+from appliance.asking.situation import MOST_MEMBERS, hop_of, members_of, naming, own_of, situation
 from appliance.console import problems
 from appliance.console.context import Ctx
 from appliance.console.problems import Problem
 from appliance.console.registry import endpoint
 from appliance.control.messages import BanList, Bans, NameBook, Names, Status, StatusReport
 from appliance.control.messages_bans import Allowed, AllowList
+from appliance.control.messages_indicators import IndicatorList, Indicators
 from appliance.control.messages_live import FlowList, Flows, SetList, Sets
 from appliance.control.messages_why import WayList, Ways
 from appliance.policy import addresses
 from appliance.policy.reach import Hop
 from appliance.policy.why import Answer, Question, Situation, why
 
-_MOST_WAYS = 32  # addresses that one question may lead to
+_MOST_ASKED = 32  # questions about addresses that one question may lead to
 T = TypeVar("T")
 
 
@@ -53,12 +55,45 @@ class WhyAnswered(msgspec.Struct, frozen=True):
 
 
 class _Unknown(Exception):
-    """A way that the gateway was not asked for yet."""
+    """What the gateway was not asked yet: the way to an address, or which indicator blocks it."""
 
-    def __init__(self, version: int, address: int) -> None:
+    def __init__(self, address: str, *, blocked: bool = False) -> None:
         super().__init__()
-        self.version = version
         self.address = address
+        self.blocked = blocked
+
+
+class _Learned:
+    """What the gateway says of addresses, each asked once, as an answer comes to need it."""
+
+    def __init__(self) -> None:
+        self._hops: dict[str, Hop] = {}
+        self._blocked: dict[str, str] = {}
+
+    def hop(self, version: int, address: int) -> Hop:
+        words = addresses.text_of(version, address)
+        if words not in self._hops:
+            raise _Unknown(words)
+        return self._hops[words]
+
+    def blocked(self, version: int, address: int) -> str:
+        words = addresses.text_of(version, address)
+        if words not in self._blocked:
+            raise _Unknown(words, blocked=True)
+        return self._blocked[words]
+
+    async def ask(self, ctx: Ctx, missing: _Unknown) -> None:
+        """Where alertd does not answer nothing is said of indicators. Raises `Problem`."""
+        if len(self._hops) + len(self._blocked) >= _MOST_ASKED:
+            raise problems.bad("this leads to too many addresses")
+        if not missing.blocked:
+            (way,) = (await ctx.ask(Ways((missing.address,)), WayList)).ways
+            self._hops[missing.address] = hop_of(way)
+            return
+        self._blocked[missing.address] = ""
+        with contextlib.suppress(Problem):
+            found = await ctx.ask(Indicators(holds=missing.address, limit=1), IndicatorList, of="alertd")
+            self._blocked[missing.address] = naming(missing.address, found)
 
 
 @endpoint("POST", "/why", permission="look", answers=WhyAnswered)
@@ -72,21 +107,22 @@ async def asked(ctx: Ctx, body: WhyQuestion) -> object:
     ways = await ctx.ask(Ways(()), WayList)
     own = own_of(one.address for one in ways.own)
     line = await _line(ctx, body, own)
+    learned = _Learned()
     present = situation(
         policy,
         int(time.time()),
-        _nowhere,
+        learned.hop,
         members,
         await ctx.ask(Names(), NameBook),
         await ctx.ask(Status(), StatusReport),
         await ctx.ask(Bans(), BanList),
         await ctx.ask(AllowList(), Allowed),
         ways,
+        learned.blocked,
     )
 
-    def answer(hop: Callable[[int, int], Hop]) -> WhyAnswered:
-        now = msgspec.structs.replace(present, hop=hop)
-        note = ""
+    def answer() -> WhyAnswered:
+        now, note = present, ""
         if line is not None:
             now = _moved(body, at_moment_of(line, now))
             question, now = of_logged(line, policy, now, entering=body.entering, person=body.person)
@@ -98,7 +134,7 @@ async def asked(ctx: Ctx, body: WhyQuestion) -> object:
         return WhyAnswered(why(book, question, now), logged, note)
 
     try:
-        return await _with_ways(ctx, answer)
+        return await _with_learning(ctx, learned, answer)
     except CannotAsk as error:
         words = f"{error}; {error.remedy}" if error.remedy else str(error)
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, words, code=error.code) from error
@@ -127,25 +163,10 @@ def _moved(body: WhyQuestion, now: Situation) -> Situation:
     return now if body.at is None else msgspec.structs.replace(now, now=int(body.at))
 
 
-def _nowhere(version: int, address: int) -> Hop:
-    raise _Unknown(version, address)
-
-
-async def _with_ways(ctx: Ctx, work: Callable[[Callable[[int, int], Hop]], T]) -> T:
-    """Does what asks for ways to addresses as it goes; each is asked of the kernel once. Raises `Problem`."""
-    known: dict[tuple[int, int], Hop] = {}
-
-    def hop(version: int, address: int) -> Hop:
-        if (version, address) not in known:
-            raise _Unknown(version, address)
-        return known[version, address]
-
+async def _with_learning(ctx: Ctx, learned: _Learned, work: Callable[[], T]) -> T:
+    """Does what asks for more as it goes. Raises `Problem`."""
     while True:
         try:
-            return work(hop)
+            return work()
         except _Unknown as missing:
-            if len(known) >= _MOST_WAYS:
-                raise problems.bad("this leads to too many addresses") from missing
-            words = addresses.text_of(missing.version, missing.address)
-            (way,) = (await ctx.ask(Ways((words,)), WayList)).ways
-            known[missing.version, missing.address] = hop_of(way)
+            await learned.ask(ctx, missing)
