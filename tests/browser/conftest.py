@@ -139,9 +139,11 @@ class Person:
         link: str = reef_says(self.lab, "console", "invite", self.name)["link"]
         return urlsplit(link).path
 
-    def enter(self) -> None:
-        """Take the invitation, make a passkey, and be at the console."""
+    def enter(self, *, called: str = "") -> None:
+        """Take the invitation, make a passkey (with that name), and be at the console."""
         self.page.goto(self.invited())
+        if called:
+            self.page.get_by_label("What to call it").fill(called)
         self.page.locator("#new-passkey").click()
         self.page.wait_for_url("**/")
         self.page.locator("main h1").wait_for()

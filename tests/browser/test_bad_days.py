@@ -1,0 +1,234 @@
+"""Bad days at the console: names that are programs, two hands on one draft, sessions that end, frames, no mouse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from appliance.lab.site import Lab
+from tests.browser.conftest import PATIENCE, Person
+from tests.netns.conftest import reef_says
+
+expect.set_options(timeout=PATIENCE)
+pytestmark = pytest.mark.timeout(240)
+EVIL = "<img src=x-evil onerror=\"document.title='ran'\">"
+TABS = 120  # more than any page has places to be at
+# What a browser has made of words that were to be shown: elements that only EVIL has.
+MADE = """() => {
+  const roots = [document];
+  for (const root of roots)
+    for (const one of root.querySelectorAll("*")) if (one.shadowRoot) roots.push(one.shadowRoot);
+  return document.title === "ran" || roots.some((root) => root.querySelector("[onerror], [src='x-evil']"));
+}"""
+
+
+def draft(page: Page, title: str) -> str:
+    """Begin one; gives its id."""
+    page.goto("/rules")
+    page.get_by_role("button", name="New draft").click()
+    page.get_by_role("textbox", name="What is it about?").fill(title)
+    page.keyboard.press("Enter")
+    expect(bar(page)).to_contain_text("Nothing found")
+    page.wait_for_url(re.compile(r"draft="))
+    return parse_qs(urlsplit(page.url).query)["draft"][0]
+
+
+def bar(page: Page) -> Locator:
+    return page.get_by_role("region", name="Draft")
+
+
+def rule(page: Page, which: str, ident: str) -> Locator:
+    """The panel of a rule of a draft."""
+    page.goto(f"/rules?draft={which}&rule={ident}")
+    panel = page.get_by_role("complementary", name=f"Rule {ident}")
+    expect(panel).to_be_visible()
+    return panel
+
+
+def say(panel: Locator, key: str, words: str) -> None:
+    """Words in a field of a rule; the gateway has answered to them, unless that somebody else was quicker."""
+    field = panel.get_by_label(key, exact=True).and_(panel.locator("input"))
+    field.fill(words)
+    with panel.page.expect_response(lambda one: one.url.endswith("/operations") and one.status != 412):
+        field.press("Enter")
+        field.press("Tab")
+
+
+def views(page: Page) -> list[str]:
+    """Where the navigation leads: every view that this person has."""
+    page.goto("/")
+    links = page.locator("#views a")
+    links.first.wait_for(state="attached")
+    return [link.get_attribute("href") or "" for link in links.all()]
+
+
+def shown(page: Page) -> None:
+    """Wait until the view has what it asked for."""
+    page.get_by_role("heading", level=1).wait_for()
+    expect(page.get_by_text("Loading…")).to_have_count(0)
+
+
+def test_no_name_and_no_comment_is_a_program(people: Callable[..., Person]) -> None:
+    amara = people("amara")
+    agent = amara.context.new_cdp_session(amara.page)
+    agent.send("Network.setUserAgentOverride", {"userAgent": f"Mozilla/5.0 {EVIL}"})
+    amara.enter(called=EVIL)
+    page = amara.page
+    which = draft(page, EVIL)
+    panel = rule(page, which, "R-6")
+    for key in ("Reason", "Ticket", "Owner"):
+        say(panel, key, EVIL)
+        expect(page.get_by_role("region", name="Draft")).to_contain_text("Kept")
+        assert not page.evaluate(MADE)
+    page.goto(f"/text?draft={which}")
+    expect(page.get_by_role("textbox", name="Policy text")).to_be_visible()
+    assert not page.evaluate(MADE)
+    page.goto(f"/changes/draft/{which}")
+    page.get_by_role("button", name=re.compile("^Propose")).first.click()
+    dialog = page.get_by_role("dialog")
+    for label in ("Title", "Why", "Ticket"):
+        dialog.get_by_label(label).fill(EVIL)
+    dialog.get_by_role("button", name="Propose").click()
+    page.wait_for_url(re.compile(r"/changes/\d+"))
+    page.get_by_role("tab", name="Comments").click()
+    page.get_by_label("Your comment").fill(EVIL)
+    page.get_by_role("button", name="Comment", exact=True).click()
+    expect(page.locator("p.words").get_by_text(EVIL)).to_be_visible()
+    for tab in ("Difference", "Lines", "History"):
+        page.get_by_role("tab", name=tab).click()
+        expect(page.get_by_role("tab", name=tab, selected=True)).to_be_visible()
+        shown(page)
+        assert not page.evaluate(MADE)
+    page.goto("/account")
+    expect(page.get_by_text(EVIL).first).to_be_visible()
+    for path in views(page):
+        page.goto(path)
+        shown(page)
+        assert not page.evaluate(MADE), path
+    assert not amara.complaints
+
+
+def test_two_hands_on_one_draft_lose_nothing(people: Callable[..., Person]) -> None:
+    amara = people("amara")
+    amara.enter()
+    one, other = amara.page, amara.context.new_page()
+    which = draft(one, "Two windows")
+    first, second = rule(one, which, "R-6"), rule(other, which, "R-10")
+    say(first, "Ticket", "HD-61")
+    expect(bar(one)).to_contain_text("Kept")
+    say(second, "Ticket", "HD-101")  # on a text that is one change behind
+    expect(bar(other)).to_contain_text("Kept")
+    say(first, "Reason", "said by the first window again")
+    expect(bar(one)).to_contain_text("Kept")
+    for page in (one, other):
+        expect(rule(page, which, "R-10").get_by_label("Ticket", exact=True)).to_have_value("HD-101")
+        changed = rule(page, which, "R-6")
+        expect(changed.get_by_label("Ticket", exact=True)).to_have_value("HD-61")
+        expect(changed.get_by_label("Reason", exact=True)).to_have_value("said by the first window again")
+
+
+def test_two_people_who_changed_one_rule_are_asked(people: Callable[..., Person]) -> None:
+    amara, ana = people("amara"), people("ana")
+    amara.enter()
+    ana.enter()
+    hers = draft(ana.page, "Of an administrator")
+    say(rule(ana.page, hers, "R-6"), "Ticket", "HD-7")
+    expect(bar(ana.page)).to_contain_text("Kept")
+    page = amara.page
+    mine = draft(page, "Of an editor")
+    say(rule(page, mine, "R-6"), "Ticket", "HD-8")
+    expect(bar(page)).to_contain_text("Kept")
+    page.goto(f"/changes/draft/{mine}")
+    page.get_by_role("tab", name="Merge").click()
+    page.get_by_label("Bring in").select_option(hers)
+    page.get_by_role("button", name="Merge", exact=True).click()
+    expect(page.get_by_text("1 rule was changed by both")).to_be_visible()
+    conflict = page.get_by_role("region", name="rules R-6")
+    expect(conflict).to_contain_text("HD-7")
+    expect(conflict).to_contain_text("HD-8")
+    conflict.get_by_role("button", name="Take the other's").click()
+    expect(conflict.get_by_role("button", name="Taken")).to_be_enabled()
+    expect(rule(page, mine, "R-6").get_by_label("Ticket", exact=True)).to_have_value("HD-7")
+
+
+def test_a_session_that_is_ended_keeps_what_was_typed(lab: Lab, people: Callable[..., Person]) -> None:
+    amara = people("amara")
+    amara.enter()
+    page = amara.page
+    panel = rule(page, draft(page, "Before the end"), "R-6")
+    reef_says(lab, "console", "revoke", "amara")
+    say(panel, "Ticket", "HD-11")
+    ended = page.get_by_role("alertdialog").or_(page.get_by_role("dialog"))
+    expect(ended).to_contain_text("Your session has ended")
+    expect(page.locator("aside").get_by_label("Ticket", exact=True)).to_have_value("HD-11")
+    page.goto("/rules")
+    page.wait_for_url(re.compile("/login"))
+    page.get_by_role("button", name=re.compile("passkey", re.IGNORECASE)).click()
+    expect(page.get_by_role("heading", name="Rules", level=1)).to_be_visible()
+
+
+def test_no_other_page_has_the_console_in_a_frame(lab: Lab, people: Callable[..., Person]) -> None:
+    amara = people("amara")
+    amara.enter()
+    other = amara.context.new_page()
+    refused: list[str] = []
+    other.on("console", lambda message: refused.append(message.text))
+    for path in ("/", "/login"):
+        answer = amara.page.goto(path)
+        assert answer is not None
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        refused.clear()
+        with other.expect_event("console", lambda message: "frame-ancestors" in message.text):
+            other.set_content(f"<iframe src='{lab.console_url.rstrip('/')}{path}'></iframe>")
+        assert all(not frame.url.startswith(lab.console_url) for frame in other.frames[1:])
+
+
+def reach(page: Page, where: Locator) -> None:
+    """Go on with Tab until one is there."""
+    for _ in range(TABS):
+        if where.count() == 1 and where.evaluate("(element) => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not lead to {where}")
+
+
+def test_a_rule_is_changed_without_a_mouse(people: Callable[..., Person]) -> None:
+    amara = people("amara")
+    amara.enter()
+    page, keys = amara.page, amara.page.keyboard
+    keys.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    reach(page, page.get_by_role("navigation", name="Views").get_by_role("link", name="Rules"))
+    keys.press("Enter")
+    page.get_by_role("heading", name="Rules", level=1).wait_for()
+    reach(page, page.get_by_role("button", name="New draft"))
+    keys.press("Enter")
+    reach(page, page.get_by_role("textbox", name="What is it about?"))
+    keys.type("By keys")
+    keys.press("Enter")
+    expect(bar(page)).to_contain_text("Nothing found")
+    reach(page, page.get_by_role("searchbox", name="Search rules, objects and addresses"))
+    keys.type("R-6")
+    expect(page.get_by_role("grid", name="Rules").get_by_role("row").filter(has_text="R-6")).to_have_count(1)
+    reach(page, page.get_by_role("grid", name="Rules"))
+    keys.press("ArrowDown")
+    keys.press("Enter")
+    panel = page.get_by_role("complementary", name="Rule R-6")
+    expect(panel).to_be_visible()
+    ticket = panel.get_by_label("Ticket", exact=True)
+    reach(page, ticket)
+    keys.press("Control+A")
+    keys.type("HD-12")
+    keys.press("Tab")
+    undo = bar(page).get_by_role("button", name="Undo")
+    expect(undo).to_be_enabled()
+    expect(bar(page)).to_contain_text("Kept")
+    keys.press("Escape")
+    expect(panel).to_have_count(0)
+    expect(page.get_by_role("grid", name="Rules")).to_be_focused()
+    assert not amara.complaints
