@@ -1,8 +1,10 @@
-"""Bad days at the console: names that are programs, two hands on one draft, sessions that end, frames, no mouse."""
+"""Bad days at the console: names that are programs, two hands on a draft, a process gone, an ended session."""
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,8 +12,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from appliance.lab.site import Lab
-from tests.browser.conftest import PATIENCE, Person
-from tests.netns.conftest import reef_says
+from tests.browser.conftest import PATIENCE, PHONE, Person
+from tests.netns.conftest import reef_says, until
 
 expect.set_options(timeout=PATIENCE)
 pytestmark = pytest.mark.timeout(240)
@@ -232,3 +234,45 @@ def test_a_rule_is_changed_without_a_mouse(people: Callable[..., Person]) -> Non
     expect(panel).to_have_count(0)
     expect(page.get_by_role("grid", name="Rules")).to_be_focused()
     assert not amara.complaints
+
+
+def test_no_view_is_wider_than_a_phone(people: Callable[..., Person]) -> None:
+    ana = people("ana", size=PHONE)
+    ana.enter()
+    paths = views(ana.page)
+    assert "/people" in paths
+    for path in paths:
+        ana.page.goto(path)
+        shown(ana.page)
+        wide = ana.page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{path} is {wide} pixels wider than the phone"
+    assert not ana.violations()
+
+
+def test_it_says_that_the_policy_is_away_and_comes_back(lab: Lab, people: Callable[..., Person]) -> None:
+    amara = people("amara")
+    amara.enter()
+    page = amara.page
+    which = draft(page, "While nobody answers")
+    state = page.locator("header a.state")
+    gone = lab.gateway.pid("policyd")
+    os.kill(gone, signal.SIGKILL)  # whoever starts it again is the lab, when it is polled
+    try:
+        expect(state).to_contain_text("unknown")
+        expect(page.get_by_text("What you see was so at")).to_be_visible()
+        amara.picture("policyd-gone")
+    finally:
+        until(lambda: running(lab, "policyd") not in (0, gone), "policyd is started again", lab=lab, patience=60)
+        lab.gateway.wait()
+    expect(state).not_to_contain_text("unknown")
+    expect(page.get_by_text("What you see was so at")).to_have_count(0)
+    say(rule(page, which, "R-6"), "Ticket", "HD-10")
+    expect(bar(page)).to_contain_text("Kept")
+
+
+def running(lab: Lab, name: str) -> int:
+    """Its process id; 0 while it has none."""
+    try:
+        return lab.gateway.pid(name)
+    except KeyError:
+        return 0
