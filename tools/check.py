@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
 PACKAGES = ("appliance", "crypto", "ctypes_ext", "dataplane", "mail_relay", "voip_policy", "firmware")
 LONGEST_FILE = 600
+MADE = "Made by tools/"  # near the beginning of what nobody writes or reads line by line
 CODE = {".py", ".c", ".h", ".sh", ".ts", ".svelte", ".css"}
 
 Job = Callable[[], str]  # what is wrong, in words; "" for nothing
@@ -76,7 +77,8 @@ def cppcheck() -> list[Job]:
 
 
 def file_lengths() -> str:
-    lines = {path: path.read_text(encoding="utf-8").count("\n") for path in tracked(*CODE)}
+    texts = {path: path.read_text(encoding="utf-8") for path in tracked(*CODE)}
+    lines = {path: text.count("\n") for path, text in texts.items() if MADE not in text[:400]}
     return "".join(
         f"{path.relative_to(ROOT)}: {count} lines; a file has {LONGEST_FILE} at most: give each noun its own\n"
         for path, count in lines.items()
