@@ -89,8 +89,8 @@ def test_services_are_called_as_the_policy_and_else_everybody_calls_them() -> No
         "s", services={"site": Service("site", (WEB, ServiceEntry(6, ports=(80, 80)))), "odd": Service("odd", (WEB,))}
     )
     places = Places(both)
-    assert [places.service(6, port, 4) for port in (443, 80, 23, 8444)] == [
-        "odd (tcp/443)", "site (tcp/80)", "telnet (tcp/23)", "tcp/8444",
+    assert [places.service(6, port, 4) for port in (443, 80, 23, 8446)] == [
+        "odd (tcp/443)", "site (tcp/80)", "telnet (tcp/23)", "tcp/8446",
     ]  # fmt: skip
     assert [places.service(protocol, 8 << 8, 4) for protocol in (1, 50)] == [
         "ping (icmp/echo-request)", "ipsec (esp)",
