@@ -21,8 +21,11 @@ NEEDED = (
     "msgspec", "yaml", "_yaml", "cffi", "_cffi_backend*", "pyroute2", "cryptography", "dns", "rich", "pygments",
     "uvloop", "aiohttp", "aiohappyeyeballs", "aiosignal", "attr", "attrs", "frozenlist", "multidict", "propcache",
     "yarl", "idna", "typing_extensions.py", "zstandard",
+    "webauthn", "cbor2", "pyasn1", "pyasn1_modules", "OpenSSL", "joserfc", "jinja2", "markupsafe",
+    "reef_gateway*.dist-info",
 )  # fmt: skip
 CODE = ("appliance", "crypto", "ctypes_ext", "dataplane", "examples")
+IGNORED = shutil.ignore_patterns("__pycache__", "node_modules")
 
 PROBE = """
 import json, os, sys
@@ -75,7 +78,7 @@ def test_the_lab_runs_from_a_checkout_that_only_root_can_read(closed: Path) -> N
     """A clone in /root: the daemons drop to their users and still find what they import later."""
     checkout = closed / "src" / "checkout"
     for folder in CODE:
-        shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / folder, checkout / folder, ignore=IGNORED)
     # An environment of its own: the one of the tests is tied to this checkout.
     venv.create(checkout / ".venv", symlinks=True)
     packages = next((checkout / ".venv" / "lib").glob("python*")) / "site-packages"
