@@ -39,7 +39,7 @@ class Asking:
         except RefusedError as error:
             raise problems.of_refusal(error.reply) from error
         except (DaemonAway, ProtocolError) as error:
-            raise problems.away(str(error)) from error
+            raise problems.away(f"{of} does not answer; this can be asked for again when it does") from error
 
     async def status(self) -> StatusReport:
         """What runs. Raises `DaemonAway`, `ProtocolError`, `RefusedError`."""
