@@ -13,6 +13,7 @@ from tests.browser.conftest import PATIENCE, Person
 from tests.netns.conftest import reef_says
 
 expect.set_options(timeout=PATIENCE)
+pytestmark = pytest.mark.timeout(300)  # a countdown of a minute is waited for
 POLICY = "four eyes in the console"
 
 
