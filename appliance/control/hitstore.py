@@ -24,6 +24,7 @@ import msgspec
 from appliance.control import watching
 from appliance.control.messages_hits import Gap, HitList, RuleHits
 from appliance.control.watching import DAY, Interval, Moment, Reading
+from appliance.database import opened
 
 _FORMAT = 1
 _DAYS = 100  # kept day by day
@@ -92,23 +93,10 @@ class HitStore:
         self._last: Moment | None = None
         # (first day, hits since then by rule) of the window asked last: adding a million rows up takes its time.
         self._recent: tuple[int, dict[int, int]] | None = None
-        self._db = self._open()
+        self._db = opened(self._path, self._connect, self._log, "and the history begins again")
 
     def close(self) -> None:
         self._db.close()
-
-    def _open(self) -> sqlite3.Connection:
-        try:
-            return self._connect()
-        except sqlite3.OperationalError:
-            raise  # a full disk, no right to write: nothing is wrong with what is there
-        except sqlite3.DatabaseError as error:
-            aside = self._path.with_name(f"{self._path.name}.damaged")
-            for suffix in ("-wal", "-shm"):
-                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-            self._path.rename(aside)
-            self._log(f"{self._path}: {error}; it is kept as {aside.name}, and the history begins again")
-            return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, timeout=self._patience, isolation_level=None, check_same_thread=False)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from appliance.database import opened
+
 NAME = "drafts.db"
 _FORMAT = 1
 _PAGES = 262_144  # of 4 KiB: the file never exceeds 1 GiB
@@ -54,7 +56,7 @@ class Database:
     @property
     def _db(self) -> sqlite3.Connection:
         if self._opened is None:
-            self._opened = self._open()
+            self._opened = opened(self._path, self._connect, self._log, "drafts and proposals begin anew")
         return self._opened
 
     def close(self) -> None:
@@ -76,19 +78,6 @@ class Database:
         finally:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-
-    def _open(self) -> sqlite3.Connection:
-        try:
-            return self._connect()
-        except sqlite3.OperationalError:
-            raise  # a full disk, no right to write: nothing is wrong with what is there
-        except sqlite3.DatabaseError as error:
-            aside = self._path.with_name(f"{self._path.name}.damaged")
-            for suffix in ("-wal", "-shm"):
-                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-            self._path.rename(aside)
-            self._log(f"{self._path}: {error}; it is kept as {aside.name}, drafts and proposals begin anew")
-            return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)

@@ -26,6 +26,7 @@ from appliance.console.who.sessions import Bounds, How, Session, Sessions
 from appliance.console.who.store import NAME, Store, StoreError
 from appliance.console.who.tickets import Tickets
 from appliance.console.who.tokens import Token, Tokens, Unfit
+from appliance.control.auditing import Write
 from appliance.events import record
 from appliance.policy.console import ConsoleSettings, Person
 from appliance.policy.roles import permissions_of
@@ -42,18 +43,8 @@ class Trail(Protocol):
 
     def alert(self, signature: int, category: str, words: str, interface: str = "") -> None: ...
 
-    def audit(
-        self,
-        actor: str,
-        action: str,
-        object_: str,
-        *,
-        why: str = "",
-        generation: int = 0,
-        origin: str = "",
-        detail: dict[str, str] | None = None,
-        durable: bool = True,
-    ) -> None: ...
+    @property
+    def audit(self) -> Write: ...
 
 
 class At(msgspec.Struct, frozen=True):
