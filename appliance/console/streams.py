@@ -21,6 +21,7 @@ from appliance.policy.roles import Permission
 
 Kind = Literal["status", "alert", "flow", "proposal", "draft", "health"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+NAMED: frozenset[Kind] = frozenset({"flow"})  # what costs the gateway work: only for who asks for it by its name
 
 HEARTBEAT = 15.0  # seconds
 _RING = 4096  # events
@@ -37,10 +38,22 @@ class _Event(msgspec.Struct, frozen=True):
 
     def is_for(self, caller: Caller, kinds: frozenset[str]) -> bool:
         return (
-            (not kinds or self.kind in kinds)
+            _wants(kinds, self.kind)
             and caller.may(self.permission)
             and (not self.person or self.person == caller.person)
         )
+
+
+class Watcher(msgspec.Struct, frozen=True):
+    """Somebody who looks on, and by which connection (in the form of SSH_CONNECTION)."""
+
+    person: str
+    session: str
+    kinds: frozenset[str]
+
+
+def _wants(kinds: frozenset[str], kind: Kind) -> bool:
+    return kind in kinds or (not kinds and kind not in NAMED)
 
 
 class Live:
@@ -54,6 +67,8 @@ class Live:
         self._came = asyncio.Event()
         self._ended = False
         self._streams: Counter[str] = Counter()
+        self._watchers: dict[int, Watcher] = {}  # by number, the oldest first
+        self._watched = 0
 
     def publish(
         self, kind: Kind, value: object, *, permission: Permission = "look", person: str = "", state: bool = False
@@ -81,20 +96,36 @@ class Live:
     def viewers(self) -> int:
         return self._streams.total()
 
+    def watcher(self, kind: Kind) -> Watcher | None:
+        """Somebody who looks at what is of that kind now; None: nobody does.
+
+        The console has no rights of its own: what it follows for all who look it asks for in the name of one of them.
+        """
+        return next((one for one in self._watchers.values() if _wants(one.kinds, kind)), None)
+
     async def stream(
-        self, request: web.Request, caller: Caller, kinds: frozenset[str], still: Callable[[], bool]
+        self,
+        request: web.Request,
+        caller: Caller,
+        kinds: frozenset[str],
+        still: Callable[[], bool],
+        session: str = "",
     ) -> web.StreamResponse:
         """Answer with what comes, for as long as `still` says that they may have it. Raises `Problem`."""
         if self._streams[caller.person] >= _MOST_STREAMS:
             raise problems.wait(f"more than {_MOST_STREAMS} streams at once", 10)
         response = web.StreamResponse(headers=_HEADERS)
         self._streams[caller.person] += 1
+        self._watched += 1
+        number = self._watched
+        self._watchers[number] = Watcher(caller.person, session, kinds)
         try:
             await response.prepare(request)
             await self._send(response, caller, kinds, still, request.headers.get("Last-Event-ID", ""))
         except ConnectionResetError:
             pass  # they went, or were let go
         finally:
+            del self._watchers[number]
             self._streams[caller.person] -= 1
             if not self._streams[caller.person]:
                 del self._streams[caller.person]

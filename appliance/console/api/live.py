@@ -10,7 +10,7 @@ from appliance.console.streams import Kind
 
 
 class Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which kinds of events; none is all of them."""
+    """Which kinds of events; none is all of them, but for `flow`."""
 
     kind: tuple[Kind, ...] = ()
 
@@ -20,4 +20,5 @@ async def live(ctx: Ctx, query: Chosen) -> object:
     """Events as they come. Go on with `Last-Event-ID`; after `reset` ask for everything anew."""
     person = ctx.person
     door = ctx.console.door
-    return await ctx.console.live.stream(ctx.request, person, frozenset(query.kind), lambda: door.still(person))
+    kinds, session = frozenset(query.kind), ctx.session
+    return await ctx.console.live.stream(ctx.request, person, kinds, lambda: door.still(person), session)

@@ -88,6 +88,29 @@ def test_everybody_sees_what_is_for_them() -> None:
     asyncio.run(asyncio.wait_for(story(), 50))
 
 
+def test_what_is_asked_for_everybody_is_asked_in_the_name_of_one_who_looks() -> None:
+    """And what costs the gateway work only where somebody asks for it by its name."""
+
+    async def story() -> None:
+        async with serving() as served:
+            live = served.console.live
+            assert live.watcher("alert") is None
+            async with looking(served, "ben"), looking(served, "amara", kinds="?kind=flow"):
+                await joined(served, 2)
+                plain, named = live.watcher("alert"), live.watcher("flow")
+                assert plain is not None and named is not None
+                assert (plain.person, named.person) == ("ben", "amara")
+                address, port, own, own_port = plain.session.split()
+                assert (address, own, int(own_port)) == ("127.0.0.1", "127.0.0.1", served.port)
+                assert int(port) > 0
+            async with asyncio.timeout(30):
+                while live.watcher("alert") is not None or live.watcher("flow") is not None:
+                    live.publish("alert", {})  # who went is noticed when something is written to them
+                    await asyncio.sleep(0.005)
+
+    asyncio.run(asyncio.wait_for(story(), 50))
+
+
 def test_who_was_let_out_sees_nothing_more() -> None:
     async def story() -> None:
         async with serving() as served, looking(served) as answer:
