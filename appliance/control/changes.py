@@ -41,6 +41,9 @@ from appliance.policy.model import Policy
 from appliance.policy.plan import plan
 from appliance.policy.problem import PolicyError
 
+# Raises `ApplyRefused` where the change from one policy to another is not for who asks.
+Within = Callable[[Policy | None, Policy], None]
+
 
 class ApplyRefused(Exception):
     """The change was refused; nothing changed."""
@@ -193,7 +196,9 @@ class Changes:
                 "run it with SSH_CONNECTION kept (`sudo --preserve-env=SSH_CONNECTION reef …`)",
             )
 
-    async def rollback(self, request: Rollback, peer: Peer) -> Applied:
+    async def rollback(self, request: Rollback, peer: Peer, within: Within | None = None) -> Applied:
+        """The way back from what nobody confirmed is open to all who may roll back; any other is a change, which
+        `within` may refuse."""
         status = await self._present.ask(Status(), StatusReport)
         reason = request.reason or "rolled back"
         if status.confirm_by and request.generation in (None, status.confirmed):
@@ -220,6 +225,8 @@ class Changes:
         if wanted == running.generation:
             raise ApplyRefused("rollback", f"generation {wanted} runs already")
         candidate, judged = await self._past(wanted, shown)
+        if within is not None:
+            within(running.policy, candidate.policy)
         # History only grows: going back is a new generation with the old content, which needs no confirm any more.
         words = f"back to {wanted}" + (f": {request.reason}" if request.reason else "")
         origin = auditing.origin_of(peer, request.session)

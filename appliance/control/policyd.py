@@ -206,7 +206,7 @@ class Policyd:
                 return await self._confirm(request, peer)
             case Rollback():
                 async with self._change:
-                    return await self._changes.rollback(request, peer)
+                    return await self._changes.rollback(request, peer, await self._room.bound(peer))
             case Status():
                 return await self._status()
             case Doctor():

@@ -92,6 +92,12 @@ class Book:
         sql = "SELECT person FROM history WHERE proposal = ? AND action = 'amend'"
         return frozenset((record.author, *(str(row[0]) for row in self._database.read(sql, (record.number,)))))
 
+    def last_writer(self, record: Record) -> str:
+        """Whose text it is as it stands: who amended it last, or its author."""
+        sql = "SELECT person FROM history WHERE proposal = ? AND action = 'amend' ORDER BY rowid DESC LIMIT 1"
+        rows = self._database.read(sql, (record.number,))
+        return str(rows[0][0]) if rows else record.author
+
     # --- changing -------------------------------------------------------------------------------------
 
     def propose(self, record: Record, body: Body) -> Record:

@@ -13,7 +13,7 @@ from itertools import islice
 
 from appliance.control import auditing, daemon
 from appliance.control.candidate import findings
-from appliance.control.changes import ApplyRefused, Changes
+from appliance.control.changes import ApplyRefused, Changes, Within
 from appliance.control.ipc import Peer, RefusedError
 from appliance.control.messages import Applied, Apply, History, HistoryList, Refused, Reply, Request, Show, Shown
 from appliance.control.messages_changes import (
@@ -112,6 +112,7 @@ class Proposing:
             case RejectProposal():
                 record = self._open_to(request.number, "reject")
                 await self._approver(peer)
+                await self._theirs(record, peer)
                 self._book.turned(record.number, "rejected", peer.name, "reject", _words(request.words))
                 self._audit(peer, "reject", record, request.words)
                 return await self._told(record.number)
@@ -228,6 +229,8 @@ class Proposing:
         await self._approver(peer)
         if peer.name in self._book.writers(record):
             raise StoreRefused("own", "nobody approves what they wrote: somebody else must")
+        await self._theirs(record, peer)
+        self._same(self._open_to(request.number, "approve"), request.digest)  # nobody amended meanwhile
         if peer.name not in self._holding(record, await self._people.settings()):
             self._book.approve(record, peer.name, _words(request.words))
             self._audit(peer, "approve", record, request.words)
@@ -252,6 +255,7 @@ class Proposing:
 
     async def _schedule(self, request: ScheduleProposal, peer: Peer) -> Proposal:
         record, now = self._open_to(request.number, "schedule"), time.time()
+        await self._theirs(record, peer)
         if request.at and not now < request.at <= now + _FARTHEST:
             raise StoreRefused("bad-time", "name a moment to come, within a year")
         at = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(request.at)) if request.at else "not by itself"
@@ -269,6 +273,17 @@ class Proposing:
         person = await self._person(peer)
         if person is not None and person.zones and looked.policy is not None:
             _within(person, await self._policy_of(base, body.base), looked.policy)
+
+    async def _theirs(self, record: Record, peer: Peer) -> None:
+        """Who has zones decides about changes between these, as they propose no others."""
+        person = await self._person(peer)
+        if person is None or not person.zones:
+            return
+        body = self._book.body(record.number)
+        looked = await self._benches.look(f"proposal {record.number}", body.text, body.files)
+        if looked.policy is None:
+            raise StoreRefused("zones", f"proposal {record.number} cannot be read, so nobody knows whose it is")
+        _within(person, await self._policy_of(record.base, body.base), looked.policy)
 
     async def _policy_of(self, generation: int, text: str) -> Policy | None:
         """The policy of the generation a text was made from."""
@@ -305,9 +320,11 @@ class Proposing:
         """Whether a text may run without more ado: the proposal it is where others must approve. Raises otherwise."""
         settings = await self._people.settings()
         person = next((one for one in settings.people if one.id == peer.name), None)
-        if person is not None and person.zones:
-            running = await self._present.current()
-            _within(person, running.policy, self._changes.read(request.text, request.file, request.files).policy)
+        bounded = any(one.zones and (one is person or settings.approvals) for one in settings.people)
+        running = (await self._present.current()).policy if bounded else None
+        new = self._changes.read(request.text, request.file, request.files).policy if bounded else None
+        if person is not None and person.zones and new is not None:
+            _within(person, running, new)
         if request.break_glass:
             if peer.acting and (person is None or not person.break_glass):
                 raise StoreRefused("not-allowed", f"the running policy does not let {peer.name} break the glass")
@@ -315,7 +332,9 @@ class Proposing:
         if not settings.approvals:
             return None
         for record in self._book.with_digest(digest_of(unix_lines(request.text), request.files)):
-            if record.state in OPEN_TO["apply"] and len(self._holding(record, settings)) >= settings.approvals:
+            if record.state not in OPEN_TO["apply"]:
+                continue
+            if len(self._agreed(record, settings, running, new)) >= settings.approvals:
                 return record
         raise StoreRefused(
             "approval",
@@ -339,16 +358,14 @@ class Proposing:
     async def apply(self, request: ApplyProposal, peer: Peer) -> Applied:
         record = self._same(self._open_to(request.number, "apply"), request.digest)
         self._changes.session_named(request.session, peer)
+        await self._theirs(record, peer)
         origin = auditing.origin_of(peer, request.session)
         return await self.run(record, peer.name, request.confirm_within, origin)
 
     async def run(self, record: Record, by: str, confirm_within: int | None, origin: str) -> Applied:
         """Have it run. Raises `StoreRefused` and `ApplyRefused`; where it conflicts with what runs, it is stale."""
         settings = await self._people.settings()
-        count = len(self._holding(record, settings))
-        if count < settings.approvals:
-            said = f"{count} of {settings.approvals} others approved proposal {record.number}"
-            raise StoreRefused("approval", said)
+        self._enough(record, settings, self._holding(record, settings))
         running = await self._present.current()
         body = self._book.body(record.number)
         text, files, conflicts = await self._desk.with_running(record.base, body.base, body.text, body.files)
@@ -358,14 +375,48 @@ class Proposing:
             self.stale(record, by, words)
             raise ApplyRefused("conflict", f"proposal {record.number} is stale: {words}; amend it")
         candidate = self._changes.read(text, FILE, files)
-        author = next((one for one in settings.people if one.id == record.author), None)
-        if author is not None and author.zones:
-            _within(author, running.policy, candidate.policy)
+        # What came to run meanwhile may have made another change of it than the one that people looked at.
+        writer = self._book.last_writer(record)
+        person = next((one for one in settings.people if one.id == writer), None)
+        if person is not None and person.zones:
+            _within(person, running.policy, candidate.policy)
+        self._enough(record, settings, self._agreed(record, settings, running.policy, candidate.policy))
         judged = await self._changes.judge(candidate)
         reason = reason_of(record)
         done = await self._changes.enforce(candidate, judged, running, by, reason, confirm_within, sits=origin)
         self.applied(record, by, done)
         return done
+
+    def _agreed(
+        self, record: Record, settings: ConsoleSettings, old: Policy | None, new: Policy | None
+    ) -> tuple[str, ...]:
+        """Whose approvals hold of this very change: who has zones agrees to nothing beyond these."""
+        zones = {one.id: one.zones for one in settings.people}
+        return tuple(
+            who
+            for who in self._holding(record, settings)
+            if not zones[who] or (new is not None and not beyond(old, new, zones[who]))
+        )
+
+    def _enough(self, record: Record, settings: ConsoleSettings, agreed: tuple[str, ...]) -> None:
+        if len(agreed) < settings.approvals:
+            said = f"{len(agreed)} of {settings.approvals} others approved proposal {record.number}"
+            raise StoreRefused("approval", said)
+
+    async def bound(self, peer: Peer) -> Within | None:
+        """What holds somebody with zones to these when they go back to another generation."""
+        person = await self._person(peer)
+        if person is None or not person.zones:
+            return None
+        held = person
+
+        def within(old: Policy | None, new: Policy) -> None:
+            try:
+                _within(held, old, new)
+            except StoreRefused as error:
+                raise ApplyRefused(error.code, str(error)) from error
+
+        return within
 
     def applied(self, record: Record, by: str, done: Applied) -> None:
         state: State = "applied" if done.confirm_by else "confirmed"

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 
 from appliance.control import daemon
-from appliance.control.changes import Changes
+from appliance.control.changes import Changes, Within
 from appliance.control.gate import Gate
 from appliance.control.ipc import Peer
 from appliance.control.messages import Applied, Apply, Refused, Reply, Request
@@ -88,6 +88,10 @@ class Room:
         if record is not None:
             self._proposing.applied(record, peer.name, done)
         return done
+
+    async def bound(self, peer: Peer) -> Within | None:
+        """What holds who has zones to them, whatever they go back to. Raises what asking applyd does."""
+        return await self._proposing.bound(peer)
 
     async def work(self) -> None:
         """What is done without anybody asking."""

@@ -67,6 +67,7 @@ console:
     zoe: {{name: Zoe Ash, mail: zoe@stand.example, roles: [editor], zones: [lan, internet]}}
     ben: {{name: Ben Cho, mail: ben@stand.example, roles: [approver]}}
     cleo: {{name: Cleo May, mail: cleo@stand.example, roles: [approver]}}
+    zed: {{name: Zed Ash, mail: zed@stand.example, roles: [approver], zones: [lan, internet]}}
     {LOGIN}: {{name: At A Shell, mail: shell@stand.example, roles: [approver]}}
     olu: {{name: Olu Obi, mail: olu@stand.example, roles: [auditor]}}
     eve: {{name: Eve Ito, mail: eve@stand.example, roles: [reader]}}
@@ -308,6 +309,31 @@ def test_zones_bound_what_a_person_proposes(gateway: Stand) -> None:
     found = proposed(gateway)
     outside_text = BASE.replace("role: dmz", "role: guest")
     assert refused(gateway, "zoe", AmendProposal(found.number, found.digest, outside_text)) == "zones"
+
+
+def test_zones_bound_what_a_person_decides(gateway: Stand) -> None:
+    """Approve, reject, plan, apply, go back: of what is beyond their zones others decide."""
+    dmz = "from: dmz\n    to: internet\n    service: tcp/"
+    beyond = proposed(gateway, "amara", f"{dmz}443", f"{dmz}22")
+    number, digest = beyond.number, beyond.digest
+    steps = (
+        ApproveProposal(number, digest),
+        RejectProposal(number, "no"),
+        ScheduleProposal(number, time.time() + 600),
+        ApplyProposal(number, digest, session=SESSION),
+    )
+    for step in steps:
+        assert refused(gateway, "zed", step) == "zones", step
+    before = gateway.status().running
+    asks(gateway, "ben", ApproveProposal(number, digest), Proposal)
+    done = asks(gateway, "ben", ApplyProposal(number, digest, 0, session=SESSION), messages.Applied)
+    assert refused(gateway, "zed", messages.Rollback(before)) == "zones"
+    theirs = proposed(gateway, "amara")
+    agreed = asks(gateway, "zed", ApproveProposal(theirs.number, theirs.digest), Proposal)
+    assert agreed.state == "approved"
+    asks(gateway, "zed", ApplyProposal(theirs.number, theirs.digest, 0, session=SESSION), messages.Applied)
+    back = asks(gateway, "zed", messages.Rollback(done.generation), messages.Applied)
+    assert back.generation == done.generation + 2
 
 
 def test_readers_read_and_strangers_do_nothing(gateway: Stand) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
+
+import msgspec
 import pytest
 
 from appliance.drafts.bounds import beyond
@@ -67,3 +71,42 @@ def test_nothing_else_is(new: Policy, what: str) -> None:
 
 def test_the_first_policy_is_of_every_zone() -> None:
     assert beyond(None, OLD, FREE)
+
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+# What no example has.
+REST = """\
+connections:
+  ens1: {provider: P, officer: "O <o@x.example>"}
+  ens2: {provider: P, officer: "O <o@x.example>"}
+bridges:
+  edge: {between: [ens1, ens2], inspect: strict, owner: noc@health.example, why: the addresses are the provider's}
+feeds:
+  own: {file: own.rules}
+suppressions:
+  - {id: S-1, signatures: [sid 2019401], host: 10.20.3.9, owner: o@x.example, why: a scanner, expires: 2099-12-31}
+audit: {retention: {access: 365 days}}
+notices: {relay: "mail.health.example:587", from: gateway@health.example}
+"""
+WORDLESS = {"description"}  # it says something to people, and nothing to packets
+NEW_WORDS = {"objects", "services", "schedules", "dynamics"}  # these may come, as long as no rule of others uses them
+
+
+@pytest.mark.parametrize("field", [one for one in Policy.__struct_fields__ if one not in {"rules", *WORDLESS}])
+def test_every_other_part_of_a_policy_is_beyond_all_zones(field: str) -> None:
+    """Whoever adds a part to the policy hears here whether the bounds of people hold it."""
+    nothing = getattr(Policy(site=""), field)
+    said = next(one for one in samples() if getattr(one, field) != nothing)
+    without = msgspec.structs.replace(said, **{field: nothing})
+    zones = list(said.zones)
+    assert beyond(said, without, zones)
+    assert field in NEW_WORDS or beyond(without, said, zones)
+
+
+@functools.cache
+def samples() -> tuple[Policy, ...]:
+    inherited = {file.stem: file.read_text() for file in EXAMPLES.glob("baselines/*.yaml")}
+    lists = {f"lists/{file.name}": file.read_text() for file in EXAMPLES.glob("lists/*")}
+    texts = sorted([*EXAMPLES.glob("*.yaml"), *EXAMPLES.glob("lab/*.yaml")])
+    examples = [parse(text.read_text(), text.name, inherited=inherited, files=lists)[0] for text in texts]
+    return (*examples, parse(HEAD + REST, "s.yaml", inherited={})[0])
