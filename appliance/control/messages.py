@@ -10,6 +10,18 @@ from typing import Literal
 
 import msgspec
 
+from appliance.control.messages_alerts import (
+    AlertCounts,
+    AlertCountsAre,
+    AlertIs,
+    Alerts,
+    AlertsAre,
+    AlertsBehind,
+    AlertsCame,
+    AlertTrend,
+    AlertTrendIs,
+    AlertWith,
+)
 from appliance.control.messages_audit import (
     AuditBundles,
     AuditBundlesAre,
@@ -480,6 +492,11 @@ Request = (
     | AuditNote
     | AuditHealth
     | Consumers
+    | Alerts
+    | AlertWith
+    | AlertsBehind
+    | AlertCounts
+    | AlertTrend
     | SealEvidence
     | HoldRecords
     | ReleaseRecords
@@ -516,6 +533,11 @@ Reply = (
     | SetList
     | BanList
     | ConsumerList
+    | AlertsAre
+    | AlertIs
+    | AlertsCame
+    | AlertCountsAre
+    | AlertTrendIs
     | Allowed
     | Enforced
     | QuarantineReport

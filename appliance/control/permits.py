@@ -27,6 +27,7 @@ from appliance.control.messages import (
     StatusReport,
     Unban,
 )
+from appliance.control.messages_alerts import AlertCounts, Alerts, AlertsBehind, AlertTrend, AlertWith
 from appliance.control.messages_audit import (
     AuditBundles,
     AuditCheckpoint,
@@ -88,7 +89,8 @@ _PATIENCE = 10.0  # seconds that applyd may take to say who people are
 
 _LOOK = (
     Check, Plan, Status, Doctor, Names, History, Show, Hits, Matched, Impact, RuleCounters, Flows, Sets, Bans,
-    AllowList, Quarantine, Gate, Ways, Trace, Trail, Consumers, Indicators, Devices, KnownServices, AuditHealth,
+    AllowList, Quarantine, Gate, Ways, Trace, Trail, Consumers, Alerts,
+    AlertWith, AlertsBehind, AlertCounts, AlertTrend, Indicators, Devices, KnownServices, AuditHealth,
     Marks, Drafts, DraftText, CheckDraft, PlanDraft, ImpactDraft, Proposals, ShowProposal, Between,
 )  # fmt: skip
 _EDIT = (

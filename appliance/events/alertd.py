@@ -32,6 +32,7 @@ from appliance.control.ipc import (
     peer_of,
 )
 from appliance.control.messages import NameBook, Names, Refused, Reply, Request, Status, StatusReport
+from appliance.control.messages_alerts import AlertCounts, Alerts, AlertsBehind, AlertTrend, AlertWith
 from appliance.control.messages_events import ConsumerInfo, ConsumerList, Consumers
 from appliance.control.messages_indicators import Indicators, OverrideIndicator, TakeIndicators
 from appliance.control.messages_privacy import FindSubject, PrivacyStores, Unmask
@@ -39,6 +40,7 @@ from appliance.control.permits import people
 from appliance.control.processes import Instance, process
 from appliance.durable import replace
 from appliance.events import outbox, pseudonyms, reporting, tlp, unmasking, witnessing
+from appliance.events.alerts import AlertDesk, AlertRequest
 from appliance.events.answering import Answering
 from appliance.events.classes import OF_COLLECTION, classes_of
 from appliance.events.collecting import Collector
@@ -104,6 +106,7 @@ class Alertd:
             self._office, instance.credentials, lambda: fetching_context(trusted), log, self._give
         )
         self._counter = Counter(self._office, log.audit, self._fetcher.state, self._give)
+        self._alerts = AlertDesk(self._outbox)
         self._subjects = Subjects(self._outbox, self._keys, self._counter)
         self.failure = ""
         self._identity: Identity | None = None
@@ -117,6 +120,11 @@ class Alertd:
     async def serve(self, stop: asyncio.Event) -> None:
         self._loop = asyncio.get_running_loop()
         permits: dict[type, Callable[[Peer], bool]] = {
+            Alerts: self._looks,
+            AlertWith: self._looks,
+            AlertsBehind: self._looks,
+            AlertCounts: self._looks,
+            AlertTrend: self._looks,
             Consumers: self._looks,
             Indicators: self._looks,
             TakeIndicators: self._person,
@@ -203,6 +211,7 @@ class Alertd:
         self._later(self._came)
 
     def _came(self) -> None:
+        self._alerts.came()
         if self._pushing is not None:
             self._pushing.came()
 
@@ -379,6 +388,8 @@ class Alertd:
         match request:
             case Consumers():
                 return self._consumers()
+            case Alerts() | AlertWith() | AlertsBehind() | AlertCounts() | AlertTrend():
+                return await self._told(request)
             case Indicators() | TakeIndicators() | OverrideIndicator():
                 return await self._counter.answer(request, peer)
             case Unmask():
@@ -389,6 +400,12 @@ class Alertd:
                 return await self._subjects.stored()
             case _:
                 return Refused("bad-request", f"{NAME} does not answer {type(request).__name__}")
+
+    async def _told(self, request: AlertRequest) -> Reply:
+        try:
+            return await self._alerts.answer(request)
+        except (sqlite3.Error, OutboxError) as error:
+            return Refused("store", f"the alerts that are kept cannot be read: {error}")
 
     def _consumers(self) -> ConsumerList:
         book = self._book

@@ -29,6 +29,7 @@ from appliance.events.tlp import Tlp
 
 NAME = "outbox.db"
 _FORMAT = 1
+_BEYOND = (1 << 63) - 1  # no number is greater
 _WINDOW = 50_000  # numbers that one reading looks through at most
 _AHEAD = 1_000_000  # numbers that the floor file runs ahead of the database
 _FLOOR = "outbox.floor"
@@ -384,6 +385,39 @@ class Reader:
             for each in classes
         ]
         return min((number for number in found if number is not None), default=None)
+
+    def newest(self, class_: Class, *, before: int = 0, after: int = 0, limit: int = 1000) -> list[Stored]:
+        """At most `limit` events of a class before number `before` (0: the end) and behind `after`, newest first."""
+        rows = self._db.execute(
+            f"SELECT seq, added, time, kind, tlp, body FROM event_{int(class_)} WHERE seq < ? AND seq > ? "
+            "ORDER BY seq DESC LIMIT ?",
+            (before or _BEYOND, after, limit),
+        ).fetchall()
+        return [
+            Stored(seq, added, moment, kind, class_, Tlp(tlp), body) for seq, added, moment, kind, tlp, body in rows
+        ]
+
+    def between(self, class_: Class, after: int, before: int) -> int:
+        """How many events of a class are behind one number and before another."""
+        query = f"SELECT count(*) FROM event_{int(class_)} WHERE seq > ? AND seq < ?"
+        return int(self._db.execute(query, (after, before)).fetchone()[0])
+
+    def place(self, class_: Class, added: int) -> int:
+        """The number behind which the events of a class are that came in at `added` (microseconds) or later.
+
+        `added` rises with the number, so few are looked at.
+        """
+        table = f"event_{int(class_)}"
+        first, last = self._db.execute(f"SELECT min(seq), max(seq) FROM {table}").fetchone()
+        if first is None:
+            return self.last()
+        low, high = first - 1, last  # what is wanted lies behind `low`, at `high` or before it
+        while low < high:
+            middle = (low + high + 1) // 2
+            query = f"SELECT seq, added FROM {table} WHERE seq >= ? ORDER BY seq LIMIT 1"
+            seq, when = self._db.execute(query, (middle,)).fetchone()
+            low, high = (seq, high) if when < added else (low, middle - 1)
+        return int(low)
 
     def waiting(self, after: int, classes: Collection[Class], highest: Tlp) -> int:
         """How many events behind `after` somebody may have who may have `classes` up to `highest`."""
