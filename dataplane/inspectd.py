@@ -224,6 +224,7 @@ class Inspectd:
             self._rename()
         if self._generation.book is not self._book:
             self._rename()
+        self._follow_rules()
         for fd, source in self._fed.items():
             if fd in ready:
                 source.pull(self._worker)
@@ -289,7 +290,9 @@ class Inspectd:
                 self._banning.look_through(lines)
                 self._spool.append(lines, count)
 
-    def _each_second(self) -> None:
+    def _follow_rules(self) -> None:
+        """Take what was loaded; with the first of it lanes begin, at once: till then fail-closed traffic drops."""
+        looked = self._rules.looked  # before what it found is taken
         if (change := self._rules.take()) is not None:
             self._worker.change_rules(change.rules, change.reactions)
             self._lines.change_rules(change)
@@ -298,10 +301,12 @@ class Inspectd:
             self._loaded = change
             self._costs.begin(time.time())
             self._recalling.want()
-        if self._rules.looked and not self._lines.begun:
+        if looked and not self._lines.begun:
             self._lines.begin(self._loaded)
             self._look_for(self._indicators.everything())
             self._bumps.begin(self._loaded)
+
+    def _each_second(self) -> None:
         self._keeping.follow([self._worker, *self._lines.keepers(), *self._bumps.keepers()], self._book)
         self._keeping.tidy(time.time())
         self._sources.nflog.pull(self._worker)  # ready or not: it may have to tell what a flood left out

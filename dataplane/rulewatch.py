@@ -73,10 +73,22 @@ class RuleWatch(threading.Thread):
         self._state = state
         self._changes: queue.SimpleQueue[RuleChange] = queue.SimpleQueue()
         self._words: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._ended = threading.Event()
+        self._ended = False
+        self._look_now = threading.Event()
         self._loaded: Loaded | None = None
-        self.book: NameBook | None = None
+        self._book: NameBook | None = None
         self.looked = False  # what is there was loaded once, or is not to be had
+
+    @property
+    def book(self) -> NameBook | None:
+        """What the running generation calls things; another one is looked at without waiting for the next second."""
+        return self._book
+
+    @book.setter
+    def book(self, book: NameBook | None) -> None:
+        if book is not self._book:
+            self._book = book
+            self._look_now.set()
 
     def take(self) -> RuleChange | None:
         """The newest change that was not taken yet."""
@@ -92,15 +104,17 @@ class RuleWatch(threading.Thread):
         return said
 
     def stop(self) -> None:
-        self._ended.set()
+        self._ended = True
+        self._look_now.set()
 
     def run(self) -> None:
         with contextlib.suppress(OSError):  # it is nicer already
             os.setpriority(os.PRIO_PROCESS, 0, _NICE)  # of this thread: Linux keeps one for each
         seen: _Seen | None = None
         reacted: tuple[NameBook, int] | None = None
-        while True:
-            book, due = self.book, int(time.time()) // _TRIALS_EVERY
+        while not self._ended:
+            self._look_now.clear()
+            book, due = self._book, int(time.time()) // _TRIALS_EVERY
             if book is not None:
                 now = self._look(book)
                 if now != seen and (now.loose or now.feeds or now.more or self._loaded is not None):
@@ -110,8 +124,7 @@ class RuleWatch(threading.Thread):
                     reacted = book, due
                 seen = now
                 self.looked = True
-            if self._ended.wait(_LOOK_EVERY):
-                return
+            self._look_now.wait(_LOOK_EVERY)
 
     def _look(self, book: NameBook) -> _Seen:
         paths = ((feed.name, self._store.path(feed.name)) for feed in book.feeds)

@@ -99,6 +99,7 @@ class Verdictd:
         running = instance.run_of("applyd") / "running.json"
         self._carriers = Carriers(instance.run_of(NAME) / BRIDGES_SOCKET, running, self._selector, log)
         self._next = time.monotonic() + _SECOND
+        self._attached = -1
 
     def step(self) -> None:
         for key, _ in self._selector.select(_SOON if self._carriers.busy else _TICK):
@@ -111,6 +112,7 @@ class Verdictd:
                 self._carriers.read(key.fileobj)
         self._carriers.look()
         self._log.tick()
+        self._say_attached()
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _SECOND
             self.tell()
@@ -121,6 +123,14 @@ class Verdictd:
                 self._log(words)
             if holder.failed:
                 raise VerdictsError(holder.failed)  # the supervisor starts us anew; meanwhile the kernel decides
+
+    def _say_attached(self) -> None:
+        attached = sum(holder.verdicts.counters().attached for holder in self._holders)
+        if attached != self._attached:
+            lanes_held = len(self._holders)
+            words = notify.INSPECTED if attached == lanes_held else f"inspected lanes: {attached} of {lanes_held}"
+            if notify.status(words):
+                self._attached = attached
 
     def _lend(self) -> None:
         """A worker asks for a lane: it gets one that has none."""

@@ -8,11 +8,13 @@ import os
 import pwd
 import shutil
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call
 from appliance.control.messages import Applied, Apply, ProcessHealth, Status, StatusReport
+from appliance.control.notify import INSPECTED
 from appliance.control.placement import PROJECT, here
 from appliance.control.processes import PROCESSES, Identity, Instance, Process, encode_instance
 from appliance.control.supervisor import Supervisor, SupervisorError
@@ -112,6 +114,21 @@ class LabGateway:
                 self._supervisor.wait(patience)
             except SupervisorError as error:
                 raise GatewayError(f"{self.host}: {error}") from error
+
+    def await_inspection(self, patience: float = 20.0) -> None:
+        """Until what the running policy has inspected is looked at; before that, fail-closed traffic is dropped.
+
+        Raises GatewayError."""
+        if not {"inspectd", "verdictd"} <= {row.name for row in self._rows}:
+            return
+        deadline = time.monotonic() + patience
+        while (words := self._words_of("verdictd")) != INSPECTED:
+            if time.monotonic() > deadline:
+                raise GatewayError(f"{self.host}: inspection did not begin; verdictd: {words}")
+            self.poll(0.05)
+
+    def _words_of(self, name: str) -> str:
+        return next((one.words for one in self.health() if one.name == name), "is not there")
 
     def _rules(self) -> None:
         """What the taps are inspected with."""

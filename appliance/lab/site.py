@@ -165,6 +165,9 @@ class Lab:
         with self._timed("policy applied"):
             for name, text in texts.items():
                 self.gateways[name].apply(text, "the lab's first policy", str(self._policies[name]))
+        with self._timed("inspection begun"):
+            for name in texts:
+                self.gateways[name].await_inspection()
         if self._console:
             self._forwarder = Forwarder(
                 CONSOLE_PORT, netns.path_of(self.lab, ADMINISTRATOR), MANAGEMENT, CONSOLE_PORT

@@ -107,6 +107,17 @@ def test_two_labs_stand_side_by_side(before: dict[str, object]) -> None:
     assert machine() == before
 
 
+def test_nothing_is_dropped_unread_once_the_lab_is_up() -> None:
+    """P-1 is inspected fail-closed, so its first packet would be, while inspection has no rules yet."""
+    said: list[str] = []
+    with Lab(lab_id("a"), traffic=False, log=lambda who, line: said.append(line)) as lab:
+        page = lab.run("m2", "curl", "-4", "-s", "http://www.health.example/").stdout
+        os.kill(lab.gateway.pid("verdictd"), signal.SIGTERM)  # the last it does is to tell what it has dropped
+        until(lambda: any("ended with exit code 0" in line for line in said), "verdictd ends", lab=lab)
+    assert page == "dmz serves / to 192.0.2.2\n"
+    assert [line for line in said if "nobody inspected" in line] == []
+
+
 def test_an_id_is_given_out_once() -> None:
     with Lab(lab_id("a"), policies={}, rows=(), traffic=False) as lab, pytest.raises(LabError, match="runs already"):
         Lab(lab.lab, policies={}, rows=(), traffic=False).start()
