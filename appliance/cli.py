@@ -157,6 +157,9 @@ def _change_verbs(tree: _Tree) -> None:
 def _look_verbs(tree: _Tree) -> None:
     history = tree.verb("history", "past:history", "List the generations: who, when, why")
     history.add_argument("--limit", type=_positive, default=50, metavar="N", help="how many (default 50)")
+    history.add_argument(
+        "--verify", action="store_true", help="check again that each is what was signed; exit 1 if one is not"
+    )
     show = tree.verb("show", "live:status", "Show what runs: status, rules, counters, flows and more")
     kinds = _Tree(show, tree.common, "WHAT", "what (default: status)")
     kinds.verb("status", "live:status", "What runs, whether it is confirmed, and how its daemons are")

@@ -581,7 +581,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
 
 
 class GenerationSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of the history. `state`: running (unconfirmed), confirmed, superseded, rolled-back, failed."""
+    """One line of the history. `state`: running (unconfirmed), confirmed, superseded, rolled-back, failed. Of a generation that was a proposal policyd says which, who proposed it and why, with which ticket, and whose approvals it had; 0 and "" otherwise."""
 
     generation: int
     state: str
@@ -594,6 +594,11 @@ class GenerationSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     confirmed_by: str = ''
     confirmed_at: float = 0.0
     note: str = ''
+    proposal: int = 0
+    proposer: str = ''
+    why: str = ''
+    ticket: str = ''
+    approvers: tuple[str, ...] = ()
 
 
 class GenerationText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -604,6 +609,23 @@ class GenerationText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     inherited: dict[str, str]
     files: dict[str, str]
     horizon: int
+
+
+class SealList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='SealList'):
+    """`key` is the SHA-256 of the public key that was checked with, `at` when (seconds since the epoch)."""
+
+    seals: tuple[SealState, ...]
+    key: str
+    at: float
+
+
+class SealState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`good`: the bundle is whole and its signature is by this gateway's key. `bad`: it is not what was signed. `unreadable`: the file is damaged or away. `gone`: it is not kept any more. `words` say more."""
+
+    generation: int
+    state: Literal['bad', 'gone', 'good', 'unreadable']
+    digest: str = ''
+    words: str = ''
 
 
 class Confirmed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='Confirmed'):
@@ -1116,6 +1138,10 @@ class Api(Asker):
     def generations_text(self, number: int) -> Answered[GenerationText]:
         """The text of a generation."""
         return self._json('GET', f"/api/v1/generations/{place(number)}/text", GenerationText)
+
+    def generations_sealed(self, *, generation: tuple[int, ...]) -> Answered[SealList]:
+        """Check again whether what is kept of generations is what this gateway signed."""
+        return self._json('GET', "/api/v1/seals", SealList, query={'generation': generation})
 
     def generations_difference(self, number: int, *, from_: int | None = None) -> Answered[Planned]:
         """What going to this generation changes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -18,17 +18,31 @@ from appliance.commands.text import parse_text, show_lines
 from appliance.commands.traffic import show_traffic
 from appliance.commands.words import count, local_time
 from appliance.control import messages
+from appliance.control.messages_seals import MOST_SEALS, SealList, Seals, SealState
 from appliance.control.messages_traffic import TrafficDifference
 from appliance.policy.model import Policy
 
 _STYLES = {"running": "yellow bold", "confirmed": "green", "rolled-back": "red", "failed": "red"}
 
 
+_SEALS = {"good": "good", "bad": "NOT BY THIS GATEWAY", "unreadable": "UNREADABLE", "gone": "not kept"}
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """What `reef history --verify --json` prints."""
+
+    generations: tuple[messages.GenerationSummary, ...]
+    seals: tuple[SealState, ...]
+
+
 def history(options: argparse.Namespace, terminal: Terminal) -> int:
-    listed = Gateway(options).ask(messages.History(options.limit), messages.HistoryList)
+    gateway = Gateway(options)
+    listed = gateway.ask(messages.History(options.limit), messages.HistoryList)
+    seals = _seals(gateway, listed) if options.verify else {}
+    code = REFUSED if any(one.state in ("bad", "unreadable") for one in seals.values()) else OK
     if terminal.json:
-        terminal.data(listed)
-        return OK
+        terminal.data(Verified(listed.generations, tuple(seals.values())) if options.verify else listed)
+        return code
     rows = [
         (
             str(summary.generation),
@@ -36,14 +50,40 @@ def history(options: argparse.Namespace, terminal: Terminal) -> int:
             local_time(summary.created),
             summary.author,
             str(summary.rules),
-            "; ".join(words for words in (summary.reason, summary.note) if words),
+            *([_SEALS[seals[summary.generation].state]] if options.verify else []),
+            "; ".join(_why(summary)),
         )
         for summary in listed.generations
     ]
     styles = [_STYLES.get(summary.state, "") for summary in listed.generations]
-    heads = ("generation", "state", "when", "who", "rules", "why")
+    heads = ("generation", "state", "when", "who", "rules", *(["signature"] if options.verify else []), "why")
     terminal.table(heads, rows, right={0, 4}, styles=styles, empty="no generation was applied yet")
-    return OK
+    for one in seals.values():
+        if one.words and one.state != "gone":
+            terminal.note(f"generation {one.generation}: {one.words}")
+    return code
+
+
+def _why(summary: messages.GenerationSummary) -> Iterator[str]:
+    """The reason, whose proposal it was, who approved, and what became of it."""
+    if summary.reason:
+        yield summary.reason
+    if summary.proposer:
+        yield f"proposed by {summary.proposer}" + (f" because {summary.why}" if summary.why else "")
+    if summary.approvers:
+        yield f"approved by {', '.join(summary.approvers)}"
+    if summary.note:
+        yield summary.note
+
+
+def _seals(gateway: Gateway, listed: messages.HistoryList) -> dict[int, SealState]:
+    """Whether each is what was signed, by its number."""
+    numbers = [summary.generation for summary in listed.generations]
+    found: dict[int, SealState] = {}
+    for first in range(0, len(numbers), MOST_SEALS):
+        asked = Seals(tuple(numbers[first : first + MOST_SEALS]))
+        found |= {one.generation: one for one in gateway.ask(asked, SealList).seals}
+    return found
 
 
 def _state(summary: messages.GenerationSummary) -> str:
@@ -63,6 +103,10 @@ def generation(options: argparse.Namespace, terminal: Terminal) -> int:
     ]
     if one.confirmed_at:
         facts.append(f"confirmed {local_time(one.confirmed_at)} by {one.confirmed_by}")
+    if one.proposal:
+        facts.append(f"proposal {one.proposal} by {one.proposer}: {one.why or '(no reason given)'}")
+        facts += [f"ticket {one.ticket}"] if one.ticket else []
+        facts += [f"approved by {', '.join(one.approvers)}"] if one.approvers else []
     facts += [f"inherits {name}" for name in shown.inherited]
     facts += [one.note] if one.note else []
     # The facts are comments of the text, so that the output is itself a policy text.

@@ -56,7 +56,8 @@ from appliance.control.messages_indicators import Enforce
 from appliance.control.messages_keys import PublicKey, PublicKeyIs
 from appliance.control.messages_live import Flows, Recall, SetList, Sets, SetUpdate
 from appliance.control.messages_readback import ReadBack
-from appliance.control.messages_why import Trace, Trail, WayList, Ways
+from appliance.control.messages_seals import Seals
+from appliance.control.messages_why import Trace, Trail, Ways
 from appliance.control.netlink import NetlinkError
 from appliance.control.network import Network
 from appliance.control.nfnetlink import Netfilter
@@ -69,14 +70,15 @@ from appliance.control.register import Register
 from appliance.control.register import words as words_of_line
 from appliance.control.rtnetlink import Routing
 from appliance.control.rulecounters import origin, rule_counters
+from appliance.control.seals import seals
 from appliance.control.shownflows import shown_flows
 from appliance.control.standin import StandInTables
 from appliance.control.trace import Tracer, TraceRefused, clear
+from appliance.control.ways import ways
 from appliance.control.xtqueue import XtQueue
 from appliance.durable import replace
 from appliance.events.record import UNREGISTERED_LINE
 from appliance.policy.bundle import Bundle
-from appliance.policy.model import InterfaceAddress
 from ctypes_ext.nftables import Nftables, NftablesError
 
 NAME = "applyd"
@@ -85,7 +87,7 @@ _TICK = 1.0  # seconds between looks at the clock; the deadline itself has a tim
 _LOOK = 60.0  # seconds between looks at the whole ruleset; notifications come at once
 _LINES = 5.0  # seconds between looks at the lines
 _QUIET = 5.0  # seconds after the last change until the store is tidied
-MOST_WAYS = 64  # addresses of one question
+_LATE = "not confirmed in time"
 _RETRY = 2.0  # seconds until a restore that the kernel refused is tried again
 
 
@@ -227,7 +229,7 @@ class Applyd:
             # Who inspects looks for something else now. It can only have more inspected that way.
             Recall: only(uid["inspectd"], uid["policyd"], 0),
             **dict.fromkeys((Ways, Trace, Trail), person),
-            **dict.fromkeys((History, Show, Doctor), person),
+            **dict.fromkeys((History, Show, Doctor, Seals), person),
         }
 
     async def _tick(self) -> None:
@@ -347,15 +349,14 @@ class Applyd:
         if not self._gateway.overdue():
             return
         try:
-            self._gateway.restore("not confirmed in time")
+            self._gateway.restore(_LATE)
         except KernelRefused as error:
             self._log(f"{error}; tried again in {_RETRY:g} s")
             self._deadline = asyncio.get_running_loop().call_later(_RETRY, self._time_out)
             return
         self._running_changed()
         back = self._gateway.running.bundle.generation if self._gateway.running else 0
-        words = "not confirmed in time"
-        self._log.audit(NAME, "policy.restore", f"generation {back}", why=words, generation=back)
+        self._log.audit(NAME, "policy.restore", f"generation {back}", why=_LATE, generation=back)
 
     def _ruleset_changed(self) -> None:
         changed = self._drift.announced(self._live())
@@ -418,6 +419,8 @@ class Applyd:
                 return await self._recaller.answer()
             if isinstance(request, ReadBack):
                 return await self._readings.answer(request)
+            if isinstance(request, Seals):
+                return await seals(request, self._gateway)
             if isinstance(request, StandIn):
                 return await self._standin.put(request, self._bundle())
             return self._answer(request, peer)
@@ -461,7 +464,7 @@ class Applyd:
             case StandInCounts():
                 return self._standin.counted()
             case Ways():
-                return self._ways(request)
+                return ways(request, self._routing, self._names_of_links())
             case _:
                 return self._of_running(request, peer)
 
@@ -477,15 +480,6 @@ class Applyd:
 
     def _names_of_links(self) -> dict[int, str]:
         return {link.index: link.name for link in self._routing.links().values()}
-
-    def _ways(self, request: Ways) -> Reply:
-        links = self._names_of_links()
-        own = sorted(address for address in self._routing.addresses() if address.index in links)
-        try:
-            ways = tuple(self._routing.way(address, links) for address in request.addresses[:MOST_WAYS])
-        except ValueError as error:
-            return Refused("bad-address", str(error))
-        return WayList(ways, tuple(InterfaceAddress(links[one.index], one.address) for one in own))
 
     def _load(self, request: Load, peer: Peer) -> Reply:
         loaded = self._gateway.load(

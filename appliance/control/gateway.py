@@ -13,6 +13,7 @@ one is made nobody is answered.
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import time
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from appliance.control.bridges import Bridges
 from appliance.control.conntrack import Conntrack, session_tuple
 from appliance.control.generations import Entry, Kept, State, Store, StoreError, boot_candidate
 from appliance.control.messages import GenerationSummary, Loaded, Refused
+from appliance.control.messages_seals import SealState
 from appliance.control.netlink import NetlinkError
 from appliance.control.network import Network, NetworkRefused
 from appliance.control.nft import Marker, Rules, devices, present_devices
@@ -491,6 +493,24 @@ class Gateway:
             raise LoadRefused("unknown", f"generation {generation} is not kept; `reef history` lists them") from error
         except StoreError as error:
             raise LoadRefused("store", str(error)) from error
+
+    def seal(self, generation: int) -> SealState:
+        """Whether what is kept of it is what was signed. It is read whole, so a thread may do it."""
+        if generation not in self._store.kept:
+            return SealState(generation, "gone", words="it is not kept any more")
+        try:
+            data, signature = self._store.read(generation)
+        except (StoreError, KeyError) as error:
+            return SealState(generation, "unreadable", words=str(error))
+        digest = bundles.digest(data)
+        if not self._signed(data, signature):
+            return SealState(generation, "bad", digest, "its signature is not by this gateway's key")
+        return SealState(generation, "good", digest)
+
+    @property
+    def key(self) -> str:
+        """The SHA-256 of keyd's public key, as it was at the first start."""
+        return hashlib.sha256(self._public_key).hexdigest()
 
     # --- inner --------------------------------------------------------------------------------------
 

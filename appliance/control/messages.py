@@ -122,6 +122,7 @@ from appliance.control.messages_privacy import (
     Unmasked,
 )
 from appliance.control.messages_readback import ReadBack, ReadBackOf, Runs
+from appliance.control.messages_seals import SealList, Seals
 from appliance.control.messages_text import Change as Change
 from appliance.control.messages_text import Check as Check
 from appliance.control.messages_text import Checked as Checked
@@ -166,7 +167,11 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 
 
 class GenerationSummary(msgspec.Struct, frozen=True):
-    """One line of the history. `state`: running (unconfirmed), confirmed, superseded, rolled-back, failed."""
+    """One line of the history. `state`: running (unconfirmed), confirmed, superseded, rolled-back, failed.
+
+    Of a generation that was a proposal policyd says which, who proposed it and why, with which ticket, and whose
+    approvals it had; 0 and "" otherwise.
+    """
 
     generation: int
     state: str
@@ -179,6 +184,11 @@ class GenerationSummary(msgspec.Struct, frozen=True):
     confirmed_by: str = ""
     confirmed_at: float = 0.0
     note: str = ""
+    proposal: int = 0
+    proposer: str = ""
+    why: str = ""
+    ticket: str = ""
+    approvers: tuple[str, ...] = ()
 
 
 # --- to policyd -------------------------------------------------------------------------------------
@@ -429,6 +439,7 @@ Request = (
     | Rollback
     | History
     | Show
+    | Seals
     | Status
     | RuleCounters
     | Hits
@@ -520,6 +531,7 @@ Reply = (
     | Confirmed
     | HistoryList
     | Shown
+    | SealList
     | StatusReport
     | RuleCounterList
     | HitList

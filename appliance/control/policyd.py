@@ -67,6 +67,7 @@ from appliance.control.messages_gate import GateForget, GateList, GatePart
 from appliance.control.messages_hits import Hits, Matched
 from appliance.control.messages_impact import Impact
 from appliance.control.messages_live import FlowList, Flows, SetList, Sets
+from appliance.control.messages_seals import SealList, Seals
 from appliance.control.messages_text import Check, Checked, Plan, Planned
 from appliance.control.messages_why import (
     MOST_SECONDS,
@@ -108,6 +109,7 @@ _FORWARDED: dict[type, type] = {
     Names: NameBook,
     History: HistoryList,
     Show: Shown,
+    Seals: SealList,
     Bans: BanList,
     AllowList: Allowed,
     Quarantine: QuarantineReport,
@@ -240,6 +242,10 @@ class Policyd:
                 return await self._bans.report()
             case Hits():
                 return await self._hits.answer(request)
+            case History():
+                return self._room.history(await self._present.ask(request, HistoryList))
+            case Show():
+                return self._room.shown(await self._present.ask(request, Shown))
             case Matched():
                 # Who looked is as much a record as what was seen (R30, R32).
                 words = f"which hosts {len(request.rules)} rules matched (reef suggest)"

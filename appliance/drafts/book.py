@@ -61,6 +61,11 @@ class Book:
         rows = self._database.read(_SELECT + "WHERE number = ?", (number,))
         return _record(rows[0]) if rows else None
 
+    def of_generation(self, generation: int) -> Record | None:
+        """The proposal that became it."""
+        rows = self._database.read(_SELECT + "WHERE generation = ? ORDER BY number DESC LIMIT 1", (generation,))
+        return _record(rows[0]) if rows else None
+
     def with_digest(self, digest: str) -> tuple[Record, ...]:
         return tuple(map(_record, self._database.read(_SELECT + "WHERE digest = ? ORDER BY number DESC", (digest,))))
 

@@ -11,11 +11,24 @@ import time
 from collections.abc import Awaitable, Callable
 from itertools import islice
 
+import msgspec
+
 from appliance.control import auditing, daemon
 from appliance.control.candidate import findings
 from appliance.control.changes import ApplyRefused, Changes, Within
 from appliance.control.ipc import Peer, RefusedError
-from appliance.control.messages import Applied, Apply, History, HistoryList, Refused, Reply, Request, Show, Shown
+from appliance.control.messages import (
+    Applied,
+    Apply,
+    GenerationSummary,
+    History,
+    HistoryList,
+    Refused,
+    Reply,
+    Request,
+    Show,
+    Shown,
+)
 from appliance.control.messages_changes import (
     MOST_LISTED,
     AmendProposal,
@@ -442,6 +455,21 @@ class Proposing:
                 self._book.turned(record.number, "confirmed", summary.confirmed_by, "confirm", record.note)
             elif summary.state in ("rolled-back", "failed"):
                 self._book.turned(record.number, "rolled-back", summary.author, "roll back", summary.note)
+
+    def told_of(self, summary: GenerationSummary) -> GenerationSummary:
+        """With the proposal that it was."""
+        record = self._book.of_generation(summary.generation)
+        if record is None:
+            return summary
+        given = [one for one in self._book.given(record.number) if one.digest == record.digest]
+        return msgspec.structs.replace(
+            summary,
+            proposal=record.number,
+            proposer=record.author,
+            why=record.why,
+            ticket=record.ticket,
+            approvers=tuple(dict.fromkeys(one.person for one in given)),
+        )
 
     async def recover(self) -> None:
         """Look for what was applied and not written down as such, because this process died in between."""

@@ -6,11 +6,13 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from appliance.control import daemon
 from appliance.control.changes import Changes, Within
 from appliance.control.gate import Gate
 from appliance.control.ipc import Peer
-from appliance.control.messages import Applied, Apply, Refused, Reply, Request
+from appliance.control.messages import Applied, Apply, HistoryList, Refused, Reply, Request, Shown
 from appliance.control.messages_changes import AmendProposal, ApplyProposal, RejectProposal, WithdrawProposal
 from appliance.control.messages_text import Plan, Planned
 from appliance.control.permits import People
@@ -92,6 +94,16 @@ class Room:
     async def bound(self, peer: Peer) -> Within | None:
         """What holds who has zones to them, whatever they go back to. Raises what asking applyd does."""
         return await self._proposing.bound(peer)
+
+    def history(self, listed: HistoryList) -> HistoryList:
+        """With what is known of the proposals that generations were."""
+        try:
+            return HistoryList(tuple(map(self._proposing.told_of, listed.generations)))
+        except sqlite3.Error:  # what applyd says of them is true without it
+            return listed
+
+    def shown(self, shown: Shown) -> Shown:
+        return msgspec.structs.replace(shown, summary=self.history(HistoryList((shown.summary,))).generations[0])
 
     async def work(self) -> None:
         """What is done without anybody asking."""

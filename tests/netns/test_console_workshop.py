@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.netns.stand import ROOT, Stand, until
+from appliance.control import messages
+from appliance.control.generations import stored_path
+from tests.netns.stand import ROOT, Stand, reef, until
 
 TEXT = """\
 reef: 1
@@ -237,7 +239,8 @@ def test_a_draft_is_proposed_approved_by_another_and_runs(console: Console) -> N
     plan = console.made("amara", "GET", f"/drafts/{draft}/plan")
     assert [change["what"] for change in plan["changes"]] == ["rule R-2"]
     running = console.made("rita", "GET", "/generations?limit=1")[0]["generation"]
-    proposal = console.made("amara", "POST", f"/drafts/{draft}/propose", {"title": "ssh elsewhere", "why": "x"})
+    body = {"title": "ssh elsewhere", "why": "22 is scanned", "ticket": "CHG-7"}
+    proposal = console.made("amara", "POST", f"/drafts/{draft}/propose", body)
     number, digest = proposal["number"], proposal["digest"]
     assert [one["number"] for one in console.made("rita", "GET", "/proposals?state=proposed")] == [number]
     assert console.ask("ana", "POST", f"/proposals/{number}/apply", {"digest": digest})[1]["code"] == "approval"
@@ -256,8 +259,47 @@ def test_a_draft_is_proposed_approved_by_another_and_runs(console: Console) -> N
     difference = console.made("rita", "GET", f"/generations/{running}/difference")
     assert [change["what"] for change in difference["changes"]] == ["rule R-2"]
     assert console.made("rita", "GET", f"/generations/{running}/text")["text"] == TEXT
+    one = console.made("rita", "GET", f"/generations/{applied['generation']}")
+    said = {name: one[name] for name in ("author", "proposal", "proposer", "why", "ticket", "approvers")}
+    assert said == {
+        "author": "ben",
+        "proposal": number,
+        "proposer": "amara",
+        "why": "22 is scanned",
+        "ticket": "CHG-7",
+        "approvers": ["ben"],
+    }
     back = console.made("ana", "POST", "/running/rollback", {"generation": running, "reason": "as it was"})
     assert console.made("rita", "GET", f"/generations/{back['generation']}/text")["text"] == TEXT
+
+
+def test_whether_a_generation_is_what_was_signed_is_looked_at_again(console: Console) -> None:
+    def applied(text: str) -> messages.Applied:
+        request = messages.Apply(text, console.stand.status().running, "a test", confirm_within=0, break_glass="test")
+        return console.stand.ask(request, messages.Applied)
+
+    first, second = applied(TEXT.replace("why: upkeep", "why: care")), applied(TEXT)
+    numbers = [second.generation, first.generation, 99_999]
+    path = "/seals?" + "&".join(f"generation={number}" for number in numbers)
+    found = console.made("rita", "GET", path)
+    assert [(one["generation"], one["state"]) for one in found["seals"]] == [
+        (second.generation, "good"),
+        (first.generation, "good"),
+        (99_999, "gone"),
+    ]
+    assert found["seals"][0]["digest"] == second.digest
+    # Somebody with root puts another text into the place of one that was signed.
+    directory = console.stand.instance.state_of("applyd")
+    kept, body = stored_path(directory, first.generation).read_bytes().split(b"\n", 1)
+    other, _ = stored_path(directory, second.generation).read_bytes().split(b"\n", 1)
+    head = {**json.loads(kept), "signature": json.loads(other)["signature"]}
+    stored_path(directory, first.generation).write_bytes(json.dumps(head).encode() + b"\n" + body)
+    found = console.made("rita", "GET", path)
+    assert [one["state"] for one in found["seals"]] == ["good", "bad", "gone"]
+    said = reef(console.stand, "history", "--verify", ends=1)
+    states = {one["generation"]: one["state"] for one in said["seals"]}
+    assert (states[first.generation], states[second.generation]) == ("bad", "good")
+    assert console.ask("rita", "GET", "/seals")[0] == 400
 
 
 def test_two_drafts_are_merged_and_what_both_changed_is_told(console: Console) -> None:

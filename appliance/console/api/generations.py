@@ -22,6 +22,7 @@ from appliance.control.messages import (
     Shown,
 )
 from appliance.control.messages_changes import Between
+from appliance.control.messages_seals import MOST_SEALS, SealList, Seals
 from appliance.control.messages_text import Planned
 
 
@@ -43,6 +44,14 @@ class Back(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     generation: int | None = None
     reason: str = ""
+
+
+class Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Generations by their numbers."""
+
+    generation: Annotated[
+        tuple[Annotated[int, msgspec.Meta(ge=1)], ...], msgspec.Meta(min_length=1, max_length=MOST_SEALS)
+    ]
 
 
 class GenerationText(msgspec.Struct, frozen=True):
@@ -83,6 +92,12 @@ async def text(ctx: Ctx, number: int) -> object:
     """The text of a generation."""
     shown = await ctx.ask(Show(number), Shown)
     return GenerationText(number, shown.text, shown.inherited, shown.files, shown.horizon)
+
+
+@endpoint("GET", "/seals", permission="look", answers=SealList)
+async def sealed(ctx: Ctx, query: Chosen) -> object:
+    """Check again whether what is kept of generations is what this gateway signed."""
+    return await ctx.ask(Seals(query.generation), SealList)
 
 
 @endpoint("GET", "/generations/{number}/difference", permission="look", answers=Planned)

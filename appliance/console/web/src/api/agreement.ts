@@ -1,7 +1,7 @@
 // The types that the page has written down fit what the API says of itself (schema.ts is made of that by `make check`).
 // Nothing of this runs: it is here to be compiled.
 
-import type { Generation, Planned } from "./changes.ts";
+import type { Generation, Planned, Seals } from "./changes.ts";
 import type { Finding } from "./problem.ts";
 import type { components } from "./schema.ts";
 import type { Me, Status } from "./types.ts";
@@ -19,6 +19,7 @@ export type Agreed = [
   Fits<Status, Api["StatusView"]>,
   Fits<Finding, Api["Finding"]>,
   Fits<Generation, Api["GenerationSummary"]>,
+  Fits<Seals, Api["SealList"]>,
   Fits<Planned, Api["Planned"]>,
   Fits<{ text: string }, Api["GenerationText"]>,
   Fits<{ generation: number }, Api["Confirmed"]>,

@@ -15,7 +15,26 @@ export interface Generation {
   confirmed_by: string;
   confirmed_at: number;
   note: string;
-  ticket?: string;
+  // Of a generation that was a proposal; 0 and "" otherwise.
+  proposal: number;
+  proposer: string;
+  why: string;
+  ticket: string;
+  approvers: string[];
+}
+
+/** Whether what is kept of a generation is what was signed. */
+export interface Seal {
+  generation: number;
+  state: "good" | "bad" | "unreadable" | "gone";
+  digest: string;
+  words: string;
+}
+
+export interface Seals {
+  seals: Seal[];
+  key: string; // SHA-256 of the key that was checked with
+  at: number;
 }
 
 export interface Change {

@@ -13,7 +13,7 @@ export interface Answer<T> {
 }
 
 export interface Options {
-  query?: Record<string, string | number | boolean | undefined>;
+  query?: Record<string, string | number | boolean | readonly string[] | undefined>;
   etag?: string; // If-Match: change only what is still as it was read
   key?: string; // Idempotency-Key; made here when it is missing
   signal?: AbortSignal;
@@ -83,7 +83,8 @@ export function address(path: string, query?: Options["query"]): string {
   const url = path.startsWith(ROOT) ? path : ROOT + path;
   const asked = new URLSearchParams();
   for (const [name, value] of Object.entries(query ?? {})) {
-    if (value !== undefined) asked.set(name, String(value));
+    if (value === undefined) continue;
+    for (const one of Array.isArray(value) ? value : [value]) asked.append(name, String(one));
   }
   const text = asked.toString();
   return text ? `${url}${url.includes("?") ? "&" : "?"}${text}` : url;

@@ -52,6 +52,18 @@ export const nowEn = {
     confirmed: "Confirmed by",
     note: "Note",
     digest: "Digest",
+    proposal: "Proposal",
+    proposalBy: (number: number, person: string) => `${number}, by ${person}`,
+    approved: "Approved by",
+    signature: "Signature",
+    checkedWith: (key: string) => `checked with key ${key}…`,
+    seals: {
+      good: "signed",
+      bad: "not by this gateway",
+      unreadable: "cannot be read",
+      gone: "not kept",
+      unknown: "not checked",
+    },
     states: {
       running: "runs, not confirmed",
       confirmed: "confirmed",

@@ -52,6 +52,18 @@ export const nowEs: NowWords = {
     confirmed: "Confirmada por",
     note: "Nota",
     digest: "Resumen criptográfico",
+    proposal: "Propuesta",
+    proposalBy: (number, person) => `${number}, de ${person}`,
+    approved: "Aprobada por",
+    signature: "Firma",
+    checkedWith: (key) => `comprobada con la clave ${key}…`,
+    seals: {
+      good: "firmada",
+      bad: "no es de esta pasarela",
+      unreadable: "no se puede leer",
+      gone: "no se conserva",
+      unknown: "sin comprobar",
+    },
     states: {
       running: "en marcha, sin confirmar",
       confirmed: "confirmada",
