@@ -31,6 +31,9 @@ class Bodies:
         if request.content_type != endpoint.takes:
             words = f"the body is of type {endpoint.takes}"
             raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, words, code="media-type", headers=_CLOSE)
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            words = "a body is sent as it is, not packed"  # a few bytes could be gigabytes
+            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, words, code="media-type", headers=_CLOSE)
         announced = request.content_length
         expected = endpoint.largest if announced is None else announced
         if expected > endpoint.largest:
@@ -52,6 +55,9 @@ async def _whole(request: web.Request, expected: int, most: int) -> bytes:
     except TimeoutError as error:
         words = "the body did not come in time"
         raise Problem(HTTPStatus.REQUEST_TIMEOUT, words, code="timeout", headers=_CLOSE) from error
+    except web.RequestPayloadError as error:
+        words = "the body is broken off, or its parts are none of HTTP"
+        raise Problem(HTTPStatus.BAD_REQUEST, words, code="bad-request", headers=_CLOSE) from error
     return bytes(parts)
 
 
@@ -61,8 +67,7 @@ def decoded(data: bytes, endpoint: Endpoint) -> Any:
         return data
     try:
         made = msgspec.json.decode(data, type=endpoint.body)
-        if isinstance(made, msgspec.Struct):
-            bounded(msgspec.structs.asdict(made))
+        bounded(made)
     except msgspec.ValidationError as error:
         raise problems.bad(f"the body is not what is asked for: {error}") from error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

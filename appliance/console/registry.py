@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from appliance.control.wholes import beyond
 from appliance.policy.roles import PERMISSIONS, Permission
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -224,7 +225,7 @@ def queried(type_: type[msgspec.Struct], given: Iterable[tuple[str, str]]) -> ms
         made = msgspec.convert(found, type_, strict=False)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from error
-    bounded(msgspec.structs.asdict(made))
+    bounded(made)
     return made
 
 
@@ -246,8 +247,8 @@ def placed(endpoint: Endpoint, given: dict[str, str]) -> dict[str, Any]:
     return found
 
 
-def bounded(values: dict[str, Any]) -> None:
+def bounded(value: object) -> None:
     """Numbers that JSON's readers take exactly, and every store. Raises `ValueError`."""
-    for name, value in values.items():
-        if isinstance(value, int) and abs(value) > LARGEST:
-            raise ValueError(f"`{name}` is not between -{LARGEST} and {LARGEST}")
+    wrong = beyond(value, LARGEST)
+    if wrong:
+        raise ValueError(wrong)

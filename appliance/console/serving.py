@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from importlib.metadata import version
 from types import ModuleType
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from aiohttp import web
@@ -102,6 +103,7 @@ async def _forms(request: web.Request, handler: _Handler) -> web.StreamResponse:
     connections = request.app[CONNECTIONS]
     connections.begin(request.transport)
     try:
+        _legible(request)
         return await handler(request)
     except Problem as problem:
         return _refusal(problem)
@@ -111,6 +113,14 @@ async def _forms(request: web.Request, handler: _Handler) -> web.StreamResponse:
         return _refusal(problems.of_http(error.status, error.reason, error.headers.get("Allow", "")))
     finally:
         connections.end(request.transport)
+
+
+def _legible(request: web.Request) -> None:
+    """Raises `Problem` for an address whose bytes are no text: it could be neither looked for nor answered."""
+    try:
+        unquote_to_bytes(request.raw_path).decode()
+    except UnicodeDecodeError as error:
+        raise problems.bad("the address is not UTF-8") from error
 
 
 def _refusal(problem: Problem) -> web.Response:

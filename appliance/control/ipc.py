@@ -21,6 +21,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from appliance.control import wholes
 from appliance.control.messages import Names, Refused, Reply, Request, Status
 from appliance.control.messages_changes import Acting, Marks
 
@@ -321,9 +322,9 @@ class Server:
         async with asyncio.timeout(FRAME_SECONDS):
             body = await reader.readexactly(size)
         try:
-            request = self._decoder.decode(body)
-        except (ValueError, RecursionError) as error:
-            await _reply(writer, Refused("bad-request", f"not a request of this version: {error}"))
+            request = self._decoded(body)
+        except RefusedError as error:
+            await _reply(writer, error.reply)
             return False
         del body
         refusal: Refused | None
@@ -336,6 +337,17 @@ class Server:
             return True
         await _reply(writer, await self._answer(request, peer))
         return True
+
+    def _decoded(self, body: bytes) -> Request:
+        """Raises `RefusedError`."""
+        try:
+            request = self._decoder.decode(body)
+            wrong = wholes.refusal(body, request)
+        except (ValueError, RecursionError) as error:
+            wrong = f"not a request of this version: {error}"
+        if wrong:
+            raise RefusedError(Refused("bad-request", wrong))
+        return request
 
     def _not_permitted(self, request: Request, peer: Peer) -> Refused | None:
         permit = self._permits.get(type(request))
@@ -355,9 +367,9 @@ class Server:
             known = isinstance(request, _ITS_OWN) and type(request) in self._permits
             return request, peer, None if known else self._not_permitted_alone(request, peer)
         try:
-            wanted = self._decoder.decode(request.request)
-        except (ValueError, RecursionError) as error:
-            return request, peer, Refused("bad-request", f"not a request of this version: {error}")
+            wanted = self._decoded(request.request)
+        except RefusedError as error:
+            return request, peer, error.reply
         person = msgspec.structs.replace(peer, person=request.person, session=request.session)
         return wanted, person, await self._refusal(wanted, request)
 

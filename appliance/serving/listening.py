@@ -7,6 +7,7 @@ a deadline for the next head, and while bytes wait to be taken some must go all 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import struct
 from collections import Counter
@@ -15,6 +16,7 @@ from typing import Any, cast
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 # Told of somebody who took nothing: their name ("" where nobody was known), words, the address.
 Tell = Callable[[str, str, str], None]
@@ -208,6 +210,18 @@ def _address(transport: asyncio.BaseTransport) -> str:
     return str(peer[0]) if isinstance(peer, tuple) and peer else ""
 
 
+def _quiet() -> logging.Logger:
+    """aiohttp's own log without what anybody can fill it with: requests that are no HTTP."""
+    found = logging.getLogger("aiohttp.server").getChild("quiet")
+    found.filters[:] = [_is_ours]
+    return found
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
+
+
 class Listening:
     """An application that answers wherever it is told to; `close` ends it."""
 
@@ -215,7 +229,7 @@ class Listening:
         self._connections = app[CONNECTIONS]
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, keepalive_timeout=self._connections.limits.idle,
-            shutdown_timeout=5.0,
+            shutdown_timeout=5.0, auto_decompress=False, logger=_quiet(),
         )  # fmt: skip
         self._servers: list[asyncio.Server] = []
 

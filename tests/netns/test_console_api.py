@@ -4,11 +4,14 @@ may everything."""
 from __future__ import annotations
 
 import os
+import socket
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import requests
 import schemathesis
@@ -16,11 +19,14 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
+from appliance.console.asking import DAEMONS
 from appliance.console.who.store import NAME, Store
 from appliance.console.who.tokens import Tokens
+from appliance.control.messages_changes import Acting
 from appliance.lab.forward import Forwarder
 from appliance.policy.roles import PERMISSIONS
-from tests.netns.stand import Stand, until
+from tests.netns.oddly import requests as requests_oddly
+from tests.netns.stand import Stand, as_user, until
 from tests.netns.test_console import PORT, TEXT, listens
 
 EVERYTHING = TEXT.replace("roles: [administrator]", "roles: [editor, approver, auditor, administrator]")
@@ -32,8 +38,9 @@ EXAMPLES = 3
 class Console:
     """The console of a stand, for who is not in its namespace."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, stand: Stand) -> None:
         self.url = url
+        self.stand = stand
         self.session = requests.Session()
         self.session.trust_env = False
         self.session.verify = False  # it is asked by an address that its certificate does not have
@@ -54,11 +61,41 @@ def console() -> Iterator[Console]:
         until(lambda: listens(stand), "the console listens")
         forwarder = Forwarder(PORT, Path("/run/netns") / stand.namespace, "10.20.0.1", PORT)
         try:
-            found = Console(f"https://127.0.0.1:{forwarder.port}", token)
+            found = Console(f"https://127.0.0.1:{forwarder.port}", token, stand)
             until(lambda: found.session.get(f"{found.url}/api/v1/status").status_code == 200, "it knows the gateway")
             yield found
         finally:
             forwarder.stop()
+
+
+def test_no_request_of_the_console_breaks_a_process_off(console: Console) -> None:
+    """Whatever the console hands on of what people send: each process answers, and goes on."""
+    identity = console.stand.instance.identity("console").uid
+    asked = 0
+    with as_user(identity):
+        for process in DAEMONS:
+            path, known = console.stand.instance.socket(process), True
+            for name, data in requests_oddly():
+                if "." not in name:
+                    known = b'"not-allowed"' not in said(path, data)
+                elif known:
+                    asked += 1
+                    assert said(path, data), f"{process} broke off at {name}: {data[:200]!r}"
+    assert asked > 500
+    assert "Traceback" not in console.stand.words()
+
+
+def said(path: Path, request: bytes) -> bytes:
+    """What a process answers to what ana asks, b"" when it broke off."""
+    acting = Acting("ana", "10.20.0.7 50000 10.20.0.1 9444", request)
+    body = msgspec.json.encode(acting)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(60)
+        connection.connect(str(path))
+        connection.sendall(struct.pack("!I", len(body)) + body)
+        with connection.makefile("rb") as file:
+            head = file.read(4)
+            return file.read(struct.unpack("!I", head)[0]) if len(head) == 4 else b""
 
 
 @pytest.mark.timeout(300)

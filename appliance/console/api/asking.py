@@ -7,7 +7,7 @@ import msgspec
 from appliance.console import problems
 from appliance.console.asking import Daemon
 from appliance.console.context import Ctx
-from appliance.console.registry import Raw, endpoint
+from appliance.console.registry import Raw, bounded, endpoint
 from appliance.control.ipc import LIMIT
 from appliance.control.messages import Request
 
@@ -22,6 +22,7 @@ async def ask(ctx: Ctx, process: Daemon, body: bytes) -> Raw:
     that runs there, and may change with it; programs use the other paths."""
     try:
         message = _decoder.decode(body)
+        bounded(message)
     except (ValueError, RecursionError) as error:
         raise problems.bad(f"not a message of this version: {error}") from error
     reply = await ctx.ask(message, msgspec.Struct, of=process, timeout=_PATIENCE)

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import web
@@ -32,8 +32,7 @@ def foreign(headers: Mapping[str, str], host: str) -> bool:
     site = headers.get("Sec-Fetch-Site")
     if site is not None:
         return site != "same-origin"
-    found = urlsplit(headers.get("Origin", ""))
-    return found.scheme != "https" or found.netloc != host
+    return headers.get("Origin") != f"https://{host}"
 
 
 def place(text: object) -> str:
@@ -72,6 +71,6 @@ async def _body(request: web.Request) -> bytes:
                 if size > MOST:
                     raise Unfit("wrong")
                 parts.append(part)
-    except TimeoutError as error:
+    except (TimeoutError, web.RequestPayloadError) as error:
         raise Unfit("wrong") from error
     return b"".join(parts)
