@@ -795,6 +795,113 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str = ''
 
 
+class AlertList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`through` is the newest number that there was: live events go on from there."""
+
+    alerts: tuple[AlertRow, ...]
+    through: int
+
+
+class AlertRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Alert `id` of `at` (seconds since the epoch). `kind` is what raised it, `signature` its number (1:2019401). `action` is `blocked` where what it was found in was stopped. `rule`, `from_zone`, `to_zone` and `generation` are of the policy that decided the connection, "" and 0 where that is not known. `pseudonyms`: hosts of the policy's zones go by other addresses here. `flow` is the number of the connection where the event was seen, in digits."""
+
+    id: int
+    at: float
+    severity: int
+    kind: Literal['finding', 'gateway', 'indicator', 'signature']
+    signature: str
+    title: str
+    category: str
+    action: str
+    source: str
+    source_port: int
+    destination: str
+    destination_port: int
+    protocol: str
+    application: str
+    interface: str
+    rule: str
+    from_zone: str
+    to_zone: str
+    generation: int
+    tlp: str
+    pseudonyms: bool
+    flow: str
+
+
+class AlertCountsAre(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='AlertCountsAre'):
+    """Alerts of the last hour and day, in steps of a minute, and of the last day by signature, the noisiest first; `others` signatures are not listed. Nothing is known of before `since` (seconds since the epoch)."""
+
+    hour: int
+    day: int
+    since: float
+    signatures: tuple[FiredSignature, ...]
+    others: int
+
+
+class FiredSignature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one signature raised in the last day: `count` alerts, `hour` of them in the last hour, `blocked` of them with what they were found in stopped. `last` is when, from whom to whom."""
+
+    gid: int
+    sid: int
+    kind: Literal['finding', 'gateway', 'indicator', 'signature']
+    title: str
+    category: str
+    severity: int
+    count: int
+    hour: int
+    blocked: int
+    last: float
+    source: str = ''
+    destination: str = ''
+
+
+class AlertView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One alert with `events` of its connection. `line` is the event itself, EVE JSON; `why` asks why the gateway decided so, "" where nothing can be asked; the source of a `bannable` one can be banned. `packets`: how many captures were kept of it. `left_out` events found no place; `whole`: everything of that time was looked at."""
+
+    alert: AlertRow
+    explained: Explained | None
+    events: tuple[EventRow, ...]
+    left_out: int
+    whole: bool
+    line: str
+    why: str
+    bannable: bool
+    packets: int
+
+
+class Explained(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a detection says of what it found: `seen` was counted, from `threshold` on it is told, `again` so often since it was told last. `technique` is that of MITRE ATT&CK."""
+
+    name: str
+    words: str
+    remedy: str
+    confidence: str
+    since: float
+    seen: float
+    threshold: float
+    again: int
+    evidence: tuple[str, ...]
+    technique: str
+    technique_name: str
+
+
+class EventRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What else was seen: `type` is EVE's, `words` what it says itself."""
+
+    id: int
+    at: float
+    type: str
+    source: str
+    source_port: int
+    destination: str
+    destination_port: int
+    protocol: str
+    rule: str
+    action: str
+    words: str
+
+
 class Me(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who asks. A session ends `idle` seconds after it was used last, and at `until` (seconds since the epoch); both are 0 for a token. `how`: session or token."""
 
@@ -1170,6 +1277,18 @@ class Api(Asker):
     def inspection_indicators(self, *, source: str | None = None, mode: str | None = None, word: str | None = None, holds: str | None = None, limit: int | None = None) -> Answered[IndicatorList]:
         """Indicators that others gave, newest first, with what is in force and how often it hit."""
         return self._json('GET', "/api/v1/indicators", IndicatorList, query={'source': source, 'mode': mode, 'word': word, 'holds': holds, 'limit': limit})
+
+    def alerts_listed(self, *, limit: int | None = None, after: str | None = None, severity: int | None = None, kind: Literal['finding', 'gateway', 'indicator', 'signature'] | Literal[''] | None = None, rule: str | None = None, signature: str | None = None, address: str | None = None, since: float | None = None, until: float | None = None) -> Answered[AlertList]:
+        """The alerts that the gateway keeps, the newest first."""
+        return self._json('GET', "/api/v1/alerts", AlertList, query={'limit': limit, 'after': after, 'severity': severity, 'kind': kind, 'rule': rule, 'signature': signature, 'address': address, 'since': since, 'until': until})
+
+    def alerts_counts(self, *, limit: int | None = None) -> Answered[AlertCountsAre]:
+        """How many alerts came in the last hour and day, and the signatures that raised the most."""
+        return self._json('GET', "/api/v1/alerts/counts", AlertCountsAre, query={'limit': limit})
+
+    def alerts_one(self, id: int, *, seconds: float | None = None, limit: int | None = None) -> Answered[AlertView]:
+        """One alert, and what else was seen of its connection."""
+        return self._json('GET', f"/api/v1/alerts/{place(id)}", AlertView, query={'seconds': seconds, 'limit': limit})
 
     def me_me(self) -> Answered[Me]:
         """Who asks, and what they may."""

@@ -17,6 +17,7 @@ import msgspec
 import uvloop
 
 from appliance.console import bundle, idempotency
+from appliance.console.alertline import AlertLine
 from appliance.console.api.status import view
 from appliance.console.bundle import Bundle
 from appliance.console.context import Console
@@ -74,9 +75,11 @@ class ConsoleProcess:
         office = asyncio.create_task(self._office.serve(stop))
         notify.ready()
         following = asyncio.create_task(self._follow())
+        alerts = asyncio.create_task(AlertLine(self._console).follow())
         await stop.wait()
         following.cancel()
-        await asyncio.gather(following, office, return_exceptions=True)
+        alerts.cancel()
+        await asyncio.gather(following, alerts, office, return_exceptions=True)
         await self._serving.stop()
         self._answers.close()
         self._desk.close()

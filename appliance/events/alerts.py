@@ -50,6 +50,7 @@ _AROUND = 100_000  # numbers of the outbox, before and after an alert, in which 
 _BYTES = 8 << 20  # of the events of one answer
 _MOST_SECONDS = 3_600.0
 _MOST_WAIT = 25.0  # seconds: less than who asks waits for an answer
+_PAUSE = 0.1  # seconds between two looks of who waits: telemetry may come in a hundred times a second
 _AT_ONCE = 4
 _SIGNATURE = re.compile(r"(?:(\d{1,10}):)?(\d{1,10})")
 
@@ -160,6 +161,7 @@ class AlertDesk:
                 if found.alerts:
                     return found
                 after = found.through  # other events came: nobody looks through them twice
+                await asyncio.sleep(_PAUSE)
             left = deadline - time.monotonic()
             if left <= 0:
                 return AlertsCame((), 0, after)

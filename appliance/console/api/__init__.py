@@ -6,6 +6,7 @@ from types import ModuleType
 
 from appliance.console.api import (
     accounts,
+    alerts,
     asking,
     audit,
     calendar,
@@ -35,6 +36,7 @@ NOUNS: tuple[ModuleType, ...] = (
     calendar,
     why,
     inspection,
+    alerts,
     me,
     sessions,
     tokens,
