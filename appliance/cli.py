@@ -168,7 +168,11 @@ def _look_verbs(tree: _Tree) -> None:
     _rules_verbs(kinds)
     kinds.verb("zones", "live:zones", "Zones, their interfaces and networks")
     kinds.verb("bridges", "live:bridges", "Bumps in the wire: between which lines, and whether they are inspected")
-    kinds.verb("connections", "live:connections", "The register of external lines and who answers for them")
+    lines = kinds.verb("lines", "lines:lines", "The lines: whether they are up, since when, and what passes them")
+    lines.add_argument("name", nargs="?", default="", metavar="LINE", help="one of them, with its last ten minutes")
+    kinds.verb(
+        "connections", "lines:connections", "The register of external lines, who answers for them, their state"
+    )
     flows = kinds.verb("flows", "flows:flows", "The connections that pass now: who, whom, rule, bytes")
     flows.add_argument("--rule", default="", metavar="ID", help="only those that this rule decided")
     flows.add_argument("--host", default="", metavar="ADDRESS", help="only those of this address")

@@ -1,4 +1,4 @@
-"""`reef show status|zones|bridges|connections|sets`: what runs now."""
+"""`reef show status|zones|bridges|sets`: what runs now."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import time
 import msgspec
 
 from appliance.commands.failure import OK
-from appliance.commands.files import Baselines
 from appliance.commands.gateway import Gateway
 from appliance.commands.health import runs_lines, with_silent
 from appliance.commands.terminal import Terminal, escape
-from appliance.commands.text import parse_text
 from appliance.commands.words import count, duration, local_time
 from appliance.control import messages, messages_live
 
@@ -84,31 +82,6 @@ def bridges(options: argparse.Namespace, terminal: Terminal) -> int:
     ]
     styles = ["red" if one.words else "" for one in report.bridges]
     terminal.table(("bridge", "between", "inspect", "unavailable", "now"), rows, styles=styles, empty="no bridges")
-    return OK
-
-
-class ConnectionLine(msgspec.Struct, frozen=True):
-    interface: str
-    provider: str
-    officer: str
-    phone: str
-
-
-def connections(options: argparse.Namespace, terminal: Terminal) -> int:
-    """The register is read from the running text: nothing that runs needs it."""
-    shown = Gateway(options).ask(messages.Show(), messages.Shown)
-    inherited = Baselines([])
-    inherited.read.update(shown.inherited)
-    policy, _ = parse_text(shown.text, f"generation {shown.summary.generation}", inherited, shown.files)
-    register = [
-        ConnectionLine(line.interface, line.provider, line.officer, line.phone)
-        for line in policy.connections.values()
-    ]
-    if terminal.json:
-        terminal.data({"connections": register})
-        return OK
-    rows = [(line.interface, line.provider, line.officer, line.phone) for line in register]
-    terminal.table(("line", "provider", "officer", "phone"), rows, empty="no external line is registered")
     return OK
 
 

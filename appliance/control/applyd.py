@@ -23,6 +23,7 @@ from appliance.control.gateway import Gateway, LoadRefused, Running
 from appliance.control.generations import Store
 from appliance.control.indicated import Indicated
 from appliance.control.ipc import BUNDLE_LIMIT, DaemonAway, Peer, ProtocolError, RefusedError, Server, call
+from appliance.control.lines import LineDesk
 from appliance.control.livesets import LiveSets, SetRefused
 from appliance.control.messages import (
     Ban,
@@ -54,6 +55,7 @@ from appliance.control.messages_devices import Admit, Expel, Quarantine
 from appliance.control.messages_gate import StandIn, StandInCounts
 from appliance.control.messages_indicators import Enforce
 from appliance.control.messages_keys import PublicKey, PublicKeyIs
+from appliance.control.messages_lines import Lines
 from appliance.control.messages_live import Flows, Recall, SetList, Sets, SetUpdate
 from appliance.control.messages_readback import ReadBack
 from appliance.control.messages_seals import Seals
@@ -66,8 +68,6 @@ from appliance.control.processes import Instance, process
 from appliance.control.quarantine import QuarantineRefused, Quarantines
 from appliance.control.readings import Readings
 from appliance.control.recall import Recaller
-from appliance.control.register import Register
-from appliance.control.register import words as words_of_line
 from appliance.control.rtnetlink import Routing
 from appliance.control.rulecounters import origin, rule_counters
 from appliance.control.seals import seals
@@ -77,7 +77,6 @@ from appliance.control.trace import Tracer, TraceRefused, clear
 from appliance.control.ways import ways
 from appliance.control.xtqueue import XtQueue
 from appliance.durable import replace
-from appliance.events.record import UNREGISTERED_LINE
 from appliance.policy.bundle import Bundle
 from ctypes_ext.nftables import Nftables, NftablesError
 
@@ -85,7 +84,6 @@ NAME = "applyd"
 Permit = Callable[[Peer], bool]
 _TICK = 1.0  # seconds between looks at the clock; the deadline itself has a timer of its own
 _LOOK = 60.0  # seconds between looks at the whole ruleset; notifications come at once
-_LINES = 5.0  # seconds between looks at the lines
 _QUIET = 5.0  # seconds after the last change until the store is tidied
 _LATE = "not confirmed in time"
 _RETRY = 2.0  # seconds until a restore that the kernel refused is tried again
@@ -102,8 +100,7 @@ class Applyd:
         self._drift = Drift(log)
         self._routing = Routing()
         self._network = Network(self._routing)
-        self._register = Register()
-        self._next_lines = time.monotonic()
+        self._lines = LineDesk(self._routing, self._bundle, log)
         state, run = instance.state_of(NAME), instance.run_of(NAME)
         self._bridges = Bridges(self._netfilter, self._routing, log)
         self._quarantines = Quarantines(self._netfilter, state / "devices.json", self._leave_flowtable, log)
@@ -125,7 +122,7 @@ class Applyd:
         self._standin = StandInTables(self._netfilter, log)
         self._kept_fingerprint = state / "fingerprint"
         self._expiry = Expiry(self._conntrack, log)
-        self._tracer = Tracer(self._conntrack, self._names_of_links)
+        self._tracer = Tracer(self._conntrack, self._lines.names)
         self._capabilities = capabilities.probe(Nftables(), self._netfilter)
         self._deadline: asyncio.TimerHandle | None = None
         self._next_look = time.monotonic() + _LOOK
@@ -222,6 +219,7 @@ class Applyd:
             # Who sees traffic may ask; what for, whom and how long is the policy's to say.
             BanFound: only(uid["inspectd"], uid["watchd"]),
             **dict.fromkeys((Status, Names, RuleCounters, Flows, Sets, BansRequest, AllowList, Quarantine), reader),
+            Lines: person,
             # What the gateway cannot do without, and its own networks, it does not believe alertd either.
             Enforce: only(uid["alertd"]),
             # What nft shall do where the gate cannot; which lines are protected and how is the bundle's to say.
@@ -239,25 +237,12 @@ class Applyd:
                 self._loaded()
         except KernelRefused as error:
             self._log(f"the ruleset does not take its interfaces: {error}")
-        if time.monotonic() >= self._next_lines:
-            self._next_lines = time.monotonic() + _LINES
-            self._look_at_lines()
+        self._lines.tick()
         self._bans.tick()
         self._indicated.tick()
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _LOOK
             await self._look()
-
-    def _look_at_lines(self) -> None:
-        """A line that carries traffic and is not registered is itself an alert (R2)."""
-        running = self._gateway.running
-        if running is None:  # everything is closed, and nothing says yet what belongs where
-            return
-        bundle = running.bundle
-        lines = [zone.interfaces for zone in bundle.zones] + [bridge.between for bridge in bundle.bridges]
-        interfaces = frozenset(name for names in lines for name in names)
-        for line in self._register.look(self._routing.lines(), interfaces, time.monotonic()):
-            self._log.alert(UNREGISTERED_LINE, "Unregistered line", words_of_line(line), line.name)
 
     def _running_changed(self) -> None:
         """The kernel holds another generation: watch its rules and its deadline, and read it back once."""
@@ -464,7 +449,7 @@ class Applyd:
             case StandInCounts():
                 return self._standin.counted()
             case Ways():
-                return ways(request, self._routing, self._names_of_links())
+                return ways(request, self._routing, self._lines.names())
             case _:
                 return self._of_running(request, peer)
 
@@ -477,9 +462,6 @@ class Applyd:
             generation=generation,
             origin=request.origin or auditing.origin_of(peer, request.session),
         )
-
-    def _names_of_links(self) -> dict[int, str]:
-        return {link.index: link.name for link in self._routing.links().values()}
 
     def _load(self, request: Load, peer: Peer) -> Reply:
         loaded = self._gateway.load(
@@ -535,6 +517,8 @@ class Applyd:
                 found = rule_counters(self._netfilter, bundle)
                 counted = tuple(RuleCounter(name, *pair) for name, pair in found.items())
                 return RuleCounterList(bundle.generation, counted, origin())
+            case Lines():
+                return self._lines.lines(request, bundle)
             case Flows():
                 try:
                     return shown_flows(self._conntrack.flows(), request, bundle.generation, bundle.rules)
@@ -569,8 +553,7 @@ class Applyd:
         findings = [*self._gateway.missing, *(running.bundle.omitted if running else ())]
         if self._drift.words:
             findings.append(self._drift.words)
-        self._look_at_lines()
-        findings += map(words_of_line, self._register.unregistered)
+        findings += self._lines.complaints()
         findings += [*self._bridges.words(), *self._quarantines.words]
         return DoctorReport(
             capabilities.kernel(), capabilities.with_need(self._capabilities, requires), tuple(findings)

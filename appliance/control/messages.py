@@ -112,6 +112,7 @@ from appliance.control.messages_keys import (
     SignCheckpoint,
     Signed,
 )
+from appliance.control.messages_lines import LineList, Lines
 from appliance.control.messages_live import FlowList, Flows, Recall, Recalled, SetList, Sets, SetUpdate, SetUpdated
 from appliance.control.messages_privacy import (
     FindSubject,
@@ -450,6 +451,7 @@ Request = (
     | Names
     | Recall
     | Flows
+    | Lines
     | Sets
     | Ban
     | Unban
@@ -542,6 +544,7 @@ Reply = (
     | NameBook
     | Recalled
     | FlowList
+    | LineList
     | SetList
     | BanList
     | ConsumerList

@@ -66,6 +66,7 @@ from appliance.control.messages_gate import Gate as GateRequest
 from appliance.control.messages_gate import GateForget, GateList, GatePart
 from appliance.control.messages_hits import Hits, Matched
 from appliance.control.messages_impact import Impact
+from appliance.control.messages_lines import LineList, Lines
 from appliance.control.messages_live import FlowList, Flows, SetList, Sets
 from appliance.control.messages_seals import SealList, Seals
 from appliance.control.messages_text import Check, Checked, Plan, Planned
@@ -105,6 +106,7 @@ T = TypeVar("T")
 _FORWARDED: dict[type, type] = {
     RuleCounters: RuleCounterList,
     Flows: FlowList,
+    Lines: LineList,
     Sets: SetList,
     Names: NameBook,
     History: HistoryList,

@@ -28,7 +28,7 @@ RTM_GETLINK, RTM_SETLINK = 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 
-IFLA_IFNAME, IFLA_LINK, IFLA_MASTER, IFLA_STATS64, IFLA_LINK_NETNSID = 3, 5, 10, 23, 37
+IFLA_IFNAME, IFLA_LINK, IFLA_MASTER, IFLA_STATS64, IFLA_CARRIER, IFLA_LINK_NETNSID = 3, 5, 10, 23, 33, 37
 IFF_UP, IFF_LOOPBACK, IFF_PROMISC = 0x1, 0x8, 0x100
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 6, 7, 15
@@ -42,6 +42,7 @@ IPV6_DEFAULT_METRIC = 1024
 _IFINFO = struct.Struct("=BxHiII")
 _IFADDR = struct.Struct("=BBBBI")
 _RTMSG = struct.Struct("=BBBBBBBBI")
+_STATS = struct.Struct("=8Q")  # the head of rtnl_link_stats64: packets, bytes, errors, dropped, received and sent
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -51,9 +52,22 @@ class Link(msgspec.Struct, frozen=True):
     promiscuous: bool = False
 
 
+class Counted(msgspec.Struct, frozen=True):
+    """What passed an interface since it is there."""
+
+    received_packets: int = 0
+    sent_packets: int = 0
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    received_errors: int = 0
+    sent_errors: int = 0
+    received_dropped: int = 0
+    sent_dropped: int = 0
+
+
 class Line(msgspec.Struct, frozen=True):
     """An interface as a line: what it received so far, and by number what it is a port of (`master`) and stands on
-    (`below`, as a VLAN does); 0 for none."""
+    (`below`, as a VLAN does); 0 for none. `carrier` says whether there is somebody at its other end."""
 
     index: int
     name: str
@@ -62,6 +76,8 @@ class Line(msgspec.Struct, frozen=True):
     received: int = 0  # packets
     master: int = 0
     below: int = 0
+    carrier: bool = True
+    counted: Counted = Counted()
 
 
 class Address(msgspec.Struct, frozen=True, order=True):
@@ -111,6 +127,8 @@ class Routing:
         for data in self._dump(RTM_GETLINK, _IFINFO.pack(0, 0, 0, 0, 0)):
             _, _, index, flags, _ = _IFINFO.unpack_from(data)
             fields = attribute_map(data, _IFINFO.size)
+            stats = fields.get(IFLA_STATS64, b"")
+            counted = Counted(*_STATS.unpack_from(stats)) if len(stats) >= _STATS.size else Counted()
             # A number of another namespace says nothing here.
             below = 0 if IFLA_LINK_NETNSID in fields else _native(fields.get(IFLA_LINK))
             found.append(
@@ -119,9 +137,11 @@ class Routing:
                     text(fields[IFLA_IFNAME]),
                     bool(flags & IFF_UP),
                     bool(flags & IFF_LOOPBACK),
-                    _native(fields.get(IFLA_STATS64, b"")[:8]),
+                    counted.received_packets,
                     _native(fields.get(IFLA_MASTER)),
                     below,
+                    fields.get(IFLA_CARRIER) != b"\0",
+                    counted,
                 )
             )
         return tuple(found)

@@ -26,9 +26,10 @@ class NoticeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Officer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who answers for a line: `who` as the register has it, "Name <mail@example>"."""
+    """Who answers for a line: `who` as the register has it, "Name <mail@example>", and how they are called."""
 
     line: str
     zone: str
     who: str
     provider: str
+    phone: str = ""

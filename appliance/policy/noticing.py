@@ -42,7 +42,8 @@ def officers(connections: Iterable[Connection], zones: Mapping[str, Zone]) -> tu
     """Who answers for which line, and in which zone that is."""
     zone_of = {interface: zone.name for zone in zones.values() for interface in zone.interfaces}
     return tuple(
-        Officer(one.interface, zone_of.get(one.interface, ""), one.officer, one.provider) for one in connections
+        Officer(one.interface, zone_of.get(one.interface, ""), one.officer, one.provider, one.phone)
+        for one in connections
     )
 
 
