@@ -97,6 +97,7 @@ class ConsoleProcess:
                 self._said = words
             await self._serving.settle()
             self._settle()
+            await self._console.workshop.tidy()
             await asyncio.sleep(_SECOND)
 
     def _settle(self) -> None:

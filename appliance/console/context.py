@@ -61,7 +61,7 @@ class Console:
         self.asking = Asking(instance)
         self.known = Known()
         self.live = Live()
-        self.workshop = Workshop()
+        self.workshop = Workshop(clock)
 
 
 class Ctx:

@@ -7,14 +7,12 @@ thread, one text at a time; nothing of it is done on the event loop.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from appliance.console.boards import Board, Past, Shelf, after
 from appliance.console.problems import Problem
 from appliance.control.messages import Show, Shown, Status, StatusReport
 from appliance.control.messages_changes import (
@@ -28,109 +26,42 @@ from appliance.control.messages_changes import (
 )
 from appliance.control.messages_hits import HitList, Hits
 from appliance.control.messages_text import Finding
-from appliance.drafts.completion import Vocabulary
-from appliance.drafts.grid import Grid, RowCache, RowFinding, RowHits, grid, pairs
-from appliance.drafts.search import Beside, Contents
-from appliance.policy import inherit
-from appliance.policy.document import DocumentText
+from appliance.drafts.edits import Edit, EditsError
+from appliance.drafts.grid import RowCache, RowHits, grid
 from appliance.policy.nearly import Rulebook
 from appliance.policy.parse import parse
-from appliance.policy.text import Report
 
 P = ParamSpec("P")
 R = TypeVar("R")
 if TYPE_CHECKING:
     from appliance.console.context import Ctx
 
-FILE = "policy.yaml"  # what the text of a draft is called in what is found in it
 RUNNING = ""  # the board of what runs, where drafts have their id
-SOON = timedelta(days=30)
-_BOARDS = 6  # texts that are kept; of each the versions that somebody may have on the screen
-_VERSIONS = 3
+_SHELVES = 6  # texts that are kept
+_MOST_RULES = 50_000  # different ones of all of them; one text is kept however many it has
+_IDLE = 900.0  # seconds after which a text is not kept that nobody looked at
+_ASKED_AGAIN = 120.0  # seconds that the policy is kept for another question
 _HITS = 30.0  # seconds that a history of hits is good for
 
 
-class Board:
-    """One version of a text, and what is known of it."""
-
-    def __init__(self, text: str, inherited: Mapping[str, str], files: Mapping[str, str], known: Grid) -> None:
-        self.text = text
-        self.inherited = inherited
-        self.files = files
-        self.grid = known
-        self.checked: DraftChecked | None = None
-        self.documents: tuple[DocumentText, ...] = ()
-        if known.site is not None:
-            read = inherit.read(known.site, inherited, Report(FILE))
-            self.documents = (known.site, *[one.document for one in read if one.document is not None])
-        self._findings: dict[str, list[RowFinding]] | None = None
-
-    @cached_property
-    def contents(self) -> Contents:
-        return Contents(self.documents[::-1])
-
-    @cached_property
-    def vocabulary(self) -> Vocabulary:
-        return Vocabulary(self.documents, [rule.id for rule in self.grid.rules])
-
-    @property
-    def findings(self) -> Mapping[str, Sequence[RowFinding]]:
-        """What was found, by rule."""
-        if self._findings is None:
-            self._findings = _by_rule(self.checked, self.grid) if self.checked is not None else {}
-        return self._findings
-
-    @property
-    def timezone(self) -> ZoneInfo:
-        """The site's. A draft may say anything; then it is UTC."""
-        name = self.grid.site.timezone if self.grid.site is not None else None
-        try:
-            return ZoneInfo(name.value if name is not None else "UTC")
-        except (ZoneInfoNotFoundError, ValueError):
-            return ZoneInfo("UTC")
-
-    def beside(self, hits: Mapping[str, RowHits]) -> Beside:
-        now = datetime.now(self.timezone)
-        return Beside(self.findings, hits, now.date().isoformat(), (now + SOON).date().isoformat())
-
-    @cached_property
-    def pairs(self) -> Mapping[tuple[tuple[str, ...], tuple[str, ...]], int]:
-        return pairs(self.grid.rules)
-
-    @property
-    def named(self) -> Counter[str]:
-        """How many rules name what."""
-        return Counter(name for rule in self.grid.rules for name in rule.names)
-
-
-def _by_rule(checked: DraftChecked, known: Grid) -> dict[str, list[RowFinding]]:
-    found: dict[str, list[RowFinding]] = {}
-    for one in checked.findings:
-        rule = known.at_line(one.line) if one.file == FILE else ""
-        if rule:
-            words = f"{one.message}; {one.remedy}" if one.remedy else one.message
-            found.setdefault(rule, []).append(RowFinding("error" if one.severity == "error" else "warning", words))
-    for proven in checked.proof.shown if checked.proof is not None else ():
-        words = proven.name or ", ".join(proven.others)
-        found.setdefault(proven.rule, []).append(RowFinding(proven.kind, words, proven.others, proven.example))
-    return found
-
-
 class Workshop:
-    """The boards. For one event loop."""
+    """The boards. For one event loop; `clock` counts seconds and never goes back."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._rows = RowCache()
-        self._boards: OrderedDict[str, OrderedDict[int, Board]] = OrderedDict()
+        self._shelves: OrderedDict[str, Shelf] = OrderedDict()
+        self._swept = 0  # rules that were known after the last sweep
         self._reading = asyncio.Lock()
         self._book: tuple[int, Rulebook] | None = None
+        self._asked = 0.0  # when a question was put to the book last
         self._hits: tuple[float, int, dict[str, RowHits]] | None = None
 
     async def draft(self, ctx: Ctx, ident: str) -> tuple[Draft, Board]:
         """A draft as it is now. Raises `Problem`."""
         for one in (await ctx.ask(Drafts(), DraftList)).drafts:
             if one.id == ident:
-                known = self.kept(ident, one.version)
+                known = await self.kept(ident, one.version)
                 if known is not None:
                     return one, known
                 break
@@ -151,37 +82,65 @@ class Workshop:
         """The text that runs, and its generation. Raises `Problem`."""
         # What the console was told last may be a second old: who just applied something asks for that.
         running = (await ctx.ask(Status(), StatusReport)).running
-        known = self.kept(RUNNING, running)
+        known = await self.kept(RUNNING, running)
         if known is not None:
             return running, known
         shown = await ctx.ask(Show(), Shown)
         generation = shown.summary.generation
         return generation, await self.read(RUNNING, generation, shown.text, shown.inherited, shown.files)
 
-    def kept(self, ident: str, version: int) -> Board | None:
-        """A version that was read already, for who may see it."""
-        versions = self._boards.get(ident)
-        if versions is None:
+    async def kept(self, ident: str, version: int) -> Board | None:
+        """A text whose version is the newest that was read, with what was typed since."""
+        shelf = self._shelf(ident)
+        if shelf is None or shelf.newest != version:
             return None
-        self._boards.move_to_end(ident)
-        return versions.get(version)
+        async with self._reading:
+            typed = tuple(shelf.typed)
+            if typed:
+                before, last = shelf.board, typed[-1].checked
+                try:
+                    text = await asyncio.to_thread(after, before.text, typed)
+                except EditsError:  # they were taken, so they fit the text that is there: that is another than ours
+                    self.drop(ident)
+                    return None
+                board = await self._made(text, before.inherited, before.files)
+                board.checked = last
+                shelf.put(last.draft.version, board)
+        return shelf.board if shelf.version == version else None
+
+    def past(self, ident: str, version: int | None) -> Past | None:
+        """What is left of a version that somebody has on the screen."""
+        shelf = self._shelves.get(ident)
+        return shelf.past(version) if shelf is not None and version is not None else None
+
+    def _shelf(self, ident: str) -> Shelf | None:
+        found = self._shelves.get(ident)
+        if found is not None:
+            self._shelves.move_to_end(ident)
+            found.used = self._clock()
+        return found
 
     async def read(
         self, ident: str, version: int, text: str, inherited: Mapping[str, str], files: Mapping[str, str]
     ) -> Board:
         async with self._reading:
-            known = self.kept(ident, version)
-            if known is not None and known.text == text:
-                return known
-            board = Board(text, inherited, files, await asyncio.to_thread(grid, text, inherited, self._rows))
-            versions = self._boards.setdefault(ident, OrderedDict())
-            versions[version] = board
-            self._boards.move_to_end(ident)
-            while len(versions) > _VERSIONS:
-                versions.popitem(last=False)
-            while len(self._boards) > _BOARDS:
-                self._boards.popitem(last=False)
+            board = await self._made(text, inherited, files)
+            shelf = self._shelf(ident)
+            if shelf is None:
+                self._shelves[ident] = Shelf(version, board, self._clock())
+                await self._make_room()
+            elif version > shelf.newest or (ident == RUNNING and version != shelf.version):
+                shelf.put(version, board)
             return board
+
+    async def _made(self, text: str, inherited: Mapping[str, str], files: Mapping[str, str]) -> Board:
+        return Board(text, inherited, files, await asyncio.to_thread(grid, text, inherited, self._rows))
+
+    def typed(self, ident: str, version: int, edits: tuple[Edit, ...], checked: DraftChecked) -> None:
+        """What was taken of the text at `version`, so that nobody has to ask for all of it."""
+        shelf = self._shelves.get(ident)
+        if shelf is not None and (shelf.newest != version or not shelf.add(edits, checked)):
+            self.drop(ident)
 
     async def changed(self, ident: str, before: Board, text: str, checked: DraftChecked) -> Board:
         """The board of a text that was just set."""
@@ -192,6 +151,7 @@ class Workshop:
     async def rulebook(self, ctx: Ctx) -> Rulebook:
         """The policy that runs, for questions about single packets."""
         generation, board = await self.running(ctx)
+        self._asked = self._clock()
         if self._book is None or self._book[0] != generation:
             policy, _ = await self.aside(
                 parse, board.text, f"generation {generation}", inherited=board.inherited, files=board.files
@@ -205,11 +165,47 @@ class Workshop:
             return await asyncio.to_thread(work, *given, **named)
 
     def drop(self, ident: str) -> None:
-        self._boards.pop(ident, None)
+        self._shelves.pop(ident, None)
 
     @property
     def cache(self) -> RowCache:
         return self._rows
+
+    # --- room -----------------------------------------------------------------------------------------
+
+    async def tidy(self) -> None:
+        """Let go of what nobody looks at any more. Call it now and then."""
+        now = self._clock()
+        if self._book is not None and now - self._asked > _ASKED_AGAIN:
+            self._book = None
+        idle = [ident for ident, shelf in self._shelves.items() if now - shelf.used > _IDLE]
+        for ident in idle:
+            self.drop(ident)
+        if (idle or self._full) and not self._reading.locked():  # nobody waits for this
+            async with self._reading:
+                await self._sweep()
+
+    @property
+    def _full(self) -> bool:
+        """Whether there are many rules, and many of them new since the last sweep."""
+        return len(self._rows) > max(_MOST_RULES, self._swept * 5 // 4)
+
+    async def _make_room(self) -> None:
+        """The texts that were looked at last stay, as many as have room. Drafts of one text share its rules."""
+        while len(self._shelves) > _SHELVES:
+            self._shelves.popitem(last=False)
+        if self._full:
+            await self._sweep()
+        while len(self._shelves) > 1 and len(self._rows) > _MOST_RULES:
+            self._shelves.popitem(last=False)
+            await self._sweep()
+
+    async def _sweep(self) -> None:
+        grids = [known for shelf in self._shelves.values() for known in shelf.grids]
+        await asyncio.to_thread(self._rows.sweep, grids)
+        self._swept = len(self._rows)
+
+    # --- hits -----------------------------------------------------------------------------------------
 
     async def hits(self, ctx: Ctx, days: int = 90) -> Mapping[str, RowHits]:
         """What rules matched; nothing where no history can be kept."""

@@ -57,7 +57,8 @@ def entries(rules: Iterable[Written], site: SiteText | None, timezone: ZoneInfo,
 
 
 def _of_rules(rules: Iterable[Written], timezone: ZoneInfo, now: float) -> Iterator[Entry]:
-    for rule in rules:
+    for written in rules:
+        rule = written.opened()
         what = f"published service {rule.id}" if rule.section == "publish" else f"rule {rule.id}"
         yield from _dated(
             rule.id, what, rule.one("expires"), rule.one("review"), rule.one("owner"), rule.one("why"), timezone, now

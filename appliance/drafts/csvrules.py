@@ -16,7 +16,7 @@ from io import StringIO
 import msgspec
 
 from appliance.drafts.edits import rising
-from appliance.drafts.grid import Grid, RowHits, Written
+from appliance.drafts.grid import Grid, RowHits
 from appliance.drafts.operations import Delete, Insert, Move, Operation, SetKeys
 from appliance.drafts.written import scalar
 from appliance.policy.document import RuleText
@@ -63,12 +63,9 @@ def table(grid: Grid, hits: Mapping[str, RowHits], places: Sequence[int] | None 
         if rule.section == "rules":
             known = hits.get(rule.id)
             counted = ("", "", "") if known is None else (str(known.hits), str(known.recent), _moment(known.last))
-            writer.writerow([harmless(cell(rule, key)) for key in COLUMNS] + [*counted])
+            keys = rule.keys
+            writer.writerow([harmless(", ".join(keys.get(key, ()))) for key in COLUMNS] + [*counted])
     return "\ufeff" + out.getvalue()
-
-
-def cell(rule: Written, key: str) -> str:
-    return ", ".join(rule.keys.get(key, ()))
 
 
 def harmless(value: str) -> str:
@@ -104,7 +101,8 @@ def changes(data: bytes, grid: Grid, *, whole: bool = False) -> list[Operation]:
         seen.setdefault(name, number)
         checked = _checked(number, values, name in known, problems)
         if name in known:
-            keys = {key: value for key, value in checked.items() if _differs(known[name], key, value)}
+            written = known[name].keys
+            keys = {key: value for key, value in checked.items() if _differs(written.get(key, ()), value)}
             if keys:
                 made.append(SetKeys(name, keys))
         else:
@@ -230,8 +228,8 @@ def _split(said: str) -> list[str]:
     return [word.strip() for word in said.split(",") if word.strip()]
 
 
-def _differs(rule: Written, key: str, value: str | list[str] | None) -> bool:
-    said = list(rule.keys.get(key, ()))
+def _differs(written: Sequence[str], value: str | list[str] | None) -> bool:
+    said = list(written)
     if isinstance(value, str):
         # A spreadsheet may take the last line feed of a longer text away.
         return not said or said[0].rstrip("\n") != value.rstrip("\n")

@@ -8,6 +8,7 @@ in milliseconds, and what changed is what is not the same value.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
@@ -28,6 +29,7 @@ from appliance.policy.services import ServiceError
 from appliance.policy.text import LINE_SHIFT, Items, Node, Report, Table, Word, compose
 
 Where = Literal["rules", "publish", "first", "last"]
+Pair = tuple[tuple[str, ...], tuple[str, ...]]  # zones as a rule writes them: from, to
 Found = Literal["error", "warning", "dead", "no-effect", "conflict", "invariant", "baseline"]
 
 
@@ -53,7 +55,7 @@ class RuleRow(msgspec.Struct, frozen=True):
     is where it begins in the text of that. `hits` and `recent` are -1 where nothing is known of what it matched."""
 
     id: str
-    pair: tuple[tuple[str, ...], tuple[str, ...]]
+    pair: Pair
     source: tuple[str, ...]
     destination: tuple[str, ...]
     service: tuple[str, ...]
@@ -80,26 +82,62 @@ class RuleRow(msgspec.Struct, frozen=True):
 
 
 class Written(msgspec.Struct, frozen=True, gc=False, eq=False):
-    """A rule as it is written, read once. `words` are all of it in lower case, `names` what its lists name; `ranges`
-    and `entries` are the addresses and (protocol, first port, last port) that it says itself."""
+    """A rule as it is written, read once. There are tens of thousands: what it says is kept packed."""
 
     id: str
     section: Where
     inherited: str
+    pair: Pair
+    packed: bytes
+
+    @property
+    def keys(self) -> dict[str, tuple[str, ...]]:
+        """What is written under each key."""
+        return _KEYS.decode(self.packed)
+
+    def opened(self) -> Opened:
+        return Opened(self.id, self.section, self.inherited, self.pair, self.keys)
+
+
+class Opened(msgspec.Struct, frozen=True, eq=False, dict=True):
+    """A rule to look into."""
+
+    id: str
+    section: Where
+    inherited: str
+    pair: Pair
     keys: dict[str, tuple[str, ...]]
-    words: str
-    names: frozenset[str]
-    ranges: tuple[Range, ...]
-    entries: tuple[tuple[int, int, int], ...]
 
     def one(self, key: str) -> str:
         found = self.keys.get(key, ())
         return found[0] if found else ""
 
-    @property
-    def pair(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        to = self.keys.get("zone", ()) if self.section == "publish" else self.keys.get("to", ())
-        return self.keys.get("from", ()), to
+    @cached_property
+    def words(self) -> str:
+        """All of it in lower case."""
+        return "\n".join([word for words in self.keys.values() for word in words]).lower()
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """What its lists name."""
+        keys = self.keys
+        said = [word for key in _NAMING for word in keys.get(key, ())]
+        return frozenset([word.removeprefix("not ").removeprefix("group:") for word in said])
+
+    @cached_property
+    def ranges(self) -> tuple[Range, ...]:
+        """The addresses that it says itself."""
+        keys = self.keys
+        said = [word.removeprefix("not ") for key in _ADDRESSES for word in keys.get(key, ())]
+        return tuple([part for word in said if (part := literal(word)) is not None])
+
+    @cached_property
+    def entries(self) -> tuple[tuple[int, int, int], ...]:
+        """(protocol, first port, last port) that it says itself."""
+        return tuple([entry for word in self.keys.get("service", ()) for entry in entries(word)])
+
+
+_KEYS = msgspec.msgpack.Decoder(dict[str, tuple[str, ...]])
 
 
 class RowCache:
@@ -107,21 +145,32 @@ class RowCache:
 
     def __init__(self, most: int = 250_000) -> None:
         self.pieces = PieceCache()
-        self._written: dict[tuple[Where, str], Written] = {}
+        self._written: dict[Where, dict[str, Written]] = {"rules": {}, "publish": {}}
         self._baselines: dict[tuple[Where, str, str], list[tuple[Written, int]]] = {}
         self._sites: dict[str, SiteText | None] = {}
         self._most = most
 
     def read(self, section: Where, body: str) -> Written:
         """A rule by its lines."""
-        found = self._written.get((section, body))
+        known = self._written[section]
+        found = known.get(body)
         if found is None:
-            if len(self._written) >= self._most:
-                self._written.clear()
+            if len(known) >= self._most:
+                known.clear()
             node = compose(body, Report("rule"), depth=1)
             item = node.items[0] if isinstance(node, Items) and node.items else None
-            found = self._written[section, body] = written(item, section, "")
+            found = known[body] = written(item, section, "")
         return found
+
+    def __len__(self) -> int:
+        return sum(map(len, self._written.values()))
+
+    def sweep(self, grids: Iterable[Grid]) -> None:
+        """Forget what is in none of these."""
+        live = {id(rule) for known in grids for rule in known.rules}
+        for section, known in self._written.items():
+            self._written[section] = {body: rule for body, rule in known.items() if id(rule) in live}
+        self.pieces.sweep(self._written["rules"])
 
     def site(self, text: str) -> SiteText | None:
         """A text without its rules; what is wrong in it is left out."""
@@ -156,7 +205,7 @@ class Grid(msgspec.Struct, frozen=True, eq=False, dict=True):
     none: it is no YAML."""
 
     rules: tuple[Written, ...]
-    lines: tuple[int, ...]
+    lines: Sequence[int]
     site: SiteText | None
     own: tuple[int, int]  # the rules of the text itself: the first, and the first behind them
     broken: str = ""
@@ -178,7 +227,7 @@ class Grid(msgspec.Struct, frozen=True, eq=False, dict=True):
         return names[number] if number >= 0 else ""
 
     def row(self, number: int, findings: Sequence[RowFinding] = (), hits: RowHits | None = None) -> RuleRow:
-        rule = self.rules[number]
+        rule = self.rules[number].opened()
         keys = rule.keys
         publish = rule.section == "publish"
         return RuleRow(
@@ -226,7 +275,7 @@ def grid(text: str, inherited: Mapping[str, str], cache: RowCache) -> Grid:
     try:
         cut = sheet(text, cache.pieces)
     except EditError as error:
-        return Grid((), (), None, (0, 0), str(error))
+        return Grid((), array("I"), None, (0, 0), str(error))
     found: dict[Where, list[tuple[Written, int]]] = {"rules": [], "publish": []}
     line = cut.preamble.count("\n") + 1
     frame: list[str] = [cut.preamble]
@@ -251,7 +300,7 @@ def grid(text: str, inherited: Mapping[str, str], cache: RowCache) -> Grid:
     own = found["rules"] + found["publish"]
     every = [*first, *own, *last]
     bounds = len(first), len(first) + len(own)
-    return Grid(tuple([rule for rule, _ in every]), tuple([at for _, at in every]), site, bounds)
+    return Grid(tuple([rule for rule, _ in every]), array("I", [at for _, at in every]), site, bounds)
 
 
 def change(old: Grid, new: Grid) -> Change:
@@ -261,21 +310,21 @@ def change(old: Grid, new: Grid) -> Change:
     order = [rule.id for rule in old.rules] != [rule.id for rule in new.rules]
     gone = [name for name in known if name not in new.place]
     shifts: list[tuple[int, int]] = []
+    places = {rule.id: number for number, rule in enumerate(old.rules)}
     by = 0
     for number, rule in enumerate(new.rules):
-        at = old.place.get(rule.id)
+        at = places.get(rule.id)
         if at is not None and new.lines[number] - old.lines[at] != by:
             by = new.lines[number] - old.lines[at]
             shifts.append((number, by))
     return Change(tuple(changed), order, tuple(gone), tuple(shifts))
 
 
-def pairs(rules: Iterable[Written]) -> dict[tuple[tuple[str, ...], tuple[str, ...]], int]:
+def pairs(rules: Iterable[Written]) -> dict[Pair, int]:
     """How many rules each pair of zones has, as they are written, in the order of the first."""
-    found: dict[tuple[tuple[str, ...], tuple[str, ...]], int] = {}
+    found: dict[Pair, int] = {}
     for rule in rules:
-        pair = rule.pair
-        found[pair] = found.get(pair, 0) + 1
+        found[rule.pair] = found.get(rule.pair, 0) + 1
     return found
 
 
@@ -317,25 +366,22 @@ def written(node: Node | None, section: Where, inherited_from: str) -> Written:
     for key, value in node.entries.items() if isinstance(node, Table) else ():
         if key not in declarations:
             continue
-        # Thousands of rules say the same words: each word is kept once.
         if isinstance(value, Word):
-            keys[intern(key)] = (intern(value.value),) if value.value else ()
+            keys[key] = (value.value,) if value.value else ()
         elif isinstance(value, Items) and isinstance(declarations[key].declaration.shape, Many):
-            keys[intern(key)] = tuple([intern(item.value) for item in value.items if isinstance(item, Word)])
-    said = [word.removeprefix("not ") for key in _ADDRESSES for word in keys.get(key, ())]
-    names = [word.removeprefix("not ").removeprefix("group:") for key in _NAMING for word in keys.get(key, ())]
-    return Written(
-        keys["id"][0] if keys.get("id") else "",
-        section,
-        inherited_from,
-        keys,
-        "\n".join([word for words in keys.values() for word in words]).lower(),
-        frozenset(names),
-        tuple([part for word in said if (part := literal(word)) is not None]),
-        tuple([entry for word in keys.get("service", ()) for entry in entries(word)]),
-    )
+            keys[key] = tuple([item.value for item in value.items if isinstance(item, Word)])
+    name = intern(keys["id"][0]) if keys.get("id") else ""
+    pair = _pair(keys.get("from", ()), keys.get("zone" if section == "publish" else "to", ()))
+    return Written(name, section, inherited_from, pair, msgspec.msgpack.encode(keys))
 
 
+@lru_cache(4096)
+def _pair(sources: tuple[str, ...], destinations: tuple[str, ...]) -> Pair:
+    """Thousands of rules have the same pair: each is kept once."""
+    return sources, destinations
+
+
+@lru_cache(4096)
 def literal(word: str) -> Range | None:
     """The addresses that a word says itself; None for a name, and for what is none."""
     if not addresses.looks_literal(word):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from appliance.drafts.grid import Grid, RowFinding, RowHits, Written, entries, literal
+from appliance.drafts.grid import Grid, Opened, Pair, RowFinding, RowHits, entries, literal
 from appliance.policy.document import DocumentText
 from appliance.policy.model import Range
 from appliance.policy.services import WELL_KNOWN
@@ -25,7 +25,7 @@ _KEYS = frozenset(
      "owner", "ticket", "expires", "review", "limit", "connections"]
 )  # fmt: skip
 _PORTED = frozenset([-1, 6, 17, 33, 132, 136])
-Test = Callable[[Written], bool]
+Test = Callable[[Opened], bool]
 
 
 class Beside(msgspec.Struct, frozen=True):
@@ -109,19 +109,21 @@ def search(
     """The places of the rules that meet every word; `pair` are zones as rules write them. Raises `SearchError`."""
     if len(question) > MOST:
         raise SearchError(f"{len(question):,} characters", f"at most {MOST:,}")
-    found = list(range(len(grid.rules)))
-    rules = grid.rules
-    if pair is not None:
-        found = [n for n in found if _in_pair(rules[n], pair)]
+    tests: list[tuple[Test, bool]] = []
     for word in question.split():
         turned = word.startswith("-") and len(word) > 1
-        test = _test(word[1:] if turned else word, contents, beside)
-        found = [n for n in found if test(rules[n]) != turned]
+        tests.append((_test(word[1:] if turned else word, contents, beside), turned))
+    found: list[int] = []
+    for number, rule in enumerate(grid.rules):
+        if pair is None or _in_pair(rule.pair, pair):
+            opened = rule.opened()
+            if all(test(opened) != turned for test, turned in tests):
+                found.append(number)
     return found
 
 
-def _in_pair(rule: Written, pair: tuple[str, str]) -> bool:
-    sources, destinations = rule.pair
+def _in_pair(zones: Pair, pair: tuple[str, str]) -> bool:
+    sources, destinations = zones
     return (pair[0] in ("", *sources) or ", ".join(sources) == pair[0]) and (
         pair[1] in ("", *destinations) or ", ".join(destinations) == pair[1]
     )
@@ -174,7 +176,7 @@ def _in_key(key: str, word: str, contents: Contents) -> Test:
     low = word.lower()
     inside = contents.with_word(low) if key in ("source", "destination", "service", "people") else frozenset()
 
-    def test(rule: Written) -> bool:
+    def test(rule: Opened) -> bool:
         values = rule.keys.get(key, ())
         return any(low in value.lower() or value.removeprefix("group:") in inside for value in values)
 
@@ -185,7 +187,7 @@ def _address(wanted: Range, contents: Contents) -> Test:
     holding = contents.with_range(wanted)
     version, first, last = wanted.version, wanted.first, wanted.last
 
-    def test(rule: Written) -> bool:
+    def test(rule: Opened) -> bool:
         for part in rule.ranges:
             if part.version == version and part.first <= last and part.last >= first:
                 return True
@@ -197,7 +199,7 @@ def _address(wanted: Range, contents: Contents) -> Test:
 def _service(wanted: list[tuple[int, int, int]], contents: Contents) -> Test:
     holding = frozenset().union(*[contents.with_entry(*one) for one in wanted])
 
-    def test(rule: Written) -> bool:
+    def test(rule: Opened) -> bool:
         for said in rule.entries:
             for one in wanted:
                 if _speaks(said, *one):

@@ -13,7 +13,9 @@ thousand rules of which one changed is in parts in milliseconds.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Container
 from itertools import accumulate
+from sys import intern
 
 import msgspec
 
@@ -64,10 +66,12 @@ class Section(msgspec.Struct, frozen=True):
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
-    """What is known of a piece of the rules: its id, and how many of its characters are the rule itself."""
+    """What is known of a piece of the rules: its id, and how many of its characters are the rule itself. Where it is
+    nothing else it is the same `part` in every text."""
 
     id: str
     length: int
+    part: Part | None
 
 
 class PieceCache:
@@ -82,6 +86,11 @@ class PieceCache:
         if len(self.known) >= self._most:
             self.known.clear()
         self.known[piece] = known
+
+    def sweep(self, bodies: Container[str]) -> None:
+        """Forget pieces that are none of these rules, and the texts."""
+        self.cut.clear()
+        self.known = {piece: known for piece, known in self.known.items() if piece[: known.length] in bodies}
 
     def keep(self, made: Sheet) -> None:
         self.cut[made.text] = made
@@ -150,6 +159,7 @@ class _Anchor(msgspec.Struct, frozen=True, gc=False):
     end: int
     whole: bool = False
     column: int = 0
+    part: Part | None = None
 
 
 # --- where things are --------------------------------------------------------------------------------------
@@ -269,7 +279,7 @@ def _rule_anchors(parts: Cut, cache: PieceCache) -> list[_Anchor] | None:
         if known is None or not known.id or known.id in named:
             return None
         named.add(known.id)
-        found.append(_Anchor("rules", known.id, at, at + known.length))
+        found.append(_Anchor("rules", known.id, at, at + known.length, part=known.part))
         at += len(piece)
     return found
 
@@ -290,7 +300,8 @@ def _known(piece: str, cache: PieceCache) -> Known | None:
         # It ends with a comment line, or with a line of a text that looks like one.
         tree, _ = tree_of(piece)
         last = last_of(tree.entries[0].value, piece)
-    known = Known(ident.value, _line_end(piece, last))
+    name, end = intern(ident.value), _line_end(piece, last)
+    known = Known(name, end, Part(name, "", piece) if end == len(piece) else None)
     cache.add(piece, known)
     return known
 
@@ -314,7 +325,8 @@ def _sheet(text: str, anchors: list[_Anchor]) -> Sheet:
                 parts = []
             head = anchor, above, below
         else:
-            parts.append(Part(anchor.name, above, text[anchor.start : anchor.end], below))
+            same = anchor.part if not above and not below else None
+            parts.append(same or Part(anchor.name, above, text[anchor.start : anchor.end], below))
         above = after
     if head is not None:
         sections.append(_section(text, head, parts))

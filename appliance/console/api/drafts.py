@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-
 import msgspec
 
 from appliance.console import problems
 from appliance.console.context import Ctx
 from appliance.console.registry import Answer, endpoint
-from appliance.console.workshop import Board
 from appliance.control.messages_changes import (
     CheckDraft,
     Draft,
@@ -36,7 +33,6 @@ from appliance.control.messages_changes import (
 from appliance.control.messages_impact import Impacted
 from appliance.control.messages_text import Planned
 from appliance.control.messages_why import Noted
-from appliance.drafts.edits import EditsError, applied
 
 TEXT = 17 << 20  # bytes of a body with a whole text
 LONG = 300.0  # seconds that a replay may take
@@ -154,9 +150,7 @@ async def typed(ctx: Ctx, id: str, body: Typed) -> object:
     """Change parts of the text. Answers with what is found and proven of it."""
     ctx.match(str(body.version))
     checked = await ctx.ask(EditDraft(id, body.version, body.edits, body.label), DraftChecked)
-    before = ctx.console.workshop.kept(id, body.version)
-    if before is not None:
-        await follow(ctx, before, body.edits, checked)
+    ctx.console.workshop.typed(id, body.version, body.edits, checked)
     return Answer(checked, tag=str(checked.draft.version), changed=checked.draft.version != body.version)
 
 
@@ -190,19 +184,8 @@ async def redone(ctx: Ctx, id: str, body: Seen) -> object:
 async def _stepped(ctx: Ctx, body: Seen, message: UndoDraft | RedoDraft) -> object:
     ctx.match(str(body.version))
     checked = await ctx.ask(message, DraftChecked)
-    before = ctx.console.workshop.kept(message.id, body.version)
-    if before is not None:
-        await follow(ctx, before, checked.edits, checked)
+    ctx.console.workshop.typed(message.id, body.version, checked.edits, checked)
     return Answer(checked, tag=str(checked.draft.version))
-
-
-async def follow(ctx: Ctx, before: Board, edits: tuple[Edit, ...], checked: DraftChecked) -> None:
-    """Keep the parts of the new text, so that nobody has to ask for all of it."""
-    try:
-        after = applied(before.text, edits)
-    except EditsError as error:  # it was taken, so it fits the text that is there: that is another than ours
-        raise problems.Problem(HTTPStatus.CONFLICT, str(error), code="version") from error
-    await ctx.console.workshop.changed(checked.draft.id, before, after, checked)
 
 
 @endpoint("GET", "/drafts/{id}/plan", permission="look", answers=Planned)

@@ -8,24 +8,24 @@ from appliance.console.api.workshop import (
     RulesPage,
     UsedAt,
     Window,
-    found_places,
     object_rows,
     page,
+    table,
     used,
 )
 from appliance.console.context import Ctx
 from appliance.console.registry import Raw, endpoint
 from appliance.console.workshop import RUNNING
-from appliance.drafts import csvrules
 from appliance.drafts.objects import ObjectRow
 
 
 @endpoint("GET", "/rules", permission="look", answers=RulesPage)
 async def rows(ctx: Ctx, query: Window) -> object:
     """The rules that run as rows; `version` is the generation."""
-    generation, board = await ctx.console.workshop.running(ctx)
-    before = ctx.console.workshop.kept(RUNNING, query.since) if query.since is not None else None
-    return page(board, generation, query, await ctx.console.workshop.hits(ctx, query.days), before)
+    workshop = ctx.console.workshop
+    generation, board = await workshop.running(ctx)
+    hits = await workshop.hits(ctx, query.days)
+    return await workshop.aside(page, board, generation, query, hits, workshop.past(RUNNING, query.since))
 
 
 @endpoint("GET", "/rules.csv", permission="look", answers=CSV)
@@ -33,8 +33,8 @@ async def out(ctx: Ctx, query: Chosen) -> object:
     """The rules that run for a spreadsheet (RFC 4180)."""
     generation, board = await ctx.console.workshop.running(ctx)
     hits = await ctx.console.workshop.hits(ctx)
-    written = csvrules.table(board.grid, hits, found_places(board, query.search, "", hits))
-    return Raw(written.encode(), f"{CSV}; charset=utf-8", f"rules-generation-{generation}.csv")
+    written = await ctx.console.workshop.aside(table, board, query.search, hits)
+    return Raw(written, f"{CSV}; charset=utf-8", f"rules-generation-{generation}.csv")
 
 
 @endpoint("GET", "/objects", permission="look", answers=tuple[ObjectRow, ...])

@@ -8,17 +8,18 @@ from typing import Annotated
 import msgspec
 
 from appliance.console.api.drafts import TEXT
+from appliance.console.boards import FILE, Board, Past
 from appliance.console.context import Ctx
 from appliance.console.problems import bad, not_found
 from appliance.console.registry import Answer, Raw, endpoint
-from appliance.console.workshop import FILE, Board, refused
+from appliance.console.workshop import refused
 from appliance.control.messages_changes import Draft, DraftChecked, EditDraft, Proof
 from appliance.control.messages_text import Finding
 from appliance.drafts import csvrules
 from appliance.drafts.completion import Completion, complete, of_key
 from appliance.drafts.csvrules import COLUMNS, CsvError
 from appliance.drafts.edits import Edit
-from appliance.drafts.grid import RowHits, RuleRow, change
+from appliance.drafts.grid import RowCache, RowHits, RuleRow, change
 from appliance.drafts.objects import ObjectRow, objects
 from appliance.drafts.operations import MOST, Operated, Operation, OperationError, operate
 from appliance.drafts.search import SearchError, search
@@ -136,13 +137,14 @@ class UsedAt(msgspec.Struct, frozen=True):
 @endpoint("GET", "/drafts/{id}/rules", permission="look", answers=RulesPage)
 async def rows(ctx: Ctx, id: str, query: Window) -> object:
     """The rules of a draft as rows."""
-    draft, board = await ctx.console.workshop.checked(ctx, id)
-    before = ctx.console.workshop.kept(id, query.since) if query.since is not None else None
-    return page(board, draft.version, query, await ctx.console.workshop.hits(ctx, query.days), before)
+    workshop = ctx.console.workshop
+    draft, board = await workshop.checked(ctx, id)
+    hits = await workshop.hits(ctx, query.days)
+    return await workshop.aside(page, board, draft.version, query, hits, workshop.past(id, query.since))
 
 
 def page(
-    board: Board, version: int, query: Window, hits: Mapping[str, RowHits], before: Board | None = None
+    board: Board, version: int, query: Window, hits: Mapping[str, RowHits], before: Past | None = None
 ) -> RulesPage:
     """The part of a table that a query asks for. Raises `Problem`."""
     known = board.grid
@@ -237,8 +239,13 @@ async def out(ctx: Ctx, id: str, query: Chosen) -> object:
     """The rules of a draft for a spreadsheet (RFC 4180)."""
     draft, board = await ctx.console.workshop.checked(ctx, id)
     hits = await ctx.console.workshop.hits(ctx)
-    written = csvrules.table(board.grid, hits, found_places(board, query.search, "", hits))
-    return Raw(written.encode(), f"{CSV}; charset=utf-8", f"rules-{draft.version}.csv", tag=str(draft.version))
+    written = await ctx.console.workshop.aside(table, board, query.search, hits)
+    return Raw(written, f"{CSV}; charset=utf-8", f"rules-{draft.version}.csv", tag=str(draft.version))
+
+
+def table(board: Board, question: str, hits: Mapping[str, RowHits]) -> bytes:
+    """The rules that are asked for, as a spreadsheet. Raises `Problem`."""
+    return csvrules.table(board.grid, hits, found_places(board, question, "", hits)).encode()
 
 
 @endpoint(
@@ -278,7 +285,11 @@ async def named(ctx: Ctx, id: str) -> object:
 
 async def object_rows(ctx: Ctx, board: Board) -> tuple[ObjectRow, ...]:
     workshop = ctx.console.workshop
-    return await workshop.aside(objects, board.text, board.documents, board.named, workshop.cache.pieces)
+    return await workshop.aside(_objects, board, workshop.cache)
+
+
+def _objects(board: Board, cache: RowCache) -> tuple[ObjectRow, ...]:
+    return objects(board.text, board.documents, board.named, cache.pieces)
 
 
 @endpoint("GET", "/drafts/{id}/uses/{name}", permission="look", answers=tuple[UsedAt, ...])
