@@ -10,13 +10,14 @@ import asyncio
 import logging
 import socket
 import struct
-from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+
+from appliance.serving.accepting import Accepting, Place, Room
 
 # Told of somebody who took nothing: their name ("" where nobody was known), words, the address.
 Tell = Callable[[str, str, str], None]
@@ -43,12 +44,11 @@ class Connections:
     def __init__(self, tell: Tell, limits: Limits) -> None:
         self.tell = tell
         self.limits = limits
+        self.room = Room(limits.connections, limits.of_address)
         self._open: dict[int, _Guarded] = {}
-        self._from: dict[int, str] = {}  # asked for while it is open: some loops cannot tell it afterwards
-        self._addresses: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self.room)
 
     def begin(self, transport: asyncio.BaseTransport | None) -> None:
         """A request's head is there."""
@@ -79,33 +79,23 @@ class Connections:
         guarded = self._open.get(id(transport))
         return guarded is not None and guarded.old
 
-    def enter(self, transport: asyncio.BaseTransport, guarded: _Guarded) -> bool:
-        """Whether there is room for one more."""
-        address = _address(transport)
-        if len(self._open) >= self.limits.connections or self._addresses[address] >= self.limits.of_address:
-            return False
+    def enter(self, transport: asyncio.BaseTransport, guarded: _Guarded) -> None:
         self._open[id(transport)] = guarded
-        self._from[id(transport)] = address
-        self._addresses[address] += 1
-        return True
 
     def leave(self, transport: asyncio.BaseTransport) -> None:
-        if self._open.pop(id(transport), None) is not None:
-            address = self._from.pop(id(transport))
-            self._addresses[address] -= 1
-            if not self._addresses[address]:
-                del self._addresses[address]
+        self._open.pop(id(transport), None)
 
 
 CONNECTIONS: web.AppKey[Connections] = web.AppKey("connections", Connections)
 
 
 class _Guarded(asyncio.Protocol):
-    """A connection: all it hears goes on to `inner`, and clocks run beside."""
+    """A connection: all it hears goes on to `inner`, and clocks run beside. It has the place from here on."""
 
-    def __init__(self, inner: asyncio.Protocol, connections: Connections) -> None:
+    def __init__(self, inner: asyncio.Protocol, connections: Connections, place: Place) -> None:
         self._inner = inner
         self._connections = connections
+        self._place = place
         self._transport: asyncio.Transport | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._looking: asyncio.TimerHandle | None = None
@@ -115,11 +105,9 @@ class _Guarded(asyncio.Protocol):
         self.name = ""  # of who asked last
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        found = cast(asyncio.Transport, transport)
-        if not self._connections.enter(transport, self):
-            found.abort()
-            return
-        self._transport = found
+        self._transport = cast(asyncio.Transport, transport)
+        self._place.by = self
+        self._connections.enter(transport, self)
         self._inner.connection_made(transport)
         self._arm(self._connections.limits.head)
         self._look_later()
@@ -128,11 +116,24 @@ class _Guarded(asyncio.Protocol):
         if self._transport is None:
             return
         self._connections.leave(self._transport)
+        self._connections.room.free(self._place)
         self._transport = None
         for clock in (self._deadline, self._looking):
             if clock is not None:
                 clock.cancel()
         self._inner.connection_lost(error)
+
+    @property
+    def known(self) -> bool:
+        return bool(self.name)
+
+    @property
+    def at_rest(self) -> bool:
+        return not self._answering
+
+    def cut(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._transport is not None:
@@ -231,28 +232,30 @@ class Listening:
             app, access_log=None, handler_cancellation=True, keepalive_timeout=self._connections.limits.idle,
             shutdown_timeout=5.0, auto_decompress=False, logger=_quiet(),
         )  # fmt: skip
-        self._servers: list[asyncio.Server] = []
+        self._taking: list[Accepting] = []
 
     async def start(self) -> None:
         await self._runner.setup()
 
-    async def at(self, bound: socket.socket, tls: Any = None) -> asyncio.Server:
-        """Answer at this socket too; `tls` is the context of a server (`ssl.SSLContext`). `leave` ends it."""
-        made = cast(Callable[[], asyncio.Protocol], self._runner.server)
-        server = await asyncio.get_running_loop().create_server(
-            lambda: _Guarded(made(), self._connections),
-            sock=bound,
-            ssl=tls,
-            backlog=256,
-            ssl_handshake_timeout=self._connections.limits.handshake if tls is not None else None,
+    def at(self, bound: socket.socket, tls: Any = None) -> Accepting:
+        """Answer at this socket too; `tls` is the context of a server (`ssl.SSLContext`). `leave` ends it. Raises
+        OSError."""
+        make = cast(Callable[[], asyncio.Protocol], self._runner.server)
+        connections = self._connections
+        taking = Accepting(
+            bound,
+            lambda place: _Guarded(make(), connections, place),
+            connections.room,
+            tls,
+            connections.limits.handshake,
         )
-        self._servers.append(server)
-        return server
+        self._taking.append(taking)
+        return taking
 
-    def leave(self, server: asyncio.Server) -> None:
+    def leave(self, taking: Accepting) -> None:
         """Take nobody in any more there; who is in stays."""
-        self._servers.remove(server)
-        server.close()
+        self._taking.remove(taking)
+        taking.close()
 
     @property
     def connections(self) -> Connections:
@@ -260,11 +263,11 @@ class Listening:
 
     @property
     def ports(self) -> list[int]:
-        return [one.getsockname()[1] for server in self._servers for one in server.sockets]
+        return [one.port for one in self._taking]
 
     async def close(self) -> None:
-        for server in self._servers:
-            server.close()
+        for one in self._taking:
+            one.close()
         await self._runner.cleanup()
 
 
@@ -276,5 +279,5 @@ async def listen(app: web.Application, sockets: list[socket.socket], tls: Any = 
     listening = Listening(app)
     await listening.start()
     for one in sockets:
-        await listening.at(one, tls)
+        listening.at(one, tls)
     return listening

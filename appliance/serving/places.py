@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
@@ -10,6 +9,7 @@ from ipaddress import ip_address
 from aiohttp import web
 
 from appliance.control.messages import NameBook
+from appliance.serving.accepting import Accepting
 from appliance.serving.listening import Listening
 from crypto.apitls import TlsContext
 
@@ -36,7 +36,7 @@ class Serving:
         self._context: TlsContext | None = None
         self._log = log
         self._wanted: tuple[tuple[str, int], ...] = ()
-        self._servers: dict[tuple[str, int], asyncio.Server] = {}
+        self._servers: dict[tuple[str, int], Accepting] = {}
         self._said: dict[tuple[str, int], str] = {}
 
     async def start(self) -> None:
@@ -67,7 +67,7 @@ class Serving:
     async def _listen(self, place: tuple[str, int]) -> None:
         address, port = place
         try:
-            server = await self._listening.at(_bound(address, port), self._context)
+            server = self._listening.at(_bound(address, port), self._context)
         except OSError as error:  # the interface is not up yet, or somebody else listens there
             words = f"{self._what} cannot listen at {address} port {port}: {error.strerror or error}"
             if self._said.get(place) != words:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -138,6 +139,17 @@ def test_reef_asks_a_distant_gateway_by_its_console(stand: Stand, tmp_path: Path
     assert reef(stand, "reef_guess", "history", home=tmp_path).returncode == 4
     assert "no token" in reef(stand, "", "history", home=tmp_path).stderr
     assert "SSH" in reef(stand, TOKENS["all"], "log", home=tmp_path).stderr
+
+
+def test_handshakes_that_nobody_ends_keep_nobody_out(stand: Stand) -> None:
+    """All of one host, which says nothing on them."""
+    with contextlib.ExitStack() as held:
+        with inside(Path("/run/netns") / stand.namespace):
+            for _ in range(600):
+                held.enter_context(socket.create_connection(("10.20.0.1", PORT), timeout=60))
+        assert get(stand, "/api/v1/openapi.json")[0] == 200
+        files = len(list(Path(f"/proc/{stand.running['console'].pid}/fd").iterdir()))
+        assert files < 500, "those that came later are let in at the cost of those that wait"
 
 
 def test_connections_from_before_a_generation_end(stand: Stand) -> None:
