@@ -401,6 +401,8 @@ def _watch_verbs(tree: _Tree) -> None:
     accept = kinds.verb("accept", "devices:accept", "Say that devices belong here")
     accept.add_argument("devices", nargs="*", metavar="MAC", help="a hardware address, like b8:27:eb:01:02:03")
     accept.add_argument("--learned", action="store_true", help="also all that were noted in the time of learning")
+    held = kinds.verb("quarantine", "devices:quarantine", "Hold devices again where their zone has a quarantine")
+    held.add_argument("devices", nargs="+", metavar="MAC", help="a hardware address, like b8:27:eb:01:02:03")
     forget = kinds.verb("forget", "devices:forget", "Forget devices: they are told of when they come again")
     forget.add_argument("devices", nargs="+", metavar="MAC", help="a hardware address, like b8:27:eb:01:02:03")
 

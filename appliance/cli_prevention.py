@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.verbtree import Parser, Tree, seconds
+from appliance.verbtree import Parser, Tree, positive, seconds
 
 
 def ban_verbs(tree: Tree) -> None:
@@ -18,11 +18,18 @@ def ban_verbs(tree: Tree) -> None:
     add.add_argument("--file", default="", metavar="LIST", help="a whole list, one a line")
     add.add_argument("--list", default="", metavar="NAME", help="its name; what had it before is replaced at once")
     add.add_argument("--yes", action="store_true", help="even when it holds the address you come from")
+    add.add_argument("--try", dest="trial", action="store_true", help="only say what would come of it")
     for where, name in ((bans, "remove"), (tree, "unban")):
         remove = where.verb(name, "ban:remove", "Take bans back")
         remove.add_argument("addresses", nargs="*", metavar="ADDRESS", help="what was banned")
         remove.add_argument("--list", default="", metavar="NAME", help="a whole list, by its name")
-    bans.verb("list", "ban:listing", "List the bans")
+    listing = bans.verb("list", "ban:listing", "List the bans, the newest first")
+    listing.add_argument("--word", default="", metavar="WORD", help="only what holds this address, or says this word")
+    listing.add_argument("--limit", type=positive, default=1000, metavar="N", help="at most so many (default 1000)")
+    find = bans.verb("find", "banlists:find", "Find the prefixes of ban lists that hold an address")
+    find.add_argument("word", metavar="ADDRESS", help="an address, a network, or the beginning of one")
+    find.add_argument("--list", default="", metavar="NAME", help="only in this list")
+    find.add_argument("--limit", type=positive, default=100, metavar="N", help="at most so many (default 100)")
     bans.verb("gate", "ban:gate", "Where the XDP gate stands, and what it has dropped there")
     allow = tree.verb(
         "allow",

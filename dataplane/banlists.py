@@ -118,6 +118,10 @@ class Lists:
             return 0
         return int(length // _ENTRY4 + rest // _ENTRY6)
 
+    def files(self, name: str = "") -> dict[str, Path]:
+        """Where the lists stand, by name: one, or with "" all of them."""
+        return {each: self._file(number) for each, number in self.kept.numbers.items() if name in ("", each)}
+
     def keep(self, name: str, number: int, packed4: bytes, packed6: bytes) -> None:
         replace(self._file(number), _LENGTH.pack(len(packed4)), packed4, packed6)
         self._write(Kept({**self.kept.numbers, name: number}, self.kept.allowed))

@@ -17,7 +17,7 @@ import msgspec
 
 from appliance.control import daemon, notify, sandbox
 from appliance.control.ipc import BUNDLE_LIMIT, DaemonAway, Peer, ProtocolError, RefusedError, Server, call_async
-from appliance.control.messages import BanList, Bans, Refused, Reply, Request
+from appliance.control.messages import BanEntry, BanList, Bans, Refused, Reply, Request
 from appliance.control.messages_bans import Allowed, AllowList
 from appliance.control.messages_gate import (
     Gate,
@@ -26,6 +26,7 @@ from appliance.control.messages_gate import (
     GateBanned,
     GateCount,
     GateDone,
+    GateFind,
     GateForget,
     GateIndicate,
     GateKept,
@@ -38,6 +39,7 @@ from appliance.control.messages_gate import (
 )
 from appliance.control.processes import Instance, process
 from ctypes_ext import gate as kernel
+from dataplane import listsearch
 from dataplane.banlists import Lists, NoRoom, Staged, TooMuch
 from dataplane.gate import ALLOW_MOST, INDICATED, SINGLE, Place, Wanted, is_list_name, networks_of, places, spared
 from dataplane.standingin import StandingIn, Wish
@@ -47,6 +49,16 @@ HOSTS = 1_048_576  # prefixes of each version that there is room for: some 200 M
 _LOOK = 0.5  # seconds between looks at the running generation, the interfaces and the ends of bans
 ANEW = "anew"
 _AGAIN = 60.0  # seconds between two comparisons with applyd's bans
+
+
+async def _banned(applyd: Path) -> list[BanEntry]:
+    """Every single ban. Raises what a call raises."""
+    page = await call_async(applyd, Bans(), BanList, timeout=10)
+    found = list(page.bans)
+    while page.after:
+        page = await call_async(applyd, Bans(after=page.after), BanList, timeout=10)
+        found += page.bans
+    return found
 
 
 class Gated:
@@ -85,7 +97,7 @@ class Gated:
         self._look_at_lines()
         server = Server(
             self._instance.socket(NAME),
-            dict.fromkeys((Gate, GateBan, GateUnban, GateAllow, GatePart, GateList, GateForget), trusted)
+            dict.fromkeys((Gate, GateBan, GateUnban, GateAllow, GatePart, GateList, GateForget, GateFind), trusted)
             | {GateIndicate: lambda peer: peer.uid in (alertd, 0)},
             self.answer,
             large=(policyd, BUNDLE_LIMIT),
@@ -134,7 +146,7 @@ class Gated:
         told = self._told
         try:
             applyd = self._instance.socket("applyd")
-            bans = (await call_async(applyd, Bans(), BanList, timeout=10)).bans
+            bans = await _banned(applyd)
             allowed = (await call_async(applyd, AllowList(), Allowed, timeout=10)).entries
         except (RefusedError, DaemonAway, ProtocolError) as error:
             self._log(f"what is banned is not known: {error}")
@@ -249,6 +261,10 @@ class Gated:
                 return await self._take(request)
             case GateForget():
                 return await self._forget(request)
+            case GateFind():
+                files = self._lists.files(request.name)
+                found, _ = await asyncio.to_thread(listsearch.find, files, request.word, request.after, request.limit)
+                return found
             case _:
                 return await self._report()
 
@@ -365,6 +381,7 @@ class Gated:
                 number = self._lists.number(request.name)
                 entries, duplicates = await asyncio.to_thread(kernel.PrefixList.unpack, packed4, packed6)
                 count = len(entries)
+                packed4, packed6 = entries.packed(4), entries.packed(6)  # sorted: what is kept is searched
                 if self._gate is not None:
                     await asyncio.to_thread(self._gate.replace, number, entries)
                 self._lists.keep(request.name, number, packed4, packed6)

@@ -759,7 +759,7 @@ class SuppressionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class IndicatorList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='IndicatorList'):
-    """`total` that were meant, of which `indicators` are shown; `in_force` values by mode; `words`: what is wrong."""
+    """`total` that were meant, if not `exact` at least so many, of which `indicators` are shown; the next page begins `after`, 0 at the end; `in_force` values by mode; `words`: what is wrong."""
 
     indicators: tuple[IndicatorInfo, ...]
     total: int
@@ -767,6 +767,8 @@ class IndicatorList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     sources: tuple[SourceInfo, ...] = ()
     overrides: tuple[tuple[str, str, str, str, float], ...] = ()
     words: tuple[str, ...] = ()
+    after: int = 0
+    exact: bool = True
 
 
 class IndicatorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -66,12 +66,23 @@ def _of_gateway(options: argparse.Namespace) -> Asked:
         members,
         gateway.ask(messages.Names(), messages.NameBook),
         gateway.ask(messages.Status(), messages.StatusReport),
-        gateway.ask(messages.Bans(), messages.BanList),
+        messages.BanList(tuple(banned(gateway))),
         gateway.ask(AllowList(), Allowed),
         known,
         _blocked(gateway),
     )
     return Asked(Rulebook(policy), found, own_of(own.address for own in known.own), gateway)
+
+
+def banned(gateway: Gateway, word: str = "") -> Iterator[messages.BanEntry]:
+    """Every ban that a word finds, newest first, page by page."""
+    after = 0
+    while True:
+        page = gateway.ask(messages.Bans(word, after), messages.BanList)
+        yield from page.bans
+        after = page.after
+        if not after:
+            return
 
 
 def _blocked(gateway: Gateway) -> Callable[[int, int], str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from appliance.commands.change import session
 from appliance.commands.failure import OK, USAGE, Failure
 from appliance.commands.gateway import Gateway
-from appliance.commands.terminal import Terminal
+from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, duration, local_time, size
 from appliance.control import messages
 from appliance.control.messages_gate import (
@@ -38,11 +38,28 @@ def add(options: argparse.Namespace, terminal: Terminal) -> int:
     _somebody(options)
     request = messages.Ban(whole(options.addresses), options.seconds, options.reason, owner=options.owner)
     gateway = Gateway(options)
+    if options.trial:
+        return _tried(gateway.ask(messages.TryBan(request.addresses), messages.BanTried), terminal)
     if not options.yes:
         _not_oneself(request.addresses)
     bans = gateway.ask(request, messages.BanList)
     how_long = f"for {duration(options.seconds)}" if options.seconds else "until it is taken back"
     _say(bans, f"banned {_addresses_of(bans)} {how_long}", terminal)
+    return OK
+
+
+def _tried(tried: messages.BanTried, terminal: Terminal) -> int:
+    if terminal.json:
+        terminal.data(tried)
+        return OK
+    for _, _, why in tried.refused:
+        terminal.line(f"refused: {escape(why)}", "red")
+    for _, where in tried.inside:
+        terminal.line(f"one of your own: {escape(where)}", "yellow")
+    for entry in tried.banned:
+        terminal.line(f"banned already: {entry.address}, by {escape(entry.by)}")
+    if not tried.refused:
+        terminal.line("this can be banned", "green")
     return OK
 
 
@@ -127,7 +144,12 @@ def remove(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def listing(options: argparse.Namespace, terminal: Terminal) -> int:
-    bans = Gateway(options).ask(messages.Bans(), messages.BanList)
+    limit = getattr(options, "limit", 1000)
+    gateway, word = Gateway(options), getattr(options, "word", "")
+    bans = gateway.ask(messages.Bans(word, 0, limit), messages.BanList)
+    while bans.after and len(bans.bans) < limit:
+        page = gateway.ask(messages.Bans(word, bans.after, limit - len(bans.bans)), messages.BanList)
+        bans = messages.BanList(bans.bans + page.bans, bans.total, page.after, bans.exact)
     if terminal.json:
         terminal.data(bans)
         return OK
@@ -142,7 +164,11 @@ def listing(options: argparse.Namespace, terminal: Terminal) -> int:
         )
         for ban in bans.bans
     ]
-    terminal.table(("address", "left", "since", "who", "why"), rows, right={1}, empty="nothing is banned")
+    empty = "no ban holds that or says it" if word else "nothing is banned"
+    terminal.table(("address", "left", "since", "who", "why"), rows, right={1}, empty=empty)
+    if bans.after:
+        more = "" if bans.exact else "more than "
+        terminal.note(f"these are {len(rows):,} of {more}{bans.total:,}; --limit shows more, --word fewer")
     return OK
 
 

@@ -97,6 +97,17 @@ def forget(options: argparse.Namespace, terminal: Terminal) -> int:
     return _changed(answer, "forgotten", terminal)
 
 
+def quarantine(options: argparse.Namespace, terminal: Terminal) -> int:
+    held = Gateway(options).ask(Expel(_macs(options.devices)), QuarantineReport)
+    if terminal.json:
+        terminal.data(held)
+        return OK
+    terminal.line(f"no longer accepted: {', '.join(_macs(options.devices))}", "green")
+    if not held.zones:
+        terminal.note("no zone of the policy has a `quarantine`, so they are held nowhere", "yellow")
+    return OK
+
+
 def services(options: argparse.Namespace, terminal: Terminal) -> int:
     answer = Gateway(options).ask(KnownServices(), ServiceList, of=_OF)
     if terminal.json:

@@ -66,7 +66,7 @@ def table(options: argparse.Namespace, terminal: Terminal) -> int:
     stored = gateway.ask(PrivacyStores(), PrivacyStored, of="alertd").held
     entries = gateway.ask(AuditLog(limit=1), AuditEntries, of="recordd").size
     devices = gateway.ask(Devices(), DeviceList, of="watchd").devices
-    bans = gateway.ask(messages.Bans(), messages.BanList).bans
+    bans = gateway.ask(messages.Bans(limit=0), messages.BanList).total
     rows = [
         Store("log", "addresses, names, URLs", "finding faults, and why something was decided",
               "the newest of each process, by size", "operators", "no", _spools(gateway)),
@@ -80,7 +80,7 @@ def table(options: argparse.Namespace, terminal: Terminal) -> int:
         Store("devices", "MAC addresses, addresses, names", "telling what is new in a network",
               "until it is forgotten", "operators", "no", count(len(devices), "device")),
         Store("bans", "addresses", "keeping attackers out", "until each ends", "operators", "no",
-              count(len(bans), "ban")),
+              count(bans, "ban")),
         Store("indicators", "addresses, names, URLs of others", "enforcing warnings", _lasting(book),
               ", ".join(_who(book, "indicators")) or "operators", "no", _amount(stored["indicators"], "indicator")),
         Store("pseudonym keys", "whom pseudonyms stand for", "unmasking by two persons",
@@ -217,7 +217,7 @@ def _elsewhere(gateway: Gateway, address: str) -> Iterator[Held]:
     devices = [one for one in gateway.ask(Devices(), DeviceList, of="watchd").devices if address in one.addresses]
     if devices:
         yield Held("devices", len(devices), min(one.first for one in devices), max(one.last for one in devices))
-    bans = [one for one in gateway.ask(messages.Bans(), messages.BanList).bans if one.address == address]
+    bans = [one for one in gateway.ask(messages.Bans(address), messages.BanList).bans if one.address == address]
     if bans:
         yield Held("bans", len(bans))
     book = gateway.ask(messages.Names(), messages.NameBook)

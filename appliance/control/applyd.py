@@ -47,6 +47,7 @@ from appliance.control.messages import (
     Shown,
     Status,
     StatusReport,
+    TryBan,
     Unban,
 )
 from appliance.control.messages import Bans as BansRequest
@@ -226,7 +227,7 @@ class Applyd:
             **dict.fromkeys((StandIn, StandInCounts), only(uid["gated"])),
             # Who inspects looks for something else now. It can only have more inspected that way.
             Recall: only(uid["inspectd"], uid["policyd"], 0),
-            **dict.fromkeys((Ways, Trace, Trail), person),
+            **dict.fromkeys((Ways, Trace, Trail, TryBan), person),
             **dict.fromkeys((History, Show, Doctor, Seals), person),
         }
 
@@ -442,7 +443,7 @@ class Applyd:
                 return self._doctor()
             case Admit() | Expel() | Quarantine():
                 return self._quarantines.answer(request, peer.name)
-            case Ban() | Unban() | BansRequest() | BanFound() | Allow() | Disallow() | AllowList():
+            case Ban() | Unban() | BansRequest() | TryBan() | BanFound() | Allow() | Disallow() | AllowList():
                 return self._bans.answer(request, peer.name)
             case Enforce():
                 return self._indicated.answer(request)

@@ -20,7 +20,9 @@ from appliance.control.messages_gate import (
     GateBan,
     GateBanned,
     GateDone,
+    GateFind,
     GateForget,
+    GateFound,
     GateList,
     GateListed,
     GatePart,
@@ -94,6 +96,9 @@ class BanDesk:
             done = await call_async(self._gate, request, GateDone, timeout=_LONG)
             self._log(f"the ban list {request.name} is no more, by {by}")
             return done
+
+    async def find(self, request: GateFind) -> GateFound:
+        return await call_async(self._gate, request, GateFound, timeout=_PATIENCE)
 
     async def report(self) -> GateReport:
         """What the gate says of itself; its absence is said the same way."""

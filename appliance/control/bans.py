@@ -16,8 +16,9 @@ from typing import Protocol
 import msgspec
 
 from appliance.control.auditing import Write
+from appliance.control.banlist import BanRegister
 from appliance.control.bantable import BanTable, Held
-from appliance.control.messages import Ban, BanEntry, BanList, Refused, Reply, Unban
+from appliance.control.messages import Ban, BanEntry, BanList, BanTried, Refused, Reply, TryBan, Unban
 from appliance.control.messages import Bans as BansRequest
 from appliance.control.messages_bans import Allow, Allowed, AllowEntry, AllowList, BanFound, Disallow
 from appliance.control.netlink import NetlinkError
@@ -32,6 +33,7 @@ from appliance.policy.bundle import Bundle
 from appliance.policy.model import Banning, Range
 
 MOST_ALLOWED = 10_000
+MOST_SHOWN = 5_000  # bans in one answer
 _MOST_OFFENDERS = 20_000  # of whom it is remembered how often they were banned
 _MINUTE = 60.0
 _MOST_WORDS = 500
@@ -79,7 +81,7 @@ class Bans:
         self._path = path
         self._own = own
         self._log = log
-        self._entries: dict[str, BanEntry] = {}
+        self._entries = BanRegister()
         self._allowed: dict[str, AllowEntry] = {}
         self._offenders: dict[str, Earlier] = {}
         self._policy = Banning()
@@ -91,7 +93,7 @@ class Bans:
         self._site = ""
 
     def answer(
-        self, request: Ban | Unban | BansRequest | BanFound | Allow | Disallow | AllowList, asker: str
+        self, request: Ban | Unban | BansRequest | TryBan | BanFound | Allow | Disallow | AllowList, asker: str
     ) -> Reply:
         """Raises `BanRefused`. `asker` is who asks where the request does not say it."""
         match request:
@@ -101,7 +103,9 @@ class Bans:
             case Unban():
                 return BanList(self.unban(request.addresses, request.by or asker))
             case BansRequest():
-                return BanList(self.current())
+                return self.current(request)
+            case TryBan():
+                return self.tried(request.addresses)
             case BanFound():
                 return BanList(self.found(request))
             case Allow():
@@ -118,12 +122,13 @@ class Bans:
         """Put the kept bans that still hold into the kernel. Damaged files are reported and left aside."""
         kept = self._read()
         now = time.time()
-        self._entries = {entry.address: entry for entry in kept.bans if not entry.until or entry.until > now}
+        self._entries = BanRegister()
+        self._entries.put(entry for entry in kept.bans if not entry.until or entry.until > now)
         self._allowed = {entry.address: entry for entry in kept.allowed if not entry.until or entry.until > now}
         self._offenders = dict(kept.offenders)
         self._take(bundle)
         wanted = self._wanted()
-        self._table.restore([_held(entry, now) for entry in self._entries.values()], wanted)
+        self._table.restore([_held(entry, now) for entry in self._entries.all()], wanted)
         self._in_kernel = wanted
 
     def _read(self) -> _Kept:
@@ -152,6 +157,7 @@ class Bans:
     def tick(self) -> None:
         """What has ended is no more, and the kernel allows whom it shall. To be called now and then."""
         self._forget_ended()
+        self._entries.warm()
         wanted = self._wanted()
         if wanted == self._in_kernel:
             return
@@ -186,14 +192,15 @@ class Bans:
 
     def _forget_ended(self) -> None:
         now = time.time()
-        for entries in (self._entries, self._allowed):
-            for name in [name for name, entry in entries.items() if entry.until and entry.until <= now]:
-                del entries[name]
+        self._entries.end(now)
+        for name in [name for name, entry in self._allowed.items() if entry.until and entry.until <= now]:
+            del self._allowed[name]
 
     # --- bans that somebody asks for -------------------------------------------------------------------
 
     def ban(self, words: tuple[str, ...], seconds: int, reason: str, owner: str, by: str) -> tuple[BanEntry, ...]:
         """Raises `BanRefused`."""
+        _short(reason, owner)
         parts = [_parsed(word) for word in words]
         vital, always = self._vital(), self._always()
         for part in parts:
@@ -217,17 +224,15 @@ class Bans:
         """Into the kernel and into the file. Raises `BanRefused`."""
         try:
             for name in entries:
-                if ("/" in name or "-" in name) and name not in self._entries:
-                    other = self._table.overlapping(name)
-                    if other:
-                        raise BanRefused("overlap", f"{name} overlaps the banned network {other}; unban that first")
+                if other := self._overlapped(name):
+                    raise BanRefused("overlap", other)
             renewed = [name for name in entries if name in self._entries]
             if renewed:
                 self._remove(renewed)
             self._table.add(_held(entry, now) for entry in entries.values())
         except (NetlinkError, ElementError) as error:
             raise BanRefused("kernel", f"the kernel refuses the ban: {error}") from error
-        self._entries.update(entries)
+        self._entries.put(entries.values())
         self._save()
 
     def unban(self, words: tuple[str, ...], by: str) -> tuple[BanEntry, ...]:
@@ -245,9 +250,37 @@ class Bans:
         self._log(f"no longer banned, by {by}: {', '.join(entry.address for entry in gone)}")
         return gone
 
-    def current(self) -> tuple[BanEntry, ...]:
+    def current(self, request: BansRequest) -> BanList:
+        """A page of what holds, the newest first."""
         self._forget_ended()
-        return tuple(self._entries.values())
+        shown, found = self._entries.find(request.word.strip(), request.after, min(request.limit, MOST_SHOWN))
+        return BanList(shown, found.total, found.after, found.exact)
+
+    def tried(self, words: tuple[str, ...]) -> BanTried:
+        """What would come of a ban; nothing is banned."""
+        refused, inside, banned = [], [], []
+        vital, always = self._vital(), self._always()
+        self._forget_ended()
+        for word in words:
+            try:
+                part = _parsed(word)
+                self._bannable(part, vital, always)
+                if other := self._overlapped(addresses.words_of(part)):
+                    raise BanRefused("overlap", other)
+            except BanRefused as error:
+                refused.append((word, error.reply.code, error.reply.message))
+                continue
+            if (own := banning.held(self._inside, part)) is not None:
+                inside.append((word, banning.said(own, part)))
+            banned += [self._entries[name] for name in self._entries.holding(word)]
+        return BanTried(tuple(refused), tuple(inside), tuple(banned))
+
+    def _overlapped(self, name: str) -> str:
+        """Why a network cannot be banned beside what is; "" when it can."""
+        if ("/" not in name and "-" not in name) or name in self._entries:
+            return ""
+        other = self._table.overlapping(name)
+        return f"{name} overlaps the banned network {other}; unban that first" if other else ""
 
     def _remove(self, names: Iterable[str]) -> None:
         for error in self._table.remove(names):
@@ -257,6 +290,7 @@ class Bans:
 
     def allow(self, words: tuple[str, ...], seconds: int, reason: str, owner: str, by: str) -> tuple[AllowEntry, ...]:
         """Raises `BanRefused`."""
+        _short(reason, owner)
         parts = [_parsed(word) for word in words]
         for part in parts:
             if banning.everybody(part):
@@ -332,7 +366,7 @@ class Bans:
         now = time.monotonic()
         while self._begun and now - self._begun[0] >= _MINUTE:
             self._begun.popleft()
-        standing = sum(entry.by.startswith(("detection ", "signature ")) for entry in self._entries.values())
+        standing = self._entries.automatic
         if standing >= self._policy.most:
             words = f"{standing} automatic bans hold, as many as the policy lets there be"
         elif len(self._begun) >= self._policy.rate:
@@ -351,7 +385,7 @@ class Bans:
             del self._offenders[next(iter(self._offenders))]
 
     def _save(self) -> None:
-        kept = _Kept(tuple(self._entries.values()), tuple(self._allowed.values()), self._offenders)
+        kept = _Kept(tuple(self._entries.all()), tuple(self._allowed.values()), self._offenders)
         try:
             replace(self._path, msgspec.json.encode(kept))
         except OSError as error:
@@ -360,6 +394,12 @@ class Bans:
 
 def _held(entry: BanEntry, now: float) -> Held:
     return Held(entry.address, max(entry.until - now, 0.001) if entry.until else 0.0)
+
+
+def _short(*words: str) -> None:
+    """Raises `BanRefused`: everybody is told these words."""
+    if any(len(one) > _MOST_WORDS for one in words):
+        raise BanRefused("bad-words", f"a reason or an owner has {_MOST_WORDS} characters at most")
 
 
 def _parsed(words: str) -> Range:

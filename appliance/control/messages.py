@@ -65,23 +65,7 @@ from appliance.control.messages_console import (
 )
 from appliance.control.messages_devices import Admit, Expel, Quarantine, QuarantineReport
 from appliance.control.messages_events import ConsumerList, Consumers
-from appliance.control.messages_gate import (
-    Gate,
-    GateAllow,
-    GateBan,
-    GateDone,
-    GateForget,
-    GateIndicate,
-    GateList,
-    GateListed,
-    GatePart,
-    GateReport,
-    GateUnban,
-    StandIn,
-    StandInCounted,
-    StandInCounts,
-    StoodIn,
-)
+from appliance.control.messages_gate import GateReply, GateRequest
 from appliance.control.messages_hits import HitList, Hits, Matched, MatchedList
 from appliance.control.messages_impact import (
     FlowKey,
@@ -396,10 +380,15 @@ class Unban(msgspec.Struct, frozen=True, tag=True):
 
 
 class Bans(msgspec.Struct, frozen=True, tag=True):
-    pass
+    """A page of what is banned, newest first: what holds the address `word`, then what says it; "" for all. `after`
+    is where the page before ended; one answer has at most 5,000."""
+
+    word: str = ""
+    after: int = 0
+    limit: int = 5_000
 
 
-class BanEntry(msgspec.Struct, frozen=True):
+class BanEntry(msgspec.Struct, frozen=True, gc=False):
     address: str
     by: str
     reason: str
@@ -409,7 +398,27 @@ class BanEntry(msgspec.Struct, frozen=True):
 
 
 class BanList(msgspec.Struct, frozen=True, tag=True):
+    """`total` that were meant, if not `exact` at least so many; the next page begins `after`, 0 at the end."""
+
     bans: tuple[BanEntry, ...]
+    total: int = 0
+    after: int = 0
+    exact: bool = True
+
+
+class TryBan(msgspec.Struct, frozen=True, tag=True):
+    """What would come of a ban? Nothing is banned."""
+
+    addresses: tuple[str, ...]
+
+
+class BanTried(msgspec.Struct, frozen=True, tag=True):
+    """`refused` has (address, code, why); `inside` those that lie in the site's own networks, and where; `banned`
+    the bans that hold them already."""
+
+    refused: tuple[tuple[str, str, str], ...] = ()
+    inside: tuple[tuple[str, str], ...] = ()
+    banned: tuple[BanEntry, ...] = ()
 
 
 # --- policyd (and the resolver) to applyd -----------------------------------------------------------
@@ -456,6 +465,7 @@ Request = (
     | Ban
     | Unban
     | Bans
+    | TryBan
     | Allow
     | Disallow
     | Admit
@@ -476,16 +486,6 @@ Request = (
     | ReadBack
     | Disagreement
     | Impact
-    | Gate
-    | GateBan
-    | GateUnban
-    | GateAllow
-    | GateList
-    | GatePart
-    | GateIndicate
-    | GateForget
-    | StandIn
-    | StandInCounts
     | Sign
     | PublicKey
     | FlowKey
@@ -523,6 +523,7 @@ Request = (
     | RevokeSessions
     | BreakGlass
     | ChangeRequest
+    | GateRequest
     | Acting
 )
 Reply = (
@@ -547,6 +548,7 @@ Reply = (
     | LineList
     | SetList
     | BanList
+    | BanTried
     | ConsumerList
     | AlertsAre
     | AlertIs
@@ -568,11 +570,6 @@ Reply = (
     | ReadBackOf
     | Noted
     | Impacted
-    | GateReport
-    | GateDone
-    | GateListed
-    | StoodIn
-    | StandInCounted
     | Signed
     | PublicKeyIs
     | FlowKeyIs
@@ -598,4 +595,5 @@ Reply = (
     | SessionsRevoked
     | GlassCodes
     | ChangeReply
+    | GateReply
 )

@@ -66,6 +66,29 @@ class GateList(msgspec.Struct, frozen=True, tag=True):
     parts: int = 0
 
 
+class GateFind(msgspec.Struct, frozen=True, tag=True):
+    """Prefixes of lists, a page: those that hold the address or network `word`, then those inside of it; "" for all.
+    `name` is a list, "" for every one; `after` how many were shown before."""
+
+    word: str = ""
+    name: str = ""
+    after: int = 0
+    limit: int = 100
+
+
+class GateFoundEntry(msgspec.Struct, frozen=True, gc=False):
+    address: str
+    list: str
+
+
+class GateFound(msgspec.Struct, frozen=True, tag=True):
+    """`total` that were meant; the next page begins `after`, 0 at the end."""
+
+    entries: tuple[GateFoundEntry, ...]
+    total: int
+    after: int = 0
+
+
 class GateForget(msgspec.Struct, frozen=True, tag=True):
     """This list is no more."""
 
@@ -154,3 +177,19 @@ class GateReport(msgspec.Struct, frozen=True, tag=True):
     lists: tuple[GateKept, ...] = ()
     allowed: int = 0
     memory: int = 0
+
+
+GateRequest = (
+    Gate
+    | GateBan
+    | GateUnban
+    | GateAllow
+    | GateList
+    | GatePart
+    | GateFind
+    | GateIndicate
+    | GateForget
+    | StandIn
+    | StandInCounts
+)
+GateReply = GateDone | GateFound | GateListed | GateReport | StandInCounted | StoodIn

@@ -40,13 +40,16 @@ class Enforced(msgspec.Struct, frozen=True, tag=True):
 
 class Indicators(msgspec.Struct, frozen=True, tag=True):
     """Those that there are, newest first: of a source, in a mode, with a word in their name or values; "" for any.
-    With `holds`, an address: those alone that block it, by itself or with a network; nothing else is told then."""
+    Where the word is an address, those that name it or a network around it come first. `after` is where the page
+    before ended. With `holds`, an address: those alone that block it, by itself or with a network; nothing else is
+    told then."""
 
     source: str = ""
     mode: str = ""
     word: str = ""
     limit: int = 100
     holds: str = ""
+    after: int = 0
 
 
 class IndicatorInfo(msgspec.Struct, frozen=True):
@@ -79,7 +82,8 @@ class SourceInfo(msgspec.Struct, frozen=True):
 
 
 class IndicatorList(msgspec.Struct, frozen=True, tag=True):
-    """`total` that were meant, of which `indicators` are shown; `in_force` values by mode; `words`: what is wrong."""
+    """`total` that were meant, if not `exact` at least so many, of which `indicators` are shown; the next page begins
+    `after`, 0 at the end; `in_force` values by mode; `words`: what is wrong."""
 
     indicators: tuple[IndicatorInfo, ...]
     total: int
@@ -87,6 +91,8 @@ class IndicatorList(msgspec.Struct, frozen=True, tag=True):
     sources: tuple[SourceInfo, ...] = ()
     overrides: tuple[tuple[str, str, str, str, float], ...] = ()  # value, first, second, why, until
     words: tuple[str, ...] = ()
+    after: int = 0
+    exact: bool = True
 
 
 class TakeIndicators(msgspec.Struct, frozen=True, tag=True):

@@ -25,6 +25,7 @@ from appliance.control.messages import (
     Show,
     Status,
     StatusReport,
+    TryBan,
     Unban,
 )
 from appliance.control.messages_alerts import AlertCounts, Alerts, AlertsBehind, AlertTrend, AlertWith
@@ -71,7 +72,7 @@ from appliance.control.messages_changes import (
 )
 from appliance.control.messages_devices import Admit, Expel, Quarantine
 from appliance.control.messages_events import Consumers
-from appliance.control.messages_gate import Gate, GateForget, GateList, GatePart
+from appliance.control.messages_gate import Gate, GateFind, GateForget, GateList, GatePart
 from appliance.control.messages_hits import Hits, Matched
 from appliance.control.messages_impact import Impact
 from appliance.control.messages_indicators import Indicators, OverrideIndicator, TakeIndicators
@@ -90,8 +91,8 @@ _NOBODY = -1  # a uid that no process has
 _PATIENCE = 10.0  # seconds that applyd may take to say who people are
 
 _LOOK = (
-    Check, Plan, Status, Doctor, Names, History, Show, Seals, Hits, Matched, Impact, RuleCounters, Flows, Lines, Sets, Bans,
-    AllowList, Quarantine, Gate, Ways, Trace, Trail, Consumers, Alerts,
+    Check, Plan, Status, Doctor, Names, History, Show, Seals, Hits, Matched, Impact, RuleCounters, Flows, Lines, Sets,
+    Bans, TryBan, AllowList, Quarantine, Gate, GateFind, Ways, Trace, Trail, Consumers, Alerts,
     AlertWith, AlertsBehind, AlertCounts, AlertTrend, Indicators, Devices, KnownServices, AuditHealth,
     Marks, Drafts, DraftText, CheckDraft, PlanDraft, ImpactDraft, Proposals, ShowProposal, Between,
 )  # fmt: skip

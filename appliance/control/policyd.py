@@ -37,6 +37,7 @@ from appliance.control.messages import (
     Ban,
     BanList,
     Bans,
+    BanTried,
     Confirm,
     Confirmed,
     Doctor,
@@ -56,6 +57,7 @@ from appliance.control.messages import (
     Shown,
     Status,
     StatusReport,
+    TryBan,
     Unban,
 )
 from appliance.control.messages_audit import AuditNote
@@ -63,7 +65,7 @@ from appliance.control.messages_bans import Allow, Allowed, AllowList, Disallow
 from appliance.control.messages_changes import ApplyProposal
 from appliance.control.messages_devices import Admit, Expel, Quarantine, QuarantineReport
 from appliance.control.messages_gate import Gate as GateRequest
-from appliance.control.messages_gate import GateForget, GateList, GatePart
+from appliance.control.messages_gate import GateFind, GateForget, GateList, GatePart
 from appliance.control.messages_hits import Hits, Matched
 from appliance.control.messages_impact import Impact
 from appliance.control.messages_lines import LineList, Lines
@@ -113,6 +115,7 @@ _FORWARDED: dict[type, type] = {
     Show: Shown,
     Seals: SealList,
     Bans: BanList,
+    TryBan: BanTried,
     AllowList: Allowed,
     Quarantine: QuarantineReport,
     Ways: WayList,
@@ -150,7 +153,7 @@ class Policyd:
         answered = (
             Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, Unban, Allow, Disallow, Admit, Expel,
             GateRequest,
-            GateList, GatePart, GateForget, Hits, Matched, Impact, Trail, Disagreement, Trace, AuditNote,
+            GateList, GatePart, GateForget, GateFind, Hits, Matched, Impact, Trail, Disagreement, Trace, AuditNote,
             *_FORWARDED, *room.ANSWERED,
         )  # fmt: skip
         server = Server(
@@ -242,6 +245,8 @@ class Policyd:
                 return Noted()
             case GateRequest():
                 return await self._bans.report()
+            case GateFind():
+                return await self._bans.find(request)
             case Hits():
                 return await self._hits.answer(request)
             case History():

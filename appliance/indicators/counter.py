@@ -32,7 +32,7 @@ from appliance.indicators.given import Given
 from appliance.indicators.giving import Give, told
 from appliance.indicators.hitting import around
 from appliance.indicators.indicator import Indicator, Read, Refused, Unreadable
-from appliance.indicators.inforce import Changed
+from appliance.indicators.inforce import Changed, Key
 from appliance.indicators.neverlists import never_of
 from appliance.indicators.office import Office
 from appliance.indicators.store import StoreError
@@ -196,22 +196,24 @@ class Counter:
             return await asyncio.wrap_future(self._office.ask(blocking))
 
         def find(desk: Desk, now: float) -> IndicatorList:
-            meant = [shown for shown in desk.all(now) if _meant(shown, request)]
-            meant.sort(key=lambda shown: -shown.seen)
-            modes: dict[str, int] = {}
-            for _, mode in desk.in_force():
-                modes[mode.word] = modes.get(mode.word, 0) + 1
-            counted: dict[str, int] = {}
-            for shown in desk.all(now):
-                counted[shown.source] = counted.get(shown.source, 0) + 1
-            limit = min(request.limit, MOST_SHOWN)
+            naming = {_key(each): each for one in around(request.word) for each in desk.naming(one, now)}
+            if request.source or request.mode:
+                naming.clear()
+            page, found = desk.find(
+                now, word=request.word.strip(), source=request.source, mode=request.mode, after=request.after,
+                limit=min(request.limit, MOST_SHOWN),
+            )  # fmt: skip
+            shown = [each for each in page if _key(each) not in naming]
+            shown[:0] = [] if request.after else naming.values()
             return IndicatorList(
-                indicators=tuple(_info(shown, desk, refused) for shown in meant[:limit]),
-                total=len(meant),
-                in_force=modes,
-                sources=tuple(self._source(one, counted.get(one.name, 0)) for one in self._settings.sources),
+                indicators=tuple(_info(each, desk, refused) for each in shown),
+                total=max(found.total, len(shown)),
+                in_force=desk.modes,
+                sources=tuple(self._source(one, desk.sources[one.name]) for one in self._settings.sources),
                 overrides=tuple((o.value.text, o.first, o.second, o.why, o.until) for o in desk.overrides()),
                 words=self.problems,
+                after=found.after,
+                exact=found.exact,
             )
 
         return await asyncio.wrap_future(self._office.ask(find))
@@ -242,16 +244,8 @@ def _version(one: Indicator | Refused) -> str:
     return f"{stamp:%Y-%m-%dT%H:%M:%S}.{stamp.microsecond // 1000:03d}Z"
 
 
-def _meant(shown: Shown, request: Indicators) -> bool:
-    if request.source and shown.source != request.source:
-        return False
-    if request.mode and request.mode not in {mode.word for _, mode in shown.ruling.modes} | (
-        set() if shown.ruling.modes else {Mode.NONE.word}
-    ):
-        return False
-    word = request.word.lower()
-    texts = (shown.indicator.id, shown.indicator.name, *(value.text for value in shown.indicator.values))
-    return not word or any(word in text.lower() for text in texts)
+def _key(shown: Shown) -> Key:
+    return shown.source, shown.indicator.id
 
 
 def _info(shown: Shown, desk: Desk, refused: dict[str, str]) -> IndicatorInfo:

@@ -7,6 +7,7 @@ is on disk. Sources that the text does not know any more are in force no longer;
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -18,6 +19,7 @@ from appliance.indicators.never import Never
 from appliance.indicators.store import Came, Hits, Override, Seen, Store
 from appliance.indicators.values import Value
 from appliance.policy.indicators import IndicatorSettings, Trust
+from appliance.searching import Found, Searched
 
 MOST = 500_000  # indicators that are kept; those that come when there are so many are refused
 _DAY = 86_400.0
@@ -61,6 +63,9 @@ class Desk:
         self._never = Never((), {}, {})
         self._force = InForce()
         self._due: list[tuple[float, Key]] = []
+        self._words = Searched[Key](self._text)
+        self._words.replace(sorted(self._kept, key=lambda key: self._kept[key].seen))
+        self.sources = Counter(source for source, _ in self._kept)  # how many indicators each gave
 
     # --- what comes -----------------------------------------------------------------------------------
 
@@ -88,6 +93,10 @@ class Desk:
         if whole:
             fresh |= self._absent(source, {indicator.id for indicator in read.indicators}, now)
         self._store.keep(fresh.items())
+        for key in fresh:
+            if key not in self._kept:
+                self._words.put(key)
+                self.sources[key[0]] += 1
         self._kept |= fresh
         changes = [one for key in fresh for one in self._rule(key, now)]
         came = tuple(one.indicator for one in fresh.values())
@@ -143,11 +152,14 @@ class Desk:
         self._store.keep((), gone)
         for key in gone:
             del self._kept[key]
+            self._words.drop(key)
+            self.sources[key[0]] -= 1
         return len(gone)
 
     def rest(self) -> None:
         """To be called when there is nothing to do. Raises `StoreError`."""
         self._store.rest()
+        self._words.warm()
 
     # --- overrides ------------------------------------------------------------------------------------
 
@@ -231,8 +243,29 @@ class Desk:
         """The indicators that name a value in force, the strongest first."""
         return tuple(self._shown(key, now) for key in self._force.holders(value))
 
-    def all(self, now: float) -> Iterator[Shown]:
-        return (self._shown(key, now) for key in self._kept)
+    def find(
+        self, now: float, *, word: str = "", source: str = "", mode: str = "", after: int = 0, limit: int
+    ) -> tuple[tuple[Shown, ...], Found[Key]]:
+        """A page of the indicators of a source, with a value of that mode, with a word in their names or values."""
+        words = (word, *(_mark(one) for one in (source, mode) if one))
+        found = self._words.find(words, after=after, limit=limit)
+        return tuple(self._shown(key, now) for key in found.keys), found
+
+    def _text(self, key: Key) -> str:
+        indicator = self._kept[key].indicator
+        modes = self._force.modes(key) or {Mode.NONE}
+        marks = " ".join(_mark(one) for one in (key[0], *(mode.word for mode in modes)))
+        return f"{indicator.id} {indicator.name} {' '.join(value.text for value in indicator.values)} {marks}"
+
+    @property
+    def looked(self) -> int:
+        """Indicators that searches looked at, since the beginning."""
+        return self._words.looked
+
+    @property
+    def modes(self) -> dict[str, int]:
+        """How many values are in force, by the word of their mode."""
+        return {mode.word: count for mode, count in self._force.counts.items() if count and mode is not Mode.NONE}
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -264,6 +297,7 @@ class Desk:
             heapq.heappush(self._due, (since, key))
         elif made.until > now:
             heapq.heappush(self._due, (made.until, key))
+        self._words.changed(key)
         return self._force.put(key, made.modes)
 
     def _again(self, now: float, only: frozenset[Value] | None = None) -> list[Changed]:
@@ -272,6 +306,11 @@ class Desk:
             self._due.clear()
         keys = [key for key, came in self._kept.items() if only is None or not only.isdisjoint(came.indicator.values)]
         return _last(one for key in keys for one in self._rule(key, now))
+
+
+def _mark(word: str) -> str:
+    """A word that is meant whole, as no name and no value has it."""
+    return f"\x1f{word}\x1f"
 
 
 def _last(changes: Iterable[Changed]) -> list[Changed]:

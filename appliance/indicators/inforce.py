@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -26,6 +27,7 @@ class InForce:
     def __init__(self) -> None:
         self._holders: dict[Value, dict[Key, Mode]] = {}
         self._held: dict[Key, tuple[Value, ...]] = {}
+        self.counts: Counter[Mode] = Counter()  # values in force, by mode
 
     def __len__(self) -> int:
         return len(self._holders)
@@ -38,6 +40,7 @@ class InForce:
                 self._holders[value] = {key: mode}
             if wanted:
                 self._held[key] = tuple(wanted)
+                self.counts.update(wanted.values())
             return [Changed(value, Mode.NONE, mode) for value, mode in wanted.items()]
         touched = dict.fromkeys((*self._held.get(key, ()), *wanted))
         changed = []
@@ -52,12 +55,18 @@ class InForce:
             if not holders:
                 del self._holders[value]
             if now is not before:
+                self.counts[before] -= 1
+                self.counts[now] += 1
                 changed.append(Changed(value, before, now))
         if wanted:
             self._held[key] = tuple(wanted)
         else:
             self._held.pop(key, None)
         return changed
+
+    def modes(self, key: Key) -> set[Mode]:
+        """How strong an indicator's own values are, because of it."""
+        return {self._holders[value][key] for value in self._held.get(key, ())}
 
     def mode(self, value: Value) -> Mode:
         return max(self._holders.get(value, {}).values(), default=Mode.NONE)

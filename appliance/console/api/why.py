@@ -96,6 +96,16 @@ class _Learned:
             self._blocked[missing.address] = naming(missing.address, found)
 
 
+async def _banned(ctx: Ctx) -> BanList:
+    """All of them, page by page."""
+    page = await ctx.ask(Bans(), BanList)
+    found = list(page.bans)
+    while page.after:
+        page = await ctx.ask(Bans(after=page.after), BanList)
+        found += page.bans
+    return BanList(tuple(found))
+
+
 @endpoint("POST", "/why", permission="look", answers=WhyAnswered)
 async def asked(ctx: Ctx, body: WhyQuestion) -> object:
     """What the policy that runs decides about a packet, step by step, and the rules that nearly decided."""
@@ -115,7 +125,7 @@ async def asked(ctx: Ctx, body: WhyQuestion) -> object:
         members,
         await ctx.ask(Names(), NameBook),
         await ctx.ask(Status(), StatusReport),
-        await ctx.ask(Bans(), BanList),
+        await _banned(ctx),
         await ctx.ask(AllowList(), Allowed),
         ways,
         learned.blocked,

@@ -132,7 +132,7 @@ def test_another_text_rules_on_everything_anew(desk: Desk) -> None:
     assert said(desk.follow(IndicatorSettings(), never, NOW + 2)) == {
         "192.0.2.1": ("alert", "none"), "evil.example": ("block", "none"),
     }  # fmt: skip
-    assert "knows its source no more" in next(desk.all(NOW)).ruling.why[0][1]
+    assert "knows its source no more" in desk.find(NOW, limit=1)[0][0].ruling.why[0][1]
 
 
 def test_two_persons_override_and_one_does_not(desk: Desk) -> None:
@@ -200,7 +200,7 @@ def test_what_is_in_force_is_what_ruling_on_everything_says(desk: Desk) -> None:
         made = one(text, random_.choice((5, 50, 95)), modified=now, revoked=random_.random() < 0.2,
                    until=random_.choice((0.0, now + 100)), since=now + random_.choice((-5, 30)))  # fmt: skip
         changes = desk.take(source, Read((made,)), now)[1] if random_.random() < 0.7 else desk.tick(now)
-        for shown in desk.all(now):
+        for shown in desk.find(now, limit=len(desk))[0]:
             kept[shown.source, shown.indicator.id] = shown.indicator, shown.seen
         for change in [*changes, *desk.tick(now)]:
             assert followed.get(change.value, Mode.NONE) is change.before
@@ -211,3 +211,27 @@ def test_what_is_in_force_is_what_ruling_on_everything_says(desk: Desk) -> None:
             for value, mode in ruling(indicator, trust, NEVER, frozenset(), now, seen).modes:
                 wanted[value] = max(wanted.get(value, Mode.NONE), mode)
         assert {value: mode for value, mode in followed.items() if mode} == wanted
+
+
+def test_a_word_a_source_and_a_mode_find_indicators_without_looking_at_the_others(desk: Desk) -> None:
+    many = [one(f"10.{number >> 8}.{number & 255}.9", 40, id=f"indicator--{number}") for number in range(10_000)]
+    desk.take("csirt", Read(tuple(many)), NOW)
+    desk.take("other", Read((one("evil.example", name="A phish"), one("8.8.8.8"))), NOW + 1)
+    for _ in range(10):
+        desk.rest()
+
+    def found(word: str = "", source: str = "", mode: str = "") -> list[str]:
+        page, _ = desk.find(NOW + 1, word=word, source=source, mode=mode, limit=3)
+        return [shown.indicator.values[0].text for shown in page]
+
+    before = desk.looked
+    assert found(word="PHISH") == ["evil.example"]
+    assert found(source="other") == ["8.8.8.8", "evil.example"]
+    assert found(word="10.39.15.9") == ["10.39.15.9"]
+    assert found(mode="block") == []
+    assert desk.looked - before < 20
+    assert found(word="10.", mode="alert", source="csirt") == ["10.39.15.9", "10.39.14.9", "10.39.13.9"]
+    assert (desk.modes, desk.sources["csirt"], desk.sources["other"]) == ({"alert": 10_002}, 10_000, 2)
+    desk.follow(msgspec.structs.replace(SETTINGS, sources=SETTINGS.sources[1:]), NEVER, NOW + 2)
+    assert found(word="10.39.15.9", mode="none") == ["10.39.15.9"]
+    assert desk.modes == {"alert": 2}
