@@ -49,6 +49,8 @@ _MOST_TREND = 1_000_000  # alerts that one answer counts
 _AROUND = 100_000  # numbers of the outbox, before and after an alert, in which what belongs to it is looked for
 _BYTES = 8 << 20  # of the events of one answer
 _MOST_SECONDS = 3_600.0
+_LATEST = 1e11  # seconds since the epoch, beyond which nobody asks
+_GREATEST = (1 << 63) - 1  # of the numbers that a database takes
 _MOST_WAIT = 25.0  # seconds: less than who asks waits for an answer
 _PAUSE = 0.1  # seconds between two looks of who waits: telemetry may come in a hundred times a second
 _AT_ONCE = 4
@@ -153,7 +155,7 @@ class AlertDesk:
         if request.after < 0:
             return AlertsCame((), 0, self._outbox.last())
         deadline = time.monotonic() + max(0.0, min(request.seconds, _MOST_WAIT))
-        after = request.after
+        after = min(request.after, _GREATEST)
         while True:
             changed, last = self._changed, self._outbox.last()
             if last > after:
@@ -191,7 +193,7 @@ def page(reader: Reader, asked: Alerts, choice: Choice) -> AlertsAre:
     """The newest that are chosen. Raises `sqlite3.Error`."""
     limit = max(1, min(asked.limit, MOST_ALERTS))
     found: list[KeptEvent] = []
-    last, before, looked = reader.last(), max(0, asked.before), 0
+    last, before, looked = reader.last(), min(max(0, asked.before), _GREATEST), 0
     while looked < _LOOKED:
         rows = reader.newest(Class.ALERT, before=before, limit=_STEP)
         for row in rows:
@@ -208,7 +210,7 @@ def page(reader: Reader, asked: Alerts, choice: Choice) -> AlertsAre:
 
 def trend(reader: Reader, asked: AlertTrend) -> AlertTrendIs:
     """How many there were each day, by severity. Raises `sqlite3.Error`."""
-    after, counted = reader.place(Class.ALERT, int(max(0.0, asked.since) * 1e6)), 0
+    after, counted = reader.place(Class.ALERT, int(min(max(0.0, asked.since), _LATEST) * 1e6)), 0
     days: Counter[tuple[int, int]] = Counter()
     while counted < _MOST_TREND:
         read = reader.read(after, limit=5_000, classes=(Class.ALERT,))
@@ -237,7 +239,7 @@ def coming(reader: Reader, *, after: int, last: int) -> AlertsCame:
 
 def with_events(reader: Reader, asked: AlertWith) -> AlertIs | Refused:
     """One alert and what belongs to it. Raises `sqlite3.Error`."""
-    stored = reader.get(asked.number)
+    stored = reader.get(asked.number) if 0 < asked.number <= _GREATEST else None
     event = _event(stored.body) if stored is not None and stored.class_ is Class.ALERT else None
     if stored is None or event is None:
         return Refused("unknown", f"there is no alert {asked.number}; its retention may have ended")

@@ -177,6 +177,18 @@ def test_a_place_is_found_by_when_events_came_in(kept: Kept) -> None:
     reader.close()
 
 
+def test_numbers_beyond_all_bounds_are_answered(kept: Kept) -> None:
+    number = kept.alert()
+    assert kept.numbers(Alerts(before=1 << 80, limit=1 << 80)) == [number]
+    assert kept.numbers(Alerts(since=1e308)) == []
+    trend = asyncio.run(kept.desk.answer(AlertTrend(1e308, 1e308)))
+    assert trend == AlertTrendIs((), True)
+    for one in (1 << 80, -(1 << 80), 0):
+        assert isinstance(asyncio.run(kept.desk.answer(AlertWith(one, 1e308, 1 << 80))), Refused)
+    assert isinstance(asyncio.run(kept.desk.answer(AlertWith(number, 1e308, 1 << 80))), AlertIs)
+    assert asyncio.run(kept.desk.answer(AlertsBehind(1 << 80))) == AlertsCame((), 0, (1 << 63) - 1)
+
+
 def test_a_flood_is_counted_in_no_more_room() -> None:
     tally = Tally(NOW)
     body = record.encode(record.alert(1, "a", "b", seconds=NOW))
