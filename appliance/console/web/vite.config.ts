@@ -35,5 +35,19 @@ export default defineConfig({
     assetsInlineLimit: 0, // no data: addresses, the content security policy has no place for them
     sourcemap: false,
     reportCompressedSize: false,
+    rolldownOptions: {
+      output: {
+        // Few files: over a long line each one costs more by its way than by its bytes.
+        codeSplitting: {
+          groups: [
+            {
+              name: "page",
+              test: /(src\/(api|frame|parts)|node_modules\/svelte)\/|src\/words\/.*(?<!es)\.ts/,
+            },
+            { name: "workshop", test: /src\/workshop\// },
+          ],
+        },
+      },
+    },
   },
 });

@@ -69,6 +69,7 @@ export const workshopEn = {
       },
       columns: "Columns",
       shown: (shown: number, of: number) => (shown === of ? `${of} rules` : `${shown} of ${of} rules`),
+      coming: (there: number, of: number) => `the first ${there} of ${of} rules; the others are coming`,
       chosen: (count: number) => (count === 1 ? "1 rule chosen" : `${count} rules chosen`),
       none: "No rule is like that",
       noneWords: "Take back a word of the search, or a filter.",

@@ -68,6 +68,7 @@ export const workshopEs: WorkshopWords = {
       },
       columns: "Columnas",
       shown: (shown, of) => (shown === of ? `${of} reglas` : `${shown} de ${of} reglas`),
+      coming: (there, of) => `las primeras ${there} de ${of} reglas; llegan las demás`,
       chosen: (count) => (count === 1 ? "1 regla elegida" : `${count} reglas elegidas`),
       none: "Ninguna regla es así",
       noneWords: "Quite una palabra de la búsqueda o un filtro.",

@@ -76,10 +76,10 @@ export async function operate(id: string, version: number, operations: readonly 
   return (await post<DraftChecked>(path("drafts", id, "operations"), body, { etag: tag(version) })).value;
 }
 
-/** Rules of a draft, of what runs with "": from `offset` on; with `since` only what is different from that version. */
+/** Rules of a draft, of what runs with "": `limit` from `offset` on; with `since` only what is different from that version. */
 export function rules(
   id: string,
-  asked: { since: number } | { offset: number },
+  asked: { since: number } | { offset: number; limit: number },
   signal: AbortSignal,
 ): Promise<RulePage> {
   return get<RulePage>(id === "" ? "/rules" : path("drafts", id, "rules"), { query: { ...asked }, signal });

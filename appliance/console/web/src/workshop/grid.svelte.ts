@@ -7,8 +7,16 @@ import { choicesFor, LEARNT, type FieldChoice, type FieldKey } from "./fields.ts
 import { brought, Searchable, type Contents } from "./rows.ts";
 import type { NamedThing, Operation, RulePage, RuleRow } from "./shapes.ts";
 
+/** What fills a screen comes first, and is shown at once. */
+const FIRST = 100;
+/** Rules of each part after it: few enough that reading one keeps nobody from typing. */
+const PART = 5_000;
+
 export class RuleList {
+  /** While they come: the first ones. */
   rows = $state.raw<readonly RuleRow[]>([]);
+  /** How many there are. */
+  total = $state(0);
   names = $state.raw<readonly NamedThing[]>([]);
   /** Why there are no rows: the text cannot be read as rules. */
   broken = $state("");
@@ -17,6 +25,7 @@ export class RuleList {
   readonly draft: OpenDraft | null;
   readonly #contents = $derived<Contents>(new Map(this.names.map((one) => [one.name, one.words])));
   readonly #searchable = $derived(new Searchable(this.rows, this.#contents));
+  #preparing = 0;
   #version: number | undefined;
   #running: AbortController | null = null;
 
@@ -31,12 +40,13 @@ export class RuleList {
     this.waiting = true;
     try {
       await this.draft?.settled();
-      const asked = names || this.names.length === 0 ? api.objects(this.draft?.id ?? "", mine.signal) : this.names;
-      const [rows, found] = await Promise.all([this.#bring(mine.signal), asked]);
+      const rows = await this.#bring(mine.signal);
       if (mine.signal.aborted) return;
       this.rows = rows;
-      this.names = found;
+      this.total = rows.length;
+      if (names || this.names.length === 0) this.names = await api.objects(this.draft?.id ?? "", mine.signal);
       this.problem = null;
+      this.#prepare();
     } catch (problem) {
       if (mine.signal.aborted) return;
       if (!(problem instanceof Problem)) throw problem;
@@ -49,21 +59,24 @@ export class RuleList {
   /** What changed since the rows that are here, where the gateway can tell; else all, a part at a time. */
   async #bring(signal: AbortSignal): Promise<readonly RuleRow[]> {
     const id = this.draft?.id ?? "";
-    const asked = this.#version === undefined ? { offset: 0 } : { since: this.#version };
-    let page = await api.rules(id, asked, signal);
-    if (!page.whole) {
-      const rows = brought(this.rows, page);
+    if (this.#version !== undefined) {
+      const page = await api.rules(id, { since: this.#version }, signal);
+      const rows = page.whole ? page.rows : brought(this.rows, page);
       // Two rules of one id cannot be told apart by what changed.
       if (rows.length === page.total) return this.#took(page, rows);
-      page = await api.rules(id, { offset: 0 }, signal);
     }
-    let rows = page.rows;
+    let page = await api.rules(id, { offset: 0, limit: FIRST }, signal);
+    let rows = [...page.rows];
+    if (this.rows.length === 0 && !signal.aborted) {
+      this.total = page.total;
+      this.rows = page.rows;
+    }
     while (rows.length < page.total) {
-      const next = await api.rules(id, { offset: rows.length }, signal);
+      const next = await api.rules(id, { offset: rows.length, limit: PART }, signal);
       if (next.rows.length === 0) break;
       // Another version than the parts before: from the beginning.
-      rows =
-        next.version === page.version ? [...rows, ...next.rows] : (await api.rules(id, { offset: 0 }, signal)).rows;
+      if (next.version !== page.version) rows = [];
+      else for (const row of next.rows) rows.push(row);
       page = next;
     }
     return this.#took(page, rows);
@@ -77,6 +90,15 @@ export class RuleList {
 
   drop(): void {
     this.#running?.abort();
+    window.clearTimeout(this.#preparing);
+  }
+
+  /** Make ready what the first search needs, a little at a time. */
+  #prepare(): void {
+    window.clearTimeout(this.#preparing);
+    this.#preparing = window.setTimeout(() => {
+      if (!this.#searchable.prepare(PART)) this.#prepare();
+    });
   }
 
   found(search: string): readonly RuleRow[] {

@@ -117,3 +117,17 @@ test("rows are brought to another version by what is different", () => {
   const moved = brought(rows, { ...same, gone: ["R-1"], order: ["R-4", "R-3", "R-2"], rows: [row("R-4")] });
   assert.deepEqual(ids(moved), ["R-4", "R-3", "R-2"]);
 });
+
+test("what was made ready in parts is found like what was not", () => {
+  const rows = Array.from({ length: 25 }, (_, number) => row(`R-${number}`, { source: [`10.0.${number}.0/24`] }));
+  const prepared = new Searchable(rows, new Map());
+  assert.equal(prepared.prepare(10), false);
+  assert.equal(prepared.prepare(10), false);
+  assert.equal(prepared.prepare(10), true);
+  const half = new Searchable(rows, new Map());
+  half.prepare(7);
+  for (const one of [prepared, half, new Searchable(rows, new Map())]) {
+    assert.deepEqual(ids(one.found("10.0.19.7")), ["R-19"]);
+    assert.equal(one.found("https").length, 25);
+  }
+});

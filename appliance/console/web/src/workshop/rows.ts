@@ -111,6 +111,8 @@ const KEYS = new Map<string, (row: RuleRow) => readonly string[]>([
   ["ticket", (row) => [row.ticket]],
 ]);
 
+const READS = [...KEYS.values()];
+
 interface Term {
   readonly word: string;
   readonly read: ((row: RuleRow) => readonly string[]) | null;
@@ -121,32 +123,40 @@ interface Term {
 /** Rows in a form that a search walks quickly through: made once for a list of rows, asked at each keystroke. */
 export class Searchable {
   readonly #rows: readonly RuleRow[];
-  readonly #texts: readonly string[];
   readonly #contents: Contents;
+  readonly #texts: string[] = []; // of the first rows, as far as they are read
   // Spans by word, of words that may hold an address which they do not spell.
   readonly #wide = new Map<string, Span>();
 
   constructor(rows: readonly RuleRow[], contents: Contents) {
     this.#rows = rows;
     this.#contents = contents;
-    this.#texts = rows.map((row) =>
-      [...KEYS.values()]
-        .map((read) => read(row).join(" "))
-        .join("\n")
-        .toLowerCase(),
-    );
-    for (const row of rows) for (const word of [...row.source, ...row.destination]) this.#widen(word);
     for (const members of contents.values()) for (const member of members) this.#widen(member);
+  }
+
+  /** Read up to `most` more rows; true when all are read. */
+  prepare(most: number): boolean {
+    const end = Math.min(this.#rows.length, this.#texts.length + most);
+    for (let index = this.#texts.length; index < end; index++) {
+      const row = this.#rows[index] as RuleRow;
+      let text = "";
+      for (const read of READS) text += `${read(row).join(" ")}\n`;
+      this.#texts.push(text.toLowerCase());
+      for (const word of row.source) this.#widen(word);
+      for (const word of row.destination) this.#widen(word);
+    }
+    return end === this.#rows.length;
   }
 
   /** The rows in which every word of the search is found, in their order. */
   found(search: string): readonly RuleRow[] {
-    const terms = search
+    const words = search
       .toLowerCase()
       .split(/\s+/)
-      .filter((word) => word !== "")
-      .map((word) => this.#term(word));
-    if (terms.length === 0) return this.#rows;
+      .filter((word) => word !== "");
+    if (words.length === 0) return this.#rows;
+    this.prepare(Infinity);
+    const terms = words.map((word) => this.#term(word));
     return this.#rows.filter((row, index) => terms.every((term) => matches(row, this.#texts[index] ?? "", term)));
   }
 
