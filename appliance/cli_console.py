@@ -18,7 +18,8 @@ def console_verbs(tree: Tree) -> None:
         "invite",
         "console:invite",
         "Make a link by which somebody makes their first passkey, or comes in again",
-        "Good once, for a day. Whoever has it becomes that person: audited, and an alert for who had an account.",
+        "Good once, for a day. Whoever has it becomes that person: audited, and an alert for who had an account. "
+        "While changes need approval an approver agrees first, unless root asks.",
     )
     invite.add_argument("name", metavar="NAME", help="a person of `console.people`")
     invite.add_argument("--reset", action="store_true", help="what they come in with now is good no more")

@@ -126,12 +126,12 @@ class DraftChecked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     ok: bool
     findings: tuple[Finding, ...]
     edits: tuple[Edit, ...]
-    proof: Proof | None
+    proof: appliance_control_messages_changes_Proof | None
     rules: int
     seconds: float
 
 
-class Proof(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class appliance_control_messages_changes_Proof(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was proven of a text. `conflicts` counts all pairs, of which `shown` has the first; where `undecided` says something, not everything is known. `seconds` is how long it took."""
 
     shown: tuple[ProvenOf, ...]
@@ -435,7 +435,7 @@ class FormsMade(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ok: bool
     findings: tuple[Finding, ...]
     edits: tuple[Edit, ...]
-    proof: Proof | None
+    proof: appliance_control_messages_changes_Proof | None
     rules: int
     seconds: float
     rows: tuple[RuleRow, ...]
@@ -917,6 +917,21 @@ class Me(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     until: float
 
 
+class ProofWanted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How you may show that it is you: `passkey` is what the browser's `navigator.credentials.get` is asked, None without one. With neither you log in again."""
+
+    passkey: dict[str, object] | None
+    passphrase: bool
+
+
+class appliance_console_api_me_Proof(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`answer` is what the device said to the options; or the passphrase, with a code of its app."""
+
+    answer: dict[str, object] | None = None
+    passphrase: str = ''
+    code: str = ''
+
+
 class Credentials(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What somebody comes in with. `codes` of break-glass are left."""
 
@@ -944,11 +959,19 @@ class NewPasskey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class NewApp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`secret` is for an authenticator app, `uri` the same as a link; `ticket` comes back with the first code."""
+    """`secret` is for an authenticator app, `uri` the same as a link, `picture` as a QR code; `ticket` comes back with the first code."""
 
     secret: str
     uri: str
     ticket: str
+    picture: Picture
+
+
+class Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`path` is the `d` of what is dark, in a square of `size` by `size`; everything else of it is light."""
+
+    size: int
+    path: str
 
 
 class NewPassphrase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -1028,10 +1051,20 @@ class Inviting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class LinkView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`link` is good once, until `until` (seconds since the epoch). Whoever has it becomes that person."""
+    """`link` is good once, until `until` (seconds since the epoch). Whoever has it becomes that person. Where it is "" an approver may agree until then, and is told it."""
 
     person: str
     link: str
+    until: float
+
+
+class WantedView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`by` wants a link for `person` (`name`); an approver, who is neither, may agree until `until`."""
+
+    person: str
+    name: str
+    by: str
+    reset: bool
     until: float
 
 
@@ -1296,6 +1329,14 @@ class Api(Asker):
         """Who asks, and what they may."""
         return self._json('GET', "/api/v1/me", Me)
 
+    def me_ask_proof(self, *, idempotency_key: str = "") -> Answered[ProofWanted]:
+        """How you may show that it is you who sits there."""
+        return self._json('POST', "/api/v1/me/proof/options", ProofWanted, idempotency_key=idempotency_key)
+
+    def me_prove(self, body: appliance_console_api_me_Proof, *, idempotency_key: str = "") -> Answered[None]:
+        """Show that it is you, as at a log-in: for ten minutes you may change who comes in and what with."""
+        return self._nothing('POST', "/api/v1/me/proof", body=body, idempotency_key=idempotency_key)
+
     def me_credentials(self) -> Answered[Credentials]:
         """What you come in with."""
         return self._json('GET', "/api/v1/me/credentials", Credentials)
@@ -1367,6 +1408,18 @@ class Api(Asker):
     def accounts_remove_passphrase(self, id: str, *, idempotency_key: str = "") -> Answered[None]:
         """Take their passphrase and its app away."""
         return self._nothing('DELETE', f"/api/v1/accounts/{place(id)}/passphrase", idempotency_key=idempotency_key)
+
+    def links_links(self) -> Answered[tuple[WantedView, ...]]:
+        """Who wants a link for whom, while the policy asks for four eyes."""
+        return self._json('GET', "/api/v1/links", tuple[WantedView, ...])
+
+    def links_agree(self, id: str, *, idempotency_key: str = "") -> Answered[LinkView]:
+        """Agree that they get a link, which is told to you: give it to them."""
+        return self._json('POST', f"/api/v1/links/{place(id)}/agree", LinkView, idempotency_key=idempotency_key)
+
+    def links_refuse(self, id: str, *, idempotency_key: str = "") -> Answered[None]:
+        """They get none: for whom it is for, who wants it, approvers and administrators."""
+        return self._nothing('DELETE', f"/api/v1/links/{place(id)}", idempotency_key=idempotency_key)
 
     def asking_ask(self, process: Literal['alertd', 'policyd', 'recordd', 'watchd'], body: bytes, *, idempotency_key: str = "") -> Answered[bytes]:
         """Ask a process of the gateway as `reef --gateway https://…` does."""

@@ -85,6 +85,15 @@ class Gateway:
                 raise Failure(message, remedy, code=AWAY, name="no-gateway") from error
         return instance_path()
 
+    @property
+    def forwarded(self) -> str:
+        """Where people of this machine find the console of a lab; "" where it is where the policy says."""
+        if not self._lab:
+            return ""
+        from appliance.lab.registry import console_url
+
+        return console_url(self._lab)
+
     def command(self, verb: str) -> str:
         """How to type `verb` for this same gateway."""
         if self._lab and self._lab != os.environ.get(LAB_VARIABLE):

@@ -19,7 +19,7 @@ from appliance.console import problems
 from appliance.console.callers import Caller
 from appliance.policy.roles import Permission
 
-Kind = Literal["status", "alert", "flow", "proposal", "draft", "health"]
+Kind = Literal["status", "alert", "flow", "proposal", "draft", "health", "link"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 NAMED: frozenset[Kind] = frozenset({"flow"})  # what costs the gateway work: only for who asks for it by its name
 

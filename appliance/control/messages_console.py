@@ -13,7 +13,8 @@ class Invite(msgspec.Struct, frozen=True, tag=True):
 
 
 class Invited(msgspec.Struct, frozen=True, tag=True):
-    """`link` is good once until `until`, seconds since the epoch."""
+    """`link` is good once until `until`, seconds since the epoch. Where it is "" an approver must agree in the
+    console until then, and is told it."""
 
     person: str
     link: str

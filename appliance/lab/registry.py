@@ -28,6 +28,19 @@ def instance_file(lab: str) -> Path:
     return file
 
 
+def console_file(lab: str) -> Path:
+    """Where a lab writes at which address browsers of this machine reach its console."""
+    return ROOT / lab / "console"
+
+
+def console_url(lab: str) -> str:
+    """That address; "" for a lab whose console is not forwarded."""
+    try:
+        return console_file(lab.partition(":")[0]).read_text(encoding="ascii")
+    except FileNotFoundError:
+        return ""
+
+
 def running() -> tuple[str, ...]:
     """The ids of the labs that run on this machine."""
     return tuple(sorted(folder.name for folder in folders() if not is_free(folder)))

@@ -27,7 +27,7 @@ from appliance.lab import netns
 from appliance.lab.forward import Forwarder
 from appliance.lab.gateway import EXAMPLES, GatewayError, LabGateway, free_block
 from appliance.lab.hosts import Plan
-from appliance.lab.registry import ID, ROOT, LabError, folders, instance_file, is_free, running
+from appliance.lab.registry import ID, ROOT, LabError, console_file, folders, instance_file, is_free, running
 from appliance.lab.ssh import Ssh
 from appliance.lab.topology import ADMINISTRATOR, CONSOLE_NAME, MANAGEMENT, Topology, ministry
 from appliance.lab.traffic import PACE, Attempt
@@ -172,6 +172,7 @@ class Lab:
             self._forwarder = Forwarder(
                 CONSOLE_PORT, netns.path_of(self.lab, ADMINISTRATOR), MANAGEMENT, CONSOLE_PORT
             )
+            console_file(self.lab).write_text(self.console_url, encoding="ascii")
         if self._traffic:
             self.live()
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import base64
+import io
+import os
 import re
+import signal
 import time
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import zxingcpp
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
+from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PATIENCE, PHONE, ROOT, Person
+from appliance.lab.site import Lab
+from tests.browser.conftest import PATIENCE, PHONE, ROOT, Person, answers
+from tests.netns.conftest import until
 
 AXE = ROOT / "appliance" / "console" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 expect.set_options(timeout=PATIENCE)
@@ -77,6 +84,9 @@ def test_who_has_no_passkey_comes_in_by_a_passphrase_and_an_app(people: Callable
     page.get_by_text("My device has no passkeys").click()
     sound(page)
     key = page.locator("code.key").inner_text().replace(" ", "")
+    seen = zxingcpp.read_barcode(Image.open(io.BytesIO(page.locator("svg.qr").screenshot())))
+    assert seen is not None, "no camera reads the picture"
+    assert parse_qs(urlsplit(seen.text).query)["secret"] == [key]
     app = TOTP(base64.b32decode(key), 6, SHA1(), 30)  # noqa: S303
     page.get_by_label("Code").fill(app.generate(int(time.time())).decode())
     page.get_by_label("New passphrase").fill("a lamp beside the river")
@@ -94,6 +104,42 @@ def test_who_has_no_passkey_comes_in_by_a_passphrase_and_an_app(people: Callable
     page.get_by_role("button", name="Log in", exact=True).first.click()
     page.wait_for_url(re.compile(r"/$"))
     assert olu.violations() == []
+
+
+def test_what_makes_a_way_in_is_not_for_whoever_finds_the_screen(lab: Lab, people: Callable[..., Person]) -> None:
+    """A console that was started again takes nobody's word for it that they sit there still."""
+    amara = people("amara")
+    amara.enter()
+    page = amara.page
+    gone = lab.gateway.pid("console")
+    os.kill(gone, signal.SIGKILL)
+    until(lambda: running(lab, "console") not in (0, gone), "the console is started again", lab=lab, patience=60)
+    until(lambda: answers(lab), "the console answers", lab=lab, patience=60)
+    page.goto("/account")
+    page.get_by_role("button", name="Make a token").click()
+    page.get_by_label("What it is for").fill("nightly report")
+    page.get_by_role("dialog").get_by_role("button", name="Make a token").click()
+    still = page.get_by_role("dialog", name="Is it still you?")
+    expect(still.get_by_role("button", name="Use a passkey")).to_be_visible()
+    sound(page)
+    amara.picture("proof")
+    still.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("show again that it is you")).to_be_visible()
+    page.get_by_role("dialog").get_by_role("button", name="Make a token").click()
+    still.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_role("dialog", name="The token").locator("code")).to_contain_text("reef_")
+    page.get_by_role("button", name="Done").click()
+    page.get_by_role("button", name="Add a passkey").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    assert amara.violations() == []
+
+
+def running(lab: Lab, name: str) -> int:
+    """Its process id; 0 while it has none."""
+    try:
+        return lab.gateway.pid(name)
+    except KeyError:
+        return 0
 
 
 def test_an_administrator_lets_others_in_and_out(people: Callable[..., Person]) -> None:

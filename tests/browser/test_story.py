@@ -139,3 +139,21 @@ def test_who_breaks_their_own_access_is_let_back_in(lab: Lab, pair: tuple[Person
     assert (newest["generation"], newest["state"]) == (before + 1, "rolled-back")
     amara.page.goto("/changes")
     expect(amara.page.get_by_role("heading", name="Changes", level=1)).to_be_visible()
+
+
+def test_nobody_becomes_somebody_else_alone(people: Callable[..., Person]) -> None:
+    """With four eyes in the policy a link needs two people, and whom it is for sees that somebody wants it."""
+    ana, amara, ben = people("ana"), people("amara"), people("ben")
+    for one in (ana, amara, ben):
+        one.enter()
+    ana.page.goto("/people")
+    ana.page.get_by_role("button", name="Make a link: Amara Diaz").click()
+    ana.page.get_by_role("dialog").get_by_role("button", name="Make a link").click()
+    expect(ana.page.get_by_text("An approver must agree before Amara Diaz gets a link")).to_be_visible()
+    expect(amara.page.get_by_role("link", name="ana wants a link by which you come in")).to_be_visible()
+    expect(ben.page.get_by_role("link", name="ana wants a link by which Amara Diaz comes in")).to_be_visible()
+    ben.page.goto("/account")
+    ben.page.get_by_role("button", name="Agree: Amara Diaz").click()
+    ben.page.get_by_role("dialog").get_by_role("button", name="Agree").click()
+    expect(ben.page.get_by_role("dialog", name="The link").locator("code")).to_contain_text("/invitation/")
+    assert not ana.violations() + amara.violations() + ben.violations()

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from appliance.console import problems
-from appliance.console.api.me import Credentials, credentials_of, desk_of, in_person, person_of
+from appliance.console.api.me import Credentials, afresh, credentials_of, desk_of, person_of
 from appliance.console.api.sessions import Name
 from appliance.console.context import Ctx
 from appliance.console.registry import endpoint
@@ -40,10 +40,21 @@ class Inviting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LinkView(msgspec.Struct, frozen=True):
-    """`link` is good once, until `until` (seconds since the epoch). Whoever has it becomes that person."""
+    """`link` is good once, until `until` (seconds since the epoch). Whoever has it becomes that person. Where it is
+    "" an approver may agree until then, and is told it."""
 
     person: str
     link: str
+    until: float
+
+
+class WantedView(msgspec.Struct, frozen=True):
+    """`by` wants a link for `person` (`name`); an approver, who is neither, may agree until `until`."""
+
+    person: str
+    name: str
+    by: str
+    reset: bool
     until: float
 
 
@@ -72,10 +83,15 @@ async def account(ctx: Ctx, id: Login) -> AccountView:
 
 @endpoint("POST", "/accounts/{id}/invite", permission="administer", answers=LinkView, status=201, secret=True)
 async def invite(ctx: Ctx, id: Login, body: Inviting) -> LinkView:
-    """A link by which they make their first passkey or come in again. For who had an account it is an alert."""
-    in_person(ctx)
+    """A link by which they make their first passkey or come in again. For who had an account it is an alert. While
+    the policy asks for approvals an approver must agree first."""
+    afresh(ctx)
     desk = desk_of(ctx)
     person = person_of(desk, id)
+    if desk.needs_two:
+        found = desk.want_link(person, ctx.person.person, f"https {ctx.address}", reset=body.reset)
+        ctx.console.live.publish("link", {"person": person.id})
+        return LinkView(person.id, "", found.until)
     link, invitation = desk.invite(person, ctx.person.person, f"https {ctx.address}", reset=body.reset)
     return LinkView(person.id, link, invitation.until)
 
@@ -83,7 +99,7 @@ async def invite(ctx: Ctx, id: Login, body: Inviting) -> LinkView:
 @endpoint("DELETE", "/accounts/{id}/passkeys/{name}", permission="administer")
 async def remove_passkey(ctx: Ctx, id: Login, name: Name) -> None:
     """Take a passkey of theirs away."""
-    in_person(ctx)
+    afresh(ctx)
     desk = desk_of(ctx)
     person = person_of(desk, id)
     if not Enrolling(desk).remove_passkey(person.id, name, ctx.person.person, f"https {ctx.address}"):
@@ -93,7 +109,7 @@ async def remove_passkey(ctx: Ctx, id: Login, name: Name) -> None:
 @endpoint("DELETE", "/accounts/{id}/passphrase", permission="administer")
 async def remove_passphrase(ctx: Ctx, id: Login) -> None:
     """Take their passphrase and its app away."""
-    in_person(ctx)
+    afresh(ctx)
     desk = desk_of(ctx)
     person = person_of(desk, id)
     if not Enrolling(desk).remove_second(person.id, ctx.person.person, f"https {ctx.address}"):

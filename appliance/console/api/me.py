@@ -15,8 +15,9 @@ from appliance.console.who import asking
 from appliance.console.who.accounts import Accounts
 from appliance.console.who.desk import Desk
 from appliance.console.who.enrolling import Enrolling
-from appliance.console.who.entering import Refused
+from appliance.console.who.entering import Entering, Refused
 from appliance.console.who.pages.words import EN
+from appliance.console.who.qr import Picture
 from appliance.policy.console import Person
 from appliance.policy.roles import Permission
 
@@ -66,11 +67,29 @@ class NewPasskey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewApp(msgspec.Struct, frozen=True):
-    """`secret` is for an authenticator app, `uri` the same as a link; `ticket` comes back with the first code."""
+    """`secret` is for an authenticator app, `uri` the same as a link, `picture` as a QR code; `ticket` comes back
+    with the first code."""
 
     secret: str
     uri: str
     ticket: str
+    picture: Picture
+
+
+class ProofWanted(msgspec.Struct, frozen=True):
+    """How you may show that it is you: `passkey` is what the browser's `navigator.credentials.get` is asked, None
+    without one. With neither you log in again."""
+
+    passkey: dict[str, Any] | None
+    passphrase: bool
+
+
+class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`answer` is what the device said to the options; or the passphrase, with a code of its app."""
+
+    answer: dict[str, Any] | None = None
+    passphrase: Secret = ""
+    code: Word = ""
 
 
 class NewPassphrase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,6 +121,14 @@ def in_person(ctx: Ctx) -> None:
         raise problems.forbidden("a token may not do this: log in for it", "session-needed")
 
 
+def afresh(ctx: Ctx) -> None:
+    """Raises `Problem` unless a person asks who showed within minutes that it is they: what opens doors is not made
+    by whoever finds a screen that nobody locked."""
+    in_person(ctx)
+    if not desk_of(ctx).fresh(ctx.person):
+        raise problems.forbidden("show again that it is you, and then do this", "prove")
+
+
 def credentials_of(accounts: Accounts, person: Person) -> Credentials:
     return Credentials(
         tuple(
@@ -116,8 +143,11 @@ def credentials_of(accounts: Accounts, person: Person) -> Credentials:
 
 def refusal(refused: Refused) -> Problem:
     """Of what somebody wanted to come in with."""
+    words = EN.of_refusal(refused.why, refused.wait)
+    if refused.why == "wait":
+        return problems.wait(words, max(1, round(refused.wait)))
     status = HTTPStatus.CONFLICT if refused.why == "full" else HTTPStatus.UNPROCESSABLE_ENTITY
-    return Problem(status, EN.of_refusal(refused.why, refused.wait), code=refused.why)
+    return Problem(status, words, code=refused.why)
 
 
 @endpoint("GET", "/me", permission="known", answers=Me)
@@ -134,6 +164,30 @@ async def me(ctx: Ctx) -> Me:
     )
 
 
+@endpoint("POST", "/me/proof/options", permission="known", answers=ProofWanted, secret=True)
+async def ask_proof(ctx: Ctx) -> ProofWanted:
+    """How you may show that it is you who sits there."""
+    in_person(ctx)
+    desk, person = desk_of(ctx), ctx.person.person
+    wanted = Entering(desk).ask_passkey(ctx.person.id, asking.at(ctx.request))
+    return ProofWanted(wanted if desk.accounts.passkeys(person) else None, desk.accounts.second(person) is not None)
+
+
+@endpoint("POST", "/me/proof", permission="known", secret=True)
+async def prove(ctx: Ctx, body: Proof) -> None:
+    """Show that it is you, as at a log-in: for ten minutes you may change who comes in and what with."""
+    in_person(ctx)
+    desk, at, person = desk_of(ctx), asking.at(ctx.request), ctx.person.person
+    try:
+        if body.answer is not None:
+            Entering(desk).shown_passkey(body.answer, ctx.person.id, at, person)
+        else:
+            await Entering(desk).shown_passphrase(person, body.passphrase, body.code, at)
+    except Refused as refused:
+        raise refusal(refused) from refused
+    desk.prove(ctx.person, "passkey" if body.answer is not None else "passphrase", at)
+
+
 @endpoint("GET", "/me/credentials", permission="known", answers=Credentials)
 async def credentials(ctx: Ctx) -> Credentials:
     """What you come in with."""
@@ -144,7 +198,7 @@ async def credentials(ctx: Ctx) -> Credentials:
 @endpoint("POST", "/me/passkeys/options", permission="known", answers=dict[str, Any], secret=True)
 async def ask_passkey(ctx: Ctx) -> dict[str, Any]:
     """What the browser is to ask your device for, to make another passkey."""
-    in_person(ctx)
+    afresh(ctx)
     desk = desk_of(ctx)
     return Enrolling(desk).ask_passkey(person_of(desk, ctx.person.person), ctx.person.id, asking.at(ctx.request))
 
@@ -152,7 +206,7 @@ async def ask_passkey(ctx: Ctx) -> dict[str, Any]:
 @endpoint("POST", "/me/passkeys", permission="known", answers=PasskeyView, status=201)
 async def add_passkey(ctx: Ctx, body: NewPasskey) -> PasskeyView:
     """Add the passkey that your device made."""
-    in_person(ctx)
+    afresh(ctx)
     desk, at = desk_of(ctx), asking.at(ctx.request)
     person = person_of(desk, ctx.person.person)
     try:
@@ -165,7 +219,7 @@ async def add_passkey(ctx: Ctx, body: NewPasskey) -> PasskeyView:
 @endpoint("DELETE", "/me/passkeys/{name}", permission="known")
 async def remove_passkey(ctx: Ctx, name: Word) -> None:
     """Take a passkey away. The last way in stays: ask an administrator for another first."""
-    in_person(ctx)
+    afresh(ctx)
     desk = desk_of(ctx)
     _not_the_last(desk, person_of(desk, ctx.person.person))
     if not Enrolling(desk).remove_passkey(ctx.person.person, name, ctx.person.person, f"https {ctx.address}"):
@@ -175,16 +229,16 @@ async def remove_passkey(ctx: Ctx, name: Word) -> None:
 @endpoint("POST", "/me/app", permission="known", answers=NewApp, secret=True)
 async def new_app(ctx: Ctx) -> NewApp:
     """A secret for an authenticator app, which a passphrase needs."""
-    in_person(ctx)
+    afresh(ctx)
     desk = desk_of(ctx)
     made = Enrolling(desk).new_app(person_of(desk, ctx.person.person), ctx.person.id)
-    return NewApp(made.secret, made.uri, made.ticket)
+    return NewApp(made.secret, made.uri, made.ticket, made.picture)
 
 
 @endpoint("PUT", "/me/passphrase", permission="known")
 async def set_passphrase(ctx: Ctx, body: NewPassphrase) -> None:
     """Set a passphrase with the app that shows this code; what was there before is good no more."""
-    in_person(ctx)
+    afresh(ctx)
     desk, at = desk_of(ctx), asking.at(ctx.request)
     person = person_of(desk, ctx.person.person)
     try:
@@ -196,7 +250,7 @@ async def set_passphrase(ctx: Ctx, body: NewPassphrase) -> None:
 @endpoint("DELETE", "/me/passphrase", permission="known")
 async def remove_passphrase(ctx: Ctx) -> None:
     """Take the passphrase and its app away."""
-    in_person(ctx)
+    afresh(ctx)
     desk = desk_of(ctx)
     _not_the_last(desk, person_of(desk, ctx.person.person))
     if not Enrolling(desk).remove_second(ctx.person.person, ctx.person.person, f"https {ctx.address}"):

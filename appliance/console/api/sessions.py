@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from appliance.console import problems
-from appliance.console.api.me import desk_of, in_person
+from appliance.console.api.me import afresh, desk_of, in_person
 from appliance.console.context import Ctx
 from appliance.console.registry import endpoint
 
@@ -67,8 +67,11 @@ async def sessions(ctx: Ctx, query: Whose) -> tuple[SessionView, ...]:
 async def end(ctx: Ctx, id: Name) -> None:
     """End a session; what it has open ends within seconds."""
     desk = desk_of(ctx)
+    own = any(one.id == id for one in desk.sessions.listed(desk.bounds, ctx.person.person))
     if not ctx.person.may("administer"):
         in_person(ctx)
+    elif not own and ctx.person.how != "token":
+        afresh(ctx)
     person = "" if ctx.person.may("administer") else ctx.person.person
     if desk.revoke_session(id, ctx.person.person, f"https {ctx.address}", person) is None:
         raise problems.not_found("there is no such session")
@@ -82,5 +85,7 @@ async def end_all(ctx: Ctx, query: Whose) -> Ended:
         in_person(ctx)
     if not person:
         raise problems.bad("say whose sessions are to end")
+    if person != ctx.person.person and ctx.person.how != "token":
+        afresh(ctx)
     but = ctx.person.id if person == ctx.person.person and ctx.person.how == "session" else ""
     return Ended(desk_of(ctx).revoke_sessions(person, ctx.person.person, f"https {ctx.address}", but))

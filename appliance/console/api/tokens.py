@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from appliance.console import problems
-from appliance.console.api.me import desk_of, in_person
+from appliance.console.api.me import afresh, desk_of, in_person
 from appliance.console.api.sessions import Name, Whose, whose
 from appliance.console.context import Ctx
 from appliance.console.problems import Problem
@@ -60,7 +60,7 @@ async def tokens(ctx: Ctx, query: Whose) -> tuple[TokenView, ...]:
 @endpoint("POST", "/tokens", permission="known", answers=TokenMade, status=201, secret=True)
 async def make(ctx: Ctx, body: NewToken) -> TokenMade:
     """Make a token for some of what you may."""
-    in_person(ctx)
+    afresh(ctx)
     try:
         given, made = desk_of(ctx).make_token(
             ctx.person, body.label, body.scopes, body.days * _DAY, f"https {ctx.address}"
@@ -76,5 +76,7 @@ async def revoke(ctx: Ctx, id: Name) -> None:
     if id != ctx.person.id and not ctx.person.may("administer"):
         in_person(ctx)
     person = "" if ctx.person.may("administer") else ctx.person.person
+    if ctx.person.how != "token" and not any(one.id == id for one in desk_of(ctx).tokens.listed(ctx.person.person)):
+        afresh(ctx)
     if desk_of(ctx).revoke_token(id, ctx.person.person, f"https {ctx.address}", person) is None:
         raise problems.not_found("there is no such token")

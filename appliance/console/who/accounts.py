@@ -78,6 +78,7 @@ class Accounts:
             ("DELETE FROM passkey WHERE person = ?", one),
             ("DELETE FROM code WHERE person = ?", one),
             ("DELETE FROM invitation WHERE person = ?", one),
+            ("DELETE FROM wanted WHERE person = ?", one),
             ("DELETE FROM account WHERE person = ?", one),
         )
 

@@ -21,7 +21,7 @@ from appliance.console.who import device
 from appliance.console.who.accounts import Accounts
 from appliance.console.who.failures import EVERY, Failures
 from appliance.console.who.guessing import Guessing
-from appliance.console.who.invitations import Invitation, Invitations
+from appliance.console.who.invitations import Invitation, Invitations, Wanted
 from appliance.console.who.sessions import Bounds, How, Session, Sessions
 from appliance.console.who.store import NAME, Store, StoreError
 from appliance.console.who.tickets import Tickets
@@ -33,6 +33,7 @@ from appliance.policy.roles import permissions_of
 from crypto.webauthn import Relying
 
 GLASS_HOURS = 1
+FRESH = 600.0  # seconds for which it is believed that who proved it sits there still
 _HTTPS = 443
 
 
@@ -87,6 +88,7 @@ class Desk:
         self.guessing = Guessing(ticks)
         self.failures = Failures()
         self.one = asyncio.Semaphore(1)  # who makes or checks a passphrase: each costs 19 MiB
+        self.trying: set[str] = set()  # networks that wait for an answer: each has one try at a time
         self._ticks = ticks
         self._told = ticks()
         self.settings = ConsoleSettings()
@@ -224,9 +226,22 @@ class Desk:
         most = GLASS_HOURS * 3600.0 if how == "break-glass" else 0.0
         words = device.words_of(at.agent)
         cookie, made = self.sessions.begin(person.id, how, at.address, words, certificate=certificate, most=most)
+        # A certificate and a provider answer for the machine: whoever sits there would be let in by them again. They
+        # count for who has nothing else.
+        if how not in ("certificate", "provider") or not self.accounts.enrolled(person.id):
+            self.sessions.prove(made.id)
         detail = {"by": how, "device": words, "session": made.id}
         self.trail.audit(person.id, "login.pass", person.id, origin=at.origin, detail=detail)
         return cookie
+
+    def fresh(self, caller: Caller) -> bool:
+        """Whether who asks showed just now that it is they: ways in are not made by whoever finds the screen."""
+        return self.clock() - self.sessions.proven(caller.id) < FRESH
+
+    def prove(self, caller: Caller, how: How, at: At) -> None:
+        """They showed it, in a session that goes on."""
+        self.sessions.prove(caller.id)
+        self.trail.audit(caller.person, "login.prove", caller.person, origin=at.origin, detail={"by": how})
 
     def leave(self, cookie: str, at: At) -> None:
         """Log-out."""
@@ -291,6 +306,41 @@ class Desk:
             words = f"{actor} made a link by which {person.name} ({person.id}), who had an account, comes in again"
             self.trail.alert(record.ACCOUNT_RECOVERED, "Account recovery", words)
         return f"{self.origin}/invitation/{made}", invitation
+
+    # A link that needs two.
+
+    @property
+    def needs_two(self) -> bool:
+        """Whether the policy asks for four eyes: who can be somebody else has all of them."""
+        return self.settings.approvals > 0
+
+    def wanted(self) -> list[Wanted]:
+        """Links that wait for somebody to agree, for people who are in the policy."""
+        return [one for one in self.invitations.wanted() if one.person in self._people]
+
+    def want_link(self, person: Person, actor: str, origin: str, *, reset: bool) -> Wanted:
+        """Somebody else must agree before there is one."""
+        found = self.invitations.want(person.id, actor, reset)
+        detail = {"recovery": "yes" if self.accounts.enrolled(person.id) else "no", "reset": "yes" if reset else "no"}
+        self.trail.audit(actor, "account.want", person.id, origin=origin, detail=detail)
+        return found
+
+    def agree_link(self, wanted: Wanted, actor: str, origin: str) -> tuple[str, Invitation] | None:
+        """The link, told to who agrees; None where it is not wanted any more."""
+        person = self._people.get(wanted.person)
+        if person is None or not self.invitations.drop(wanted):
+            return None
+        detail = {"wanted by": wanted.by}
+        self.trail.audit(actor, "account.agree", person.id, origin=origin, detail=detail)
+        return self.invite(person, f"{wanted.by} and {actor}", origin, reset=wanted.reset)
+
+    def refuse_link(self, wanted: Wanted, actor: str, origin: str) -> bool:
+        """Whether it was still wanted."""
+        gone = self.invitations.drop(wanted)
+        if gone:
+            detail = {"wanted by": wanted.by}
+            self.trail.audit(actor, "account.refuse", wanted.person, origin=origin, detail=detail)
+        return gone
 
     def reset(self, person: str) -> None:
         """Whatever they came in with, and what they opened with it, is gone."""

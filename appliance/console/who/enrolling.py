@@ -12,6 +12,7 @@ from appliance.console.who import tickets
 from appliance.console.who.accounts import Full, Passkey
 from appliance.console.who.desk import At, Desk
 from appliance.console.who.entering import Refused
+from appliance.console.who.qr import Picture, picture
 from appliance.policy.console import Person
 from crypto import passphrase as phrases
 from crypto import totp, webauthn
@@ -21,12 +22,13 @@ _SECONDS = 1800.0  # for who has to install an app first
 
 
 class App(msgspec.Struct, frozen=True):
-    """What an authenticator app takes in: `secret` as people type it, `uri` as a link; `ticket` comes back with the
-    first code."""
+    """What an authenticator app takes in: `secret` as people type it, `uri` as a link, `picture` as cameras read it;
+    `ticket` comes back with the first code."""
 
     secret: str
     uri: str
     ticket: str
+    picture: Picture
 
 
 class Enrolling:
@@ -87,12 +89,16 @@ class Enrolling:
     def new_app(self, person: Person, browser: str) -> App:
         secret = totp.secret()
         ticket = self._desk.tickets.make(_APP, browser, f"{person.id} {secret}".encode(), _SECONDS)
-        return App(secret, totp.uri(secret, person.id, self._desk.settings.name), tickets.written(ticket))
+        return self._shown(person, secret, tickets.written(ticket))
 
     def same_app(self, person: Person, ticket: str, browser: str) -> App | None:
         """The one that a page shows again after a slip."""
         found = self._app(person, ticket, browser)
-        return App(found, totp.uri(found, person.id, self._desk.settings.name), ticket) if found else None
+        return self._shown(person, found, ticket) if found else None
+
+    def _shown(self, person: Person, secret: str, ticket: str) -> App:
+        uri = totp.uri(secret, person.id, self._desk.settings.name)
+        return App(secret, uri, ticket, picture(uri))
 
     def _app(self, person: Person, ticket: str, browser: str) -> str:
         content = self._desk.tickets.read(tickets.read(ticket), _APP, browser) or b""

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from appliance.console.who.desk import GLASS_HOURS, At, Desk
 from appliance.console.who.guessing import network_of
 from appliance.events import record
+from appliance.policy.console import Person
 from crypto import passphrase as phrases
 from crypto import totp, webauthn
 
@@ -41,7 +42,7 @@ class Entering:
     def __init__(self, desk: Desk, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._desk = desk
         self._sleep = sleep
-        self._trying: set[str] = set()  # networks that wait for an answer: each has one try at a time
+        self._trying = desk.trying
 
     # --- passkeys ---------------------------------------------------------------------------------------------------
 
@@ -50,6 +51,10 @@ class Entering:
         return webauthn.request(self._desk.relying(at), self._desk.tickets.make(PASSKEY, browser))
 
     def passkey(self, answer: dict[str, Any], browser: str, at: At, old: str = "") -> str:
+        return self._desk.begin(self.shown_passkey(answer, browser, at), "passkey", at, old)
+
+    def shown_passkey(self, answer: dict[str, Any], browser: str, at: At, only: str = "") -> Person:
+        """Whose passkey answered: that of the person `only` where they are known already. Raises `Refused`."""
         desk = self._desk
         try:
             challenge = webauthn.challenge_of(answer)
@@ -60,6 +65,8 @@ class Entering:
             person = desk.person(key.person) if key is not None else None
             if key is None or person is None:
                 raise webauthn.Rejected("the passkey is of nobody who is in the policy")
+            if only not in ("", person.id):
+                raise webauthn.Rejected(f"the passkey is not of {only}")
             if handle and handle != desk.accounts.handle(person.id):
                 raise webauthn.Rejected("the passkey is of somebody else")
             found = webauthn.asserted(desk.relying(at), answer, challenge, key.public, key.count, key.eligible)
@@ -71,11 +78,15 @@ class Entering:
             raise Refused("passkey")
         desk.accounts.used_passkey(key, found)
         desk.guessing.right(at.address, person.id)
-        return desk.begin(person, "passkey", at, old)
+        return person
 
     # --- what can be guessed ----------------------------------------------------------------------------------------
 
     async def passphrase(self, login: str, passphrase: str, code: str, at: At, old: str = "") -> str:
+        return self._desk.begin(await self.shown_passphrase(login, passphrase, code, at), "passphrase", at, old)
+
+    async def shown_passphrase(self, login: str, passphrase: str, code: str, at: At) -> Person:
+        """Whose passphrase and code they are. Raises `Refused`."""
         desk = self._desk
         async with self._try(login, at):
             person = desk.person(login)
@@ -91,7 +102,7 @@ class Entering:
             if desk.person(person.id) is None or not desk.accounts.used_step(person.id, step):
                 raise self._wrong("passphrase", login, at)
             desk.guessing.right(at.address, login)
-            return desk.begin(person, "passphrase", at, old)
+            return person
 
     async def glass(self, login: str, code: str, at: At, old: str = "") -> str:
         """A code that breaks the glass: an hour, and everybody is told."""

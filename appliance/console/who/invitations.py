@@ -1,4 +1,8 @@
-"""Links for the first credential and for who lost theirs: good once, for a day."""
+"""Links for the first credential and for who lost theirs: good once, for a day.
+
+Whoever has somebody's link becomes that person. Where the policy asks two people for a change it asks two for a link
+as well, or who makes it could be both of them: one wants it, another agrees, and only then it is there.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,16 @@ class Invitation(msgspec.Struct, frozen=True):
 
     person: str
     by: str
+    until: float
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """`by` wants a link for `person`, to which somebody else must agree before `until` (seconds since the epoch).
+    With `reset` what the person comes in with is good no more from then on."""
+
+    person: str
+    by: str
+    reset: bool
     until: float
 
 
@@ -46,6 +60,27 @@ class Invitations:
         """Whether it was still good; it is not any more."""
         words = "DELETE FROM invitation WHERE digest = ? AND until > ?"
         return self._store.within((words, [(secret.digest(link), self._store.clock())])) > 0
+
+    def want(self, person: str, by: str, reset: bool) -> Wanted:
+        """What was wanted for the person before is not any more."""
+        now = self._store.clock()
+        found = Wanted(person, by, reset, now + SECONDS)
+        self._store.within(
+            ("DELETE FROM wanted WHERE person = ? OR until <= ?", [(person, now)]),
+            ("INSERT INTO wanted VALUES (?, ?, ?, ?)", [(person, by, reset, found.until)]),
+        )
+        return found
+
+    def wanted(self) -> list[Wanted]:
+        """The oldest first."""
+        words = "SELECT person, by, reset, until FROM wanted WHERE until > ? ORDER BY until, person"
+        found = self._store.rows(words, (self._store.clock(),))
+        return [Wanted(person, by, bool(reset), until) for person, by, reset, until in found]
+
+    def drop(self, wanted: Wanted) -> bool:
+        """Whether it was still there; it is not any more."""
+        words = "DELETE FROM wanted WHERE person = ? AND by = ? AND until = ?"
+        return self._store.within((words, [(wanted.person, wanted.by, wanted.until)])) > 0
 
     def waiting(self) -> dict[str, float]:
         """Who has a link that is good, and until when."""

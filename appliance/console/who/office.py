@@ -92,6 +92,10 @@ class Office:
     def _invite(self, person: Person, peer: Peer, reset: bool) -> Reply:
         if not self._desk.settings.name:
             return Refused("state", "the running policy has no `console.name`: nobody could open the link")
+        # Root may do everything, and everybody is told. For others at a shell four eyes hold as in a browser.
+        if self._desk.needs_two and peer.uid != 0:
+            wanted = self._desk.want_link(person, peer.name, origin_of(peer), reset=reset)
+            return Invited(person.id, "", wanted.until)
         link, invitation = self._desk.invite(person, peer.name, origin_of(peer), reset=reset)
         return Invited(person.id, link, invitation.until)
 
@@ -99,6 +103,9 @@ class Office:
         if not person.break_glass:
             words = f"the policy does not let {person.id} break the glass; `break_glass: yes` there does"
             return Refused("not-allowed", words)
+        if self._desk.needs_two and peer.uid != 0:
+            words = "the policy asks for four eyes: only root makes codes that let somebody in alone"
+            return Refused("approval", words)
         return GlassCodes(person.id, tuple(self._desk.codes(person, peer.name, origin_of(peer))))
 
     def _person(self, person: Person, waiting: dict[str, float]) -> ConsolePerson:

@@ -22,7 +22,8 @@ _GRAIN = 60.0  # seconds by which `seen` on disk may lag behind
 
 class Session(msgspec.Struct):
     """Times are seconds since the epoch. `most` seconds it may last, 0: as the policy says. `certificate` is the
-    SHA-256 of the one that must be shown with it."""
+    SHA-256 of the one that must be shown with it. `proven` is when they showed last that it is they who sit there; it
+    is kept nowhere, so after a restart they show it again."""
 
     id: str
     person: str
@@ -33,6 +34,10 @@ class Session(msgspec.Struct):
     address: str
     device: str
     certificate: str = ""
+    proven: float = 0.0
+
+
+_KEPT = Session.__struct_fields__[:-1]
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -66,7 +71,7 @@ class Sessions:
         if len(self._open) >= MOST:
             self._drop([min(self._open, key=lambda digest: self._open[digest].seen)])
         digest = secret.digest(cookie)
-        row = (digest, *(getattr(made, name) for name in Session.__struct_fields__))
+        row = (digest, *(getattr(made, name) for name in _KEPT))
         self._store.within(("INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [row]))
         self._open[digest], self._written[digest] = made, now
         return cookie, made
@@ -85,6 +90,16 @@ class Sessions:
             return None
         found.seen = max(found.seen, now)
         return found
+
+    def proven(self, id_: str) -> float:
+        """When who has the session showed last that it is they; 0.0 for never."""
+        return next((one.proven for one in self._open.values() if one.id == id_), 0.0)
+
+    def prove(self, id_: str) -> None:
+        """They showed it now."""
+        for one in self._open.values():
+            if one.id == id_:
+                one.proven = self._store.clock()
 
     def listed(self, bounds: Bounds, person: str = "") -> list[Session]:
         """Those that have not ended, of one person or of all; the newest first."""

@@ -30,6 +30,11 @@ CREATE TABLE session (digest TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, person T
 CREATE TABLE token (digest TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, person TEXT NOT NULL, label TEXT NOT NULL,
     scopes TEXT NOT NULL, made REAL NOT NULL, until REAL NOT NULL, used REAL NOT NULL) WITHOUT ROWID;
 """
+# Came later; a database of before is as good with it.
+_SINCE = """
+CREATE TABLE IF NOT EXISTS wanted (person TEXT PRIMARY KEY, by TEXT NOT NULL, reset INTEGER NOT NULL,
+    until REAL NOT NULL) WITHOUT ROWID;
+"""
 
 Step = tuple[str, Iterable[Sequence[object]]]
 
@@ -55,6 +60,7 @@ class Store:
                 self._base.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_FORMAT}; COMMIT;")
             elif found != _FORMAT:
                 raise StoreError(f"{path}: of format {found}; this Reef reads {_FORMAT}; move it away to begin anew")
+            self._base.executescript(_SINCE)
         except (sqlite3.Error, OSError) as error:
             raise self._fault(error) from error
 

@@ -130,7 +130,7 @@ def test_what_changes_is_for_who_may_change_it() -> None:
             assert endpoint.permission == "administer", where
         if endpoint.path == "/audit":
             assert endpoint.permission == "audit", where
-        if endpoint.path.endswith(("/approve", "/reject")):
+        if endpoint.path.endswith(("/approve", "/reject", "/agree")):
             assert endpoint.permission == "approve", where
         if endpoint.path.endswith(("/apply", "/confirm", "/rollback", "/schedule")):
             assert endpoint.permission == "apply", where
@@ -239,6 +239,126 @@ async def test_another_passkey_and_the_last_way_in(house: House) -> None:
         assert (await amara.ask("PUT", "/me/passphrase", new))[0] == 204
         assert (await amara.ask("DELETE", f"/me/passkeys/{last}"))[0] == 204
         assert (await amara.ask("DELETE", "/me/passphrase"))[0] == 409
+
+
+# What makes a way in, or throws somebody else out.
+GUARDED = {
+    ("POST", "/me/passkeys/options"), ("POST", "/me/passkeys"), ("DELETE", "/me/passkeys/{name}"),
+    ("POST", "/me/app"), ("PUT", "/me/passphrase"), ("DELETE", "/me/passphrase"),
+    ("POST", "/tokens"), ("POST", "/links/{id}/agree"),
+    ("POST", "/accounts/{id}/invite"), ("DELETE", "/accounts/{id}/passkeys/{name}"),
+    ("DELETE", "/accounts/{id}/passphrase"),
+    ("DELETE", "/sessions/{id}"), ("DELETE", "/sessions"), ("DELETE", "/tokens/{id}"),  # of others
+}  # fmt: skip
+BODIES: dict[str, object] = {
+    "/me/passkeys": {"answer": {}},
+    "/me/passphrase": {"passphrase": "x", "ticket": "x", "code": "x"},
+    "/tokens": {"label": "x", "scopes": ["look"]},
+    "/accounts/{id}/invite": {},
+}
+
+
+async def test_ways_in_are_made_by_who_showed_just_now_that_it_is_they(house: House) -> None:
+    """Every endpoint of accounts that changes something is on one of two lists: after ten minutes of a session those
+    of the first say `prove`, and nothing was done."""
+    free = {
+        ("POST", "/me/proof"), ("POST", "/me/proof/options"),  # this is how it is shown
+        ("DELETE", "/links/{id}"),  # what somebody else wants to come in by is turned down
+    }  # fmt: skip
+    everything = msgspec.structs.replace(ANA, roles=tuple(ROLES))
+    house.desk.renew(msgspec.structs.replace(SETTINGS, people=(AMARA, everything)))
+    async with api(house) as served:
+        ana = session(house, served, everything)
+        session(house, served, AMARA)
+        house.now += 601
+        own = ("/me", "/sessions", "/tokens", "/accounts", "/links")
+        found = {(one.method, one.path) for one in ENDPOINTS if one.changes and one.path.startswith(own)}
+        assert found == GUARDED | free
+        for method, path in sorted(GUARDED):
+            query = "?person=amara" if path == "/sessions" else ""
+            place = path.replace("{id}", "amara").replace("{name}", "none") + query
+            status, said = await ana.ask(method, place, BODIES.get(path))
+            assert (status, said["code"]) == (403, "prove"), f"{method} {path}: {said}"
+        assert len(house.desk.sessions.listed(house.desk.bounds, "amara")) == 1
+        assert (await ana.ask("DELETE", "/sessions"))[0] == 200, "one's own one ends at any time"
+
+
+async def test_it_is_shown_again_within_the_session(house: House) -> None:
+    async with api(house) as served:
+        device, other = Authenticator(), Authenticator()
+        has_passkey(house, AMARA, device)
+        has_passkey(house, BEN, other)
+        amara = session(house, served, AMARA)
+        house.now += 601
+        assert (await amara.ask("POST", "/me/app"))[0] == 403
+        _, wanted = await amara.ask("POST", "/me/proof/options")
+        assert not wanted["passphrase"]
+        foreign = other.get(wanted["passkey"], ORIGIN)
+        assert (await amara.ask("POST", "/me/proof", {"answer": foreign}))[0] == 422, "the passkey of somebody else"
+        assert (await amara.ask("POST", "/me/app"))[0] == 403
+        answer = device.get(wanted["passkey"], ORIGIN)
+        assert (await amara.ask("POST", "/me/proof", {"answer": answer}))[0] == 204
+        assert (await amara.ask("POST", "/me/proof", {"answer": answer}))[0] == 422, "an answer is good once"
+        assert house.ears.entries[-1][:3] == ("amara", "login.prove", "amara")
+        _, app = await amara.ask("POST", "/me/app")
+        new = {"passphrase": PHRASE, "ticket": app["ticket"], "code": code(house, app["secret"])}
+        assert (await amara.ask("PUT", "/me/passphrase", new))[0] == 204
+        house.now += 601
+        wrong = {"passphrase": PHRASE + "x", "code": code(house, app["secret"])}
+        assert (await amara.ask("POST", "/me/proof", wrong))[0] == 422
+        assert (await amara.ask("POST", "/tokens", BODIES["/tokens"]))[0] == 403
+        assert (await amara.ask("POST", "/me/proof", {**wrong, "passphrase": PHRASE}))[0] == 204
+        assert (await amara.ask("POST", "/tokens", BODIES["/tokens"]))[0] == 201
+
+
+async def test_a_machine_s_certificate_does_not_say_who_sits_there(house: House) -> None:
+    async with api(house) as served:
+        mine = Asker(served, house.desk.begin(AMARA, "provider", HERE))
+        assert (await mine.ask("POST", "/me/app"))[0] == 200, "they have nothing else to show it with"
+        has_passkey(house, AMARA, Authenticator())
+        again = Asker(served, house.desk.begin(AMARA, "provider", HERE))
+        assert (await again.ask("POST", "/me/app"))[1]["code"] == "prove"
+
+
+# --- links that need two --------------------------------------------------------------------------------------------
+
+FOUR_EYES = msgspec.structs.replace(SETTINGS, approvals=1)
+
+
+async def test_with_four_eyes_nobody_becomes_somebody_else_alone(house: House) -> None:
+    cleo = Person("cleo", "Cleo May", "cleo@health.example", ("approver", "administrator"))
+    house.desk.renew(msgspec.structs.replace(FOUR_EYES, people=(AMARA, BEN, ANA, cleo)))
+    async with api(house) as served:
+        has_passkey(house, AMARA, Authenticator())
+        ana, amara, ben, clea = (session(house, served, one) for one in (ANA, AMARA, BEN, cleo))
+        status, said = await ana.ask("POST", "/accounts/amara/invite", {"reset": True})
+        assert status == 201 and said["link"] == "" and not house.desk.invitations.waiting()
+        assert (await amara.ask("GET", "/me"))[0] == 200, "nothing is reset before somebody agreed"
+        assert (await amara.ask("GET", "/links"))[1] == [
+            {"person": "amara", "name": "Amara Diaz", "by": "ana", "reset": True, "until": house.now + 86_400}
+        ]
+        assert (await ana.ask("POST", "/links/amara/agree"))[0] == 403, "who wants it does not agree"
+        assert (await ben.ask("POST", "/links/ana/agree"))[0] == 404
+        assert (await amara.ask("DELETE", "/links/amara"))[0] == 204, "it was not they who asked"
+        assert (await ben.ask("POST", "/links/amara/agree"))[0] == 404
+
+        await clea.ask("POST", "/accounts/ben/invite", {})
+        assert (await clea.ask("POST", "/links/ben/agree"))[1]["code"] == "own", "an approver neither"
+        assert (await ben.ask("POST", "/links/ben/agree"))[1]["code"] == "own", "nor whom it is for"
+        assert (await amara.ask("DELETE", "/links/ben"))[0] == 403
+        await ana.ask("POST", "/accounts/amara/invite", {"reset": True})
+        status, made = await ben.ask("POST", "/links/amara/agree")
+        assert status == 201 and made["link"].startswith(f"{ORIGIN}/invitation/")
+        assert (await amara.ask("GET", "/me"))[0] == 401, "now they are out"
+        assert [one[1:] for one in house.ears.entries if one[0] == "ben"][-1] == (
+            "account.agree", "amara", {"wanted by": "ana"}
+        )  # fmt: skip
+        assert house.ears.alerts, "who had an account and comes in again is an alert"
+        assert (await ben.ask("POST", "/links/amara/agree"))[0] == 404, "once"
+        await ana.ask("POST", "/accounts/amara/invite", {})
+        house.now += 86_401
+        house.open()
+        assert house.desk.wanted() == [], "nor for ever"
 
 
 async def test_administrators_invite_reset_and_see_what_people_come_in_with(house: House) -> None:

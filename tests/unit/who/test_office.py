@@ -13,7 +13,7 @@ import pytest
 from appliance.console.who.office import Office
 from appliance.control import ipc
 from appliance.control.ipc import RefusedError, call_async
-from appliance.control.messages import Request, Status, StatusReport
+from appliance.control.messages import Refused, Request, Status, StatusReport
 from appliance.control.messages_console import (
     BreakGlass,
     ConsolePeople,
@@ -41,10 +41,10 @@ class Socket:
         self.instance = Instance("t", str(folder), str(folder), str(folder), identities, os.getgid())
         self.instance.run_of("console").mkdir(parents=True, exist_ok=True)
         self._stop = asyncio.Event()
-        self._office = Office(self.instance, house.desk, house.ears)
+        self.office = Office(self.instance, house.desk, house.ears)
 
     async def __aenter__(self) -> Socket:
-        self._serving = asyncio.create_task(self._office.serve(self._stop))
+        self._serving = asyncio.create_task(self.office.serve(self._stop))
         while not self.instance.socket("console").exists():
             await asyncio.sleep(0.01)
         return self
@@ -69,6 +69,21 @@ async def test_a_link_for_somebody_of_the_policy_and_for_nobody_else(house: Hous
         house.desk.renew(msgspec.structs.replace(SETTINGS, name=""))
         with pytest.raises(RefusedError, match=r"console\.name"):
             await office.ask(Invite("amara"), Invited)
+
+
+async def test_with_four_eyes_a_shell_is_not_a_way_round_them_but_for_root(house: House) -> None:
+    four_eyes = msgspec.structs.replace(SETTINGS, approvals=1)
+    house.desk.renew(four_eyes)
+    operator, root = (ipc.Peer(os.getpid(), uid, os.getgid()) for uid in (40_100, 0))
+    office = Socket(house, house.folder).office
+    asked = await office.answer(Invite("amara"), operator)
+    assert isinstance(asked, Invited) and asked.link == ""
+    assert [(one.person, one.reset) for one in house.desk.wanted()] == [("amara", False)]
+    refused = await office.answer(BreakGlass("ana"), operator)
+    assert isinstance(refused, Refused) and refused.code == "approval"
+    made = await office.answer(Invite("amara"), root)
+    assert isinstance(made, Invited) and made.link
+    assert isinstance(await office.answer(BreakGlass("ana"), root), GlassCodes)
 
 
 async def test_who_is_in_and_out_with_them(house: House) -> None:

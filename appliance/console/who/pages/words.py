@@ -44,6 +44,7 @@ class Words(msgspec.Struct, frozen=True):
     no_device: str
     app_hint: str
     app_key: str
+    app_picture: str
     app_open: str
     new_passphrase: str
     new_hint: str
@@ -106,8 +107,9 @@ EN = Words(
     make_hint="Best: it cannot be guessed or stolen by a false page. It stays in your device or your key.",
     passkey_name="What to call it (for example: blue key)",
     no_device="My device has no passkeys: a passphrase and an app",
-    app_hint="Add this key to an authenticator app (time-based, six digits), then type the code it shows.",
+    app_hint="Show this picture to an authenticator app, or type its key there; then type the code it shows.",
     app_key="Key",
+    app_picture="The key as a picture for the camera of an authenticator app",
     app_open="Open in the app on this device",
     new_passphrase="New passphrase",  # noqa: S106 - a word
     new_hint="At least 12 letters; several words are easy to remember. Your name must not be in it.",
@@ -160,8 +162,9 @@ ES = Words(
     make_hint="Lo mejor: no se puede adivinar ni robar con una página falsa. Se queda en su dispositivo o llave.",
     passkey_name="Cómo llamarla (por ejemplo: llave azul)",
     no_device="Mi dispositivo no tiene llaves de acceso: frase de paso y aplicación",
-    app_hint="Añada esta clave a una aplicación de autenticación (por tiempo, seis cifras) y escriba su código.",
+    app_hint="Muestre esta imagen a una aplicación de autenticación, o escriba allí la clave; luego, su código.",
     app_key="Clave",
+    app_picture="La clave como imagen para la cámara de una aplicación de autenticación",
     app_open="Abrir en la aplicación de este dispositivo",
     new_passphrase="Nueva frase de paso",  # noqa: S106 - a word
     new_hint="Al menos 12 letras; varias palabras se recuerdan bien. Su nombre no debe estar en ella.",

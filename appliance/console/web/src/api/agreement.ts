@@ -46,6 +46,7 @@ export type Agreed = [
   Fits<Account.TokenMade, Api["TokenMade"]>,
   Fits<Account.Person, Api["AccountView"]>,
   Fits<Account.Link, Api["LinkView"]>,
+  Fits<Account.Wanted, Api["WantedView"]>,
   Fits<Inspection.Inspection, Api["InspectionView"]>,
   Fits<Inspection.Indicators, Api["IndicatorList"]>,
 ];

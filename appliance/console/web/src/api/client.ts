@@ -33,6 +33,7 @@ export interface Way {
 const way: Way = { heard: 0, used: 0, lost: false, ahead: 0 };
 const onWay = new Set<(way: Way) => void>();
 const onEnded = new Set<Listener>();
+let prove: () => Promise<boolean> = () => Promise.resolve(false);
 
 export function watchWay(listener: (way: Way) => void): () => void {
   onWay.add(listener);
@@ -43,6 +44,11 @@ export function watchWay(listener: (way: Way) => void): () => void {
 export function watchEnded(listener: Listener): () => void {
   onEnded.add(listener);
   return () => onEnded.delete(listener);
+}
+
+/** What asks the person to show that it is they, where the gateway wants that first; it says whether they did. */
+export function provedBy(ask: () => Promise<boolean>): void {
+  prove = ask;
 }
 
 /** Now, by the gateway's clock, in seconds since the epoch. */
@@ -128,8 +134,17 @@ async function request(method: string, path: string, body: unknown, options: Opt
   throw await problemOf(answer);
 }
 
+async function proven(method: string, path: string, body: unknown, options: Options): Promise<Response> {
+  try {
+    return await request(method, path, body, options);
+  } catch (problem) {
+    if (!(problem instanceof Problem) || problem.code !== "prove" || !(await prove())) throw problem;
+    return request(method, path, body, options);
+  }
+}
+
 async function ask<T>(method: string, path: string, body: unknown, options: Options): Promise<Answer<T>> {
-  const answer = await request(method, path, body, options);
+  const answer = await proven(method, path, body, options);
   const text = await answer.text();
   const json = answer.headers.get("Content-Type")?.includes("json");
   return {

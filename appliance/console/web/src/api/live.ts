@@ -4,7 +4,7 @@ import { ROOT, ended, heard, lost, stillHere } from "./client.ts";
 import { EventReader, backOff } from "./events.ts";
 
 /** `reset`: what happened meanwhile is not known any more; ask for everything anew. */
-export type LiveKind = "status" | "alert" | "flow" | "proposal" | "draft" | "health" | "reset";
+export type LiveKind = "status" | "alert" | "flow" | "proposal" | "draft" | "health" | "link" | "reset";
 type Handler = (data: unknown, id: string) => void;
 
 const HIDDEN_FOR = 60_000; // ms; a page nobody looks at gives its connection back

@@ -100,6 +100,16 @@ export const frameEn = {
     never: "never",
     more: "More",
   },
+  proof: {
+    title: "Is it still you?",
+    words:
+      "You logged in a while ago, and this makes a way in. Show that it is you who sits here; it counts for ten minutes.",
+    passkey: "Use a passkey",
+    passphrase: "Passphrase",
+    withPassphrase: "Go on with the passphrase",
+    noDevice: "The device did not answer. Try again, or use another way.",
+    again: "You have neither a passkey nor a passphrase here: log in again, and then do it.",
+  },
   status: {
     good: "well",
     warn: "needs a look",

@@ -100,6 +100,15 @@ export const frameEs: FrameWords = {
     never: "nunca",
     more: "Más",
   },
+  proof: {
+    title: "¿Sigue siendo usted?",
+    words: "Entró hace un rato, y esto abre una puerta. Muestre que es usted quien está aquí; vale por diez minutos.",
+    passkey: "Usar una llave de acceso",
+    passphrase: "Frase de paso",
+    withPassphrase: "Seguir con la frase de paso",
+    noDevice: "El dispositivo no respondió. Inténtelo otra vez, o de otra forma.",
+    again: "Aquí no tiene llave de acceso ni frase de paso: entre otra vez y hágalo entonces.",
+  },
   status: {
     good: "bien",
     warn: "conviene mirar",

@@ -10,6 +10,8 @@ export const nowEn = {
     toApply: (number: number, title: string) => `Proposal ${number} is approved and not applied: ${title}`,
     toConfirm: (generation: number) => `Generation ${generation} waits to be confirmed`,
     drafts: (title: string) => `Your draft: ${title}`,
+    link: (by: string, name: string) => `${by} wants a link by which ${name} comes in`,
+    linkForYou: (by: string) => `${by} wants a link by which you come in`,
     changed: "What changed",
     nothingChanged: "No generation yet",
     all: "Everything that changed",

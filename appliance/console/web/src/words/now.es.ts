@@ -10,6 +10,8 @@ export const nowEs: NowWords = {
     toApply: (number, title) => `La propuesta ${number} está aprobada y sin aplicar: ${title}`,
     toConfirm: (generation) => `La generación ${generation} espera confirmación`,
     drafts: (title) => `Su borrador: ${title}`,
+    link: (by, name) => `${by} pide un enlace con el que entre ${name}`,
+    linkForYou: (by) => `${by} pide un enlace con el que entre usted`,
     changed: "Qué cambió",
     nothingChanged: "Todavía no hay generaciones",
     all: "Todo lo que cambió",

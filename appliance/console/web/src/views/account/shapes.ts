@@ -19,6 +19,7 @@ export interface App {
   secret: string;
   uri: string;
   ticket: string;
+  picture: { size: number; path: string };
 }
 
 export interface Session {
@@ -59,6 +60,14 @@ export interface Person {
   invited: number;
   sessions: number;
   tokens: number;
+}
+
+export interface Wanted {
+  person: string;
+  name: string;
+  by: string;
+  reset: boolean;
+  until: number;
 }
 
 export interface Link {

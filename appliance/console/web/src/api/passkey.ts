@@ -1,4 +1,4 @@
-// Makes a passkey with the person's device, in the JSON forms of WebAuthn level 3.
+// Makes and shows passkeys with the person's device, in the JSON forms of WebAuthn level 3.
 
 interface Described {
   id: string;
@@ -54,6 +54,40 @@ export async function made(options: Options): Promise<Record<string, unknown> | 
     response: {
       clientDataJSON: textOf(response.clientDataJSON),
       attestationObject: textOf(response.attestationObject),
+    },
+  };
+}
+
+/** What `navigator.credentials.get` is asked, as the gateway says it. */
+export interface Request {
+  challenge: string;
+  rpId?: string;
+  timeout?: number;
+  userVerification?: UserVerificationRequirement;
+}
+
+/** What the device says to show that it is they, or null where the person or the device said no. */
+export async function shown(request: Request): Promise<Record<string, unknown> | null> {
+  let credential: Credential | null;
+  try {
+    credential = await navigator.credentials.get({
+      publicKey: { ...request, challenge: bytesOf(request.challenge) },
+    });
+  } catch (error) {
+    if (error instanceof DOMException) return null;
+    throw error;
+  }
+  if (!(credential instanceof PublicKeyCredential)) return null;
+  const response = credential.response as AuthenticatorAssertionResponse;
+  return {
+    id: credential.id,
+    rawId: textOf(credential.rawId),
+    type: credential.type,
+    response: {
+      clientDataJSON: textOf(response.clientDataJSON),
+      authenticatorData: textOf(response.authenticatorData),
+      signature: textOf(response.signature),
+      ...(response.userHandle ? { userHandle: textOf(response.userHandle) } : {}),
     },
   };
 }
