@@ -536,7 +536,13 @@ def _report_verb(tree: _Tree) -> None:
         help="only this one; may be given again (default: all)",
     )
     report.add_argument(
-        "--format", choices=["text", "json", "html", "pdf"], default="text", help="how to write it (default: text)"
+        "--format",
+        choices=["text", "json", "html", "pdf", "csv"],
+        default="text",
+        help="how to write it (default: text)",
+    )
+    report.add_argument(
+        "--days", type=_positive, default=30, metavar="N", help="figures of so many days (default 30, at most 366)"
     )
     report.add_argument("--brief", action="store_true", help="as text: only the figures and what to mend")
     report.add_argument("--output", metavar="FILE", help="write it there, readable by you alone (default: print it)")

@@ -16,9 +16,11 @@ import time
 from pathlib import Path
 from typing import cast
 
+from appliance.console.api.report import reported
 from appliance.console.callers import Caller
 from appliance.console.context import Console
 from appliance.console.idempotency import Answers
+from appliance.console.press import Press, started
 from appliance.console.serving import application
 from appliance.control.daemon import Log
 from appliance.control.processes import Instance, load_instance
@@ -42,9 +44,9 @@ class Names:
         return True
 
 
-async def serve(instance: Instance, bound: socket.socket, people: dict[str, list[Role]]) -> None:
+async def serve(instance: Instance, bound: socket.socket, people: dict[str, list[Role]], press: Press) -> None:
     answers = Answers(instance.state_of("console") / "answers.db", time.time)
-    console = Console(instance, Log("console"), Names(people), answers, time.monotonic)
+    console = Console(instance, Log("console"), Names(people), answers, time.monotonic, press)
     await listen(application(console, ()), [bound])
     print(f"ready {bound.getsockname()[1]}", flush=True)
     while True:
@@ -54,6 +56,7 @@ async def serve(instance: Instance, bound: socket.socket, people: dict[str, list
 
 def main(argv: list[str]) -> None:
     instance = load_instance(Path(argv[0]))
+    press = started(instance, reported)
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
     bound.setblocking(False)
@@ -62,7 +65,7 @@ def main(argv: list[str]) -> None:
     os.setgid(identity.gid)
     os.setuid(identity.uid)
     people = {name: [cast(Role, role)] for name, _, role in (one.partition("=") for one in argv[1:])}
-    asyncio.run(serve(instance, bound, people))
+    asyncio.run(serve(instance, bound, people, press))
 
 
 if __name__ == "__main__":

@@ -580,6 +580,164 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     traffic: TrafficDifference | None = None
 
 
+class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything that every format of the report says. `taken` in seconds since the epoch (UTC)."""
+
+    format: int
+    subject: Subject
+    taken: float
+    software: str
+    sections: tuple[Section, ...]
+    judgements: tuple[Judgement, ...]
+    risk: RiskPage
+    figures: Figures | None = None
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the report is of: the generation that runs on a gateway, or a text that runs nowhere."""
+
+    kind: Literal['running', 'text']
+    site: str
+    words: str
+    generation: int = 0
+    text_digest: str = ''
+    query: str = ''
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One standard."""
+
+    id: str
+    name: str
+    edition: str
+    about: str
+    answers: tuple[appliance_report_report_Answer, ...]
+
+
+class appliance_report_report_Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One clause of a standard: `checks` are the judgements that its outcome comes from."""
+
+    clause: str
+    title: str
+    outcome: Literal['fail', 'pass', 'unknown']
+    words: str
+    checks: tuple[str, ...]
+    cell: tuple[str, str, str] | None = None
+
+
+class Judgement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One check: what was asked, what came out, and what it rests on. `mend` says what to do where it fails."""
+
+    check: str
+    title: str
+    outcome: Literal['fail', 'pass', 'unknown']
+    words: str
+    findings: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+    mend: str
+    absent: bool = False
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`value` answers `query`, as canonical JSON; `time` is when (seconds since the epoch), `digest` its SHA-256."""
+
+    query: str
+    value: str
+    time: float
+    digest: str
+
+
+class RiskPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`gaps` are what nobody recorded, or recorded safeguards that do not stand, one line each."""
+
+    zones: tuple[ZoneRow, ...]
+    assets: tuple[AssetRow, ...]
+    risks: tuple[RiskRow, ...]
+    gaps: tuple[str, ...]
+
+
+class ZoneRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    name: str
+    role: str
+    external: bool
+    interfaces: tuple[str, ...]
+    networks: tuple[str, ...]
+    antispoofing: bool
+    officer: str = ''
+
+
+class AssetRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An object that lives at the site, or is classified; `invariants` and `risks` speak of it or of its zone."""
+
+    name: str
+    classification: str
+    zones: tuple[str, ...]
+    addresses: tuple[str, ...]
+    invariants: tuple[str, ...]
+    risks: tuple[str, ...]
+
+
+class RiskRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A risk as recorded, and how its safeguards stand. `level` is likelihood times impact, in a word."""
+
+    id: str
+    threat: str
+    assets: tuple[str, ...]
+    likelihood: Literal['high', 'low', 'medium']
+    impact: Literal['high', 'low', 'medium']
+    level: Literal['high', 'low', 'medium']
+    treatment: str
+    safeguards: tuple[Safeguard, ...]
+    measures: tuple[str, ...]
+    owner: str
+    review: str
+    overdue: bool
+
+
+class Safeguard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    id: str
+    kind: str
+    stand: Literal['broken', 'in force', 'off', 'open']
+    words: str
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`since` to `until` in seconds since the epoch."""
+
+    since: float
+    until: float
+    figures: tuple[Figure, ...]
+    trends: tuple[Trend, ...]
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`value` is None where `missing` says why there is none. `of` is what it is a part of, 0 for nothing."""
+
+    id: str
+    group: Literal['alerts', 'changes', 'protection', 'rules']
+    title: str
+    unit: Literal['count', 'percent', 'seconds']
+    value: float | None
+    of: int = 0
+    missing: str = ''
+    query: str = ''
+
+
+class Trend(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    id: str
+    title: str
+    days: tuple[int, ...]
+    lines: tuple[Line, ...]
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A number for each day of the window."""
+
+    id: str
+    title: str
+    values: tuple[int, ...]
+
+
 class GenerationSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of the history. `state`: running (unconfirmed), confirmed, superseded, rolled-back, failed. Of a generation that was a proposal policyd says which, who proposed it and why, with which ticket, and whose approvals it had; 0 and "" otherwise."""
 
@@ -666,12 +824,12 @@ class WhyQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class WhyAnswered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`answer` has the packet's way in steps: where it enters, address translation, route, rule, inspection, where it leaves. `logged` is what the line says was decided; `note` what was chosen for words that mean more than one."""
 
-    answer: Answer
+    answer: appliance_policy_why_Answer
     logged: str = ''
     note: str = ''
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class appliance_policy_why_Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What `reef why --json` prints. Addresses with ports as a person writes them; times ISO 8601. `rule` is the id of the deciding rule, or "default", "antispoofing", "banned", "indicator", "link", "loopback", "no-route". `action` is what happens; `near_count` how many rules nearly decided otherwise, `near` the nearest of them."""
 
     at: str
@@ -1252,6 +1410,18 @@ class Api(Asker):
     def proposals_applied(self, number: int, body: Applying, *, idempotency_key: str = "") -> Answered[Applied]:
         """Apply it now."""
         return self._json('POST', f"/api/v1/proposals/{place(number)}/apply", Applied, body=body, idempotency_key=idempotency_key)
+
+    def report_data(self, *, days: int | None = None, standard: tuple[Literal['cis-8.1', 'iso-27033-4', 'nist-800-41', 'x805'], ...] | None = None) -> Answered[Report]:
+        """Every clause of the standards with its answer and evidence, the page of risks, the figures of the last days."""
+        return self._json('GET', "/api/v1/report", Report, query={'days': days, 'standard': standard})
+
+    def report_table(self, *, days: int | None = None, standard: tuple[Literal['cis-8.1', 'iso-27033-4', 'nist-800-41', 'x805'], ...] | None = None) -> Answered[bytes]:
+        """The same for a spreadsheet (RFC 4180)."""
+        return self._raw('GET', "/api/v1/report.csv", query={'days': days, 'standard': standard})
+
+    def report_page(self, *, days: int | None = None, standard: tuple[Literal['cis-8.1', 'iso-27033-4', 'nist-800-41', 'x805'], ...] | None = None) -> Answered[bytes]:
+        """The same as a page (PDF/UA-1), where the gateway has a typesetter."""
+        return self._raw('GET', "/api/v1/report.pdf", query={'days': days, 'standard': standard})
 
     def rules_rows(self, *, limit: int | None = None, offset: int | None = None, search: str | None = None, pair: str | None = None, since: int | None = None, days: int | None = None) -> Answered[RulesPage]:
         """The rules that run as rows; `version` is the generation."""

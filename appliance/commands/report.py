@@ -7,10 +7,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlencode
 
 import msgspec
 
-from appliance.commands.failure import OK, REFUSED, USAGE, Failure
+from appliance.commands.failure import AWAY, OK, REFUSED, USAGE, Failure
 from appliance.commands.files import (
     STDIN,
     Baselines,
@@ -20,7 +21,7 @@ from appliance.commands.files import (
     read_text,
     shown_name,
 )
-from appliance.commands.gateway import Gateway, own_baselines
+from appliance.commands.gateway import SCHEME, Gateway, own_baselines
 from appliance.commands.terminal import Terminal, escape_json, escape_lines
 from appliance.commands.text import parse_text
 from appliance.control import messages
@@ -28,12 +29,14 @@ from appliance.durable import replace
 from appliance.policy.examine import Examiner
 from appliance.policy.model import Policy
 from appliance.policy.proof import Proof
-from appliance.report import collect, phrases, render_html, render_pdf, render_text
+from appliance.report import collect, phrases, render_csv, render_html, render_pdf, render_text
 from appliance.report.catalogue import load
 from appliance.report.evidence import Reading, digest_of
 from appliance.report.facts import Facts
+from appliance.report.figures import DAY, MOST_DAYS
 from appliance.report.report import FORMAT, Report, make, tally
 
+_PATIENCE = 150.0
 _MODE = 0o600  # a report says where a site is weak
 MAX_REPORT = 256 * 1024 * 1024  # bytes of a report that is read again
 
@@ -82,9 +85,37 @@ def _fails(made: Report, fail_on: str) -> bool:
 
 
 def _made(options: argparse.Namespace, told: Callable[[str], None]) -> Report:
-    facts = _of_text(options) if options.file else _of_gateway(options, told)
+    if (options.gateway or "").startswith(SCHEME) and not options.file:
+        return _afar(options, told)
+    if options.file:
+        facts, records = _of_text(options), None
+    else:
+        facts = _of_gateway(options, told)
+        since = facts.taken - min(options.days, MOST_DAYS) * DAY
+        records = collect.records(Gateway(options).instance, since, time.time)
     told("judging")
-    return make(facts, load(), options.standard)
+    return make(facts, load(), options.standard, records)
+
+
+def _afar(options: argparse.Namespace, told: Callable[[str], None]) -> Report:
+    """As the console of that gateway makes it."""
+    from appliance.client.transport import RefusedError as FarRefused
+    from appliance.client.transport import Unreachable
+    from appliance.commands import overhttps
+
+    told("asking the console of the gateway")
+    asked = [("days", str(min(options.days, MOST_DAYS))), *(("standard", one) for one in options.standard)]
+    way = overhttps.transport(options.gateway, _PATIENCE)
+    try:
+        got = way.ask("GET", f"/api/v1/report?{urlencode(asked)}", patience=_PATIENCE)
+        return msgspec.json.decode(got.data, type=Report)
+    except FarRefused as error:
+        raise Failure(str(error), name=error.refusal.code) from error
+    except Unreachable as error:
+        raise Failure(f"the gateway cannot be reached: {error}", code=AWAY, name="away") from error
+    except msgspec.DecodeError as error:
+        words = f"the gateway answered what this version does not understand: {error}"
+        raise Failure(words, "use the reef of that gateway's version", code=AWAY, name="version") from error
 
 
 def _of_text(options: argparse.Namespace) -> Facts:
@@ -154,6 +185,8 @@ def _rendered(made: Report, wanted: str, *, brief: bool) -> bytes:
     if wanted == "text":
         return escape_lines(render_text.brief(made) if brief else render_text.render(made)).encode()
     page = render_html.render(made)
+    if wanted == "csv":
+        return render_csv.render(made).encode()
     if wanted == "html":
         return page.encode()
     try:

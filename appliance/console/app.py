@@ -18,9 +18,11 @@ import uvloop
 
 from appliance.console import bundle, idempotency
 from appliance.console.alertline import AlertLine
+from appliance.console.api.report import reported
 from appliance.console.api.status import view
 from appliance.console.bundle import Bundle
 from appliance.console.context import Console
+from appliance.console.press import Press, started
 from appliance.console.serving import application
 from appliance.console.who.desk import Desk
 from appliance.console.who.enrolling import Enrolling
@@ -55,13 +57,13 @@ class Changed(msgspec.Struct, frozen=True):
 class ConsoleProcess:
     """The process: what it knows of the policy, and where it listens."""
 
-    def __init__(self, instance: Instance, log: daemon.Log, desk: Desk) -> None:
+    def __init__(self, instance: Instance, log: daemon.Log, desk: Desk, press: Press) -> None:
         self._instance = instance
         self._log = log
         self._answers = idempotency.opened(instance.state_of(NAME) / _ANSWERS, time.time, log)
         self._desk = desk
         self._office = Office(instance, desk, log)
-        self._console = Console(instance, log, desk, self._answers, time.monotonic)
+        self._console = Console(instance, log, desk, self._answers, time.monotonic, press)
         provider = Provider(desk, instance.console, lambda: fetching_context(instance.console / AUTHORITIES))
         pages = routes(desk, Entering(desk), Enrolling(desk), provider)
         self._app = application(self._console, [*pages, *Bundle(bundle.read(bundle.STATIC)).routes()])
@@ -164,10 +166,11 @@ class ConsoleProcess:
 def main(argv: list[str]) -> None:
     instance = daemon.instance_argument(NAME, argv)
     log = daemon.Log(NAME)
+    press = started(instance, reported)
     sandbox.enter(process(NAME), instance)
     log.open(instance.events_of(NAME))
     try:
-        console = ConsoleProcess(instance, log, Desk.open(instance.state_of(NAME), log))
+        console = ConsoleProcess(instance, log, Desk.open(instance.state_of(NAME), log), press)
     except (OSError, sqlite3.Error, StoreError) as error:
         sys.exit(f"{NAME}: {error}")
     daemon.run(console.serve, log, uvloop.new_event_loop)

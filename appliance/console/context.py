@@ -12,6 +12,7 @@ from appliance.console import conditional, problems
 from appliance.console.asking import Asking, Daemon
 from appliance.console.callers import Caller
 from appliance.console.idempotency import Answers
+from appliance.console.press import Press
 from appliance.console.problems import Problem
 from appliance.console.streams import Live
 from appliance.console.workshop import Workshop
@@ -48,10 +49,16 @@ class Known:
 
 
 class Console:
-    """What all requests share. `clock` counts seconds and never goes back."""
+    """What all requests share. `clock` counts seconds and never goes back. Without a `press` no report is made."""
 
     def __init__(
-        self, instance: Instance, log: Log, door: Door, answers: Answers, clock: Callable[[], float]
+        self,
+        instance: Instance,
+        log: Log,
+        door: Door,
+        answers: Answers,
+        clock: Callable[[], float],
+        press: Press | None = None,
     ) -> None:
         self.answers = answers
         self.instance = instance
@@ -62,6 +69,7 @@ class Console:
         self.known = Known()
         self.live = Live()
         self.workshop = Workshop(clock)
+        self.press = press
 
 
 class Ctx:

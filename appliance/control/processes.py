@@ -31,6 +31,7 @@ Seccomp = Literal[
     "records",
     "events",
     "console",
+    "press",
 ]
 
 DEFAULT_INSTANCE = Path("/etc/reef/instance.json")

@@ -45,6 +45,8 @@ IOCTLS = {
     "SIOCGIFINDEX": 0x8933,
 }
 PR_SET_NAME = 15
+# <linux/sched.h>: every flag of clone(2) that makes a namespace.
+CLONE_NEW = 0x7E020080
 PRIO_PROCESS = 0
 
 # How nice the thread of inspectd is that compiles rules: packets go before it. It can only make itself nicer.
@@ -158,6 +160,8 @@ _FAMILIES: dict[Seccomp, tuple[int, ...]] = {
     "events": (_UNIX, _INET, _INET6, _NETLINK),
     # People come over TCP, and it goes to who says who they are (OpenID Connect); netlink for the resolver of libc.
     "console": (_UNIX, _INET, _INET6, _NETLINK),
+    # What judges and typesets for the console talks to nobody: its jobs come over sockets that it is given.
+    "press": (),
     # Netlink only because the resolver of libc asks which addresses the box has.
     "names": (_UNIX, _INET, _INET6, _NETLINK),
 }
@@ -172,5 +176,7 @@ def allowed(seccomp: Seccomp, own: int) -> tuple[Allowed, ...]:
         *(Allowed(name) for name in _KEEP_FILES),
         *(Allowed("bpf", (Condition(0, WORD, command),)) for command in bpf),
         *((Allowed("setpriority", nicer),) if seccomp == "inspect" else ()),
+        # Each of its jobs is a process of its own, under this same filter.
+        *((Allowed("clone", (Condition(0, CLONE_NEW, 0),)),) if seccomp == "press" else ()),
         *_sockets(*_FAMILIES[seccomp]),
     )

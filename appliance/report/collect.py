@@ -15,7 +15,12 @@ import msgspec
 from appliance import __version__
 from appliance.control import ipc, messages, messages_keys, messages_live
 from appliance.control.generations import StoreError, read_stored, stored_path
+from appliance.control.messages_alerts import AlertTrend, AlertTrendIs
+from appliance.control.messages_audit import AuditHealth, AuditHealthIs
+from appliance.control.messages_changes import MOST_LISTED, ProposalList, Proposals
 from appliance.control.messages_hits import HitList, Hits
+from appliance.control.messages_indicators import IndicatorList, Indicators
+from appliance.control.messages_watch import DeviceList, Devices
 from appliance.control.processes import Instance
 from appliance.control.sources import SourceError, baselines
 from appliance.policy import bundle as bundles
@@ -24,6 +29,7 @@ from appliance.policy.proof import Proof
 from appliance.report import host
 from appliance.report.evidence import Reading, digest_of
 from appliance.report.facts import HIT_DAYS, RUNNING, Facts, Seal, Subject
+from appliance.report.figures import Records
 from crypto.signing import verify
 
 HISTORY = 1000  # generations that are looked at
@@ -137,14 +143,31 @@ def of_gateway(instance: Instance, running: Running, now: Callable[[], float], t
     )
 
 
+def records(instance: Instance, since: float, now: Callable[[], float]) -> Records:
+    """What figures of the time since then are counted from."""
+
+    def ask(query: str, request: messages.Request, reply: type[T], of: str = "policyd") -> Reading[T]:
+        return reading(query, now, lambda: _ask(instance, request, reply, of))
+
+    return Records(
+        since,
+        ask("reef proposals --json", Proposals("", MOST_LISTED), ProposalList),
+        ask("reef alerts --json", AlertTrend(since), AlertTrendIs, "alertd"),
+        ask("reef indicators --json", Indicators(limit=1), IndicatorList, "alertd"),
+        ask("reef devices --json", Devices(), DeviceList, "watchd"),
+        ask("reef ban --json", messages.Bans(), messages.BanList),
+        ask("reef audit --json", AuditHealth(), AuditHealthIs, "recordd"),
+    )
+
+
 def text_of(generation: int) -> str:
     """How to see the text that runs."""
     return f"reef show generation {generation}"
 
 
-def _ask(instance: Instance, request: messages.Request, reply: type[T]) -> T:
+def _ask(instance: Instance, request: messages.Request, reply: type[T], of: str = "policyd") -> T:
     try:
-        return ipc.call(instance.socket("policyd"), request, reply, timeout=_PATIENCE)
+        return ipc.call(instance.socket(of), request, reply, timeout=_PATIENCE)
     except ipc.RefusedError as error:
         raise Gone(error.reply.message) from error
     except (ipc.DaemonAway, ipc.ProtocolError, TimeoutError) as error:

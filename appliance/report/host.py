@@ -7,13 +7,17 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
+
+import msgspec
 
 from appliance.control.processes import PROCESSES, Instance
 from appliance.control.sandbox import CAPABILITIES
 from appliance.events import view
 from appliance.events.segments import HEADER_BYTES, segments, unpack_header
+from appliance.report.evidence import Reading
 from appliance.report.facts import Access, Credentials, Disk, Hook, KernelTable, SpoolState
 
 LIST_CHAINS = ("nft", "-j", "list", "chains", "inet")
@@ -195,3 +199,38 @@ def access(paths: Sequence[Path]) -> tuple[Access, ...]:
             raise NotReadable(f"{path}: {error.strerror}; run the report as root") from error
         found.append(Access(str(path), status.st_mode & 0o7777, status.st_uid, status.st_gid))
     return tuple(found)
+
+
+class Box(msgspec.Struct, frozen=True):
+    """What everybody at the box may read."""
+
+    processes: Reading[tuple[Credentials, ...]]
+    sysctls: Reading[dict[str, str]]
+    disk: Reading[Disk]
+
+
+def local(instance: Instance, proc: Path = Path("/proc")) -> Box:
+    """Read without any privilege, by a process in the gateway's own network namespace."""
+    at = time.time()
+    found = processes(instance, proc)
+    interfaces = tuple(sorted(path.name for path in (proc / "sys/net/ipv4/conf").glob("*")))
+    names = sysctl_names(tuple(name for name in interfaces if name not in ("all", "default", "lo")))
+    settings: dict[str, str] = {}
+    for name in names:
+        path = proc / "sys" / (name if "/" in name else name.replace(".", "/"))
+        with contextlib.suppress(OSError):  # this kernel does not have it
+            settings[name] = path.read_text().strip()
+    missing = "" if found else "the processes of the gateway cannot be seen from here"
+    return Box(
+        Reading(PROCESS_QUERY, at, found or None, missing),
+        Reading("sysctl -a", at, settings or None, "" if settings else "no setting can be read from here"),
+        _disk(instance, at),
+    )
+
+
+def _disk(instance: Instance, at: float) -> Reading[Disk]:
+    query = f"df -B1 --output=avail,size {instance.state}"
+    try:
+        return Reading(query, at, disk(Path(instance.state)))
+    except NotReadable as error:
+        return Reading(query, at, None, str(error))

@@ -10,6 +10,7 @@ from importlib import resources
 from appliance.report import phrases
 from appliance.report.catalogue import DIMENSIONS, LAYERS, PLANES
 from appliance.report.evidence import OUTCOMES, Outcome
+from appliance.report.figures import DAY, words_of
 from appliance.report.report import Answer, Judgement, Report, Section, tally
 from appliance.report.risk import RiskPage
 
@@ -43,6 +44,7 @@ def render(report: Report) -> str:
         *_contents(report),
         "<main>",
         *_summary(report),
+        *_figures(report),
         *_grid(report),
         *(line for section in report.sections for line in _section(section)),
         *_risk(report.risk),
@@ -97,6 +99,8 @@ def _contents(report: Report) -> Iterator[str]:
     yield '<nav aria-label="Contents">'
     yield "<ul>"
     yield '<li><a href="#summary">Summary</a></li>'
+    if report.figures is not None:
+        yield '<li><a href="#figures">Figures</a></li>'
     for section in report.sections:
         yield f'<li><a href="#{escape(section.id)}">{escape(section.name)}</a></li>'
     yield '<li><a href="#risk">Zones, assets, threats and safeguards</a></li>'
@@ -132,6 +136,28 @@ def _summary(report: Report) -> Iterator[str]:
     yield f"<code>{escape(report.subject.query)}</code></dd>"
     yield f"<dt>Made by</dt><dd>Reef {escape(report.software)}</dd>"
     yield "</dl>"
+    yield "</section>"
+
+
+_GROUPS = {"changes": "Changes", "rules": "Rules", "alerts": "Alerts", "protection": "Protection"}
+
+
+def _figures(report: Report) -> Iterator[str]:
+    found = report.figures
+    if found is None:
+        return
+    yield '<section id="figures">'
+    yield f"<h2>Figures of the last {round((found.until - found.since) / DAY)} days</h2>"
+    for group, title in _GROUPS.items():
+        rows = [
+            _row_head(one.title)
+            + f'<td class="number">{escape(words_of(one))}</td>'
+            + f"<td><code>{escape(one.query)}</code></td>"
+            for one in found.figures
+            if one.group == group
+        ]
+        if rows:
+            yield from _table(title, _head("Figure", "Value", "Counted from"), rows)
     yield "</section>"
 
 

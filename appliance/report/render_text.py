@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from appliance.report import phrases
 from appliance.report.evidence import OUTCOMES, WORDS
+from appliance.report.figures import DAY, words_of
 from appliance.report.report import Report, Section, tally
 from appliance.report.risk import RiskPage
 
@@ -44,6 +45,7 @@ def _head(report: Report) -> list[str]:
         phrases.overall(report),
         *_summary(report),
         *_first(report),
+        *_figures(report),
     ]
 
 
@@ -76,6 +78,15 @@ def _first(report: Report) -> Iterator[str]:
         for finding in one.findings:
             yield from _wrapped(finding, "    · ")
         yield from _wrapped(one.mend, "    → ")
+
+
+def _figures(report: Report) -> Iterator[str]:
+    if report.figures is None:
+        return
+    days = round((report.figures.until - report.figures.since) / DAY)
+    yield from _heading(f"Figures of the last {days} days")
+    for one in report.figures.figures:
+        yield from _wrapped(f"{one.title}: {words_of(one)}", "- ")
 
 
 def _section(section: Section) -> Iterator[str]:

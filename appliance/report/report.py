@@ -9,6 +9,7 @@ import msgspec
 from appliance.report.catalogue import Catalogue, Clause, Standard, evaluations
 from appliance.report.evidence import CannotTell, Evidence, NothingToJudge, Outcome, Result
 from appliance.report.facts import Facts, Subject
+from appliance.report.figures import Figures, Records, figures
 from appliance.report.risk import RiskPage, risk_page
 
 FORMAT = 1
@@ -59,6 +60,7 @@ class Report(msgspec.Struct, frozen=True):
     sections: tuple[Section, ...]
     judgements: tuple[Judgement, ...]
     risk: RiskPage
+    figures: Figures | None = None  # of a gateway that runs
 
 
 def tally(outcomes: Iterable[Outcome]) -> dict[Outcome, int]:
@@ -69,8 +71,9 @@ def tally(outcomes: Iterable[Outcome]) -> dict[Outcome, int]:
     return found
 
 
-def make(facts: Facts, catalogue: Catalogue, standards: Iterable[str] = ()) -> Report:
-    """The report on `facts`; `standards` are the ids of those that are wanted, none for all."""
+def make(facts: Facts, catalogue: Catalogue, standards: Iterable[str] = (), records: Records | None = None) -> Report:
+    """The report on `facts`; `standards` are the ids of those that are wanted, none for all. With `records` it has
+    figures."""
     wanted = set(standards)
     chosen = [one for one in catalogue.standards if not wanted or one.id in wanted]
     asked = {name for standard in chosen for clause in standard.clauses for name in clause.checks}
@@ -83,6 +86,7 @@ def make(facts: Facts, catalogue: Catalogue, standards: Iterable[str] = ()) -> R
         sections=tuple(_section(one, judgements, catalogue) for one in chosen),
         judgements=tuple(judgements.values()),
         risk=risk_page(facts),
+        figures=None if records is None else figures(facts, records),
     )
 
 

@@ -372,3 +372,24 @@ def test_a_question_that_cannot_be_asked_says_what_would_be_right(
     status, said, _ = console.ask("rita", "POST", "/why", question)
     assert (status >= 400, said["code"]) == (True, code)
     assert said["detail"]
+
+
+def test_a_report_is_made_of_what_the_processes_tell(console: Console) -> None:
+    """By the press, a child of the console with no rights: as data, as a table, as a page."""
+    status, said, headers = console.ask("rita", "GET", "/report?days=7")
+    assert (status, headers["Content-Type"]) == (200, "application/json"), said
+    assert said["subject"]["site"] == "clinic"
+    judged = {one["check"]: one for one in said["judgements"]}
+    assert judged["sealed"]["outcome"] == "pass"
+    assert judged["owned"]["outcome"] == "pass"
+    assert judged["clock_set"]["outcome"] == "unknown"
+    assert "root" in judged["clock_set"]["words"], "what was not looked at is no answer"
+    figures = {one["id"]: one for one in said["figures"]["figures"]}
+    assert figures["rules"]["value"] == 2
+    assert figures["applied"]["value"] == len(console.made("rita", "GET", "/generations"))
+    assert (figures["alerts-high"]["value"], "alertd" in figures["alerts-high"]["missing"]) == (None, True)
+    assert sum(said["figures"]["trends"][0]["lines"][0]["values"]) == figures["applied"]["value"]
+    status, page, headers = console.ask("rita", "GET", "/report.pdf?standard=iso-27033-4")
+    assert (status, headers["Content-Type"]) == (200, "application/pdf"), page
+    assert page.startswith(b"%PDF-")
+    assert console.ask("rita", "GET", "/report?days=0")[0] == 400

@@ -8,8 +8,12 @@ from typing import Any
 import msgspec
 
 from appliance.control import messages, messages_live
+from appliance.control.messages_alerts import AlertTrendIs, DayOfAlerts
+from appliance.control.messages_changes import Proposal, ProposalList
 from appliance.control.messages_hits import HitList, RuleHits
+from appliance.control.messages_indicators import IndicatorList
 from appliance.control.messages_readback import Runs
+from appliance.control.messages_watch import DeviceInfo, DeviceList
 from appliance.policy.examine import Examiner
 from appliance.policy.parse import parse
 from appliance.report.evidence import Reading, digest_of
@@ -24,6 +28,7 @@ from appliance.report.facts import (
     SpoolState,
     Subject,
 )
+from appliance.report.figures import DAY, Records
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00 UTC
 BASELINE = """\
@@ -174,6 +179,27 @@ def facts_of(text: str, baseline: str = BASELINE) -> Facts:
             ),
         ),
         proof=read("reef show generation 7 | reef check -", Examiner().examine(policy, int(NOW)).proof),
+    )
+
+
+def records_of(days: int = 30) -> Records:
+    """Records of the same gateway: a proposal that became generation 7, and alerts of yesterday."""
+    yesterday = int(NOW // DAY) * DAY - DAY
+    proposal = Proposal(3, "open ssh", "it", "CHG-7", "amara", 6, "d" * 64, "confirmed", NOW - 3660, 1, 1)
+    waiting = msgspec.structs.replace(proposal, number=4, state="proposed")
+    alerts = (DayOfAlerts(yesterday, 1, 2), DayOfAlerts(yesterday, 3, 40), DayOfAlerts(yesterday - 90 * DAY, 1, 5))
+    devices = (
+        DeviceInfo("b8:27:eb:01:02:03", "unknown", NOW, NOW),
+        DeviceInfo("b8:27:eb:01:02:04", "learned", NOW, NOW),
+    )
+    return Records(
+        NOW - days * DAY,
+        read("reef proposals", ProposalList((waiting, proposal))),
+        read("reef alerts", AlertTrendIs(alerts, True)),
+        read("reef indicators", IndicatorList((), 9, {"block": 7, "alert": 2})),
+        read("reef devices", DeviceList(devices)),
+        read("reef ban", messages.BanList(())),
+        Reading("reef audit", NOW, None, "recordd is away"),
     )
 
 

@@ -19,11 +19,13 @@ import pytest
 from appliance.report import render_html, render_pdf, render_text
 from appliance.report.catalogue import load
 from appliance.report.report import make
-from tests.unit.report.cases import SITE, facts_of, within
+from tests.unit.report.cases import SITE, facts_of, records_of, within
 
 pytestmark = pytest.mark.timeout(180)  # a PDF takes seconds of a free core
 
-REPORT = make(within("status", drift="<script>alert(1)</script>\x1b[31m\u202e")(facts_of(SITE)), load())
+REPORT = make(
+    within("status", drift="<script>alert(1)</script>\x1b[31m\u202e")(facts_of(SITE)), load(), (), records_of()
+)
 PAGE = render_html.render(REPORT)
 HTML = "{http://www.w3.org/1999/xhtml}"
 
