@@ -3,7 +3,6 @@ from a session that they have."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -117,8 +116,7 @@ class Enrolling:
         step = totp.matches(app, code, desk.clock()) if app else -1
         if step < 0:
             raise Refused("code")
-        async with desk.one:
-            kept = await asyncio.to_thread(phrases.keep, passphrase)
+        kept = await desk.aside(phrases.keep, passphrase)
         if desk.tickets.take(tickets.read(ticket), _APP, browser) is None:
             raise Refused("code")
         self._use(link)

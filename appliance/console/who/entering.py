@@ -91,9 +91,8 @@ class Entering:
         async with self._try(login, at):
             person = desk.person(login)
             second = desk.accounts.second(person.id) if person is not None else None
-            async with desk.one:
-                kept = second.passphrase if second is not None else _NOBODY
-                good = await asyncio.to_thread(phrases.matches, passphrase, kept)
+            kept = second.passphrase if second is not None else _NOBODY
+            good = await desk.aside(phrases.matches, passphrase, kept)
             app, last = (second.app, second.step) if second is not None else (_NO_APP, -1)
             step = totp.matches(app, code, desk.clock(), last)
             if person is None or second is None or not good or step < 0:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from appliance.console.who.store import StoreError
 from tests.unit.who.house import House
 
 
@@ -21,5 +24,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path)
+    yield made
+    with contextlib.suppress(StoreError):  # the test closed it
+        made.desk.close()

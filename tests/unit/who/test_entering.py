@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -154,6 +156,23 @@ def test_a_passkey_that_was_taken_away_logs_nobody_in(house: House) -> None:
 
 
 # --- a passphrase and a code ----------------------------------------------------------------------------------------
+
+
+async def test_passphrases_have_a_thread_of_their_own(house: House) -> None:
+    """Each thread that ever looked at one keeps 40 MB: with those that everything else is done in, a console that is
+    tried by many would outgrow what it may take."""
+    others = ThreadPoolExecutor(1)
+    others.shutdown()
+    asyncio.get_running_loop().set_default_executor(others)  # whoever asks it for anything is refused
+    secret = await has_phrase(house, AMARA)
+    cookie = await entering(house).passphrase("amara", PHRASE, code(house, secret), HERE)
+    assert who(house, cookie) == "amara"
+
+    def whose(_: str) -> int:
+        return threading.get_ident()
+
+    threads = set(await asyncio.gather(*(house.desk.aside(whose, "") for _ in range(50))))
+    assert len(threads) == 1 and threading.get_ident() not in threads
 
 
 async def test_a_passphrase_and_a_code_log_in_once(house: House) -> None:
