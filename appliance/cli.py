@@ -175,7 +175,13 @@ def _look_verbs(tree: _Tree) -> None:
     )
     flows = kinds.verb("flows", "flows:flows", "The connections that pass now: who, whom, rule, bytes")
     flows.add_argument("--rule", default="", metavar="ID", help="only those that this rule decided")
-    flows.add_argument("--host", default="", metavar="ADDRESS", help="only those of this address")
+    flows.add_argument("--host", default="", metavar="ADDRESS", help="only those of this address or network")
+    flows.add_argument(
+        "--port", type=_positive, default=0, metavar="N", help="only those of this port, at either end"
+    )
+    flows.add_argument(
+        "--sort", choices=("biggest", "newest"), default="biggest", help="which come first (default: biggest)"
+    )
     flows.add_argument("--all", action="store_true", help="also those that have ended and are only remembered")
     flows.add_argument("--limit", type=_positive, default=1000, metavar="N", help="how many (default 1000)")
     sets = kinds.verb("sets", "live:sets", "The sets that change while a generation runs: DNS names, people, bans")

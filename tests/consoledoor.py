@@ -22,6 +22,7 @@ from appliance.console.context import Console
 from appliance.console.idempotency import Answers
 from appliance.console.press import Press, started
 from appliance.console.serving import application
+from appliance.console.trafficline import TrafficLine
 from appliance.control.daemon import Log
 from appliance.control.processes import Instance, load_instance
 from appliance.policy.roles import Role, permissions_of
@@ -49,9 +50,15 @@ async def serve(instance: Instance, bound: socket.socket, people: dict[str, list
     console = Console(instance, Log("console"), Names(people), answers, time.monotonic, press)
     await listen(application(console, ()), [bound])
     print(f"ready {bound.getsockname()[1]}", flush=True)
-    while True:
-        console.known.status = await console.asking.status()
+    traffic = asyncio.create_task(TrafficLine(console).follow())
+    known = console.known
+    while not traffic.done():
+        known.status = await console.asking.status()
+        if known.status.running and (known.book is None or known.book.generation != known.status.running):
+            known.book = await console.asking.book()
+        console.health.know(known.status, time.time(), "", time.time(), console.live)
         await asyncio.sleep(0.2)
+    await traffic
 
 
 def main(argv: list[str]) -> None:

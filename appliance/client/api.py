@@ -52,6 +52,7 @@ class ProcessHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     name: str
     alive: bool
     words: str = ''
+    since: float = 0.0
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -955,6 +956,159 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str = ''
 
 
+class TopologyView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What runs, as zones and what they may reach: `pairs` of zones between which rules in force allow something."""
+
+    generation: int
+    site: str
+    zones: tuple[ZoneView, ...]
+    bridges: tuple[BridgeView, ...]
+    pairs: tuple[Crossing, ...]
+
+
+class ZoneView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A zone of what runs. `external`: its lines leave the house. Without `networks` it is everything else."""
+
+    name: str
+    external: bool
+    antispoofing: bool
+    interfaces: tuple[str, ...]
+    networks: tuple[str, ...]
+
+
+class BridgeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A bump in the wire between two lines, inspected under a profile."""
+
+    name: str
+    between: tuple[str, str]
+    inspect: str
+
+
+class Crossing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`rules` rules in force allow something from one zone to the other; "gateway" is the gateway itself."""
+
+    source: str
+    destination: str
+    rules: int
+
+
+class LineList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='LineList'):
+    """The lines as they were at `at`; they are watched since `watched`. `total` is more where not all are listed."""
+
+    generation: int
+    at: float
+    watched: float
+    total: int
+    lines: tuple[LineState, ...]
+    past: Past | None = None
+
+
+class LineState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line, by its interface. `zone` or `bridge` is what it belongs to in the policy; neither: it carries traffic and nobody registered it. `state` is "up", "no carrier" (nobody at its other end), "off" (switched off here) or "missing". It is so since `since` (seconds since the epoch); 0: for as long as anybody looked."""
+
+    name: str
+    state: Literal['missing', 'no carrier', 'off', 'up']
+    since: float = 0.0
+    zone: str = ''
+    bridge: str = ''
+    addresses: tuple[str, ...] = ()
+    received: Side | msgspec.UnsetType = msgspec.UNSET
+    sent: Side | msgspec.UnsetType = msgspec.UNSET
+
+
+class Side(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What passed a line in one direction since the interface is there, and how fast of late: bytes and packets a second, -1 before two looks were far enough apart."""
+
+    bytes: int = 0
+    packets: int = 0
+    errors: int = 0
+    dropped: int = 0
+    byte_rate: float = -1.0
+    packet_rate: float = -1.0
+
+
+class Past(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Bytes a second that a line received and sent, each up to the moment in `times` (seconds since the epoch)."""
+
+    times: tuple[float, ...] = ()
+    received: tuple[float, ...] = ()
+    sent: tuple[float, ...] = ()
+
+
+class LineView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A line with its last minutes, at `at` (seconds since the epoch)."""
+
+    at: float
+    line: LineState
+    past: Past
+
+
+class ConnectionsView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The register. `unregistered` are lines that carry traffic and stand in no zone: nobody answers for them."""
+
+    generation: int
+    at: float
+    connections: tuple[ConnectionRow, ...]
+    unregistered: tuple[str, ...]
+
+
+class ConnectionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An external line: who provides it, and who answers for it. `state` is "" where the line is in no zone and no bridge; `since` as of lines."""
+
+    line: str
+    zone: str
+    provider: str
+    officer: str
+    mail: str
+    phone: str
+    state: Literal['missing', 'no carrier', 'off', 'up'] | Literal['']
+    since: float
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Every process but the console, since when it is so, at `as_of`. While `away` is not empty policyd does not answer, which says why, and of the others nothing newer is known."""
+
+    processes: tuple[ProcessHealth, ...]
+    as_of: float
+    away: str = ''
+
+
+class FlowsView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A page of `total` connections that were asked for. Where a zone is asked for and there are more connections than are looked at, `looked` says how many those were; else it is 0."""
+
+    generation: int
+    total: int
+    looked: int
+    flows: tuple[FlowRow, ...]
+
+
+class FlowRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A connection: who began it, whom it reached (behind destination NAT; `asked` is what it asked for where that is something else), and the rule that let it through. `id` is its number in digits: they are more than a number of a browser holds. `sent` and `received` are bytes from and to who began it, -1 where the kernel does not count; `age` in seconds, -1 where it keeps no time."""
+
+    id: str
+    protocol: str
+    source: str
+    source_port: int
+    source_name: str
+    source_zone: str
+    destination: str
+    destination_port: int
+    destination_name: str
+    destination_zone: str
+    asked: str
+    service: str
+    state: str
+    inspection: str
+    rule: str
+    said: str
+    sent: int
+    received: int
+    packets_sent: int
+    packets_received: int
+    age: int
+    timeout: int
+
+
 class AlertList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`through` is the newest number that there was: live events go on from there."""
 
@@ -1482,6 +1636,34 @@ class Api(Asker):
     def inspection_indicators(self, *, source: str | None = None, mode: str | None = None, word: str | None = None, holds: str | None = None, limit: int | None = None) -> Answered[IndicatorList]:
         """Indicators that others gave, newest first, with what is in force and how often it hit."""
         return self._json('GET', "/api/v1/indicators", IndicatorList, query={'source': source, 'mode': mode, 'word': word, 'holds': holds, 'limit': limit})
+
+    def lines_topology(self) -> Answered[TopologyView]:
+        """The zones of what runs, their lines and networks, and which may reach which."""
+        return self._json('GET', "/api/v1/topology", TopologyView)
+
+    def lines_lines(self) -> Answered[LineList]:
+        """How every line is, and what passes it."""
+        return self._json('GET', "/api/v1/lines", LineList)
+
+    def lines_line(self, name: str) -> Answered[LineView]:
+        """One line, with what passed it in the last minutes."""
+        return self._json('GET', f"/api/v1/lines/{place(name)}", LineView)
+
+    def lines_connections(self) -> Answered[ConnectionsView]:
+        """The register of external lines, and how each of them is."""
+        return self._json('GET', "/api/v1/connections", ConnectionsView)
+
+    def lines_health(self) -> Answered[Health]:
+        """Every process, and since when it is as it is."""
+        return self._json('GET', "/api/v1/health", Health)
+
+    def flows_listed(self, *, limit: int | None = None, after: str | None = None, order: Literal['biggest', 'newest'] | None = None, address: str | None = None, port: int | None = None, zone: str | None = None, rule: str | None = None) -> Answered[FlowsView]:
+        """The connections that pass now, with the rule that let each through."""
+        return self._json('GET', "/api/v1/flows", FlowsView, query={'limit': limit, 'after': after, 'order': order, 'address': address, 'port': port, 'zone': zone, 'rule': rule})
+
+    def flows_one(self, id: str) -> Answered[FlowRow]:
+        """One connection, by its number."""
+        return self._json('GET', f"/api/v1/flows/{place(id)}", FlowRow)
 
     def alerts_listed(self, *, limit: int | None = None, after: str | None = None, severity: int | None = None, kind: Literal['finding', 'gateway', 'indicator', 'signature'] | Literal[''] | None = None, rule: str | None = None, signature: str | None = None, address: str | None = None, since: float | None = None, until: float | None = None) -> Answered[AlertList]:
         """The alerts that the gateway keeps, the newest first."""

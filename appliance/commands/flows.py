@@ -30,7 +30,7 @@ class FlowLine(msgspec.Struct, frozen=True):
 def flows(options: argparse.Namespace, terminal: Terminal) -> int:
     gateway = Gateway(options)
     names = Names(gateway.ask(messages.Names(), messages.NameBook))
-    request = messages_live.Flows(options.limit, options.rule, options.host)
+    request = messages_live.Flows(options.limit, options.rule, options.host, 0, options.port, options.sort)
     listed = gateway.ask(request, messages_live.FlowList)
     if terminal.json:
         lines = [
@@ -46,13 +46,15 @@ def flows(options: argparse.Namespace, terminal: Terminal) -> int:
         terminal.data({"generation": listed.generation, "total": listed.total, "flows": lines})
         return OK
     shown = [flow for flow in listed.flows if options.all or flow.state not in OVER]
-    rows = [flow_row(flow, names) for flow in sorted(shown, key=lambda flow: -sum(flow.bytes))]
+    rows = [flow_row(flow, names) for flow in shown]
     heads = ("rule", "zones", "from", "to", "service", "state", "sent", "received", "age", "id")
     terminal.table(heads, rows, right={6, 7, 8, 9}, empty="no flow passes now")
     if hidden := len(listed.flows) - len(shown):
         terminal.note(f"{hidden} more have ended and are only remembered; --all shows them")
     if listed.total > len(listed.flows):
-        terminal.note(f"{len(listed.flows)} of {listed.total} flows; --limit, --rule and --host choose others")
+        terminal.note(
+            f"{len(listed.flows)} of {listed.total} flows; --limit, --rule, --host and --port choose others"
+        )
     return OK
 
 

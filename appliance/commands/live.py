@@ -13,6 +13,7 @@ from appliance.commands.health import runs_lines, with_silent
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, duration, local_time
 from appliance.control import messages, messages_live
+from appliance.control.messages_lines import CrossingList, Crossings
 
 
 def status(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -41,6 +42,7 @@ def status(options: argparse.Namespace, terminal: Terminal) -> int:
         terminal.line(f"bridge {escape(bridge.name)}: {escape(words)}", "red" if bridge.words else "")
     for process in report.processes:
         state = "runs" if process.alive else "DEAD"
+        state += f" since {local_time(process.since)}" if process.since else ""
         terminal.line(
             f"  {process.name:<10} {state}  {escape(process.words)}".rstrip(), "" if process.alive else "red"
         )
@@ -48,26 +50,43 @@ def status(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 class ZoneLine(msgspec.Struct, frozen=True):
+    """`reaches`: where rules in force allow something from it, and how many."""
+
     name: str
     interfaces: tuple[str, ...]
     networks: tuple[str, ...]
     antispoofing: bool
+    reaches: dict[str, int]
 
 
 def zones(options: argparse.Namespace, terminal: Terminal) -> int:
-    book = Gateway(options).ask(messages.Names(), messages.NameBook)
+    gateway = Gateway(options)
+    book = gateway.ask(messages.Names(), messages.NameBook)
+    pairs = gateway.ask(Crossings(), CrossingList).pairs
     lines = [
-        ZoneLine(zone.name, zone.interfaces, book.networks.get(zone.name, ()), zone.antispoofing)
+        ZoneLine(
+            zone.name,
+            zone.interfaces,
+            book.networks.get(zone.name, ()),
+            zone.antispoofing,
+            {pair.destination: pair.rules for pair in pairs if pair.source == zone.name},
+        )
         for zone in book.zones
     ]
     if terminal.json:
         terminal.data({"zones": lines})
         return OK
     rows = [
-        (line.name, " ".join(line.interfaces), " ".join(line.networks) or "any", "on" if line.antispoofing else "OFF")
+        (
+            line.name,
+            " ".join(line.interfaces),
+            " ".join(line.networks) or "any",
+            "on" if line.antispoofing else "OFF",
+            ", ".join(f"{name} ({count(rules, 'rule')})" for name, rules in line.reaches.items()) or "nothing",
+        )
         for line in lines
     ]
-    terminal.table(("zone", "interfaces", "networks", "anti-spoofing"), rows, empty="no zones")
+    terminal.table(("zone", "interfaces", "networks", "anti-spoofing", "may reach"), rows, empty="no zones")
     return OK
 
 

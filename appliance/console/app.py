@@ -24,6 +24,7 @@ from appliance.console.bundle import Bundle
 from appliance.console.context import Console
 from appliance.console.press import Press, started
 from appliance.console.serving import application
+from appliance.console.trafficline import TrafficLine
 from appliance.console.who.desk import Desk
 from appliance.console.who.enrolling import Enrolling
 from appliance.console.who.entering import Entering
@@ -78,10 +79,12 @@ class ConsoleProcess:
         notify.ready()
         following = asyncio.create_task(self._follow())
         alerts = asyncio.create_task(AlertLine(self._console).follow())
+        traffic = asyncio.create_task(TrafficLine(self._console).follow())
         await stop.wait()
         following.cancel()
         alerts.cancel()
-        await asyncio.gather(following, alerts, office, return_exceptions=True)
+        traffic.cancel()
+        await asyncio.gather(following, alerts, traffic, office, return_exceptions=True)
         await self._serving.stop()
         self._answers.close()
         self._desk.close()
@@ -122,6 +125,7 @@ class ConsoleProcess:
             known.as_of, known.away = time.time(), ""
         except (DaemonAway, ProtocolError, RefusedError) as error:
             known.away = str(error)
+        console.health.know(known.status, known.as_of, known.away, time.time(), console.live)
         after = view(known)
         if after is not None and (before is None or msgspec.structs.replace(before, as_of=after.as_of) != after):
             console.live.publish("status", after, state=True)

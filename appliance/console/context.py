@@ -11,7 +11,10 @@ from aiohttp import web
 from appliance.console import conditional, problems
 from appliance.console.asking import Asking, Daemon
 from appliance.console.callers import Caller
+from appliance.console.flowrows import Book
+from appliance.console.healthnow import HealthNow
 from appliance.console.idempotency import Answers
+from appliance.console.linesnow import LinesNow
 from appliance.console.press import Press
 from appliance.console.problems import Problem
 from appliance.console.streams import Live
@@ -68,6 +71,9 @@ class Console:
         self.asking = Asking(instance)
         self.known = Known()
         self.live = Live()
+        self.lines = LinesNow()
+        self.health = HealthNow()
+        self.flowbook = Book()
         self.workshop = Workshop(clock)
         self.press = press
 

@@ -19,9 +19,9 @@ from appliance.console import problems
 from appliance.console.callers import Caller
 from appliance.policy.roles import Permission
 
-Kind = Literal["status", "alert", "flow", "proposal", "draft", "health", "link"]
+Kind = Literal["status", "alert", "flow", "lines", "proposal", "draft", "health", "link"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-NAMED: frozenset[Kind] = frozenset({"flow"})  # what costs the gateway work: only for who asks for it by its name
+NAMED: frozenset[Kind] = frozenset({"flow", "lines"})  # what costs the gateway work: for who names it
 
 HEARTBEAT = 15.0  # seconds
 _RING = 4096  # events

@@ -41,7 +41,7 @@ CTA_TIMESTAMP_START, CTA_TIMESTAMP_STOP = 1, 2
 
 IPS_SEEN_REPLY, IPS_ASSURED = 1 << 1, 1 << 2
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
-_WITH_PORTS = (TCP, UDP, 132, 33, 136)  # and SCTP, DCCP, UDP-Lite
+WITH_PORTS = (TCP, UDP, 132, 33, 136)  # and SCTP, DCCP, UDP-Lite
 TCP_STATES = (
     "none",
     "syn-sent",
@@ -292,7 +292,7 @@ def encode_tuple(kind: int, flow: Tuple) -> bytes:
         attribute(CTA_IP_V4_DST if v4 else CTA_IP_V6_DST, flow.destination.packed),
     )
     parts = [attribute(CTA_PROTO_NUM, bytes([flow.protocol]))]
-    if flow.protocol in _WITH_PORTS:
+    if flow.protocol in WITH_PORTS:
         parts.append(attribute(CTA_PROTO_SRC_PORT, flow.source_port.to_bytes(2, "big")))
         parts.append(attribute(CTA_PROTO_DST_PORT, flow.destination_port.to_bytes(2, "big")))
     elif flow.protocol in (ICMP, ICMPV6):

@@ -96,7 +96,7 @@ from appliance.control.messages_keys import (
     SignCheckpoint,
     Signed,
 )
-from appliance.control.messages_lines import LineList, Lines
+from appliance.control.messages_lines import CrossingList, Crossings, LineList, Lines
 from appliance.control.messages_live import FlowList, Flows, Recall, Recalled, SetList, Sets, SetUpdate, SetUpdated
 from appliance.control.messages_privacy import (
     FindSubject,
@@ -261,6 +261,7 @@ class ProcessHealth(msgspec.Struct, frozen=True):
     name: str
     alive: bool
     words: str = ""
+    since: float = 0.0  # when that was seen to begin, seconds since the epoch; 0: for as long as anybody asked
 
 
 class BridgeState(msgspec.Struct, frozen=True):
@@ -461,6 +462,7 @@ Request = (
     | Recall
     | Flows
     | Lines
+    | Crossings
     | Sets
     | Ban
     | Unban
@@ -546,6 +548,7 @@ Reply = (
     | Recalled
     | FlowList
     | LineList
+    | CrossingList
     | SetList
     | BanList
     | BanTried

@@ -8,6 +8,7 @@ import msgspec
 
 MOST_LINES = 256  # of one answer
 MOST_ADDRESSES = 16  # of one line
+MOST_PAIRS = 4096  # of zones, in one answer
 
 LineIs = Literal["up", "no carrier", "off", "missing"]
 
@@ -65,3 +66,23 @@ class LineList(msgspec.Struct, frozen=True, tag=True):
     total: int
     lines: tuple[LineState, ...]
     past: Past | None = None
+
+
+class Crossings(msgspec.Struct, frozen=True, tag=True):
+    """Which zones may reach which, by the rules that run."""
+
+
+class Crossing(msgspec.Struct, frozen=True):
+    """`rules` rules in force allow something from one zone to the other; "gateway" is the gateway itself."""
+
+    source: str
+    destination: str
+    rules: int
+
+
+class CrossingList(msgspec.Struct, frozen=True, tag=True):
+    """Pairs of zones between which something is allowed; `total` is more where not all are listed."""
+
+    generation: int
+    pairs: tuple[Crossing, ...]
+    total: int

@@ -19,12 +19,16 @@ class Recalled(msgspec.Struct, frozen=True, tag=True):
 
 
 class Flows(msgspec.Struct, frozen=True, tag=True):
-    """The connections that the kernel knows; `rule`, `host` and `id` narrow them where given."""
+    """The connections that the kernel knows; `rule`, `host` (an address or a network), `port` and `id` narrow them
+    where given. In the kernel's order, or those that carried or began most first; without the first `skip`."""
 
     limit: int = 1000
     rule: str = ""
     host: str = ""
     id: int = 0
+    port: int = 0
+    order: Literal["", "biggest", "newest"] = ""
+    skip: int = 0
 
 
 class Flow(msgspec.Struct, frozen=True):

@@ -76,7 +76,7 @@ from appliance.control.messages_gate import Gate, GateFind, GateForget, GateList
 from appliance.control.messages_hits import Hits, Matched
 from appliance.control.messages_impact import Impact
 from appliance.control.messages_indicators import Indicators, OverrideIndicator, TakeIndicators
-from appliance.control.messages_lines import Lines
+from appliance.control.messages_lines import Crossings, Lines
 from appliance.control.messages_live import Flows, Sets
 from appliance.control.messages_privacy import FindSubject, PrivacyStores, Unmask
 from appliance.control.messages_seals import Seals
@@ -91,8 +91,8 @@ _NOBODY = -1  # a uid that no process has
 _PATIENCE = 10.0  # seconds that applyd may take to say who people are
 
 _LOOK = (
-    Check, Plan, Status, Doctor, Names, History, Show, Seals, Hits, Matched, Impact, RuleCounters, Flows, Lines, Sets,
-    Bans, TryBan, AllowList, Quarantine, Gate, GateFind, Ways, Trace, Trail, Consumers, Alerts,
+    Check, Plan, Status, Doctor, Names, History, Show, Seals, Hits, Matched, Impact, RuleCounters, Flows, Lines,
+    Crossings, Sets, Bans, TryBan, AllowList, Quarantine, Gate, GateFind, Ways, Trace, Trail, Consumers, Alerts,
     AlertWith, AlertsBehind, AlertCounts, AlertTrend, Indicators, Devices, KnownServices, AuditHealth,
     Marks, Drafts, DraftText, CheckDraft, PlanDraft, ImpactDraft, Proposals, ShowProposal, Between,
 )  # fmt: skip

@@ -18,6 +18,7 @@ from appliance.control.bandesk import BanDesk
 from appliance.control.batch import statements
 from appliance.control.candidate import Workshop, findings
 from appliance.control.changes import ApplyRefused, Changes, changes_of
+from appliance.control.crossing import crossings
 from appliance.control.examiner import Examiner
 from appliance.control.gate import Gate, Judged
 from appliance.control.hits import Collector
@@ -68,7 +69,7 @@ from appliance.control.messages_gate import Gate as GateRequest
 from appliance.control.messages_gate import GateFind, GateForget, GateList, GatePart
 from appliance.control.messages_hits import Hits, Matched
 from appliance.control.messages_impact import Impact
-from appliance.control.messages_lines import LineList, Lines
+from appliance.control.messages_lines import Crossings, LineList, Lines
 from appliance.control.messages_live import FlowList, Flows, SetList, Sets
 from appliance.control.messages_seals import SealList, Seals
 from appliance.control.messages_text import Check, Checked, Plan, Planned
@@ -86,6 +87,7 @@ from appliance.control.messages_why import (
 from appliance.control.numbering import Numbers, OutOfNumbers
 from appliance.control.permits import people
 from appliance.control.processes import PROCESSES, Instance, process
+from appliance.control.processhealth import Healths
 from appliance.control.running import Present, Running
 from appliance.drafts import room
 from appliance.drafts.room import Room
@@ -145,6 +147,7 @@ class Policyd:
             instance, present, self._changes, self._gate, self._people, self._change, log, self._answer, self._plan
         )
         self._looking: asyncio.Task[int] | None = None
+        self._healths = Healths()
 
     async def serve(self, stop: asyncio.Event) -> None:
         def anyone(peer: Peer) -> bool:
@@ -153,7 +156,8 @@ class Policyd:
         answered = (
             Check, Plan, Apply, Confirm, Rollback, Status, Doctor, Ban, Unban, Allow, Disallow, Admit, Expel,
             GateRequest,
-            GateList, GatePart, GateForget, GateFind, Hits, Matched, Impact, Trail, Disagreement, Trace, AuditNote,
+            Crossings, GateList, GatePart, GateForget, GateFind, Hits, Matched, Impact, Trail, Disagreement, Trace,
+            AuditNote,
             *_FORWARDED, *room.ANSWERED,
         )  # fmt: skip
         server = Server(
@@ -222,6 +226,11 @@ class Policyd:
                 return msgspec.structs.replace(report, findings=found, runs=await self._examiner.now())
             case Impact():
                 return await self._impact(request, peer)
+            case Crossings():
+                running = await self._present.current()
+                if running.policy is None:
+                    return Refused("nothing-runs", "no generation runs yet; `reef apply` one")
+                return crossings(running.policy, running.generation, time.time())
             case Ban() | Unban() | Allow() | Disallow():
                 changed = await self._bans.change(msgspec.structs.replace(request, by=peer.name))
                 auditing.bans(self._log.audit, request, peer)
@@ -351,7 +360,7 @@ class Policyd:
             if row.name == NAME or not row.peers:
                 continue
             words = await _answers(self._instance.socket(row.name))
-            found.append(ProcessHealth(row.name, not words, words))
+            found.append(self._healths.now(row.name, words, time.time()))
         return tuple(found)
 
     # --- chores -------------------------------------------------------------------------------------

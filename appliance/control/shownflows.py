@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterable, Sequence
-from ipaddress import ip_address
+from collections.abc import Callable, Iterable, Sequence
+from ipaddress import ip_network
 from typing import Literal
 
 import msgspec
 
-from appliance.control.conntrack import Flow
+from appliance.control.conntrack import WITH_PORTS, Address, Flow
 from appliance.control.messages_live import Flow as ShownFlow
 from appliance.control.messages_live import FlowList, Flows
 from appliance.policy.bundle import FLAGS_QUEUE, MARK_GENERATION, RuleInfo, generation_mark
@@ -28,7 +28,7 @@ CUT = "cut"
 
 def shown_flows(flows: Iterable[Flow], request: Flows, generation: int, infos: Sequence[RuleInfo]) -> FlowList:
     """Those of `flows` that the request asks for, under the rules of the running generation. Raises ValueError for a
-    `host` that is no address."""
+    `host` that is no address and no network."""
     rules = {info.number: info.id for info in infos}
     allowing = frozenset(info.number for info in infos if info.action == "allow")
     inspecting = frozenset(info.number for info in infos if info.inspect)
@@ -37,12 +37,12 @@ def shown_flows(flows: Iterable[Flow], request: Flows, generation: int, infos: S
     if request.id:
         wanted = [flow for flow in wanted if flow.id == request.id]
     if request.host:
-        host = ip_address(request.host)
-        wanted = [
-            flow
-            for flow in wanted
-            if host in (flow.original.source, flow.original.destination, flow.reply.source, flow.reply.destination)
-        ]
+        host = ip_network(request.host, strict=False)
+        wanted = [flow for flow in wanted if any(address in host for address in _addresses(flow))]
+    if request.port:
+        wanted = [flow for flow in wanted if request.port in _ports(flow)]
+    if request.order:
+        wanted.sort(key=_ORDER[request.order], reverse=True)
     now = time.time_ns()
     return FlowList(
         generation,
@@ -52,9 +52,27 @@ def shown_flows(flows: Iterable[Flow], request: Flows, generation: int, infos: S
                 _shown(flow, rules, _state(flow, stamp, allowing), now),
                 inspection=_inspection(flow, stamp, inspecting),
             )
-            for flow in wanted[: request.limit]
+            for flow in wanted[request.skip : request.skip + request.limit]
         ),
     )
+
+
+_ORDER: dict[str, Callable[[Flow], int]] = {
+    "biggest": lambda flow: sum(flow.bytes),
+    "newest": lambda flow: flow.started,
+}
+
+
+def _addresses(flow: Flow) -> tuple[Address, ...]:
+    return flow.original.source, flow.original.destination, flow.reply.source, flow.reply.destination
+
+
+def _ports(flow: Flow) -> tuple[int, ...]:
+    """The ports of both ends; what has none has numbers of its own in their place."""
+    one, other = flow.original, flow.reply
+    if one.protocol not in WITH_PORTS:
+        return ()
+    return one.source_port, one.destination_port, other.source_port, other.destination_port
 
 
 def _state(flow: Flow, stamp: int, allowing: frozenset[int]) -> str:

@@ -48,7 +48,7 @@ rules:
     expires: 2099-03-31
   - {id: R-2, from: lan, to: dmz, service: ssh, action: allow, why: upkeep, owner: it@health.example}
 """
-_READY = re.compile(r"^ready (\d+)$", re.MULTILINE)
+READY = re.compile(r"^ready (\d+)$", re.MULTILINE)
 PEOPLE = ("ana=administrator", "amara=editor", "ben=approver", "rita=reader")
 
 
@@ -107,8 +107,8 @@ def console() -> Iterator[Console]:
                 env=os.environ,
             )
         try:
-            until(lambda: child.poll() is not None or _READY.search(stand.words()), "the console answers")
-            ready = _READY.search(stand.words())
+            until(lambda: child.poll() is not None or READY.search(stand.words()), "the console answers")
+            ready = READY.search(stand.words())
             assert ready is not None, stand.words()
             yield Console(stand, int(ready[1]))
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
@@ -53,3 +54,38 @@ def test_a_connection_that_is_forbidden_now_is_cut(mark: int, cut: bool) -> None
 def test_a_connection_says_whether_it_is_judged_or_was_handed_back(mark: int, inspection: str) -> None:
     (shown,) = shown_flows([flow(mark)], Flows(), 8, RULES).flows
     assert shown.inspection == inspection
+
+
+def carried(source_port: int, octets: int, started: int, protocol: int = 6) -> Flow:
+    there = Tuple(CLIENT, SERVER, protocol, source_port, 443)
+    back = Tuple(SERVER, ip_address("203.0.113.2"), protocol, 8443, source_port)
+    return Flow(there, back, generation_mark(8) | 1, bytes=(octets, octets), started=started)
+
+
+FLOWS = [carried(1001, 50, 3), carried(1002, 900, 1), carried(1003, 100, 9), carried(443, 7, 2, protocol=1)]
+
+
+def sources(**asked: Any) -> list[int]:
+    return [one.source_port for one in shown_flows(FLOWS, Flows(**asked), 8, RULES).flows]
+
+
+def test_what_carried_most_or_began_last_comes_first_and_a_page_goes_on_behind_another() -> None:
+    assert sources(order="biggest") == [1002, 1003, 1001, 443]
+    assert sources(order="newest") == [1003, 1001, 443, 1002]
+    assert sources(order="biggest", limit=2, skip=1) == [1003, 1001]
+    assert shown_flows(FLOWS, Flows(limit=1, skip=3), 8, RULES).total == 4
+
+
+def test_a_port_is_that_of_either_end_before_and_behind_translation_and_nothing_of_icmp() -> None:
+    assert sources(port=443) == [1001, 1002, 1003]
+    assert sources(port=8443) == [1001, 1002, 1003]
+    assert sources(port=1002) == [1002]
+    assert sources(port=22) == []
+
+
+def test_a_network_finds_what_has_an_end_in_it() -> None:
+    assert sources(host="10.20.0.0/16") == [1001, 1002, 1003, 443]
+    assert sources(host="203.0.113.2") == [1001, 1002, 1003, 443]
+    assert sources(host="2001:db8::/32") == []
+    with pytest.raises(ValueError, match="nobody"):
+        sources(host="nobody")
