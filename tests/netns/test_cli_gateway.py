@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.commands import health, live, rules, why
+from appliance.commands import health, lines, live, rules, why
 from appliance.commands.flows import FlowLine
 from appliance.control import messages, messages_live
 from appliance.lab.site import POLICY, Lab
@@ -87,7 +87,7 @@ def allow_telnet(text: str) -> str:
         (["show", "rules"], rules.RuleList),
         (["show", "counters"], rules.RuleList),
         (["show", "zones"], dict[str, list[live.ZoneLine]]),
-        (["show", "connections"], dict[str, list[live.ConnectionLine]]),
+        (["show", "connections"], dict[str, list[lines.ConnectionLine]]),
         (["show", "sets"], messages_live.SetList),
         (["show", "generation"], messages.Shown),
         (["history"], messages.HistoryList),
