@@ -1216,6 +1216,15 @@ class EventRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     words: str
 
 
+class Silence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`place`: where the signature shall be silent, a zone (what comes from it), or an object, address or network of the policy (on whichever side). Until the end of the day `expires` (2026-12-31)."""
+
+    place: str
+    why: str
+    owner: str
+    expires: str
+
+
 class Me(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who asks. A session ends `idle` seconds after it was used last, and at `until` (seconds since the epoch); both are 0 for a token. `how`: session or token."""
 
@@ -1676,6 +1685,10 @@ class Api(Asker):
     def alerts_one(self, id: int, *, seconds: float | None = None, limit: int | None = None) -> Answered[AlertView]:
         """One alert, and what else was seen of its connection."""
         return self._json('GET', f"/api/v1/alerts/{place(id)}", AlertView, query={'seconds': seconds, 'limit': limit})
+
+    def alerts_suppressed(self, id: int, body: Silence, *, idempotency_key: str = "") -> Answered[Draft]:
+        """Begin a draft in which the signature of the alert is silent somewhere."""
+        return self._json('POST', f"/api/v1/alerts/{place(id)}/suppression", Draft, body=body, idempotency_key=idempotency_key)
 
     def me_me(self) -> Answered[Me]:
         """Who asks, and what they may."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from http import HTTPStatus
 from typing import Annotated, Literal
 
 import msgspec
@@ -9,6 +11,7 @@ import msgspec
 from appliance.console import problems
 from appliance.console.alertrows import AlertRow, AlertView, row, view
 from appliance.console.context import Ctx
+from appliance.console.problems import Problem
 from appliance.console.registry import Answer, endpoint
 from appliance.control.messages_alerts import (
     MOST_ALERTS,
@@ -20,9 +23,23 @@ from appliance.control.messages_alerts import (
     AlertsAre,
     AlertWith,
 )
+from appliance.control.messages_changes import (
+    Draft,
+    DraftChecked,
+    DraftText,
+    DraftTextIs,
+    DropDraft,
+    OpenDraft,
+    SetDraft,
+)
+from appliance.control.messages_why import Noted
+from appliance.policy import edit_inspection
+from appliance.policy.edit import EditError
 
 _Moment = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
 _Word = Annotated[str, msgspec.Meta(max_length=200)]
+_MOST_TITLE = 120  # letters of a draft's
+_SUPPRESSIONS = re.compile(r"\bid:[ \t]*(S-[0-9]+)\b")
 
 
 class Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,6 +78,16 @@ class Around(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 100
 
 
+class Silence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`place`: where the signature shall be silent, a zone (what comes from it), or an object, address or network of
+    the policy (on whichever side). Until the end of the day `expires` (2026-12-31)."""
+
+    place: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    why: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    owner: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    expires: Annotated[str, msgspec.Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+
+
 @endpoint("GET", "/alerts", permission="look", answers=AlertList, paged=True)
 async def listed(ctx: Ctx, query: Chosen) -> Answer:
     """The alerts that the gateway keeps, the newest first. A page may have fewer than were asked for, or none, and
@@ -89,3 +116,40 @@ async def one(ctx: Ctx, id: int, query: Around) -> AlertView:
     if found is None:
         raise problems.not_found(f"alert {id} cannot be read")
     return found
+
+
+@endpoint("POST", "/alerts/{id}/suppression", permission="edit", answers=Draft, status=201)
+async def suppressed(ctx: Ctx, id: int, body: Silence) -> Answer:
+    """Begin a draft in which the signature of the alert is silent somewhere. Nothing changes before it is applied."""
+    found = await one(ctx, id, Around(limit=0))
+    alert = found.alert
+    if alert.kind != "signature":
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "only signatures of inspection can be suppressed", code="no-signature"
+        )
+    book = ctx.console.known.book
+    zones = {zone.name for zone in book.zones} if book is not None else set()
+    draft = await ctx.ask(OpenDraft(f"Suppress {alert.signature} {alert.title}"[:_MOST_TITLE]), Draft)
+    opened = await ctx.ask(DraftText(draft.id), DraftTextIs)
+    keys = {
+        "id": edit_inspection.free_name(_SUPPRESSIONS.findall(opened.text), "S-"),
+        "signatures": f"sid {alert.signature}",
+        "from" if body.place in zones else "host": _quoted(body.place),
+        "owner": _quoted(body.owner),
+        "why": _quoted(body.why),
+        "expires": body.expires,
+    }
+    try:
+        text = edit_inspection.suppress(opened.text, keys)
+    except EditError as error:
+        await ctx.ask(DropDraft(draft.id), Noted)
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{error}; {error.remedy}", code="edit") from error
+    checked = await ctx.ask(
+        SetDraft(draft.id, opened.draft.version, text, f"suppress {alert.signature}"), DraftChecked
+    )
+    return Answer(checked.draft, tag=str(checked.draft.version), location=f"/api/v1/drafts/{draft.id}")
+
+
+def _quoted(words: str) -> str:
+    """As it is written in the policy, whatever is in it: a string of JSON is one of YAML."""
+    return msgspec.json.encode(words).decode()

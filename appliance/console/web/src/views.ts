@@ -2,6 +2,7 @@
 
 import type { View } from "./frame/view.ts";
 import { account, people } from "./views/account/index.ts";
+import { alerts } from "./views/alerts/index.ts";
 import { calendar } from "./views/calendar/index.ts";
 import { changes } from "./views/changes/index.ts";
 import { health } from "./views/health/index.ts";
@@ -17,6 +18,7 @@ import { why } from "./views/why/index.ts";
 // prettier-ignore
 export const VIEWS: readonly View[] = [
   overview,
+  alerts,
   health,
   rules,
   text,

@@ -6,6 +6,7 @@ import type { Finding } from "./problem.ts";
 import type { components } from "./schema.ts";
 import type { Me, Status } from "./types.ts";
 import type * as Account from "../views/account/shapes.ts";
+import type * as Alerts from "../views/alerts/shapes.ts";
 import type * as Inspection from "../views/inspection/shapes.ts";
 import type * as Records from "../views/records/shapes.ts";
 import type * as Workshop from "../workshop/shapes.ts";
@@ -47,6 +48,9 @@ export type Agreed = [
   Fits<Account.Person, Api["AccountView"]>,
   Fits<Account.Link, Api["LinkView"]>,
   Fits<Account.Wanted, Api["WantedView"]>,
+  Fits<Alerts.AlertList, Api["AlertList"]>,
+  Fits<Alerts.AlertShown, Api["AlertView"]>,
+  Fits<Alerts.Counts, Api["AlertCountsAre"]>,
   Fits<Inspection.Inspection, Api["InspectionView"]>,
   Fits<Inspection.Indicators, Api["IndicatorList"]>,
 ];

@@ -38,3 +38,11 @@ export interface Wrong {
   kind: string;
   words: string;
 }
+
+/** Of every live event "alert": how many came, and since when that is not known. */
+export interface AlertsNow {
+  readonly hour: number;
+  readonly day: number;
+  readonly away: string; // why alerts are not known now, "" while they are
+  readonly as_of: number; // seconds since the epoch; 0: never
+}

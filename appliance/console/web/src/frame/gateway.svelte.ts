@@ -3,7 +3,7 @@
 import { get, gatewayNow, watchWay } from "../api/client.ts";
 import { on, watchLive } from "../api/live.ts";
 import { Problem } from "../api/problem.ts";
-import type { Status } from "../api/types.ts";
+import type { AlertsNow, Status } from "../api/types.ts";
 
 // ms between questions while the stream is away. While it is there nothing is asked: a page that nobody uses must not
 // keep a session from ending.
@@ -11,6 +11,8 @@ const EVERY = 5_000;
 
 class Gateway {
   status = $state.raw<Status | null>(null);
+  /** How many alerts came, and whether that is known; null before anything was said of them. */
+  alerts = $state.raw<AlertsNow | null>(null);
   lost = $state(false);
   heard = $state(0); // ms by this browser's clock; 0: never
   used = $state(0); // ms; when the session was last used
@@ -38,6 +40,7 @@ class Gateway {
     });
     on("reset", () => void this.ask());
     on<Status>("status", (status) => (this.status = status));
+    on<AlertsNow>("alert", (alerts) => (this.alerts = alerts));
     window.setInterval(() => (this.now = gatewayNow()), 1000);
     void this.ask();
   }

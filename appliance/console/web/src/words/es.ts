@@ -1,10 +1,19 @@
 // Todas las palabras de la consola, en español.
 import type { Words } from "./en.ts";
 import { accountEs } from "./account.es.ts";
+import { alertsEs } from "./alerts.es.ts";
 import { frameEs } from "./frame.es.ts";
 import { inspectionEs } from "./inspection.es.ts";
 import { nowEs } from "./now.es.ts";
 import { recordsEs } from "./records.es.ts";
 import { workshopEs } from "./workshop.es.ts";
 
-export const es: Words = { ...frameEs, ...nowEs, ...workshopEs, ...accountEs, ...inspectionEs, ...recordsEs };
+export const es: Words = {
+  ...frameEs,
+  ...nowEs,
+  ...alertsEs,
+  ...workshopEs,
+  ...accountEs,
+  ...inspectionEs,
+  ...recordsEs,
+};
