@@ -77,6 +77,7 @@ def find(files: Mapping[str, Path], word: str, after: int, limit: int) -> tuple[
         runs = [run for name, part in same for run in _around(name, part, wanted)]
         runs += [_inside(name, part, wanted) for name, part in same]
     total = sum(run.last - run.first for run in runs)
+    after = max(after, 0)
     shown = tuple(_page(runs, after, min(limit, MOST_SHOWN)))
     behind = after + len(shown)
     found = GateFound(shown, total, behind if shown and behind < total else 0)

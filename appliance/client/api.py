@@ -917,45 +917,6 @@ class SuppressionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     expires_at: int
 
 
-class IndicatorList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='IndicatorList'):
-    """`total` that were meant, if not `exact` at least so many, of which `indicators` are shown; the next page begins `after`, 0 at the end; `in_force` values by mode; `words`: what is wrong."""
-
-    indicators: tuple[IndicatorInfo, ...]
-    total: int
-    in_force: dict[str, int]
-    sources: tuple[SourceInfo, ...] = ()
-    overrides: tuple[tuple[str, str, str, str, float], ...] = ()
-    words: tuple[str, ...] = ()
-    after: int = 0
-    exact: bool = True
-
-
-class IndicatorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`values` are (kind, text, mode, where it is looked for); `why` it is not stronger, by value ("" for the whole). Moments are seconds since the epoch, `until` 0 for no end; `hits` counts what was seen of its values."""
-
-    id: str
-    source: str
-    name: str
-    tlp: str
-    confidence: int | None
-    values: tuple[tuple[str, str, str, str], ...]
-    why: tuple[tuple[str, str], ...]
-    seen: float
-    until: float
-    hits: int = 0
-    last_hit: float = 0.0
-
-
-class SourceInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`fetched` seconds since the epoch, 0 for never or posted; `error` why the last fetch failed."""
-
-    name: str
-    address: str
-    indicators: int
-    fetched: float = 0.0
-    error: str = ''
-
-
 class TopologyView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What runs, as zones and what they may reach: `pairs` of zones between which rules in force allow something."""
 
@@ -1223,6 +1184,262 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     why: str
     owner: str
     expires: str
+
+
+class BanPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The newest first. `total` are meant, if not `exact` at least so many; the next page begins `after`, "" at the end."""
+
+    bans: tuple[BanEntry, ...]
+    total: int
+    exact: bool
+    after: str
+
+
+class BanEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    address: str
+    by: str
+    reason: str
+    since: float
+    until: float
+    owner: str = ''
+
+
+class BanEffect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What would come of a ban. `cut` connections of these addresses are open now, the first of them `flows`; `oneself` is set where it would hold who asks."""
+
+    refused: tuple[Refusal, ...]
+    inside: tuple[Inside, ...]
+    banned: tuple[BanEntry, ...]
+    oneself: bool
+    cut: int
+    flows: tuple[Flow, ...]
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    address: str
+    code: str
+    why: str
+
+
+class Inside(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`where` it lies in the site's own networks."""
+
+    address: str
+    where: str
+
+
+class Flow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One connection. `source`/`destination` as the first packet had them; `reply_*` as answers have them (NAT). `id` is the kernel's number of it, the events' `flow_id`. `rule` is the id of the rule that decided it, "" while none did; `age` in seconds, -1 where the kernel keeps no time stamps; `timeout` seconds until it is forgotten. `inspection` is "" where its rule asks for none, "judged" while its packets wait for a verdict, "handed back" once the kernel forwards it by itself."""
+
+    protocol: str
+    source: str
+    source_port: int
+    destination: str
+    destination_port: int
+    reply_source: str
+    reply_source_port: int
+    reply_destination: str
+    reply_destination_port: int
+    state: str
+    rule: str
+    packets: tuple[int, int]
+    bytes: tuple[int, int]
+    age: int
+    timeout: int
+    id: int = 0
+    inspection: Literal['', 'handed back', 'judged'] = ''
+
+
+class NewBan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Drop everything from and to `addresses` for `seconds` (0: until it is taken back). `anyway` also where they hold the address that this is asked from."""
+
+    addresses: tuple[str, ...]
+    reason: str
+    seconds: int = 0
+    owner: str = ''
+    anyway: bool = False
+
+
+class AllowPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Those of people first, the newest before, then those of the text and the gateway's own."""
+
+    entries: tuple[AllowEntry, ...]
+    total: int
+    after: str
+
+
+class AllowEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`by` is "" for what nobody added at run time: what the policy says, and what the gateway cannot do without."""
+
+    address: str
+    by: str
+    owner: str
+    reason: str
+    since: float = 0.0
+    until: float = 0.0
+    origin: Literal['gateway', 'person', 'policy'] = 'person'
+
+
+class NewAllow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """No ban holds for `addresses`, for `seconds` (0: until it is taken back)."""
+
+    addresses: tuple[str, ...]
+    reason: str
+    seconds: int = 0
+    owner: str = ''
+
+
+class GateReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='GateReport'):
+    """`words` says why there is no gate at all, "" when there is one. `memory` is what its tables take, in bytes."""
+
+    words: str = ''
+    lines: tuple[GateLine, ...] = ()
+    lists: tuple[GateKept, ...] = ()
+    allowed: int = 0
+    memory: int = 0
+
+
+class GateLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A line that the policy wants the gate at. `mode` "" where it is not; `words` says why."""
+
+    interface: str
+    zone: str
+    mode: Literal['', 'generic', 'native', 'nft']
+    words: str = ''
+    counts: dict[str, GateCount] = msgspec.field(default_factory=dict)
+
+
+class GateCount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    packets: int
+    bytes: int
+
+
+class GateKept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A list: "bans" are the single ones. Counted since it has been there."""
+
+    name: str
+    number: int
+    entries: int
+    dropped: GateCount
+
+
+class PrefixPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The next page begins `after`, "" at the end."""
+
+    entries: tuple[GateFoundEntry, ...]
+    total: int
+    after: str
+
+
+class GateFoundEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    address: str
+    list: str
+
+
+class DevicePage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The newest first. `counts` of all by their states; `holding` are the zones that hold whom nobody accepted; `learning_until` what is new is noted and not told. The next page begins `after`, "" at the end."""
+
+    devices: tuple[DeviceInfo, ...]
+    total: int
+    counts: dict[str, int]
+    holding: tuple[str, ...]
+    learning_until: float
+    forgotten: int
+    after: str
+
+
+class DeviceInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`state`: learned (in the time of learning), accepted (by `by`), unknown. Moments are seconds since the epoch."""
+
+    mac: str
+    state: str
+    first: float
+    last: float
+    zone: str = ''
+    maker: str = ''
+    names: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    by: str = ''
+    how: str = ''
+    quarantined: bool = False
+
+
+class Macs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Hardware addresses."""
+
+    macs: tuple[str, ...]
+
+
+class QuarantineReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='QuarantineReport'):
+    """Who is accepted, and the zones in which everybody else is held."""
+
+    admitted: tuple[str, ...]
+    zones: tuple[QuarantinedZone, ...] = ()
+
+
+class QuarantinedZone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    name: str
+    packets: int
+
+
+class IndicatorList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='IndicatorList'):
+    """`total` that were meant, if not `exact` at least so many, of which `indicators` are shown; the next page begins `after`, 0 at the end; `in_force` values by mode; `words`: what is wrong."""
+
+    indicators: tuple[IndicatorInfo, ...]
+    total: int
+    in_force: dict[str, int]
+    sources: tuple[SourceInfo, ...] = ()
+    overrides: tuple[tuple[str, str, str, str, float], ...] = ()
+    words: tuple[str, ...] = ()
+    after: int = 0
+    exact: bool = True
+
+
+class IndicatorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`values` are (kind, text, mode, where it is looked for); `why` it is not stronger, by value ("" for the whole). Moments are seconds since the epoch, `until` 0 for no end; `hits` counts what was seen of its values."""
+
+    id: str
+    source: str
+    name: str
+    tlp: str
+    confidence: int | None
+    values: tuple[tuple[str, str, str, str], ...]
+    why: tuple[tuple[str, str], ...]
+    seen: float
+    until: float
+    hits: int = 0
+    last_hit: float = 0.0
+
+
+class SourceInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`fetched` seconds since the epoch, 0 for never or posted; `error` why the last fetch failed."""
+
+    name: str
+    address: str
+    indicators: int
+    fetched: float = 0.0
+    error: str = ''
+
+
+class NewOverride(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Block a value that is never blocked, for `seconds`; it holds when a second person says the same."""
+
+    value: str
+    why: str
+    seconds: int = 86400
+
+
+class Overridden(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='Overridden'):
+    """`second` is "" while another person must still agree."""
+
+    value: str
+    first: str
+    second: str
+    until: float
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    value: str
 
 
 class Me(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -1642,10 +1859,6 @@ class Api(Asker):
         """Profiles, feeds and suppressions of what runs."""
         return self._json('GET', "/api/v1/inspection", InspectionView)
 
-    def inspection_indicators(self, *, source: str | None = None, mode: str | None = None, word: str | None = None, holds: str | None = None, limit: int | None = None) -> Answered[IndicatorList]:
-        """Indicators that others gave, newest first, with what is in force and how often it hit."""
-        return self._json('GET', "/api/v1/indicators", IndicatorList, query={'source': source, 'mode': mode, 'word': word, 'holds': holds, 'limit': limit})
-
     def lines_topology(self) -> Answered[TopologyView]:
         """The zones of what runs, their lines and networks, and which may reach which."""
         return self._json('GET', "/api/v1/topology", TopologyView)
@@ -1689,6 +1902,74 @@ class Api(Asker):
     def alerts_suppressed(self, id: int, body: Silence, *, idempotency_key: str = "") -> Answered[Draft]:
         """Begin a draft in which the signature of the alert is silent somewhere."""
         return self._json('POST', f"/api/v1/alerts/{place(id)}/suppression", Draft, body=body, idempotency_key=idempotency_key)
+
+    def bans_bans(self, *, word: str | None = None, after: str | None = None, limit: int | None = None) -> Answered[BanPage]:
+        """Single bans, a page; lists of many prefixes are `/gate`."""
+        return self._json('GET', "/api/v1/bans", BanPage, query={'word': word, 'after': after, 'limit': limit})
+
+    def bans_ban(self, body: NewBan, *, idempotency_key: str = "") -> Answered[tuple[BanEntry, ...]]:
+        """Ban at once, without another generation."""
+        return self._json('POST', "/api/v1/bans", tuple[BanEntry, ...], body=body, idempotency_key=idempotency_key)
+
+    def bans_unban(self, *, address: tuple[str, ...], idempotency_key: str = "") -> Answered[tuple[BanEntry, ...]]:
+        """Take bans back; answers those that there were."""
+        return self._json('DELETE', "/api/v1/bans", tuple[BanEntry, ...], query={'address': address}, idempotency_key=idempotency_key)
+
+    def bans_effect(self, *, address: tuple[str, ...]) -> Answered[BanEffect]:
+        """What would come of a ban, which of it is refused and why, and which connections it would cut."""
+        return self._json('GET', "/api/v1/bans/effect", BanEffect, query={'address': address})
+
+    def bans_allowed(self, *, word: str | None = None, after: str | None = None, limit: int | None = None) -> Answered[AllowPage]:
+        """Whom no ban ever stops, and why."""
+        return self._json('GET', "/api/v1/allow", AllowPage, query={'word': word, 'after': after, 'limit': limit})
+
+    def bans_allow(self, body: NewAllow, *, idempotency_key: str = "") -> Answered[tuple[AllowEntry, ...]]:
+        """No ban holds for them from now on, whoever makes it."""
+        return self._json('POST', "/api/v1/allow", tuple[AllowEntry, ...], body=body, idempotency_key=idempotency_key)
+
+    def bans_disallow(self, *, address: tuple[str, ...], idempotency_key: str = "") -> Answered[tuple[AllowEntry, ...]]:
+        """Take back what somebody allowed."""
+        return self._json('DELETE', "/api/v1/allow", tuple[AllowEntry, ...], query={'address': address}, idempotency_key=idempotency_key)
+
+    def gate_gate(self) -> Answered[GateReport]:
+        """Where the gate stands, what it dropped there, and its lists."""
+        return self._json('GET', "/api/v1/gate", GateReport)
+
+    def gate_prefixes(self, *, word: str | None = None, list: str | None = None, after: str | None = None, limit: int | None = None) -> Answered[PrefixPage]:
+        """Prefixes of lists, a page."""
+        return self._json('GET', "/api/v1/gate/prefixes", PrefixPage, query={'word': word, 'list': list, 'after': after, 'limit': limit})
+
+    def gate_forget(self, name: str, *, idempotency_key: str = "") -> Answered[None]:
+        """A list is no more, and bans nobody."""
+        return self._nothing('DELETE', f"/api/v1/gate/lists/{place(name)}", idempotency_key=idempotency_key)
+
+    def devices_devices(self, *, word: str | None = None, state: Literal['', 'accepted', 'held', 'learned', 'unknown'] | None = None, after: str | None = None, limit: int | None = None) -> Answered[DevicePage]:
+        """Devices that were ever seen on our own networks, a page."""
+        return self._json('GET', "/api/v1/devices", DevicePage, query={'word': word, 'state': state, 'after': after, 'limit': limit})
+
+    def devices_accept(self, body: Macs, *, idempotency_key: str = "") -> Answered[tuple[DeviceInfo, ...]]:
+        """They belong here, and are in quarantine nowhere from now on."""
+        return self._json('POST', "/api/v1/devices/accept", tuple[DeviceInfo, ...], body=body, idempotency_key=idempotency_key)
+
+    def devices_quarantine(self, body: Macs, *, idempotency_key: str = "") -> Answered[QuarantineReport]:
+        """They are held again where their zone has a quarantine; the register keeps them."""
+        return self._json('POST', "/api/v1/devices/quarantine", QuarantineReport, body=body, idempotency_key=idempotency_key)
+
+    def devices_forget(self, body: Macs, *, idempotency_key: str = "") -> Answered[tuple[DeviceInfo, ...]]:
+        """As if they had never been seen; answers what was known of them."""
+        return self._json('POST', "/api/v1/devices/forget", tuple[DeviceInfo, ...], body=body, idempotency_key=idempotency_key)
+
+    def indicators_indicators(self, *, source: str | None = None, mode: str | None = None, word: str | None = None, holds: str | None = None, after: str | None = None, limit: int | None = None) -> Answered[IndicatorList]:
+        """Indicators that others gave, newest first, with what is in force and how often it hit."""
+        return self._json('GET', "/api/v1/indicators", IndicatorList, query={'source': source, 'mode': mode, 'word': word, 'holds': holds, 'after': after, 'limit': limit})
+
+    def indicators_override(self, body: NewOverride, *, idempotency_key: str = "") -> Answered[Overridden]:
+        """Ask for a value to be blocked in spite of the lists of what never is, or agree with who asked."""
+        return self._json('POST', "/api/v1/indicators/override", Overridden, body=body, idempotency_key=idempotency_key)
+
+    def indicators_restore(self, body: Restored, *, idempotency_key: str = "") -> Answered[Overridden]:
+        """Take an override back; one person is enough."""
+        return self._json('POST', "/api/v1/indicators/restore", Overridden, body=body, idempotency_key=idempotency_key)
 
     def me_me(self) -> Answered[Me]:
         """Who asks, and what they may."""

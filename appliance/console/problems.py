@@ -14,11 +14,12 @@ PROBLEM = "application/problem+json"
 _STATUS = {
     HTTPStatus.BAD_REQUEST: ("bad-request", "format"),
     HTTPStatus.FORBIDDEN: ("not-allowed", "nobody", "zones", "own-proposal"),
-    HTTPStatus.NOT_FOUND: ("unknown", "not-banned", "unknown-set", "nothing-pending", "nothing-runs"),
+    HTTPStatus.NOT_FOUND: ("unknown", "not-banned", "no-list", "unknown-set", "nothing-pending", "nothing-runs"),
     HTTPStatus.PRECONDITION_FAILED: ("version", "digest"),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("too-large",),
     HTTPStatus.UNPROCESSABLE_ENTITY: (
-        "policy", "bad-address", "bad-element", "overlap", "everybody", "own", "number", "numbers", "cap", "too-many",
+        "policy", "bad-address", "bad-value", "bad-words", "bad-element", "overlap", "everybody", "own", "number",
+        "numbers", "cap", "too-many",
     ),
     HTTPStatus.SERVICE_UNAVAILABLE: ("away", "store"),
 }  # fmt: skip

@@ -8,6 +8,7 @@ from appliance.control.ipc import Peer, came_by_ssh
 from appliance.control.messages import Applied, Ban, Refused, Request, Unban
 from appliance.control.messages_audit import NOTED, AuditNote
 from appliance.control.messages_bans import Allow, Disallow
+from appliance.control.messages_devices import Admit, Expel
 from appliance.control.messages_gate import GateForget, GateList
 from appliance.control.messages_hits import Matched
 from appliance.control.messages_impact import Impact
@@ -77,6 +78,12 @@ def bans(
             action = "ban.add" if isinstance(request, Ban) else "allow.add"
             detail = {"seconds": f"{request.seconds}", "owner": request.owner}
             write(peer.name, action, _some(request.addresses), why=request.reason, origin=origin, detail=detail)
+
+
+def quarantine(write: Write, request: Admit | Expel, peer: Peer) -> None:
+    """Somebody let devices out of quarantine, or had them held again."""
+    action = "quarantine.admit" if isinstance(request, Admit) else "quarantine.hold"
+    write(peer.name, action, _some(request.macs), origin=origin_of(peer))
 
 
 def looks(write: Write, request: Impact | Matched | Trace, peer: Peer, words: str) -> None:

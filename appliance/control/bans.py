@@ -253,7 +253,8 @@ class Bans:
     def current(self, request: BansRequest) -> BanList:
         """A page of what holds, the newest first."""
         self._forget_ended()
-        shown, found = self._entries.find(request.word.strip(), request.after, min(request.limit, MOST_SHOWN))
+        limit = max(0, min(request.limit, MOST_SHOWN))
+        shown, found = self._entries.find(request.word.strip(), max(request.after, 0), limit)
         return BanList(shown, found.total, found.after, found.exact)
 
     def tried(self, words: tuple[str, ...]) -> BanTried:

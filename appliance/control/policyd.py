@@ -236,7 +236,9 @@ class Policyd:
                 auditing.bans(self._log.audit, request, peer)
                 return changed
             case Admit() | Expel():
-                return await self._present.ask(msgspec.structs.replace(request, by=peer.name), QuarantineReport)
+                held = await self._present.ask(msgspec.structs.replace(request, by=peer.name), QuarantineReport)
+                auditing.quarantine(self._log.audit, request, peer)
+                return held
             case GatePart():
                 return await self._bans.part(request)
             case GateList():

@@ -139,7 +139,7 @@ PROCESSES: tuple[Process, ...] = (
         peers=("console", ROOT, OPERATORS),
         calls=("keyd", "applyd", "gated"),
         spool=True,
-        audits=("policy", "ban", "allow", "look", "feed"),
+        audits=("policy", "ban", "allow", "quarantine", "look", "feed"),
         limits=Limits(files=256, memory=4096),
     ),
     Process(

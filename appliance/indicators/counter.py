@@ -200,8 +200,8 @@ class Counter:
             if request.source or request.mode:
                 naming.clear()
             page, found = desk.find(
-                now, word=request.word.strip(), source=request.source, mode=request.mode, after=request.after,
-                limit=min(request.limit, MOST_SHOWN),
+                now, word=request.word.strip(), source=request.source, mode=request.mode, after=max(request.after, 0),
+                limit=max(0, min(request.limit, MOST_SHOWN)),
             )  # fmt: skip
             shown = [each for each in page if _key(each) not in naming]
             shown[:0] = [] if request.after else naming.values()

@@ -49,7 +49,7 @@ class Console:
 
 @pytest.fixture(scope="module")
 def console() -> Iterator[Console]:
-    with Stand(("keyd", "applyd", "policyd", "recordd", "alertd", "watchd")) as stand:
+    with Stand(("keyd", "applyd", "gated", "policyd", "recordd", "alertd", "watchd")) as stand:
         stand.apply(EVERYTHING)
         folder, own = stand.instance.state_of("console"), stand.instance.identity("console")
         store = Store(folder / NAME, time.time)

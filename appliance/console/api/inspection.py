@@ -1,8 +1,8 @@
-"""What inspection looks for: profiles, feeds, what is silenced and by whom; and what others warned of."""
+"""What inspection looks for: profiles, feeds, what is silenced and by whom."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
@@ -10,7 +10,6 @@ from appliance.console import problems
 from appliance.console.context import Ctx
 from appliance.console.registry import endpoint
 from appliance.control.messages import NameBook
-from appliance.control.messages_indicators import IndicatorList, Indicators
 from appliance.policy import addresses
 from appliance.policy.model import EVERYTHING, AddressSet, Profile, Suppression
 from appliance.policy.reactions import words_of_reaction, words_of_signatures, words_of_threshold
@@ -60,16 +59,6 @@ class InspectionView(msgspec.Struct, frozen=True):
     profiles: tuple[ProfileRow, ...]
     feeds: tuple[FeedRow, ...]
     suppressions: tuple[SuppressionRow, ...]
-
-
-class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of a source, in a mode (`block`, `alert`, `none`), with a word in name or values; `holds` an address."""
-
-    source: str = ""
-    mode: str = ""
-    word: str = ""
-    holds: str = ""
-    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
 
 
 @endpoint("GET", "/inspection", permission="look", answers=InspectionView)
@@ -132,10 +121,3 @@ def _where(side: str, where: AddressSet) -> list[str]:
     if where == EVERYTHING:
         return []
     return [f"{side} {', '.join([*[addresses.words_of(part) for part in where.ranges], *where.dynamic])}"]
-
-
-@endpoint("GET", "/indicators", permission="look", answers=IndicatorList)
-async def indicators(ctx: Ctx, query: Wanted) -> object:
-    """Indicators that others gave, newest first, with what is in force and how often it hit."""
-    message = Indicators(query.source, query.mode, query.word, query.limit, query.holds)
-    return await ctx.ask(message, IndicatorList, of="alertd")
