@@ -40,6 +40,7 @@ _EXITS = {
     "not-yours": FORBIDDEN,
     "zones": FORBIDDEN,
     "away": AWAY,
+    "unanswered": AWAY,
 }
 
 

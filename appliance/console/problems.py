@@ -101,6 +101,15 @@ def away(words: str) -> Problem:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, words, code="away", headers={"Retry-After": "5"})
 
 
+UNANSWERED = "unanswered"
+
+
+def unanswered(process: str) -> Problem:
+    """A process of the gateway has a request and does not answer it."""
+    words = f"{process} does not answer. If this was to change something, see whether it did before you ask again"
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, words, code=UNANSWERED, headers={"Retry-After": "5"})
+
+
 def wait(words: str, seconds: int) -> Problem:
     return Problem(HTTPStatus.TOO_MANY_REQUESTS, words, code="too-often", headers={"Retry-After": str(seconds)})
 

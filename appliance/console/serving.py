@@ -221,8 +221,11 @@ class Api:
             return msgspec.structs.replace(claimed, headers={**claimed.headers, "Idempotency-Replayed": "true"})
         try:
             made = replies.made(request, endpoint, await endpoint.handler(ctx, **arguments))
-        except Problem:
-            claimed.free()
+        except Problem as problem:
+            if problem.code == problems.UNANSWERED:
+                claimed.unsaid()
+            else:
+                claimed.free()
             raise
         if endpoint.secret:
             claimed.unsaid()

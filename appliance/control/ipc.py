@@ -11,6 +11,7 @@ import contextlib
 import os
 import pwd
 import re
+import select
 import socket
 import struct
 import time
@@ -94,6 +95,10 @@ class DaemonAway(Exception):
     """Nobody answers at the socket; the text says what to do."""
 
 
+class Unanswered(DaemonAway):
+    """Somebody has the request and does not answer: whether it was done is not known."""
+
+
 class ProtocolError(Exception):
     """The peer does not speak this protocol or broke off."""
 
@@ -119,7 +124,7 @@ def call(path: Path, request: Request, reply: type[T], *, timeout: float = 60.0,
                 raise ProtocolError(f"{path.stem} announces an answer of {size} bytes, more than {REPLY_LIMIT}")
             body = _receive(connection, size)
         except TimeoutError as error:
-            raise DaemonAway(
+            raise Unanswered(
                 f"{path.stem} took the request but did not answer within {timeout:g} s; `reef doctor` says more"
             ) from error
         except ConnectionError as error:
@@ -144,8 +149,8 @@ async def call_async(path: Path, request: Request, reply: type[T], *, timeout: f
             finally:
                 writer.close()
     except TimeoutError as error:
-        raise DaemonAway(f"{path.stem} did not answer within {timeout:g} s at {path}") from error
-    except (asyncio.IncompleteReadError, ConnectionError) as error:
+        raise Unanswered(f"{path.stem} did not answer within {timeout:g} s at {path}") from error
+    except (asyncio.IncompleteReadError, OSError) as error:
         raise ProtocolError(f"{path.stem} broke off at {path}; its log says why") from error
     return _typed(body, reply, path)
 
@@ -327,6 +332,8 @@ class Server:
             await _reply(writer, error.reply)
             return False
         del body
+        if _left(writer):
+            return False  # they gave it up while this process had other work, or none: it is not done behind them
         refusal: Refused | None
         if self._is_agent(peer):
             request, peer, refusal = await self._unwrapped(request, peer)
@@ -402,6 +409,13 @@ async def _read_frame(reader: asyncio.StreamReader, limit: int) -> bytes:
     if size > limit:
         raise ProtocolError(f"a frame of {size} bytes; at most {limit} are read")
     return await reader.readexactly(size)
+
+
+def _left(writer: asyncio.StreamWriter) -> bool:
+    """Whether nobody waits for the answer any more."""
+    looking = select.poll()
+    looking.register(writer.get_extra_info("socket").fileno(), select.POLLRDHUP)
+    return bool(looking.poll(0))
 
 
 def peer_of(connection: socket.socket) -> Peer:

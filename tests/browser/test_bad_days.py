@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -66,6 +67,14 @@ def views(page: Page) -> list[str]:
     links = page.locator("#views a")
     links.first.wait_for(state="attached")
     return [link.get_attribute("href") or "" for link in links.all()]
+
+
+def asked(page: Page, path: str) -> tuple[int, Any]:
+    """Status and body of what the page itself is answered."""
+    status, said = page.evaluate(
+        "async (path) => { const a = await fetch(path); return [a.status, await a.json()] }", path
+    )
+    return status, said
 
 
 def shown(page: Page) -> None:
@@ -268,6 +277,64 @@ def test_it_says_that_the_policy_is_away_and_comes_back(lab: Lab, people: Callab
     expect(page.get_by_text("What you see was so at")).to_have_count(0)
     say(rule(page, which, "R-6"), "Ticket", "HD-10")
     expect(bar(page)).to_contain_text("Kept")
+
+
+def test_what_is_typed_while_the_policy_hangs_is_kept_once_it_goes_on(
+    lab: Lab, people: Callable[..., Person]
+) -> None:
+    """Stopped, policyd takes connections and answers none of them: the kernel does that for it."""
+    amara = people("amara")
+    amara.enter()
+    page = amara.page
+    which = draft(page, "While somebody thinks for ever")
+    page.goto(f"/text?draft={which}")
+    text = page.get_by_role("textbox", name="Policy text")
+    expect(text).to_be_visible()
+    state = page.locator("header a.state")
+    stopped = lab.gateway.pid("policyd")
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        text.press("Control+End")
+        text.press_sequentially("\n# typed in vain?")
+        expect(state).to_contain_text("unknown")
+        expect(page.get_by_text("nothing is changed until it does")).to_be_visible()
+        expect(bar(page)).to_contain_text("Not kept yet")
+        text.press_sequentially(" No.")
+        amara.picture("policyd-hangs")
+        status, said = asked(page, "/api/v1/drafts")
+        assert (status, said["code"]) == (503, "unanswered")
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    expect(state).not_to_contain_text("unknown")
+    expect(bar(page)).to_contain_text("Kept")
+    kept = asked(page, f"/api/v1/drafts/{which}/text")[1]["text"]
+    assert kept.count("# typed in vain? No.") == 1
+    assert kept.count("typed in vain") == 1
+    assert not amara.violations()
+
+
+def test_what_is_typed_while_the_console_is_started_again_is_kept(lab: Lab, people: Callable[..., Person]) -> None:
+    amara = people("amara")
+    amara.enter()
+    page = amara.page
+    which = draft(page, "Across a restart")
+    page.goto(f"/text?draft={which}")
+    text = page.get_by_role("textbox", name="Policy text")
+    expect(text).to_be_visible()
+    gone = lab.gateway.pid("console")
+    text.press("Control+End")
+    text.press_sequentially("\n# begun before,")
+    os.kill(gone, signal.SIGKILL)
+    try:
+        text.press_sequentially(" ended after")
+        expect(bar(page)).to_contain_text("Not kept yet")
+    finally:
+        until(lambda: running(lab, "console") not in (0, gone), "the console is started again", lab=lab, patience=60)
+        lab.gateway.wait()
+    expect(bar(page)).to_contain_text("Kept")
+    kept = asked(page, f"/api/v1/drafts/{which}/text")[1]["text"]
+    assert kept.count("# begun before, ended after") == 1
+    assert kept.count("begun") == 1
 
 
 def running(lab: Lab, name: str) -> int:

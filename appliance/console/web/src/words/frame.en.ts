@@ -45,7 +45,8 @@ export const frameEn = {
     groups: { now: "Now", policy: "Policy", network: "Network", records: "Records", people: "People" },
   },
   way: {
-    away: (since: string) => `A part of the gateway does not answer. What you see was so at ${since}.`,
+    away: (since: string) =>
+      `A part of the gateway does not answer. What you see was so at ${since}, and nothing is changed until it does.`,
     unknown: (since: string) => `The gateway does not answer. What you see is unknown since ${since}.`,
     never: "The gateway does not answer, and has not yet since this page was opened.",
     checking: "Trying again…",

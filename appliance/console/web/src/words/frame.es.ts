@@ -45,7 +45,8 @@ export const frameEs: FrameWords = {
     groups: { now: "Ahora", policy: "Política", network: "Red", records: "Registros", people: "Personas" },
   },
   way: {
-    away: (since) => `Una parte de la pasarela no responde. Lo que ve era así a las ${since}.`,
+    away: (since) =>
+      `Una parte de la pasarela no responde. Lo que ve era así a las ${since}, y nada se cambia hasta que responda.`,
     unknown: (since) => `La pasarela no responde. Lo que ve se desconoce desde ${since}.`,
     never: "La pasarela no responde, y no ha respondido desde que se abrió esta página.",
     checking: "Intentando de nuevo…",

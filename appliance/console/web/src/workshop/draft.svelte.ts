@@ -213,6 +213,22 @@ export class OpenDraft {
   async #send(batch: Batch): Promise<boolean> {
     for (let wait = FIRST_RETRY; !this.#closed; wait = Math.min(LAST_RETRY, wait * 2)) {
       this.keeping = this.keeping === "lost" ? "lost" : "sending";
+      const problem = await this.#tried(batch);
+      if (problem === null) return true;
+      this.problem = problem;
+      if (!passes(problem)) {
+        this.keeping = "refused";
+        return false;
+      }
+      this.keeping = "lost";
+      await this.#pause(wait);
+    }
+    return false;
+  }
+
+  /** Null when the batch is kept, or waits to be sent on a newer text; else why not. */
+  async #tried(batch: Batch): Promise<Problem | null> {
+    try {
       try {
         const answer = await api.sendEdits(this.id, batch);
         this.#text = applied(this.#text, batch.edits);
@@ -221,23 +237,15 @@ export class OpenDraft {
         this.#found(answer);
         this.changes += 1;
         this.keeping = "sending";
-        return true;
       } catch (problem) {
-        if (!(problem instanceof Problem)) throw problem;
-        if (isBehind(problem)) {
-          await this.#overtaken();
-          return true;
-        }
-        this.problem = problem;
-        if (!passes(problem)) {
-          this.keeping = "refused";
-          return false;
-        }
-        this.keeping = "lost";
-        await this.#pause(wait);
+        if (!isBehind(problem) && !isUnknown(problem)) throw problem;
+        await this.#overtaken();
       }
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      return problem;
     }
-    return false;
+    return null;
   }
 
   #pause(time: number): Promise<void> {
@@ -255,10 +263,13 @@ export class OpenDraft {
   /** Somebody else changed the draft: what was typed here moves onto the new text. */
   async #overtaken(): Promise<void> {
     const { draft, text } = await api.draftText(this.id);
+    const sent = this.#sending.again();
+    const arrived = sent !== null && draft.version > sent.version && text === applied(this.#text, sent.edits);
     const theirs = between(this.#text, text);
     this.#text = text;
     this.about = draft;
-    this.#tell(this.#sending.overtaken(draft.version, theirs));
+    // Where only the answer was lost the text is the one that was sent: it must not be typed into it again.
+    this.#tell(arrived ? this.#sending.answered(draft.version) : this.#sending.overtaken(draft.version, theirs));
     this.changes += 1;
   }
 
@@ -292,7 +303,13 @@ function isBehind(problem: unknown): boolean {
   return problem instanceof Problem && (problem.status === 412 || problem.code === "version");
 }
 
+/** It was asked before, and nobody knows whether it was done: the text says so. */
+function isUnknown(problem: unknown): boolean {
+  return problem instanceof Problem && problem.code === "outcome-unknown";
+}
+
 /** Whether it is worth while to ask again: no answer, or one that says that something is away for now. */
 function passes(problem: Problem): boolean {
-  return problem.offline || problem.status === 401 || problem.status === 429 || problem.status >= 500;
+  const { offline, status, code } = problem;
+  return offline || status === 401 || status === 429 || status >= 500 || code === "in-progress";
 }
