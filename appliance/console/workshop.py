@@ -7,6 +7,7 @@ thread, one text at a time; nothing of it is done on the event loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -42,6 +43,7 @@ _MOST_RULES = 50_000  # different ones of all of them; one text is kept however 
 _IDLE = 900.0  # seconds after which a text is not kept that nobody looked at
 _ASKED_AGAIN = 120.0  # seconds that the policy is kept for another question
 _HITS = 30.0  # seconds that a history of hits is good for
+_STALE = 600.0  # … and for which it is better than to wait for another
 
 
 class Workshop:
@@ -56,6 +58,7 @@ class Workshop:
         self._book: tuple[int, Rulebook] | None = None
         self._asked = 0.0  # when a question was put to the book last
         self._hits: tuple[float, int, dict[str, RowHits]] | None = None
+        self._counting: asyncio.Task[None] | None = None
 
     async def draft(self, ctx: Ctx, ident: str) -> tuple[Draft, Board]:
         """A draft as it is now. Raises `Problem`."""
@@ -208,18 +211,29 @@ class Workshop:
     # --- hits -----------------------------------------------------------------------------------------
 
     async def hits(self, ctx: Ctx, days: int = 90) -> Mapping[str, RowHits]:
-        """What rules matched; nothing where no history can be kept."""
-        now = ctx.console.clock()
-        if self._hits is None or self._hits[1] != days or now - self._hits[0] > _HITS:
-            try:
-                found = await ctx.ask(Hits(days * 86_400), HitList)
-            except Problem as problem:
-                if problem.code not in ("store", "nothing-runs"):
-                    raise
-                return {}
-            rules = {one.id: RowHits(one.hits, one.recent, one.last) for one in found.rules}
-            self._hits = now, days, rules
-        return self._hits[2]
+        """What rules matched; nothing where no history can be kept. A hundred thousand rules are counted in seconds:
+        who looks at them again gets what was known a moment ago, and it is asked anew beside."""
+        known, now = self._hits, ctx.console.clock()
+        if known is None or known[1] != days or now - known[0] > _STALE:
+            return await self._count(ctx, days)
+        if now - known[0] > _HITS and (self._counting is None or self._counting.done()):
+            self._counting = asyncio.create_task(self._recount(ctx, days))
+        return known[2]
+
+    async def _count(self, ctx: Ctx, days: int) -> Mapping[str, RowHits]:
+        try:
+            found = await ctx.ask(Hits(days * 86_400), HitList)
+        except Problem as problem:
+            if problem.code not in ("store", "nothing-runs"):
+                raise
+            return {}
+        rules = {one.id: RowHits(one.hits, one.recent, one.last) for one in found.rules}
+        self._hits = ctx.console.clock(), days, rules
+        return rules
+
+    async def _recount(self, ctx: Ctx, days: int) -> None:
+        with contextlib.suppress(Problem):  # who asks next tries again, and is told
+            await self._count(ctx, days)
 
 
 def refused(words: str, code: str, findings: Sequence[Finding] = ()) -> Problem:

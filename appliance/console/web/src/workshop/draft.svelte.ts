@@ -192,12 +192,15 @@ export class OpenDraft {
   #change<T>(work: () => Promise<T>): Promise<T> {
     return this.#turn(async () => {
       await this.#flush();
+      if (this.keeping === "kept") this.keeping = "sending";
       try {
         return await work();
       } catch (problem) {
         if (!isBehind(problem)) throw problem;
         await this.#overtaken();
         return await work();
+      } finally {
+        if (this.keeping === "sending") this.keeping = "kept";
       }
     });
   }
