@@ -18,9 +18,9 @@ import time
 
 from appliance.control import daemon, notify, sandbox
 from appliance.control.ipc import Peer, Server
-from appliance.control.messages import Refused, Reply, Request
-from appliance.control.messages_impact import FlowKey, FlowKeyIs, FlowKeysForgotten, ForgetFlowKeys
-from appliance.control.messages_keys import (
+from appliance.control.messages.gateway import Refused, Reply, Request
+from appliance.control.messages.impact import FlowKey, FlowKeyIs, FlowKeysForgotten, ForgetFlowKeys
+from appliance.control.messages.keys import (
     PublicKey,
     PublicKeyIs,
     RecordsKey,

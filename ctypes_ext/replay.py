@@ -76,7 +76,7 @@ def _check(status: int, what: str) -> None:
 
 
 class LoweredPolicy:
-    """A policy as the words of `appliance/policy/classifier.py`. Belongs to one replay."""
+    """A policy as the words of `appliance/policy/answering/classifier.py`. Belongs to one replay."""
 
     def __init__(self, words: array[int]) -> None:
         out = ffi.new("reef_policy **")

@@ -16,8 +16,8 @@ import msgspec
 
 from appliance.control import daemon
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call
-from appliance.control.messages import BanList, NameBook
-from appliance.control.messages_bans import BanFound
+from appliance.control.messages.bans import BanFound
+from appliance.control.messages.gateway import BanList, NameBook
 from appliance.policy import banning
 from appliance.policy.banning import Offence
 from appliance.policy.model import Banning as Bans

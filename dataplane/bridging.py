@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from appliance.policy.bundle import BridgeInfo
+from appliance.policy.compiling.bundle import BridgeInfo
 from ctypes_ext import engine
 from ctypes_ext.inline import Bridge, BridgeCounters, Inline
 from ctypes_ext.sets import SetChange

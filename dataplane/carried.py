@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.policy.bundle import carried_table
+from appliance.policy.compiling.bundle import carried_table
 from ctypes_ext.nftables import Nftables, NftablesError
 
 SOCKET = "bridges.sock"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from appliance.control.messages_gate import LIST_NAME
+from appliance.control.messages.gate import LIST_NAME
 from appliance.policy.model import InterfaceAddress, Protection, Rate
 from ctypes_ext.gate import SHORTEST, Limit, Network, Way
 

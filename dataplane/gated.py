@@ -17,9 +17,8 @@ import msgspec
 
 from appliance.control import daemon, notify, sandbox
 from appliance.control.ipc import BUNDLE_LIMIT, DaemonAway, Peer, ProtocolError, RefusedError, Server, call_async
-from appliance.control.messages import BanEntry, BanList, Bans, Refused, Reply, Request
-from appliance.control.messages_bans import Allowed, AllowList
-from appliance.control.messages_gate import (
+from appliance.control.messages.bans import Allowed, AllowList
+from appliance.control.messages.gate import (
     Gate,
     GateAllow,
     GateBan,
@@ -37,6 +36,7 @@ from appliance.control.messages_gate import (
     GateReport,
     GateUnban,
 )
+from appliance.control.messages.gateway import BanEntry, BanList, Bans, Refused, Reply, Request
 from appliance.control.processes import Instance, process
 from ctypes_ext import gate as kernel
 from dataplane import listsearch

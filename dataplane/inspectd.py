@@ -19,8 +19,8 @@ from pathlib import Path
 
 from appliance.control import daemon, notify
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call
-from appliance.control.messages import NameBook, Names, Status, StatusReport
-from appliance.control.messages_impact import FlowKey, FlowKeyIs
+from appliance.control.messages.gateway import NameBook, Names, Status, StatusReport
+from appliance.control.messages.impact import FlowKey, FlowKeyIs
 from appliance.control.processes import process
 from appliance.control.sandbox import SandboxError, enter
 from appliance.events import record

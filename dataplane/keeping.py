@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from appliance.control.messages import NameBook
+from appliance.control.messages.gateway import NameBook
 from ctypes_ext.engine import EngineError, Evidence, FileStore
 
 FILES_MAX = 4 << 30  # bytes in all

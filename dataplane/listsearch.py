@@ -13,7 +13,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import NamedTuple
 
-from appliance.control.messages_gate import GateFound, GateFoundEntry
+from appliance.control.messages.gate import GateFound, GateFoundEntry
 
 MOST_SHOWN = 5_000  # prefixes in one answer
 _LENGTH = struct.Struct("!I")

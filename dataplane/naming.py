@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import ip_network
 
-from appliance.control.messages import NameBook
+from appliance.control.messages.gateway import NameBook
 from appliance.policy import logprefix
 from appliance.policy.model import GATEWAY
 from ctypes_ext.engine import Names, RuleName

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 
-from appliance.control.messages import NameBook
+from appliance.control.messages.gateway import NameBook
 from dataplane.detections.surroundings import Surroundings
 from dataplane.naming import zone_of_interface
 

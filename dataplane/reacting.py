@@ -1,7 +1,7 @@
 """What the policy has the loaded rules do: its profiles, feeds, trials and suppressions as columns of actions.
 
 Column 0 is what is looked at and never stopped: there every rule does what it says itself. Each other column is a
-profile for connections of certain directions (`appliance.policy.reactions.Variant`).
+profile for connections of certain directions (`appliance.policy.compiling.reactions.Variant`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_network
 from typing import NamedTuple
 
-from appliance.control.messages import NameBook
-from appliance.policy import reactions as said
+from appliance.control.messages.gateway import NameBook
+from appliance.policy.compiling import reactions as said
 from appliance.policy.model import EVERYTHING, AddressSet, Signatures, Suppression, Threshold
 from ctypes_ext.engine import LoadedRule, Rules
 from ctypes_ext.reactions import ACTIONS, Range, Reactions

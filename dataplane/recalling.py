@@ -7,7 +7,7 @@ from pathlib import Path
 
 from appliance.control import daemon
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call
-from appliance.control.messages_live import Recall, Recalled
+from appliance.control.messages.live import Recall, Recalled
 
 _AGAIN = 1.0  # seconds until it is asked again, where it could not be
 _PATIENCE = 120.0  # for a hundred thousand connections

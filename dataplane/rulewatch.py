@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from appliance.control.messages import NameBook
+from appliance.control.messages.gateway import NameBook
 from appliance.events import record
 from ctypes_ext.engine import EngineError, Rules
 from ctypes_ext.reactions import Reactions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping
 
-from appliance.control.messages_gate import StandIn
+from appliance.control.messages.gate import StandIn
 from appliance.policy.model import Range
 from ctypes_ext.gate import Network, PrefixList
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call_async
-from appliance.control.messages_gate import GateCount, StandIn, StandInCounted, StandInCounts, StoodIn
+from appliance.control.messages.gate import GateCount, StandIn, StandInCounted, StandInCounts, StoodIn
 from ctypes_ext.gate import Network, PrefixList
 from dataplane import standin
 

@@ -17,8 +17,8 @@ import msgspec
 
 from appliance.control import daemon, notify, sandbox
 from appliance.control.ipc import DaemonAway, Peer, ProtocolError, RefusedError, Server, call_async, peer_of
-from appliance.control.messages import NameBook, Names, Refused, Reply, Request, Status, StatusReport
-from appliance.control.messages_watch import (
+from appliance.control.messages.gateway import NameBook, Names, Refused, Reply, Request, Status, StatusReport
+from appliance.control.messages.watch import (
     AcceptDevice,
     DeviceInfo,
     DeviceList,

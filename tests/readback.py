@@ -11,10 +11,10 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.control.readback import snapshot
-from appliance.control.readings import unpack
-from appliance.policy.compile import Compiled, compile_policy, numbers
-from appliance.policy.delta import delta
+from appliance.control.applying.readings import unpack
+from appliance.control.kernel.readback import snapshot
+from appliance.policy.compiling.compile import Compiled, compile_policy, numbers
+from appliance.policy.compiling.delta import delta
 from appliance.policy.model import AddressSet, Policy, Range, Rule, ServiceEntry
 from appliance.policy.readback.equivalence import Intent, intent_of
 from appliance.policy.readback.kernel import Snapshot

@@ -8,8 +8,8 @@ import msgspec
 
 from appliance.asking.refusal import CannotAsk
 from appliance.policy import addresses
-from appliance.policy.kinds import did_you_mean
 from appliance.policy.model import GATEWAY, Policy, Range
+from appliance.policy.written.kinds import did_you_mean
 
 
 class End(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from appliance.events import record
 from appliance.policy import addresses
 from appliance.policy.logprefix import parse as parse_prefix
 from appliance.policy.model import GATEWAY
-from appliance.policy.services import ICMP_TYPES, ICMPV6_TYPES, WITH_PORTS, WITHOUT_PORTS
+from appliance.policy.written.services import ICMP_TYPES, ICMPV6_TYPES, WITH_PORTS, WITHOUT_PORTS
 
 _KINDS = {"ALLOW": "allow", "DENY": "deny", "REJECT": "reject", "end": "allow"}
 _PROTOCOLS = {**WITH_PORTS, **WITHOUT_PORTS, "icmp": 1, "icmpv6": 58, "ipv6-icmp": 58}

@@ -7,12 +7,13 @@ import msgspec
 from appliance.asking.ends import End, end_of
 from appliance.asking.loglines import Logged
 from appliance.asking.refusal import CannotAsk
-from appliance.control.messages_live import Flow
-from appliance.policy import addresses, services
+from appliance.control.messages.live import Flow
+from appliance.policy import addresses
+from appliance.policy.answering.why import Question, Situation, as_person
 from appliance.policy.decide import Packet, zone_of
-from appliance.policy.kinds import did_you_mean
 from appliance.policy.model import GATEWAY, Policy, ServiceEntry
-from appliance.policy.why import Question, Situation, as_person
+from appliance.policy.written import services
+from appliance.policy.written.kinds import did_you_mean
 
 # What a client's source port usually is: above the well-known ones, so that rules on source ports say no.
 CLIENT_PORT = 49152

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from appliance.asking.questions import Own
-from appliance.control.messages import BanEntry, BanList, NameBook, StatusReport
-from appliance.control.messages_bans import Allowed
-from appliance.control.messages_indicators import IndicatorList
-from appliance.control.messages_live import SetList
-from appliance.control.messages_why import Way, WayList
+from appliance.control.messages.bans import Allowed
+from appliance.control.messages.gateway import BanEntry, BanList, NameBook, StatusReport
+from appliance.control.messages.indicators import IndicatorList
+from appliance.control.messages.live import SetList
+from appliance.control.messages.why import Way, WayList
 from appliance.policy import addresses
+from appliance.policy.answering.reach import NOWHERE, Hop
+from appliance.policy.answering.why import Situation, nobody
 from appliance.policy.model import Policy, Range
-from appliance.policy.reach import NOWHERE, Hop
-from appliance.policy.why import Situation, nobody
 
 MOST_MEMBERS = 65536  # of a set that is asked for
 

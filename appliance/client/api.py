@@ -499,7 +499,7 @@ class ProposalShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     findings: tuple[Finding, ...]
     comments: tuple[Comment, ...]
     approvals: tuple[Approval, ...]
-    history: tuple[appliance_control_messages_changes_Step, ...]
+    history: tuple[Happened, ...]
 
 
 class Comment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -519,7 +519,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     holds: bool
 
 
-class appliance_control_messages_changes_Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Happened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that happened to a proposal."""
 
     at: float
@@ -825,12 +825,12 @@ class WhyQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class WhyAnswered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`answer` has the packet's way in steps: where it enters, address translation, route, rule, inspection, where it leaves. `logged` is what the line says was decided; `note` what was chosen for words that mean more than one."""
 
-    answer: appliance_policy_why_Answer
+    answer: appliance_policy_answering_why_Answer
     logged: str = ''
     note: str = ''
 
 
-class appliance_policy_why_Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class appliance_policy_answering_why_Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What `reef why --json` prints. Addresses with ports as a person writes them; times ISO 8601. `rule` is the id of the deciding rule, or "default", "antispoofing", "banned", "indicator", "link", "loopback", "no-route". `action` is what happens; `near_count` how many rules nearly decided otherwise, `near` the nearest of them."""
 
     at: str
@@ -853,12 +853,12 @@ class appliance_policy_why_Answer(msgspec.Struct, frozen=True, kw_only=True, omi
     leaves_to: str
     source_nat: str
     destination_nat: str
-    steps: tuple[appliance_policy_why_Step, ...]
+    steps: tuple[Step, ...]
     near: tuple[NearMiss, ...] = ()
     near_count: int = 0
 
 
-class appliance_policy_why_Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: Literal['ban', 'decision', 'enters', 'inspection', 'lasts', 'leaves', 'limit', 'nat', 'quarantine', 'route', 'source']
     words: str
 

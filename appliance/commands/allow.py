@@ -10,7 +10,7 @@ from appliance.commands.failure import OK, USAGE, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal
 from appliance.commands.words import duration, local_time
-from appliance.control.messages_bans import Allow, Allowed, AllowList, Disallow
+from appliance.control.messages.bans import Allow, Allowed, AllowList, Disallow
 
 
 def add(options: argparse.Namespace, terminal: Terminal) -> int:

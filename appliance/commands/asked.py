@@ -13,14 +13,16 @@ from appliance.commands.failure import Failure
 from appliance.commands.files import Baselines, ListFiles, baselines, folder_of, read_text, shown_name
 from appliance.commands.gateway import Gateway, own_baselines
 from appliance.commands.text import parse_text
-from appliance.control import messages, messages_live, messages_why
-from appliance.control.messages_bans import Allowed, AllowList
-from appliance.control.messages_indicators import IndicatorList, Indicators
+from appliance.control.messages import gateway as messages
+from appliance.control.messages import live as messages_live
+from appliance.control.messages import why as messages_why
+from appliance.control.messages.bans import Allowed, AllowList
+from appliance.control.messages.indicators import IndicatorList, Indicators
 from appliance.policy import addresses
+from appliance.policy.answering.nearly import Rulebook
+from appliance.policy.answering.reach import Hop
+from appliance.policy.answering.why import Situation, of_text
 from appliance.policy.model import Policy, Range
-from appliance.policy.nearly import Rulebook
-from appliance.policy.reach import Hop
-from appliance.policy.why import Situation, of_text
 
 
 class Asked(msgspec.Struct, frozen=True):

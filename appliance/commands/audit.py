@@ -13,7 +13,7 @@ from appliance.commands.failure import OK, REFUSED, USAGE, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, local_time, parse_moment
-from appliance.control.messages_audit import (
+from appliance.control.messages.audit import (
     MOST_BUNDLES,
     MOST_ENTRIES,
     AuditBundles,

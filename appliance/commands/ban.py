@@ -14,8 +14,8 @@ from appliance.commands.failure import OK, USAGE, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, duration, local_time, size
-from appliance.control import messages
-from appliance.control.messages_gate import (
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.gate import (
     Gate,
     GateCount,
     GateDone,

@@ -7,7 +7,7 @@ import argparse
 from appliance.commands.failure import OK
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal
-from appliance.control.messages_gate import GateFind, GateFound
+from appliance.control.messages.gate import GateFind, GateFound
 
 
 def find(options: argparse.Namespace, terminal: Terminal) -> int:

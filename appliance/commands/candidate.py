@@ -9,7 +9,7 @@ import msgspec
 from appliance.commands.files import Baselines
 from appliance.commands.gateway import Gateway
 from appliance.commands.text import parse_text
-from appliance.control import messages
+from appliance.control.messages import gateway as messages
 from appliance.policy.model import Policy
 
 

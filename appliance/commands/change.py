@@ -16,8 +16,8 @@ from appliance.commands.problems import SHOWN, show_findings, summary
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.traffic import show_traffic
 from appliance.commands.words import count, duration, local_time, took
-from appliance.control import messages
-from appliance.control.messages_changes import ApplyProposal, ProposalShown, ShowProposal
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.changes import ApplyProposal, ProposalShown, ShowProposal
 
 _MARKS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow"), "moved": (">", "cyan")}
 _STAGES = ("parse", "prove", "compile", "plan", "sign", "load")

@@ -13,10 +13,11 @@ from argcomplete.shell_integration import shellcode
 from appliance.commands.failure import OK, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal
-from appliance.control import messages, messages_live
-from appliance.control.messages_indicators import IndicatorList, Indicators
+from appliance.control.messages import gateway as messages
+from appliance.control.messages import live as messages_live
+from appliance.control.messages.indicators import IndicatorList, Indicators
 from appliance.policy.model import GATEWAY
-from appliance.policy.services import WELL_KNOWN
+from appliance.policy.written.services import WELL_KNOWN
 
 
 def script(options: argparse.Namespace, terminal: Terminal) -> int:

@@ -11,7 +11,7 @@ from appliance.commands.failure import OK
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, local_time
-from appliance.control.messages_console import (
+from appliance.control.messages.console import (
     BreakGlass,
     ConsolePeople,
     ConsolePeopleAre,

@@ -10,7 +10,7 @@ from appliance.commands.failure import OK
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, local_time
-from appliance.control.messages_events import ConsumerInfo, ConsumerList, Consumers
+from appliance.control.messages.events import ConsumerInfo, ConsumerList, Consumers
 
 _OF = "alertd"
 _BYTES = 32  # of a token: as many as its digest, so that nobody ever finds another that has the same

@@ -12,8 +12,8 @@ from appliance.commands.failure import OK, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, local_time
-from appliance.control.messages_devices import Admit, Expel, Quarantine, QuarantineReport
-from appliance.control.messages_watch import (
+from appliance.control.messages.devices import Admit, Expel, Quarantine, QuarantineReport
+from appliance.control.messages.watch import (
     AcceptDevice,
     DeviceInfo,
     DeviceList,

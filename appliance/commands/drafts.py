@@ -8,8 +8,8 @@ from appliance.commands.failure import OK
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import local_time
-from appliance.control.messages_changes import Draft, DraftList, Drafts, DraftText, DraftTextIs, DropDraft
-from appliance.control.messages_why import Noted
+from appliance.control.messages.changes import Draft, DraftList, Drafts, DraftText, DraftTextIs, DropDraft
+from appliance.control.messages.why import Noted
 
 
 def listing(options: argparse.Namespace, terminal: Terminal) -> int:

@@ -17,8 +17,8 @@ from appliance.commands.failure import CONFLICT, FORBIDDEN, OK, REFUSED, USAGE, 
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, size
-from appliance.control.messages_audit import EvidenceSealed, SealEvidence
-from appliance.control.messages_keys import PublicKey, PublicKeyIs
+from appliance.control.messages.audit import EvidenceSealed, SealEvidence
+from appliance.control.messages.keys import PublicKey, PublicKeyIs
 from appliance.records import bag, evidence
 from appliance.records.bag import BagError
 from appliance.records.checkpoint import NoteError, parse_key

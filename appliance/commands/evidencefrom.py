@@ -14,9 +14,9 @@ import msgspec
 from appliance.commands.audit import read as audit_entries
 from appliance.commands.failure import FORBIDDEN, Failure
 from appliance.commands.gateway import Gateway
-from appliance.control import messages
-from appliance.control.generations import StoreError, read_stored, stored_path
-from appliance.control.messages_audit import (
+from appliance.control.applying.generations import StoreError, read_stored, stored_path
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.audit import (
     AuditCheckpoint,
     AuditCheckpointIs,
     AuditEntry,
@@ -24,12 +24,12 @@ from appliance.control.messages_audit import (
     AuditProof,
     AuditProve,
 )
-from appliance.control.messages_hits import Matched, MatchedList
+from appliance.control.messages.hits import Matched, MatchedList
 from appliance.events import record, view
 from appliance.events.reader import Reader
 from appliance.events.record import Event
 from appliance.events.stored import NotWhatItSays, save
-from appliance.policy import bundle as bundles
+from appliance.policy.compiling import bundle as bundles
 from appliance.records.proof import SUFFIX, Proof
 
 _DAY = 86_400.0

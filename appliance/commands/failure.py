@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from appliance.control.messages import Finding
+    from appliance.control.messages.gateway import Finding
 
 OK = 0
 REFUSED = 1  # bad input, a refused change, something to mend

@@ -13,9 +13,9 @@ from appliance.commands.failure import OK, REFUSED, USAGE, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, local_time
-from appliance.control import messages
-from appliance.control.messages_audit import AuditNote
-from appliance.control.messages_why import Noted
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.audit import AuditNote
+from appliance.control.messages.why import Noted
 from appliance.policy.model import Feed
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.commands.failure import Failure
-from appliance.control.messages import Finding
-from appliance.control.sources import BASELINE_NAME, LIST_NAME, SourceError, Texts, named_lists
+from appliance.control.deciding.sources import BASELINE_NAME, LIST_NAME, SourceError, Texts, named_lists
+from appliance.control.messages.gateway import Finding
 from appliance.policy.limits import MAX_LIST_FILE_BYTES, MAX_TEXT_BYTES
 
 STDIN = "-"

@@ -11,7 +11,8 @@ from appliance.commands.gateway import Gateway
 from appliance.commands.names import Names
 from appliance.commands.terminal import Terminal
 from appliance.commands.words import duration, size
-from appliance.control import messages, messages_live
+from appliance.control.messages import gateway as messages
+from appliance.control.messages import live as messages_live
 
 # States of connections that nothing passes through any more.
 OVER = {"time-wait", "close", "cut"}

@@ -8,17 +8,17 @@ import msgspec
 
 from appliance.commands.asked import Asked
 from appliance.commands.failure import FORBIDDEN, REFUSED, Failure
-from appliance.control.messages_why import MOST_PROBE_SECONDS, Trace, Traced, Tracing, Trail
-from appliance.control.probe import ICMP_IDENTIFIER, ProbeError
-from appliance.control.probe import check as check_probe
-from appliance.control.probe import send as send_probe
+from appliance.control.kernel.probe import ICMP_IDENTIFIER, ProbeError
+from appliance.control.kernel.probe import check as check_probe
+from appliance.control.kernel.probe import send as send_probe
+from appliance.control.messages.why import MOST_PROBE_SECONDS, Trace, Traced, Tracing, Trail
 from appliance.policy import addresses
+from appliance.policy.answering.packetwords import end_words
+from appliance.policy.answering.why import LINK, LOOPBACK, NO_ROUTE, Answer
 from appliance.policy.boxes import PORT_PROTOCOLS
 from appliance.policy.decide import Packet
 from appliance.policy.logprefix import QUARANTINE
 from appliance.policy.model import Policy
-from appliance.policy.packetwords import end_words
-from appliance.policy.why import LINK, LOOPBACK, NO_ROUTE, Answer
 
 _DONE = {"allow": "allowed", "deny": "denied", "reject": "rejected", "": "dropped while routing"}
 # What the policy calls decisions for which the kernel needs no rule of ours.

@@ -12,10 +12,11 @@ from typing import TypeVar
 import msgspec
 
 from appliance.commands.failure import AWAY, CONFLICT, FORBIDDEN, REFUSED, USAGE, Failure
-from appliance.control import ipc, messages
-from appliance.control.messages_why import Disagreement, Noted
+from appliance.control import ipc
+from appliance.control.deciding.sources import SourceError, required
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.why import Disagreement, Noted
 from appliance.control.processes import INSTANCE_VARIABLE, Instance, InstanceError, instance_path, load_instance
-from appliance.control.sources import SourceError, required
 
 LAB_VARIABLE = "REEF_LAB"
 SCHEME = "https://"  # of a gateway that is asked by its console

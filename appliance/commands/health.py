@@ -16,9 +16,9 @@ from appliance.commands.failure import AWAY, OK, REFUSED, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, duration, local_time, size
-from appliance.control import messages
-from appliance.control.messages_audit import AuditHealth, AuditHealthIs
-from appliance.control.messages_readback import Runs
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.audit import AuditHealth, AuditHealthIs
+from appliance.control.messages.readback import Runs
 from appliance.control.processes import PROCESSES, Instance
 from appliance.events.record import RULES_STATE, RulesState
 

@@ -8,7 +8,7 @@ from appliance.commands.failure import OK
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import local_time
-from appliance.control.messages_audit import HoldList, HoldRecords, Holds, ReleaseRecords, Witnesses, WitnessList
+from appliance.control.messages.audit import HoldList, HoldRecords, Holds, ReleaseRecords, Witnesses, WitnessList
 
 _OF = "recordd"
 _DAY = 86_400

@@ -10,8 +10,8 @@ from appliance.commands.files import list_files, read_text, shown_name
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, local_time, size, took
-from appliance.control.messages_impact import Impact, Impacted
-from appliance.policy.impact import ImpactGroup, Tally
+from appliance.control.messages.impact import Impact, Impacted
+from appliance.policy.answering.impact import ImpactGroup, Tally
 
 SHOWN = 20  # groups that are printed; `--all` and `--json` have the rest
 PLAN_DAYS = 7

@@ -13,7 +13,7 @@ from appliance.commands.files import STDIN, shown_name
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, local_time, size
-from appliance.control.messages_indicators import (
+from appliance.control.messages.indicators import (
     IndicatorInfo,
     IndicatorList,
     Indicators,

@@ -17,9 +17,9 @@ from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.text import show_lines
 from appliance.durable import replace
-from appliance.policy import edit_inspection
-from appliance.policy.edit import EditError
 from appliance.policy.model import Policy
+from appliance.policy.written import edit_inspection
+from appliance.policy.written.edit import EditError
 
 _SID = re.compile(r"(?:[0-9]{1,10}:)?[0-9]{1,10}")
 

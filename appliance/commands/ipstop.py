@@ -16,7 +16,7 @@ from appliance.commands.logline import line_of, networks_of, today
 from appliance.commands.names import Names
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, local_time, parse_moment
-from appliance.control import messages
+from appliance.control.messages import gateway as messages
 from appliance.events import view
 from appliance.events.record import ALERTS, COSTS_STATE, CostsState, Event, RuleCostState
 

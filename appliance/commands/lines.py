@@ -12,8 +12,8 @@ from appliance.commands.failure import OK, USAGE, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal
 from appliance.commands.words import local_time, size
-from appliance.control.messages import NameBook, Names
-from appliance.control.messages_lines import LineIs, LineList, Lines, LineState, Side
+from appliance.control.messages.gateway import NameBook, Names
+from appliance.control.messages.lines import LineIs, LineList, Lines, LineState, Side
 
 _STYLES = {"up": "", "no carrier": "red", "missing": "red", "off": "yellow"}
 

@@ -12,8 +12,9 @@ from appliance.commands.gateway import Gateway
 from appliance.commands.health import runs_lines, with_silent
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, duration, local_time
-from appliance.control import messages, messages_live
-from appliance.control.messages_lines import CrossingList, Crossings
+from appliance.control.messages import gateway as messages
+from appliance.control.messages import live as messages_live
+from appliance.control.messages.lines import CrossingList, Crossings
 
 
 def status(options: argparse.Namespace, terminal: Terminal) -> int:

@@ -14,7 +14,7 @@ from appliance.commands.logline import STYLES, line_of, networks_of, today, verd
 from appliance.commands.names import Names
 from appliance.commands.terminal import Terminal
 from appliance.commands.words import count, parse_moment
-from appliance.control import messages
+from appliance.control.messages import gateway as messages
 from appliance.events import record, view
 from appliance.events.record import Event
 

@@ -6,10 +6,10 @@ import ipaddress
 from bisect import bisect_right
 from collections.abc import Mapping
 
-from appliance.control.messages import NameBook
-from appliance.policy.bundle import RuleInfo
+from appliance.control.messages.gateway import NameBook
+from appliance.policy.compiling.bundle import RuleInfo
 from appliance.policy.model import GATEWAY
-from appliance.policy.services import names_of_entries
+from appliance.policy.written.services import names_of_entries
 
 _PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "33": "dccp", "58": "icmpv6", "132": "sctp", "136": "udplite"}
 

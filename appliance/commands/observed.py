@@ -12,11 +12,12 @@ import msgspec
 from appliance.commands.failure import FORBIDDEN, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.names import Names
-from appliance.control import messages, messages_live
-from appliance.control.messages_hits import Matched, MatchedFlows, MatchedList
+from appliance.control.messages import gateway as messages
+from appliance.control.messages import live as messages_live
+from appliance.control.messages.hits import Matched, MatchedFlows, MatchedList
 from appliance.events import view
 from appliance.events.record import Event
-from appliance.policy.tighten import Seen
+from appliance.policy.answering.tighten import Seen
 
 _PROTOCOLS = {"TCP": 6, "UDP": 17, "ICMP": 1, "IPv6-ICMP": 58, "SCTP": 132, "DCCP": 33, "UDPLITE": 136,
               "ESP": 50, "GRE": 47, "AH": 51, "IGMP": 2, "OSPF": 89}  # fmt: skip

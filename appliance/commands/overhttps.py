@@ -15,7 +15,7 @@ import msgspec
 from appliance.client.transport import RefusedError, Transport, Unreachable
 from appliance.commands.failure import AWAY, FORBIDDEN, USAGE, Failure
 from appliance.commands.gateway import SCHEME
-from appliance.control import messages
+from appliance.control.messages import gateway as messages
 
 TOKEN_VARIABLE = "REEF_TOKEN"  # noqa: S105 - a name
 AUTHORITIES_VARIABLE = "REEF_CA"

@@ -17,9 +17,9 @@ from appliance.commands.terminal import Terminal, escape
 from appliance.commands.text import parse_text, show_lines
 from appliance.commands.traffic import show_traffic
 from appliance.commands.words import count, local_time
-from appliance.control import messages
-from appliance.control.messages_seals import MOST_SEALS, SealList, Seals, SealState
-from appliance.control.messages_traffic import TrafficDifference
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.seals import MOST_SEALS, SealList, Seals, SealState
+from appliance.control.messages.traffic import TrafficDifference
 from appliance.policy.model import Policy
 
 _STYLES = {"running": "yellow bold", "confirmed": "green", "rolled-back": "red", "failed": "red"}
@@ -135,7 +135,7 @@ class _Side(msgspec.Struct, frozen=True):
 
 def diff(options: argparse.Namespace, terminal: Terminal) -> int:
     from appliance.commands.proof import difference
-    from appliance.policy.plan import plan
+    from appliance.policy.answering.plan import plan
 
     old, new = (_side(which, options) for which in (options.old, options.new))
     lines = tuple(

@@ -13,12 +13,12 @@ from appliance.commands.failure import OK, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal
 from appliance.commands.words import count, local_time
-from appliance.control import messages
-from appliance.control.messages_audit import AuditEntries, AuditLog
-from appliance.control.messages_changes import MOST_LISTED, DraftList, Drafts, ProposalList, Proposals
-from appliance.control.messages_hits import Matched, MatchedList
-from appliance.control.messages_privacy import FindSubject, Held, PrivacyStored, PrivacyStores, SubjectFound
-from appliance.control.messages_watch import DeviceList, Devices
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.audit import AuditEntries, AuditLog
+from appliance.control.messages.changes import MOST_LISTED, DraftList, Drafts, ProposalList, Proposals
+from appliance.control.messages.hits import Matched, MatchedList
+from appliance.control.messages.privacy import FindSubject, Held, PrivacyStored, PrivacyStores, SubjectFound
+from appliance.control.messages.watch import DeviceList, Devices
 from appliance.events import view
 from appliance.events.reader import Reader
 from appliance.events.record import RECORD_CLASSES, parse_time

@@ -10,7 +10,7 @@ from msgspec import structs
 from appliance.commands.failure import Failure
 from appliance.commands.terminal import Terminal, cells, cut, escape, escape_lines
 from appliance.commands.words import count
-from appliance.control.messages import Finding
+from appliance.control.messages.gateway import Finding
 from appliance.policy.problem import Problem
 
 SHOWN = 50

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 
 from appliance.commands.problems import finding
 from appliance.commands.proven import Proven, Shown
-from appliance.control.gate import traffic_of
-from appliance.control.messages import Finding
-from appliance.control.messages_traffic import TrafficDifference
-from appliance.policy.alone import renamed
-from appliance.policy.examine import Examiner
-from appliance.policy.lexicon import Lexicon
+from appliance.control.deciding.gate import traffic_of
+from appliance.control.messages.gateway import Finding
+from appliance.control.messages.traffic import TrafficDifference
+from appliance.policy.meant.alone import renamed
+from appliance.policy.meant.required import complaints, missing, under
 from appliance.policy.model import Policy
-from appliance.policy.required import complaints, missing, under
-from appliance.policy.traffic import packet_words
-from appliance.policy.verdict import finding_words, problems, timed
+from appliance.policy.proving.examine import Examiner
+from appliance.policy.proving.lexicon import Lexicon
+from appliance.policy.proving.traffic import packet_words
+from appliance.policy.proving.verdict import finding_words, problems, timed
 
 
 def prove(policy: Policy, file: str, baseline: str = "") -> tuple[tuple[Finding, ...], Proven]:

@@ -15,7 +15,7 @@ from appliance.commands.problems import show_findings
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.traffic import show_traffic
 from appliance.commands.words import local_time
-from appliance.control.messages_changes import (
+from appliance.control.messages.changes import (
     AmendProposal,
     ApproveProposal,
     CommentProposal,
@@ -32,7 +32,7 @@ from appliance.control.messages_changes import (
     ShowProposal,
     WithdrawProposal,
 )
-from appliance.control.messages_why import Noted
+from appliance.control.messages.why import Noted
 
 _FORMS = ("%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 

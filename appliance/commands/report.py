@@ -24,11 +24,11 @@ from appliance.commands.files import (
 from appliance.commands.gateway import SCHEME, Gateway, own_baselines
 from appliance.commands.terminal import Terminal, escape_json, escape_lines
 from appliance.commands.text import parse_text
-from appliance.control import messages
+from appliance.control.messages import gateway as messages
 from appliance.durable import replace
-from appliance.policy.examine import Examiner
 from appliance.policy.model import Policy
-from appliance.policy.proof import Proof
+from appliance.policy.proving.examine import Examiner
+from appliance.policy.proving.proof import Proof
 from appliance.report import collect, phrases, render_csv, render_html, render_pdf, render_text
 from appliance.report.catalogue import load
 from appliance.report.evidence import Reading, digest_of

@@ -15,9 +15,9 @@ from appliance.commands.failure import OK, Failure
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, local_time, size, span
-from appliance.control import messages
-from appliance.control.messages_hits import Gap, HitList, Hits, RuleHits
-from appliance.policy.bundle import RuleInfo
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.hits import Gap, HitList, Hits, RuleHits
+from appliance.policy.compiling.bundle import RuleInfo
 
 DAY = 86_400
 WINDOW = 90 * DAY

@@ -15,11 +15,20 @@ from appliance.commands.rules import LACK, number
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.text import show_lines
 from appliance.commands.words import count, span
-from appliance.control.messages_hits import HitList, Hits, RuleHits
-from appliance.policy import edit
-from appliance.policy.edit import EditError
+from appliance.control.messages.hits import HitList, Hits, RuleHits
+from appliance.policy.answering.tighten import (
+    FIELDS,
+    PUBLISHED,
+    Narrowing,
+    Suggestion,
+    known_rule,
+    matches,
+    narrowed,
+    tighten,
+)
 from appliance.policy.model import Policy, Rule
-from appliance.policy.tighten import FIELDS, PUBLISHED, Narrowing, Suggestion, known_rule, matches, narrowed, tighten
+from appliance.policy.written import edit
+from appliance.policy.written.edit import EditError
 
 
 class Proposal(msgspec.Struct, frozen=True):

@@ -26,7 +26,7 @@ from appliance.commands.problems import finding, show_findings, summary
 from appliance.commands.proven import Proven
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count, took
-from appliance.control.messages import Finding
+from appliance.control.messages.gateway import Finding
 from appliance.policy.model import Policy
 from appliance.policy.problem import PolicyError
 
@@ -62,8 +62,8 @@ def parse_text(
     With `now` (seconds since the epoch) rules that have expired or wait for a review are warned of. With
     `baseline` the text is a baseline and the policy what it makes of a site that says nothing else.
     """
-    from appliance.policy.alone import check_baseline
-    from appliance.policy.parse import parse
+    from appliance.policy.meant.alone import check_baseline
+    from appliance.policy.meant.parse import parse
 
     read = check_baseline if baseline else parse
     try:
@@ -91,7 +91,7 @@ def check(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _check_one(file: str, options: argparse.Namespace, terminal: Terminal) -> Verdict:
-    from appliance.policy.alone import name_of_baseline
+    from appliance.policy.meant.alone import name_of_baseline
 
     name, baseline = shown_name(file), ""
     started = time.perf_counter()
@@ -144,7 +144,7 @@ def _proven(
 
 
 def fmt(options: argparse.Namespace, terminal: Terminal) -> int:
-    from appliance.policy.fmt import fmt as canonical
+    from appliance.policy.written.fmt import fmt as canonical
 
     _refuse_double_stdin(options.files)
     only_look = options.check or options.diff
@@ -188,7 +188,7 @@ def show_lines(lines: Sequence[str], terminal: Terminal) -> None:
 
 
 def schema(_: argparse.Namespace, terminal: Terminal) -> int:
-    from appliance.policy.schema import json_schema
+    from appliance.policy.written.schema import json_schema
 
     terminal.data(json_schema())
     return OK

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count
-from appliance.control.messages_traffic import TrafficChange, TrafficDifference
+from appliance.control.messages.traffic import TrafficChange, TrafficDifference
 
 SHOWN = 20  # lines of each kind; `--all` and `--json` have the rest
 

@@ -7,7 +7,7 @@ import argparse
 from appliance.commands.failure import OK
 from appliance.commands.gateway import Gateway
 from appliance.commands.terminal import Terminal, escape
-from appliance.control.messages_privacy import Unmask, Unmasked
+from appliance.control.messages.privacy import Unmask, Unmasked
 
 _MINUTE = 60
 

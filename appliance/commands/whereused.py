@@ -17,11 +17,11 @@ from appliance.commands.problems import finding, summary
 from appliance.commands.rules import last_hit, number
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import count
-from appliance.control import messages
-from appliance.control.messages_hits import HitList, Hits, RuleHits
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.hits import HitList, Hits, RuleHits
 from appliance.policy.addresses import AddressError
+from appliance.policy.meant.uses import UnknownName, Use, Uses
 from appliance.policy.problem import PolicyError
-from appliance.policy.uses import UnknownName, Use, Uses
 
 
 class Place(msgspec.Struct, frozen=True):

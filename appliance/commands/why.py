@@ -18,14 +18,14 @@ from appliance.commands.failure import FORBIDDEN, OK, REFUSED, USAGE, Failure
 from appliance.commands.followed import Kernel, follow, send
 from appliance.commands.terminal import Terminal, escape
 from appliance.commands.words import local_time, parse_moment
-from appliance.control import messages_live
-from appliance.control.messages_why import MOST_SECONDS
+from appliance.control.messages import live as messages_live
+from appliance.control.messages.why import MOST_SECONDS
 from appliance.events import view
 from appliance.events.record import encode
 from appliance.policy import addresses
+from appliance.policy.answering.packetwords import end_words, service_words
+from appliance.policy.answering.why import Answer, Question, Situation, why
 from appliance.policy.decide import Packet
-from appliance.policy.packetwords import end_words, service_words
-from appliance.policy.why import Answer, Question, Situation, why
 
 _STYLES = {"allow": "green", "deny": "red", "reject": "red"}
 # What keeps a rule from holding only for now.

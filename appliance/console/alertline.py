@@ -17,7 +17,7 @@ from appliance.console.alertrows import AlertRow, row
 from appliance.console.context import Console
 from appliance.console.problems import Problem
 from appliance.console.streams import Watcher
-from appliance.control.messages_alerts import AlertCounts, AlertCountsAre, AlertsBehind, AlertsCame
+from appliance.control.messages.alerts import AlertCounts, AlertCountsAre, AlertsBehind, AlertsCame
 
 _WAIT = 5.0  # seconds that alertd holds a question open
 _PATIENCE = 10.0  # more than it is held open

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from appliance.control.messages_alerts import AlertIs, AlertKind, KeptEvent
+from appliance.control.messages.alerts import AlertIs, AlertKind, KeptEvent
 from appliance.events import record
 from appliance.events.record import GID, Event
 from appliance.events.tallying import kind_of, number

@@ -34,8 +34,8 @@ from appliance.console.who.provider import Provider
 from appliance.console.who.store import StoreError
 from appliance.control import daemon, notify, sandbox
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError
-from appliance.control.messages import NameBook
-from appliance.control.messages_changes import MarksAre
+from appliance.control.messages.changes import MarksAre
+from appliance.control.messages.gateway import NameBook
 from appliance.control.processes import Instance, process
 from appliance.serving.listening import CONNECTIONS
 from appliance.serving.places import Serving, addresses

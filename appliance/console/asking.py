@@ -19,8 +19,8 @@ from appliance.control.ipc import (
     Unanswered,
     call_async,
 )
-from appliance.control.messages import NameBook, Names, Request, Status, StatusReport
-from appliance.control.messages_changes import Acting, Marks, MarksAre
+from appliance.control.messages.changes import Acting, Marks, MarksAre
+from appliance.control.messages.gateway import NameBook, Names, Request, Status, StatusReport
 from appliance.control.processes import Instance
 
 Daemon = Literal["policyd", "alertd", "watchd", "recordd"]

@@ -10,14 +10,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from appliance.control.messages_changes import DraftChecked
+from appliance.control.messages.changes import DraftChecked
 from appliance.drafts.completion import Vocabulary
 from appliance.drafts.edits import Edit, applied
 from appliance.drafts.grid import Grid, Pair, RowFinding, RowHits, pairs
 from appliance.drafts.search import Beside, Contents
-from appliance.policy import inherit
-from appliance.policy.document import DocumentText
-from appliance.policy.text import Report
+from appliance.policy.meant import inherit
+from appliance.policy.written.document import DocumentText
+from appliance.policy.written.text import Report
 
 FILE = "policy.yaml"  # what the text of a draft is called in what is found in it
 SOON = timedelta(days=30)

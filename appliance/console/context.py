@@ -20,7 +20,7 @@ from appliance.console.problems import Problem
 from appliance.console.streams import Live
 from appliance.console.workshop import Workshop
 from appliance.control.daemon import Log
-from appliance.control.messages import NameBook, Request, StatusReport
+from appliance.control.messages.gateway import NameBook, Request, StatusReport
 from appliance.control.permits import may
 from appliance.control.processes import Instance
 

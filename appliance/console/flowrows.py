@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import msgspec
 
 from appliance.commands.names import Names
-from appliance.control.messages import NameBook
-from appliance.control.messages_live import Flow
+from appliance.control.messages.gateway import NameBook
+from appliance.control.messages.live import Flow
 
 _PORTLESS = frozenset({"icmp", "icmpv6"})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from appliance.console.streams import Live
-from appliance.control.messages import ProcessHealth, StatusReport
+from appliance.control.messages.gateway import ProcessHealth, StatusReport
 
 
 class Health(msgspec.Struct, frozen=True):

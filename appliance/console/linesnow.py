@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from appliance.control.messages_lines import CrossingList, Crossings, LineList, Lines
+from appliance.control.messages.lines import CrossingList, Crossings, LineList, Lines
 
 if TYPE_CHECKING:
     from appliance.console.context import Ctx

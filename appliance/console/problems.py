@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from appliance.control.messages import Finding, Refused
+from appliance.control.messages.gateway import Finding, Refused
 
 PROBLEM = "application/problem+json"
 

@@ -16,9 +16,9 @@ from appliance.console.context import Console
 from appliance.console.flowrows import FlowRow, row
 from appliance.console.problems import Problem
 from appliance.console.streams import Kind, Watcher
-from appliance.control.messages import Request
-from appliance.control.messages_lines import LineList, Lines
-from appliance.control.messages_live import FlowList, Flows
+from appliance.control.messages.gateway import Request
+from appliance.control.messages.lines import LineList, Lines
+from appliance.control.messages.live import FlowList, Flows
 
 _LOOK = 0.25  # seconds between looks whether somebody looks
 _EVERY = 2.0  # seconds between two events

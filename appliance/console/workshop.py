@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from appliance.console.boards import Board, Past, Shelf, after
 from appliance.console.problems import Problem
-from appliance.control.messages import Show, Shown, Status, StatusReport
-from appliance.control.messages_changes import (
+from appliance.control.messages.changes import (
     CheckDraft,
     Draft,
     DraftChecked,
@@ -25,12 +24,13 @@ from appliance.control.messages_changes import (
     DraftText,
     DraftTextIs,
 )
-from appliance.control.messages_hits import HitList, Hits
-from appliance.control.messages_text import Finding
+from appliance.control.messages.gateway import Show, Shown, Status, StatusReport
+from appliance.control.messages.hits import HitList, Hits
+from appliance.control.messages.text import Finding
 from appliance.drafts.edits import Edit, EditsError
 from appliance.drafts.grid import RowCache, RowHits, grid
-from appliance.policy.nearly import Rulebook
-from appliance.policy.parse import parse
+from appliance.policy.answering.nearly import Rulebook
+from appliance.policy.meant.parse import parse
 
 P = ParamSpec("P")
 R = TypeVar("R")

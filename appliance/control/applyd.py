@@ -12,20 +12,39 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 
-from appliance.control import auditing, capabilities, daemon, notify, sandbox
-from appliance.control.bans import BanRefused, Bans
-from appliance.control.batch import KernelRefused
-from appliance.control.bridges import Bridges
-from appliance.control.conntrack import Conntrack
-from appliance.control.drift import Drift, fingerprint
-from appliance.control.expiry import Expiry
-from appliance.control.gateway import Gateway, LoadRefused, Running
-from appliance.control.generations import Store
-from appliance.control.indicated import Indicated
+from appliance.control import auditing, daemon, notify, sandbox
+from appliance.control.applying.bans import BanRefused, Bans
+from appliance.control.applying.expiry import Expiry
+from appliance.control.applying.gateway import Gateway, LoadRefused, Running
+from appliance.control.applying.generations import Store
+from appliance.control.applying.indicated import Indicated
+from appliance.control.applying.lines import LineDesk
+from appliance.control.applying.livesets import LiveSets, SetRefused
+from appliance.control.applying.quarantine import QuarantineRefused, Quarantines
+from appliance.control.applying.readings import Readings
+from appliance.control.applying.seals import seals
+from appliance.control.applying.shownflows import shown_flows
+from appliance.control.applying.standin import StandInTables
+from appliance.control.applying.ways import ways
 from appliance.control.ipc import BUNDLE_LIMIT, DaemonAway, Peer, ProtocolError, RefusedError, Server, call
-from appliance.control.lines import LineDesk
-from appliance.control.livesets import LiveSets, SetRefused
-from appliance.control.messages import (
+from appliance.control.kernel import capabilities
+from appliance.control.kernel.batch import KernelRefused
+from appliance.control.kernel.bridges import Bridges
+from appliance.control.kernel.conntrack import Conntrack
+from appliance.control.kernel.drift import Drift, fingerprint
+from appliance.control.kernel.netlink import NetlinkError
+from appliance.control.kernel.network import Network
+from appliance.control.kernel.nfnetlink import Netfilter
+from appliance.control.kernel.nft import Rules
+from appliance.control.kernel.recall import Recaller
+from appliance.control.kernel.rtnetlink import Routing
+from appliance.control.kernel.rulecounters import origin, rule_counters
+from appliance.control.kernel.trace import Tracer, TraceRefused, clear
+from appliance.control.kernel.xtqueue import XtQueue
+from appliance.control.messages.bans import Allow, AllowList, BanFound, Disallow
+from appliance.control.messages.devices import Admit, Expel, Quarantine
+from appliance.control.messages.gate import StandIn, StandInCounts
+from appliance.control.messages.gateway import (
     Ban,
     Confirm,
     Confirmed,
@@ -50,35 +69,17 @@ from appliance.control.messages import (
     TryBan,
     Unban,
 )
-from appliance.control.messages import Bans as BansRequest
-from appliance.control.messages_bans import Allow, AllowList, BanFound, Disallow
-from appliance.control.messages_devices import Admit, Expel, Quarantine
-from appliance.control.messages_gate import StandIn, StandInCounts
-from appliance.control.messages_indicators import Enforce
-from appliance.control.messages_keys import PublicKey, PublicKeyIs
-from appliance.control.messages_lines import Lines
-from appliance.control.messages_live import Flows, Recall, SetList, Sets, SetUpdate
-from appliance.control.messages_readback import ReadBack
-from appliance.control.messages_seals import Seals
-from appliance.control.messages_why import Trace, Trail, Ways
-from appliance.control.netlink import NetlinkError
-from appliance.control.network import Network
-from appliance.control.nfnetlink import Netfilter
-from appliance.control.nft import Rules
+from appliance.control.messages.gateway import Bans as BansRequest
+from appliance.control.messages.indicators import Enforce
+from appliance.control.messages.keys import PublicKey, PublicKeyIs
+from appliance.control.messages.lines import Lines
+from appliance.control.messages.live import Flows, Recall, SetList, Sets, SetUpdate
+from appliance.control.messages.readback import ReadBack
+from appliance.control.messages.seals import Seals
+from appliance.control.messages.why import Trace, Trail, Ways
 from appliance.control.processes import Instance, process
-from appliance.control.quarantine import QuarantineRefused, Quarantines
-from appliance.control.readings import Readings
-from appliance.control.recall import Recaller
-from appliance.control.rtnetlink import Routing
-from appliance.control.rulecounters import origin, rule_counters
-from appliance.control.seals import seals
-from appliance.control.shownflows import shown_flows
-from appliance.control.standin import StandInTables
-from appliance.control.trace import Tracer, TraceRefused, clear
-from appliance.control.ways import ways
-from appliance.control.xtqueue import XtQueue
 from appliance.durable import replace
-from appliance.policy.bundle import Bundle
+from appliance.policy.compiling.bundle import Bundle
 from ctypes_ext.nftables import Nftables, NftablesError
 
 NAME = "applyd"

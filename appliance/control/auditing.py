@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Protocol
 
 from appliance.control.ipc import Peer, came_by_ssh
-from appliance.control.messages import Applied, Ban, Refused, Request, Unban
-from appliance.control.messages_audit import NOTED, AuditNote
-from appliance.control.messages_bans import Allow, Disallow
-from appliance.control.messages_devices import Admit, Expel
-from appliance.control.messages_gate import GateForget, GateList
-from appliance.control.messages_hits import Matched
-from appliance.control.messages_impact import Impact
-from appliance.control.messages_why import Trace
+from appliance.control.messages.audit import NOTED, AuditNote
+from appliance.control.messages.bans import Allow, Disallow
+from appliance.control.messages.devices import Admit, Expel
+from appliance.control.messages.gate import GateForget, GateList
+from appliance.control.messages.gateway import Applied, Ban, Refused, Request, Unban
+from appliance.control.messages.hits import Matched
+from appliance.control.messages.impact import Impact
+from appliance.control.messages.why import Trace
 
 _MOST_CHANGES = 20  # of a generation, in words
 

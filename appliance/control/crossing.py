@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from appliance.control.messages_lines import MOST_PAIRS, Crossing, CrossingList
+from appliance.control.messages.lines import MOST_PAIRS, Crossing, CrossingList
 from appliance.policy.model import ANY, Policy
 
 

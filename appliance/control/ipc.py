@@ -23,8 +23,8 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from appliance.control import wholes
-from appliance.control.messages import Names, Refused, Reply, Request, Status
-from appliance.control.messages_changes import Acting, Marks
+from appliance.control.messages.changes import Acting, Marks
+from appliance.control.messages.gateway import Names, Refused, Reply, Request, Status
 
 MIB = 1 << 20
 LIMIT = 16 * MIB  # a policy text with room to spare

@@ -21,10 +21,10 @@ import msgspec
 
 from appliance.control import daemon, notify, sandbox
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call_async
-from appliance.control.messages_live import SetUpdate, SetUpdated
+from appliance.control.kernel.rtnetlink import Routing
+from appliance.control.messages.live import SetUpdate, SetUpdated
 from appliance.control.processes import Instance, process
 from appliance.control.resolver import Answer, Book, Filling
-from appliance.control.rtnetlink import Routing
 from appliance.durable import replace
 from appliance.policy.model import Dynamic
 

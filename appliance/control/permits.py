@@ -10,26 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call_async
-from appliance.control.messages import (
-    Apply,
-    Ban,
-    Bans,
-    Confirm,
-    Doctor,
-    History,
-    NameBook,
-    Names,
-    Refused,
-    Rollback,
-    RuleCounters,
-    Show,
-    Status,
-    StatusReport,
-    TryBan,
-    Unban,
-)
-from appliance.control.messages_alerts import AlertCounts, Alerts, AlertsBehind, AlertTrend, AlertWith
-from appliance.control.messages_audit import (
+from appliance.control.messages.alerts import AlertCounts, Alerts, AlertsBehind, AlertTrend, AlertWith
+from appliance.control.messages.audit import (
     AuditBundles,
     AuditCheckpoint,
     AuditContinues,
@@ -42,8 +24,8 @@ from appliance.control.messages_audit import (
     SealEvidence,
     Witnesses,
 )
-from appliance.control.messages_bans import Allow, AllowList, Disallow
-from appliance.control.messages_changes import (
+from appliance.control.messages.bans import Allow, AllowList, Disallow
+from appliance.control.messages.changes import (
     AmendProposal,
     ApplyProposal,
     ApproveProposal,
@@ -70,19 +52,37 @@ from appliance.control.messages_changes import (
     UndoDraft,
     WithdrawProposal,
 )
-from appliance.control.messages_devices import Admit, Expel, Quarantine
-from appliance.control.messages_events import Consumers
-from appliance.control.messages_gate import Gate, GateFind, GateForget, GateList, GatePart
-from appliance.control.messages_hits import Hits, Matched
-from appliance.control.messages_impact import Impact
-from appliance.control.messages_indicators import Indicators, OverrideIndicator, TakeIndicators
-from appliance.control.messages_lines import Crossings, Lines
-from appliance.control.messages_live import Flows, Sets
-from appliance.control.messages_privacy import FindSubject, PrivacyStores, Unmask
-from appliance.control.messages_seals import Seals
-from appliance.control.messages_text import Check, Plan
-from appliance.control.messages_watch import AcceptDevice, Devices, ForgetDevice, KnownServices
-from appliance.control.messages_why import Trace, Trail, Ways
+from appliance.control.messages.devices import Admit, Expel, Quarantine
+from appliance.control.messages.events import Consumers
+from appliance.control.messages.gate import Gate, GateFind, GateForget, GateList, GatePart
+from appliance.control.messages.gateway import (
+    Apply,
+    Ban,
+    Bans,
+    Confirm,
+    Doctor,
+    History,
+    NameBook,
+    Names,
+    Refused,
+    Rollback,
+    RuleCounters,
+    Show,
+    Status,
+    StatusReport,
+    TryBan,
+    Unban,
+)
+from appliance.control.messages.hits import Hits, Matched
+from appliance.control.messages.impact import Impact
+from appliance.control.messages.indicators import Indicators, OverrideIndicator, TakeIndicators
+from appliance.control.messages.lines import Crossings, Lines
+from appliance.control.messages.live import Flows, Sets
+from appliance.control.messages.privacy import FindSubject, PrivacyStores, Unmask
+from appliance.control.messages.seals import Seals
+from appliance.control.messages.text import Check, Plan
+from appliance.control.messages.watch import AcceptDevice, Devices, ForgetDevice, KnownServices
+from appliance.control.messages.why import Trace, Trail, Ways
 from appliance.control.processes import Instance
 from appliance.policy.console import ConsoleSettings
 from appliance.policy.roles import Permission, permissions_of

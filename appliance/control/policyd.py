@@ -14,15 +14,17 @@ from typing import TypeVar
 import msgspec
 
 from appliance.control import auditing, daemon, notify, sandbox
-from appliance.control.bandesk import BanDesk
-from appliance.control.batch import statements
-from appliance.control.candidate import Workshop, findings
-from appliance.control.changes import ApplyRefused, Changes, changes_of
 from appliance.control.crossing import crossings
-from appliance.control.examiner import Examiner
-from appliance.control.gate import Gate, Judged
-from appliance.control.hits import Collector
-from appliance.control.impact import FlowReader
+from appliance.control.deciding.bandesk import BanDesk
+from appliance.control.deciding.candidate import Workshop, findings
+from appliance.control.deciding.changes import ApplyRefused, Changes, changes_of
+from appliance.control.deciding.examiner import Examiner
+from appliance.control.deciding.gate import Gate, Judged
+from appliance.control.deciding.hits import Collector
+from appliance.control.deciding.impact import FlowReader
+from appliance.control.deciding.matched import of_instance as matched_reader
+from appliance.control.deciding.numbering import Numbers, OutOfNumbers
+from appliance.control.deciding.running import Present, Running
 from appliance.control.ipc import (
     LIMIT,
     DaemonAway,
@@ -32,8 +34,14 @@ from appliance.control.ipc import (
     Server,
     call_async,
 )
-from appliance.control.matched import of_instance as matched_reader
-from appliance.control.messages import (
+from appliance.control.kernel.batch import statements
+from appliance.control.messages.audit import AuditNote
+from appliance.control.messages.bans import Allow, Allowed, AllowList, Disallow
+from appliance.control.messages.changes import ApplyProposal
+from appliance.control.messages.devices import Admit, Expel, Quarantine, QuarantineReport
+from appliance.control.messages.gate import Gate as GateRequest
+from appliance.control.messages.gate import GateFind, GateForget, GateList, GatePart
+from appliance.control.messages.gateway import (
     Apply,
     Ban,
     BanList,
@@ -61,19 +69,13 @@ from appliance.control.messages import (
     TryBan,
     Unban,
 )
-from appliance.control.messages_audit import AuditNote
-from appliance.control.messages_bans import Allow, Allowed, AllowList, Disallow
-from appliance.control.messages_changes import ApplyProposal
-from appliance.control.messages_devices import Admit, Expel, Quarantine, QuarantineReport
-from appliance.control.messages_gate import Gate as GateRequest
-from appliance.control.messages_gate import GateFind, GateForget, GateList, GatePart
-from appliance.control.messages_hits import Hits, Matched
-from appliance.control.messages_impact import Impact
-from appliance.control.messages_lines import Crossings, LineList, Lines
-from appliance.control.messages_live import FlowList, Flows, SetList, Sets
-from appliance.control.messages_seals import SealList, Seals
-from appliance.control.messages_text import Check, Checked, Plan, Planned
-from appliance.control.messages_why import (
+from appliance.control.messages.hits import Hits, Matched
+from appliance.control.messages.impact import Impact
+from appliance.control.messages.lines import Crossings, LineList, Lines
+from appliance.control.messages.live import FlowList, Flows, SetList, Sets
+from appliance.control.messages.seals import SealList, Seals
+from appliance.control.messages.text import Check, Checked, Plan, Planned
+from appliance.control.messages.why import (
     MOST_SECONDS,
     Disagreement,
     Noted,
@@ -84,16 +86,14 @@ from appliance.control.messages_why import (
     WayList,
     Ways,
 )
-from appliance.control.numbering import Numbers, OutOfNumbers
 from appliance.control.permits import people
 from appliance.control.processes import PROCESSES, Instance, process
 from appliance.control.processhealth import Healths
-from appliance.control.running import Present, Running
 from appliance.drafts import room
 from appliance.drafts.room import Room
 from appliance.events.record import KERNEL_DISAGREES
-from appliance.policy.bundle import Bundle
-from appliance.policy.delta import delta
+from appliance.policy.compiling.bundle import Bundle
+from appliance.policy.compiling.delta import delta
 from appliance.policy.problem import PolicyError
 from ctypes_ext.replay import ReplayError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.control.messages import ProcessHealth
+from appliance.control.messages.gateway import ProcessHealth
 
 
 class Healths:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from appliance.control.messages import ProcessHealth
+from appliance.control.messages.gateway import ProcessHealth
 from appliance.control.pins import mount_pins, unmount_pins
 from appliance.control.placement import PROJECT, Placement, enter_placement
 from appliance.control.processes import INSTANCE_VARIABLE, Instance, Process, start_order

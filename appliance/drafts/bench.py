@@ -14,19 +14,19 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.control.candidate import findings, renamed
-from appliance.control.messages_changes import Proof, ProvenOf
-from appliance.control.messages_text import Finding
-from appliance.control.sources import SourceError, baselines, required, with_own_lists
-from appliance.policy.examine import Examination, Examiner
-from appliance.policy.lexicon import Lexicon
+from appliance.control.deciding.candidate import findings, renamed
+from appliance.control.deciding.sources import SourceError, baselines, required, with_own_lists
+from appliance.control.messages.changes import Proof, ProvenOf
+from appliance.control.messages.text import Finding
+from appliance.policy.meant.parse import ParseCache, parse
+from appliance.policy.meant.required import complaints, missing
 from appliance.policy.model import Policy, Rule, Span
-from appliance.policy.parse import ParseCache, parse
 from appliance.policy.problem import PolicyError, Problem
-from appliance.policy.proof import Finding as ProofFinding
-from appliance.policy.required import complaints, missing
-from appliance.policy.traffic import packet_words
-from appliance.policy.verdict import GRAVE, problems, timed
+from appliance.policy.proving.examine import Examination, Examiner
+from appliance.policy.proving.lexicon import Lexicon
+from appliance.policy.proving.proof import Finding as ProofFinding
+from appliance.policy.proving.traffic import packet_words
+from appliance.policy.proving.verdict import GRAVE, problems, timed
 
 FILE = "policy.yaml"
 _NAME = "<policy>"  # what every text is called while it is parsed

@@ -9,8 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from appliance.control.messages_changes import Comment
-from appliance.control.messages_changes import Step as Happened
+from appliance.control.messages.changes import Comment, Happened
 from appliance.drafts.database import Database
 from appliance.drafts.states import Given, Record, State
 from appliance.drafts.store import StoreRefused, packed, packed_files, unpacked, unpacked_files

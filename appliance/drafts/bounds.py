@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from appliance.policy.answering.plan import plan
 from appliance.policy.model import Policy
-from appliance.policy.plan import plan
 
 # New words that no rule of somebody else uses yet.
 _NEW = ("object ", "service ", "schedule ", "names of ")

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from appliance.drafts.grid import Written
-from appliance.policy.document import SiteText
-from appliance.policy.keys import Record
-from appliance.policy.text import Word
 from appliance.policy.times import TimeError, day_end, moment
+from appliance.policy.written.document import SiteText
+from appliance.policy.written.keys import Record
+from appliance.policy.written.text import Word
 
 # expires    it ends by itself; ended: it has
 # review     somebody must look at it again

@@ -9,15 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from appliance.policy import kinds
-from appliance.policy.builtin import BUILT_IN_PROFILES
-from appliance.policy.document import BaselineText, DocumentText, RuleText, SiteText
-from appliance.policy.keys import Record
-from appliance.policy.kinds import Choice, Flag, Many, Named, Part, Parts, Shape
-from appliance.policy.schema import declared
-from appliance.policy.services import WELL_KNOWN
-from appliance.policy.text import Word
-from appliance.policy.uses import NAMING
+from appliance.policy.meant.uses import NAMING
+from appliance.policy.written import kinds
+from appliance.policy.written.builtin import BUILT_IN_PROFILES
+from appliance.policy.written.document import BaselineText, DocumentText, RuleText, SiteText
+from appliance.policy.written.keys import Record
+from appliance.policy.written.kinds import Choice, Flag, Many, Named, Part, Parts, Shape
+from appliance.policy.written.schema import declared
+from appliance.policy.written.services import WELL_KNOWN
+from appliance.policy.written.text import Word
 
 MOST = 50  # suggestions of one answer
 _FAR = 20_000  # lines that are looked at above

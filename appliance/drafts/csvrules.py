@@ -19,10 +19,10 @@ from appliance.drafts.edits import rising
 from appliance.drafts.grid import Grid, RowHits
 from appliance.drafts.operations import Delete, Insert, Move, Operation, SetKeys
 from appliance.drafts.written import scalar
-from appliance.policy.document import RuleText
-from appliance.policy.kinds import Many, Named, Part, Parts, did_you_mean
 from appliance.policy.limits import MAX_RULES, MAX_TEXT_BYTES
-from appliance.policy.schema import Declared, declared
+from appliance.policy.written.document import RuleText
+from appliance.policy.written.kinds import Many, Named, Part, Parts, did_you_mean
+from appliance.policy.written.schema import Declared, declared
 
 COLUMNS = tuple(declared(RuleText))
 COUNTED = ("hits", "recent", "last")  # for reading; they are passed over on the way in

@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from appliance.control.changes import changes_of
-from appliance.control.gate import Gate
+from appliance.control.deciding.changes import changes_of
+from appliance.control.deciding.gate import Gate
+from appliance.control.deciding.running import Present
+from appliance.control.deciding.sources import SourceError, baselines
 from appliance.control.ipc import Peer
-from appliance.control.messages import Refused, Reply, Request, Show, Shown
-from appliance.control.messages_changes import (
+from appliance.control.messages.changes import (
     Between,
     CheckDraft,
     Draft,
@@ -37,19 +38,18 @@ from appliance.control.messages_changes import (
     SetDraft,
     UndoDraft,
 )
-from appliance.control.messages_impact import Impact
-from appliance.control.messages_text import Plan, Planned
-from appliance.control.messages_why import Noted
-from appliance.control.running import Present
-from appliance.control.sources import SourceError, baselines
+from appliance.control.messages.gateway import Refused, Reply, Request, Show, Shown
+from appliance.control.messages.impact import Impact
+from appliance.control.messages.text import Plan, Planned
+from appliance.control.messages.why import Noted
 from appliance.drafts.bench import FILE, Benches, Texts
 from appliance.drafts.conflict import Conflict
 from appliance.drafts.edits import Edit, applied, minimal
 from appliance.drafts.merge import MergeResult, merge
 from appliance.drafts.store import DraftStore, Kept, StoreRefused
 from appliance.drafts.undoing import Edits, done, step
-from appliance.policy.edit import EditError
-from appliance.policy.text import unix_lines
+from appliance.policy.written.edit import EditError
+from appliance.policy.written.text import unix_lines
 
 ANSWERED = (
     Drafts, OpenDraft, DraftText, EditDraft, SetDraft, NameDraft, UndoDraft, RedoDraft, CheckDraft, DropDraft,

@@ -18,15 +18,17 @@ from typing import Literal
 import msgspec
 
 from appliance.drafts.sheet import PieceCache, sheet
-from appliance.policy import addresses, inherit, services
+from appliance.policy import addresses
 from appliance.policy.addresses import AddressError
-from appliance.policy.document import PublishText, RuleText, SiteText
-from appliance.policy.edit import EditError
-from appliance.policy.kinds import Many
+from appliance.policy.meant import inherit
 from appliance.policy.model import Range
-from appliance.policy.schema import declared, decode
-from appliance.policy.services import ServiceError
-from appliance.policy.text import LINE_SHIFT, Items, Node, Report, Table, Word, compose
+from appliance.policy.written import services
+from appliance.policy.written.document import PublishText, RuleText, SiteText
+from appliance.policy.written.edit import EditError
+from appliance.policy.written.kinds import Many
+from appliance.policy.written.schema import declared, decode
+from appliance.policy.written.services import ServiceError
+from appliance.policy.written.text import LINE_SHIFT, Items, Node, Report, Table, Word, compose
 
 Where = Literal["rules", "publish", "first", "last"]
 Pair = tuple[tuple[str, ...], tuple[str, ...]]  # zones as a rule writes them: from, to

@@ -10,9 +10,9 @@ from typing import Literal
 import msgspec
 
 from appliance.drafts.sheet import PieceCache, sheet
-from appliance.policy.document import BaselineText, DocumentText
-from appliance.policy.edit import EditError
-from appliance.policy.text import LINE_SHIFT, Word
+from appliance.policy.written.document import BaselineText, DocumentText
+from appliance.policy.written.edit import EditError
+from appliance.policy.written.text import LINE_SHIFT, Word
 
 Defined = Literal["object", "service", "schedule", "person", "group", "profile", "feed"]
 SECTIONS: Mapping[str, Defined] = {

@@ -15,8 +15,8 @@ import msgspec
 from appliance.drafts.edits import Edit, between
 from appliance.drafts.sheet import Part, PieceCache, Section, sheet
 from appliance.drafts.written import entry_lines, with_values
-from appliance.policy.edit import EditError, item
-from appliance.policy.kinds import NAME_KIND, did_you_mean
+from appliance.policy.written.edit import EditError, item
+from appliance.policy.written.kinds import NAME_KIND, did_you_mean
 
 # Sections whose entries may be set by name.
 Named = Literal["objects", "services", "schedules", "people", "groups"]

@@ -14,22 +14,11 @@ from itertools import islice
 import msgspec
 
 from appliance.control import auditing, daemon
-from appliance.control.candidate import findings
-from appliance.control.changes import ApplyRefused, Changes, Within
+from appliance.control.deciding.candidate import findings
+from appliance.control.deciding.changes import ApplyRefused, Changes, Within
+from appliance.control.deciding.running import Present
 from appliance.control.ipc import Peer, RefusedError
-from appliance.control.messages import (
-    Applied,
-    Apply,
-    GenerationSummary,
-    History,
-    HistoryList,
-    Refused,
-    Reply,
-    Request,
-    Show,
-    Shown,
-)
-from appliance.control.messages_changes import (
+from appliance.control.messages.changes import (
     MOST_LISTED,
     AmendProposal,
     ApplyProposal,
@@ -48,9 +37,20 @@ from appliance.control.messages_changes import (
     ShowProposal,
     WithdrawProposal,
 )
-from appliance.control.messages_text import Finding, Plan, Planned
+from appliance.control.messages.gateway import (
+    Applied,
+    Apply,
+    GenerationSummary,
+    History,
+    HistoryList,
+    Refused,
+    Reply,
+    Request,
+    Show,
+    Shown,
+)
+from appliance.control.messages.text import Finding, Plan, Planned
 from appliance.control.permits import People
-from appliance.control.running import Present
 from appliance.drafts.bench import FILE, Benches
 from appliance.drafts.book import Body, Book
 from appliance.drafts.bounds import beyond
@@ -62,7 +62,7 @@ from appliance.policy.console import ConsoleSettings, Person
 from appliance.policy.model import Policy
 from appliance.policy.problem import PolicyError
 from appliance.policy.roles import permissions_of
-from appliance.policy.text import unix_lines
+from appliance.policy.written.text import unix_lines
 
 ANSWERED = (
     Marks, Propose, Proposals, ShowProposal, CommentProposal, ApproveProposal, RejectProposal, AmendProposal,

@@ -9,15 +9,15 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from appliance.control import daemon
-from appliance.control.changes import Changes, Within
-from appliance.control.gate import Gate
+from appliance.control.deciding.changes import Changes, Within
+from appliance.control.deciding.gate import Gate
+from appliance.control.deciding.running import Present
 from appliance.control.ipc import Peer
-from appliance.control.messages import Applied, Apply, HistoryList, Refused, Reply, Request, Shown
-from appliance.control.messages_changes import AmendProposal, ApplyProposal, RejectProposal, WithdrawProposal
-from appliance.control.messages_text import Plan, Planned
+from appliance.control.messages.changes import AmendProposal, ApplyProposal, RejectProposal, WithdrawProposal
+from appliance.control.messages.gateway import Applied, Apply, HistoryList, Refused, Reply, Request, Shown
+from appliance.control.messages.text import Plan, Planned
 from appliance.control.permits import People
 from appliance.control.processes import Instance
-from appliance.control.running import Present
 from appliance.drafts import desk, proposing
 from appliance.drafts.bench import Benches, Texts
 from appliance.drafts.book import Book

@@ -11,9 +11,9 @@ import sqlite3
 import time
 
 from appliance.control import daemon
-from appliance.control.changes import ApplyRefused
+from appliance.control.deciding.changes import ApplyRefused
+from appliance.control.deciding.numbering import OutOfNumbers
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError
-from appliance.control.numbering import OutOfNumbers
 from appliance.drafts.book import Book
 from appliance.drafts.proposing import Proposing
 from appliance.drafts.states import Record

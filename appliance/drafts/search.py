@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from appliance.drafts.grid import Grid, Opened, Pair, RowFinding, RowHits, entries, literal
-from appliance.policy.document import DocumentText
 from appliance.policy.model import Range
-from appliance.policy.services import WELL_KNOWN
-from appliance.policy.text import Word
+from appliance.policy.written.document import DocumentText
+from appliance.policy.written.services import WELL_KNOWN
+from appliance.policy.written.text import Word
 
 MOST = 1_000  # characters of a question
 _KEYS = frozenset(

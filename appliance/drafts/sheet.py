@@ -19,10 +19,19 @@ from sys import intern
 
 import msgspec
 
-from appliance.policy.chunks import Cut, cut
-from appliance.policy.edit import EditError
-from appliance.policy.layout import Branch, Entry, Leaf, last_of, tree_of
-from appliance.policy.text import LINE_SHIFT, Items, Report, Table, Word, check_characters, compose, unix_lines
+from appliance.policy.written.chunks import Cut, cut
+from appliance.policy.written.edit import EditError
+from appliance.policy.written.layout import Branch, Entry, Leaf, last_of, tree_of
+from appliance.policy.written.text import (
+    LINE_SHIFT,
+    Items,
+    Report,
+    Table,
+    Word,
+    check_characters,
+    compose,
+    unix_lines,
+)
 
 _MOST_CUT = 2  # the text before a change and the one after it
 

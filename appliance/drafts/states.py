@@ -16,7 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from appliance.control.messages_changes import ProposalState
+from appliance.control.messages.changes import ProposalState
 from appliance.policy.console import Person
 from appliance.policy.roles import permissions_of
 

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 
 import msgspec
 
-from appliance.control.messages_changes import Draft
+from appliance.control.messages.changes import Draft
 from appliance.drafts.database import Database
 from appliance.drafts.undoing import Step, after, joined
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from appliance.policy.document import PublishText, RuleText
-from appliance.policy.edit import EditError
-from appliance.policy.kinds import Many, did_you_mean
-from appliance.policy.layout import Branch, Entry, Leaf, Tree, last_of, tree_of
-from appliance.policy.schema import declared
-from appliance.policy.text import Items, Node, Report, Table, Word, compose, unix_lines
+from appliance.policy.written.document import PublishText, RuleText
+from appliance.policy.written.edit import EditError
+from appliance.policy.written.kinds import Many, did_you_mean
+from appliance.policy.written.layout import Branch, Entry, Leaf, Tree, last_of, tree_of
+from appliance.policy.written.schema import declared
+from appliance.policy.written.text import Items, Node, Report, Table, Word, compose, unix_lines
 
 _WIDTH = 100
 _RECORDS = {"rules": RuleText, "publish": PublishText}

@@ -31,11 +31,11 @@ from appliance.control.ipc import (
     call_async,
     peer_of,
 )
-from appliance.control.messages import NameBook, Names, Refused, Reply, Request, Status, StatusReport
-from appliance.control.messages_alerts import AlertCounts, Alerts, AlertsBehind, AlertTrend, AlertWith
-from appliance.control.messages_events import ConsumerInfo, ConsumerList, Consumers
-from appliance.control.messages_indicators import Indicators, OverrideIndicator, TakeIndicators
-from appliance.control.messages_privacy import FindSubject, PrivacyStores, Unmask
+from appliance.control.messages.alerts import AlertCounts, Alerts, AlertsBehind, AlertTrend, AlertWith
+from appliance.control.messages.events import ConsumerInfo, ConsumerList, Consumers
+from appliance.control.messages.gateway import NameBook, Names, Refused, Reply, Request, Status, StatusReport
+from appliance.control.messages.indicators import Indicators, OverrideIndicator, TakeIndicators
+from appliance.control.messages.privacy import FindSubject, PrivacyStores, Unmask
 from appliance.control.permits import people
 from appliance.control.processes import Instance, process
 from appliance.durable import replace

@@ -17,8 +17,7 @@ from typing import TypeVar
 
 import msgspec
 
-from appliance.control.messages import Refused, Reply
-from appliance.control.messages_alerts import (
+from appliance.control.messages.alerts import (
     MOST_ALERTS,
     MOST_AROUND,
     MOST_COMING,
@@ -34,6 +33,7 @@ from appliance.control.messages_alerts import (
     DayOfAlerts,
     KeptEvent,
 )
+from appliance.control.messages.gateway import Refused, Reply
 from appliance.events import record
 from appliance.events.classes import Class
 from appliance.events.outbox import Outbox, Reader, Stored

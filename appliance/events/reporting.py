@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 
 from appliance import __version__
-from appliance.control.messages import NameBook, StatusReport
-from appliance.control.messages_events import ConsumerList
+from appliance.control.messages.events import ConsumerList
+from appliance.control.messages.gateway import NameBook, StatusReport
 from appliance.events import own
 from appliance.events.record import Event
 

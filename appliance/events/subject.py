@@ -15,8 +15,8 @@ from typing import Protocol
 
 from appliance.control.auditing import Write, origin_of
 from appliance.control.ipc import Peer
-from appliance.control.messages import Refused
-from appliance.control.messages_privacy import FindSubject, Held, PrivacyStored, SubjectFound
+from appliance.control.messages.gateway import Refused
+from appliance.control.messages.privacy import FindSubject, Held, PrivacyStored, SubjectFound
 from appliance.events.classes import OF_COLLECTION
 from appliance.events.objects import Objects
 from appliance.events.outbox import Outbox, Reader

@@ -7,11 +7,12 @@ the quarter of an hour, so that a flood of alerts fills no memory.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from appliance.control.messages_alerts import AlertCountsAre, AlertKind, FiredSignature
+from appliance.control.messages.alerts import AlertCountsAre, AlertKind, FiredSignature
 from appliance.events.record import ALERTS, INDICATORS
 
 DAY = 86_400
@@ -39,7 +40,7 @@ def kind_of(gid: int, sid: int) -> AlertKind:
     return "finding" if sid > _FINDINGS else "gateway"
 
 
-def number(alert: dict[str, Any], name: str) -> int:
+def number(alert: Mapping[str, Any], name: str) -> int:
     """A number of an alert; 0 where it is none."""
     value = alert.get(name)
     return value if isinstance(value, int) else 0

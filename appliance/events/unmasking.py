@@ -12,8 +12,8 @@ import msgspec
 
 from appliance.control.auditing import Write, origin_of
 from appliance.control.ipc import Peer
-from appliance.control.messages import Refused
-from appliance.control.messages_privacy import Unmask, Unmasked
+from appliance.control.messages.gateway import Refused
+from appliance.control.messages.privacy import Unmask, Unmasked
 from crypto.pseudonyms import canonical
 
 PATIENCE = 3600.0  # seconds for the second to agree, and then for both to ask again

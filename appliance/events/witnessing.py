@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call_async
-from appliance.control.messages_audit import WitnessHeard, Witnessing, WitnessPost, WitnessPosts, WitnessSaid
+from appliance.control.messages.audit import WitnessHeard, Witnessing, WitnessPost, WitnessPosts, WitnessSaid
 from crypto.web import TlsContext
 
 _EVERY = 2.0  # seconds

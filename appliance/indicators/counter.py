@@ -11,8 +11,8 @@ from pathlib import Path
 
 from appliance.control.auditing import Write, origin_of
 from appliance.control.ipc import Peer
-from appliance.control.messages import Refused as RefusedReply
-from appliance.control.messages_indicators import (
+from appliance.control.messages.gateway import Refused as RefusedReply
+from appliance.control.messages.indicators import (
     IndicatorInfo,
     IndicatorList,
     Indicators,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from appliance.control.auditing import Write
-from appliance.control.messages_indicators import IndicatorsTaken
+from appliance.control.messages.indicators import IndicatorsTaken
 
 _PAUSE = 60.0  # seconds between two entries about the same consumer
 

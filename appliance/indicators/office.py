@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call
-from appliance.control.messages_gate import GateDone, GateIndicate
-from appliance.control.messages_indicators import Enforce, Enforced, Held
+from appliance.control.messages.gate import GateDone, GateIndicate
+from appliance.control.messages.indicators import Enforce, Enforced, Held
 from appliance.events.indicatorline import Batch, Told, frame
 from appliance.indicators.deciding import Mode
 from appliance.indicators.desk import Desk, OverrideRefused

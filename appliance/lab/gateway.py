@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call
-from appliance.control.messages import Applied, Apply, ProcessHealth, Status, StatusReport
+from appliance.control.messages.gateway import Applied, Apply, ProcessHealth, Status, StatusReport
 from appliance.control.notify import INSPECTED
 from appliance.control.placement import PROJECT, here
 from appliance.control.processes import PROCESSES, Identity, Instance, Process, encode_instance

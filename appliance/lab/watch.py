@@ -10,9 +10,9 @@ import msgspec
 from appliance.commands.logline import line_of, today, verdict
 from appliance.commands.names import Names
 from appliance.commands.terminal import escape
-from appliance.control import messages
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError, call
-from appliance.control.messages_gate import Gate, GateReport
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.gate import Gate, GateReport
 from appliance.control.processes import Instance
 from appliance.events import record
 from appliance.events.reader import Reader

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from appliance.control.messages_audit import MOST_ENTRIES, AuditEntries, AuditEntry, AuditLog
+from appliance.control.messages.audit import MOST_ENTRIES, AuditEntries, AuditEntry, AuditLog
 from appliance.events import record
 from appliance.records.merkle import TILE_WIDTH
 from appliance.records.trail import SEGMENT

@@ -17,8 +17,7 @@ import msgspec
 from appliance.control import daemon, notify, sandbox
 from appliance.control.auditing import origin_of
 from appliance.control.ipc import DaemonAway, Peer, ProtocolError, RefusedError, Server, call_async
-from appliance.control.messages import NameBook, Names, Refused, Reply, Request, Status, StatusReport
-from appliance.control.messages_audit import (
+from appliance.control.messages.audit import (
     MOST_BUNDLES,
     AuditBundles,
     AuditBundlesAre,
@@ -41,8 +40,9 @@ from appliance.control.messages_audit import (
     Witnessing,
     WitnessSaid,
 )
-from appliance.control.messages_audit import Witnesses as WitnessesRequest
-from appliance.control.messages_keys import RecordsKey, RecordsKeyIs, Seal, Sealed, SignCheckpoint, Signed
+from appliance.control.messages.audit import Witnesses as WitnessesRequest
+from appliance.control.messages.gateway import NameBook, Names, Refused, Reply, Request, Status, StatusReport
+from appliance.control.messages.keys import RecordsKey, RecordsKeyIs, Seal, Sealed, SignCheckpoint, Signed
 from appliance.control.permits import people
 from appliance.control.processes import PROCESSES, Instance, process
 from appliance.durable import replace

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.control.messages_audit import (
+from appliance.control.messages.audit import (
     WitnessHeard,
     WitnessInfo,
     WitnessList,

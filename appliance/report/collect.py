@@ -13,19 +13,22 @@ from typing import TypeVar
 import msgspec
 
 from appliance import __version__
-from appliance.control import ipc, messages, messages_keys, messages_live
-from appliance.control.generations import StoreError, read_stored, stored_path
-from appliance.control.messages_alerts import AlertTrend, AlertTrendIs
-from appliance.control.messages_audit import AuditHealth, AuditHealthIs
-from appliance.control.messages_changes import MOST_LISTED, ProposalList, Proposals
-from appliance.control.messages_hits import HitList, Hits
-from appliance.control.messages_indicators import IndicatorList, Indicators
-from appliance.control.messages_watch import DeviceList, Devices
+from appliance.control import ipc
+from appliance.control.applying.generations import StoreError, read_stored, stored_path
+from appliance.control.deciding.sources import SourceError, baselines
+from appliance.control.messages import gateway as messages
+from appliance.control.messages import keys as messages_keys
+from appliance.control.messages import live as messages_live
+from appliance.control.messages.alerts import AlertTrend, AlertTrendIs
+from appliance.control.messages.audit import AuditHealth, AuditHealthIs
+from appliance.control.messages.changes import MOST_LISTED, ProposalList, Proposals
+from appliance.control.messages.hits import HitList, Hits
+from appliance.control.messages.indicators import IndicatorList, Indicators
+from appliance.control.messages.watch import DeviceList, Devices
 from appliance.control.processes import Instance
-from appliance.control.sources import SourceError, baselines
-from appliance.policy import bundle as bundles
+from appliance.policy.compiling import bundle as bundles
 from appliance.policy.model import Policy
-from appliance.policy.proof import Proof
+from appliance.policy.proving.proof import Proof
 from appliance.report import host
 from appliance.report.evidence import Reading, digest_of
 from appliance.report.facts import HIT_DAYS, RUNNING, Facts, Seal, Subject

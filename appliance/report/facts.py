@@ -9,11 +9,11 @@ from typing import Literal
 
 import msgspec
 
-from appliance.control.messages import DoctorReport, GenerationSummary, RuleCounterList, StatusReport
-from appliance.control.messages_hits import HitList
-from appliance.control.messages_live import SetList
+from appliance.control.messages.gateway import DoctorReport, GenerationSummary, RuleCounterList, StatusReport
+from appliance.control.messages.hits import HitList
+from appliance.control.messages.live import SetList
 from appliance.policy.model import Policy
-from appliance.policy.proof import Proof
+from appliance.policy.proving.proof import Proof
 from appliance.report.evidence import Reading
 
 HIT_DAYS = 90

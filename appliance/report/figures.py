@@ -13,12 +13,12 @@ from typing import Literal
 
 import msgspec
 
-from appliance.control.messages import BanList, GenerationSummary
-from appliance.control.messages_alerts import AlertTrendIs
-from appliance.control.messages_audit import AuditHealthIs
-from appliance.control.messages_changes import Proposal, ProposalList
-from appliance.control.messages_indicators import IndicatorList
-from appliance.control.messages_watch import DeviceList
+from appliance.control.messages.alerts import AlertTrendIs
+from appliance.control.messages.audit import AuditHealthIs
+from appliance.control.messages.changes import Proposal, ProposalList
+from appliance.control.messages.gateway import BanList, GenerationSummary
+from appliance.control.messages.indicators import IndicatorList
+from appliance.control.messages.watch import DeviceList
 from appliance.policy import times
 from appliance.policy.model import Policy
 from appliance.report.evidence import CannotTell, Reading

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from appliance import __version__
-from appliance.control.messages import (
+from appliance.control.messages.gateway import (
     DoctorReport,
     GenerationSummary,
     HistoryList,
@@ -16,13 +16,13 @@ from appliance.control.messages import (
     Shown,
     StatusReport,
 )
-from appliance.control.messages_hits import HitList
-from appliance.control.messages_live import SetList
-from appliance.policy.examine import Examiner
+from appliance.control.messages.hits import HitList
+from appliance.control.messages.live import SetList
+from appliance.policy.meant.parse import parse
 from appliance.policy.model import Policy
-from appliance.policy.parse import parse
 from appliance.policy.problem import PolicyError
-from appliance.policy.proof import Proof
+from appliance.policy.proving.examine import Examiner
+from appliance.policy.proving.proof import Proof
 from appliance.report.evidence import Reading, digest_of
 from appliance.report.facts import Credentials, Disk, Facts, Seal, Subject
 from appliance.report.figures import Records

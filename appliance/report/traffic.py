@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from appliance.policy.addresses import intersection, text_of
-from appliance.policy.examine import Examiner
 from appliance.policy.model import ANY, EVERYTHING, GATEWAY, Invariant, Object, Policy, Rule, ServiceEntry
-from appliance.policy.proof import Finding
-from appliance.policy.services import words_of_entry
+from appliance.policy.proving.examine import Examiner
+from appliance.policy.proving.proof import Finding
+from appliance.policy.written.services import words_of_entry
 from appliance.report.evidence import CannotTell
 
 TCP, UDP = 6, 17

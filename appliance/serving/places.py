@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 from aiohttp import web
 
-from appliance.control.messages import NameBook
+from appliance.control.messages.gateway import NameBook
 from appliance.serving.accepting import Accepting
 from appliance.serving.listening import Listening
 from crypto.apitls import TlsContext

@@ -9,7 +9,7 @@
 #include "reef/protocol.h"
 #include "reef/status.h"
 
-#define MARK_RULE 0x0003ffffu /* appliance/policy/bundle.py */
+#define MARK_RULE 0x0003ffffu /* appliance/policy/compiling/bundle.py */
 static const reef_view nothing = {NULL, 0};
 
 static const char *const flow_states[] = {"new", "established", "closed"};

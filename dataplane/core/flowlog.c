@@ -6,7 +6,7 @@
 #include "flowlog_internal.h"
 #include "reef/status.h"
 
-#define MARK_RULE 0x0003ffffu /* appliance/policy/bundle.py */
+#define MARK_RULE 0x0003ffffu /* appliance/policy/compiling/bundle.py */
 #define GATEWAY_ZONE "gateway"  /* appliance/policy/model.py: the box itself */
 
 enum { HOOK_INPUT = 1, HOOK_OUTPUT = 3 }; /* enum nf_inet_hooks */

@@ -4,7 +4,7 @@
 #include "engine_internal.h"
 #include "reef/limits.h"
 
-#define MARK_CLOSED 0x80000000u /* appliance/policy/bundle.py: what is not looked at does not pass */
+#define MARK_CLOSED 0x80000000u /* appliance/policy/compiling/bundle.py: what is not looked at does not pass */
 
 void reef_worker_pressure(reef_worker *worker, unsigned pressure)
 {

@@ -6,7 +6,7 @@
 
 #include "reef/status.h"
 
-enum { MARK_RULE = 0x0003ffff }; /* appliance/policy/bundle.py */
+enum { MARK_RULE = 0x0003ffff }; /* appliance/policy/compiling/bundle.py */
 
 /* What is said of one rule besides its action; a chain, 0 ends it (places count from 1). */
 typedef struct remark {

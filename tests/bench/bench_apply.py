@@ -7,7 +7,7 @@ import statistics
 import time
 from pathlib import Path
 
-from appliance.control.messages import Applied
+from appliance.control.messages.gateway import Applied
 from tests.bench.table import Row
 from tests.netns.stand import POLICY, Stand
 

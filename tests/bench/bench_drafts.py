@@ -7,7 +7,7 @@ import threading
 import time
 
 from appliance.control import ipc
-from appliance.control.messages_changes import Draft, DraftChecked, Edit, EditDraft, Marks, MarksAre, OpenDraft
+from appliance.control.messages.changes import Draft, DraftChecked, Edit, EditDraft, Marks, MarksAre, OpenDraft
 from tests.bench.bench_apply import text
 from tests.bench.table import Row
 from tests.netns.stand import Stand

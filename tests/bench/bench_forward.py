@@ -21,12 +21,12 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
-from appliance.policy import emit
-from appliance.policy.compile import CompileCache, compile_policy
+from appliance.policy.compiling import emit
+from appliance.policy.compiling.compile import CompileCache, compile_policy
+from appliance.policy.compiling.delta import delta
 from appliance.policy.decide import Packet
-from appliance.policy.delta import delta
+from appliance.policy.meant.parse import ParseCache, parse
 from appliance.policy.model import GATEWAY, Policy, Rule
-from appliance.policy.parse import ParseCache, parse
 from tests.bench.table import Row
 from tests.netns.wire import NOBODY, Wire
 from tests.policies import LINES, gateway_address, large_policy_text, line_network, route

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from appliance.control import messages
-from appliance.control.messages_gate import Gate, GateReport
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.gate import Gate, GateReport
 from tests.bench.core import program
 from tests.bench.flood import Goodput, Place, gate_at, measured, pins, strangers
 from tests.bench.table import Row

@@ -11,8 +11,8 @@ import math
 import statistics
 import time
 
-from appliance.control.messages_events import ConsumerList, Consumers
-from appliance.control.messages_indicators import IndicatorsTaken, TakeIndicators
+from appliance.control.messages.events import ConsumerList, Consumers
+from appliance.control.messages.indicators import IndicatorsTaken, TakeIndicators
 from tests.bench.table import Row
 from tests.netns.stand import Stand, until
 

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from appliance.policy.difference import difference
 from appliance.policy.model import Policy
-from appliance.policy.prove import Prover, prove
+from appliance.policy.proving.difference import difference
+from appliance.policy.proving.prove import Prover, prove
 from tests.bench.estate import edited, estate
 from tests.bench.table import Row
 from tests.model.oracles import Diagrams, Smt

@@ -7,10 +7,10 @@ import subprocess
 import time
 from collections.abc import Callable
 
-from appliance.control.readback import snapshot
-from appliance.control.readings import pack, unpack
-from appliance.policy.delta import delta
-from appliance.policy.parse import parse
+from appliance.control.applying.readings import pack, unpack
+from appliance.control.kernel.readback import snapshot
+from appliance.policy.compiling.delta import delta
+from appliance.policy.meant.parse import parse
 from appliance.policy.readback.equivalence import Equivalence, equivalence
 from tests.bench.bench_apply import text
 from tests.bench.table import Row

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
-from appliance.control.conntrack import (
+from appliance.control.kernel.conntrack import (
     CT_NEW,
     CTA_MARK,
     CTA_MARK_MASK,
@@ -22,12 +22,12 @@ from appliance.control.conntrack import (
     Tuple,
     encode_tuple,
 )
-from appliance.control.netlink import NLM_F_ACK, NLM_F_CREATE, u32
-from appliance.control.nfnetlink import CTNETLINK, Netfilter, body
-from appliance.control.recall import recall
-from appliance.policy.bundle import FLAG_QUEUE_CLOSED, FLAGS_QUEUE, Bundle, RuleInfo, generation_mark
+from appliance.control.kernel.netlink import NLM_F_ACK, NLM_F_CREATE, u32
+from appliance.control.kernel.nfnetlink import CTNETLINK, Netfilter, body
+from appliance.control.kernel.recall import recall
+from appliance.policy.compiling.bundle import FLAG_QUEUE_CLOSED, FLAGS_QUEUE, Bundle, RuleInfo, generation_mark
+from appliance.policy.compiling.ruleset import Ruleset
 from appliance.policy.model import Profile
-from appliance.policy.ruleset import Ruleset
 from ctypes_ext import sandbox
 from ctypes_ext.nftables import Nftables
 from tests.bench.table import Row

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from appliance.events import flowfile
 from appliance.events.flowfile import Block
-from appliance.policy.classifier import Encoder
-from appliance.policy.comparison import Comparison
+from appliance.policy.answering.classifier import Encoder
+from appliance.policy.answering.comparison import Comparison
+from appliance.policy.meant.parse import ParseCache, parse
 from appliance.policy.model import Policy, Range
-from appliance.policy.parse import ParseCache, parse
 from crypto.flowkeys import seal, unseal
 from ctypes_ext.replay import Heads
 from tests.bench.core import program

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from appliance.control.nfnetlink import Netfilter
-from appliance.control.nfsets import Element, SetInfo, Sets
+from appliance.control.kernel.nfnetlink import Netfilter
+from appliance.control.kernel.nfsets import Element, SetInfo, Sets
 from ctypes_ext import sandbox
 from ctypes_ext.nftables import Nftables
 from tests.bench.table import Row

@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from appliance.policy.answering.nearly import Rulebook
+from appliance.policy.answering.reach import Hop
+from appliance.policy.answering.why import Question, Situation, why
 from appliance.policy.decide import Packet, World, decide
+from appliance.policy.meant.parse import parse
 from appliance.policy.model import Policy, Range, ServiceEntry
-from appliance.policy.nearly import Rulebook
-from appliance.policy.parse import parse
-from appliance.policy.reach import Hop
-from appliance.policy.why import Question, Situation, why
 from tests.bench.table import Row
 from tests.policies import NOW, large_policy_text, random_packet, route
 

@@ -17,7 +17,7 @@ from appliance.console.who.sessions import Sessions
 from appliance.console.who.store import NAME as STORE
 from appliance.console.who.store import Store
 from appliance.console.who.tokens import Tokens
-from appliance.control.messages import Applied, Apply
+from appliance.control.messages.gateway import Applied, Apply
 from appliance.lab.netns import inside
 from crypto.apitls import CERTIFICATE
 from tests.bench.bench_apply import text

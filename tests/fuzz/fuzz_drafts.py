@@ -20,10 +20,10 @@ from appliance.drafts.merge import merge
 from appliance.drafts.operations import SetKeys, operate
 from appliance.drafts.search import Beside, Contents, search
 from appliance.drafts.sheet import sheet
-from appliance.policy.edit import EditError
-from appliance.policy.parse import parse
+from appliance.policy.meant.parse import parse
 from appliance.policy.problem import PolicyError
-from appliance.policy.text import Items, Node, Report, Table, Word, check_characters, compose, unix_lines
+from appliance.policy.written.edit import EditError
+from appliance.policy.written.text import Items, Node, Report, Table, Word, check_characters, compose, unix_lines
 from tests.fuzz.fuzz_policy import INHERITED, mutate, seeds
 
 KEYS: tuple[dict[str, str | list[str] | None], ...] = (

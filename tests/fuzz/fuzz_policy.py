@@ -17,9 +17,9 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.policy.fmt import fmt
-from appliance.policy.parse import ParseCache, parse
+from appliance.policy.meant.parse import ParseCache, parse
 from appliance.policy.problem import PolicyError
+from appliance.policy.written.fmt import fmt
 
 ROOT = Path(__file__).parent.parent.parent
 CORPUS = Path(__file__).parent / "policy_corpus"

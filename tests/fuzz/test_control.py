@@ -11,22 +11,22 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.control.conntrack import parse_flow, session_tuple
-from appliance.control.generations import Entry, Kept, Store, StoreError, boot_candidate
+from appliance.control.applying.generations import Entry, Kept, Store, StoreError, boot_candidate
 from appliance.control.ipc import Peer, Server
-from appliance.control.messages import (
+from appliance.control.kernel.conntrack import parse_flow, session_tuple
+from appliance.control.kernel.netlink import attribute_map, nested, string, u32
+from appliance.control.kernel.nfsets import ElementError, parse_address
+from appliance.control.messages.gateway import (
     Load,
     Refused,
     Reply,
     Request,
     Status,
 )
-from appliance.control.messages_live import SetUpdate
-from appliance.control.netlink import attribute_map, nested, string, u32
-from appliance.control.nfsets import ElementError, parse_address
-from appliance.policy import bundle as bundles
-from appliance.policy.bundle import Bundle
-from appliance.policy.ruleset import Ruleset
+from appliance.control.messages.live import SetUpdate
+from appliance.policy.compiling import bundle as bundles
+from appliance.policy.compiling.bundle import Bundle
+from appliance.policy.compiling.ruleset import Ruleset
 
 SECONDS = 2.0  # each, in CI
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.policy.parse import ParseCache
+from appliance.policy.meant.parse import ParseCache
 from tests.fuzz.fuzz_policy import CORPUS, check, run, seeds
 
 KEPT = sorted(CORPUS.glob("*.yaml"))

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from appliance.control import readings
-from appliance.control.readings import Unreadable, pack, unpack
+from appliance.control.applying import readings
+from appliance.control.applying.readings import Unreadable, pack, unpack
 from appliance.policy.model import Policy
 from appliance.policy.readback.equivalence import equivalence, intent_of
 from appliance.policy.readback.kernel import Snapshot

@@ -9,12 +9,12 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from appliance.control.sources import read_sources
-from appliance.policy.fmt import fmt
+from appliance.control.deciding.sources import read_sources
+from appliance.policy.answering.plan import plan
+from appliance.policy.meant.parse import parse
 from appliance.policy.model import Policy
-from appliance.policy.parse import parse
-from appliance.policy.plan import plan
-from appliance.policy.schema import json_schema
+from appliance.policy.written.fmt import fmt
+from appliance.policy.written.schema import json_schema
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"

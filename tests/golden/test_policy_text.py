@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance.policy.examine import Examiner
-from appliance.policy.parse import parse
-from appliance.policy.plan import plan
+from appliance.policy.answering.plan import plan
+from appliance.policy.meant.parse import parse
 from appliance.policy.problem import PolicyError
-from appliance.policy.verdict import problems
+from appliance.policy.proving.examine import Examiner
+from appliance.policy.proving.verdict import problems
 
 CASES = sorted((Path(__file__).parent / "policy").glob("*.txt"))
 NOW = 1_800_000_000  # 2027-01-15

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.policy.compile import compile_policy
-from appliance.policy.delta import render
-from appliance.policy.parse import parse
+from appliance.policy.compiling.compile import compile_policy
+from appliance.policy.compiling.delta import render
+from appliance.policy.meant.parse import parse
 
 FOLDER = Path(__file__).parent / "ruleset"
 POLICIES = sorted(FOLDER.glob("*.yaml"))

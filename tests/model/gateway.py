@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from appliance.policy.bundle import FLAG_QUEUE_CLOSED, FLAGS_QUEUE
+from appliance.policy.compiling.bundle import FLAG_QUEUE_CLOSED, FLAGS_QUEUE
 from appliance.policy.decide import Packet
 from tests.model.nft_interpreter import Connection, Frame, Machine, Outcome, Tuple5
 from tests.policies import gateway_address, route

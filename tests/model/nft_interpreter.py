@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
-from appliance.policy.ruleset import Chain, Ruleset, Set
+from appliance.policy.compiling.ruleset import Chain, Ruleset, Set
 
 Value = int | str
 Interval = tuple[Value, Value]

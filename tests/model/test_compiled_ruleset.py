@@ -7,13 +7,13 @@ import random
 import msgspec
 import pytest
 
-from appliance.policy import emit
 from appliance.policy.boxes import FULL_ADDRESS
-from appliance.policy.compile import CompileCache, compile_policy
+from appliance.policy.compiling import emit
+from appliance.policy.compiling.compile import CompileCache, compile_policy
+from appliance.policy.compiling.ruleset import Ruleset
 from appliance.policy.decide import Decision, Packet, World, decide, first_match
 from appliance.policy.logprefix import parse
 from appliance.policy.model import Policy, Range, Rule, ServiceEntry
-from appliance.policy.ruleset import Ruleset
 from tests.model.gateway import Passage, pass_again, pass_first
 from tests.model.nft_interpreter import Frame, Machine, interval, within
 from tests.policies import LINES, NOW, gateway_address, host, random_packet, random_policy, route

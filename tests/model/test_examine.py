@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from appliance.policy.addresses import address
 from appliance.policy.decide import Packet, World, decide, first_match
-from appliance.policy.examine import Examiner
-from appliance.policy.lexicon import Lexicon
+from appliance.policy.meant.parse import parse
+from appliance.policy.meant.required import under
 from appliance.policy.model import GATEWAY, AddressSet, Policy, Range, Rule, ServiceEntry
-from appliance.policy.narrowed import narrowed
-from appliance.policy.parse import parse
-from appliance.policy.proof import Change, Finding
-from appliance.policy.required import under
-from appliance.policy.traffic import Traffic, alike, lines_of, natural
-from appliance.policy.verdict import problems
+from appliance.policy.proving.examine import Examiner
+from appliance.policy.proving.lexicon import Lexicon
+from appliance.policy.proving.narrowed import narrowed
+from appliance.policy.proving.proof import Change, Finding
+from appliance.policy.proving.traffic import Traffic, alike, lines_of, natural
+from appliance.policy.proving.verdict import problems
 from tests.policies import NOW, random_packet, random_policy
 
 

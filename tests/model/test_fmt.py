@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from yaml.cyaml import CBaseLoader
 
-from appliance.policy.fmt import fmt
-from appliance.policy.parse import parse
+from appliance.policy.meant.parse import parse
 from appliance.policy.problem import PolicyError
+from appliance.policy.written.fmt import fmt
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from appliance.policy.addresses import address
 from appliance.policy.decide import Packet, World, decide
-from appliance.policy.examine import Examination, Examiner
+from appliance.policy.meant.parse import ParseCache, parse
 from appliance.policy.model import ANY, GATEWAY, AddressSet, Invariant, Policy, Range
-from appliance.policy.parse import ParseCache, parse
-from appliance.policy.points import interface
-from appliance.policy.proof import Finding
-from appliance.policy.verdict import problems
+from appliance.policy.proving.examine import Examination, Examiner
+from appliance.policy.proving.points import interface
+from appliance.policy.proving.proof import Finding
+from appliance.policy.proving.verdict import problems
 
 NOW = 1_774_000_000  # a Friday, 2026-03-20 09:46:40 UTC
 SATURDAY = NOW + 86_400

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from appliance.policy.bundle import (
+from appliance.policy.compiling.bundle import (
     FLAG_QUEUE_CLOSED,
     FLAG_QUEUE_OPEN,
     FLAGS_QUEUE,
@@ -14,7 +14,7 @@ from appliance.policy.bundle import (
     VERDICT_GO_ON,
     VERDICT_REJECT,
 )
-from appliance.policy.compile import compile_policy
+from appliance.policy.compiling.compile import compile_policy
 from appliance.policy.decide import Packet
 from appliance.policy.model import GATEWAY, Policy, Profile, Rule, ServiceEntry
 from tests.model.gateway import Passage, judged, pass_again, pass_first

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from appliance.drafts.edits import Edit, EditsError, applied, minimal
 from appliance.drafts.merge import merge
 from appliance.drafts.sheet import PieceCache, sheet
-from appliance.policy.edit import EditError
-from appliance.policy.parse import parse
+from appliance.policy.meant.parse import parse
+from appliance.policy.written.edit import EditError
 from tests.model.test_parse_again import BODIES, HEAD, HEADERS
 from tests.policies import large_policy_text
 

@@ -6,10 +6,10 @@ import random
 
 import msgspec
 
-from appliance.policy.compile import compile_policy
+from appliance.policy.compiling.compile import compile_policy
+from appliance.policy.compiling.ruleset import Ruleset
 from appliance.policy.decide import Packet, first_match, spoofed, zone_of
 from appliance.policy.model import GATEWAY, Policy, Rule, ServiceEntry, Zone
-from appliance.policy.ruleset import Ruleset
 from tests.model.gateway import pass_again, pass_first
 from tests.model.nft_interpreter import Frame, Machine
 from tests.model.test_compiled_ruleset import QUEUE, machine, world

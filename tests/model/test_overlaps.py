@@ -7,10 +7,10 @@ import random
 import msgspec
 
 from appliance.policy.boxes import is_point
-from appliance.policy.compile import CompileCache, compile_policy
+from appliance.policy.compiling.compile import CompileCache, compile_policy
 from appliance.policy.decide import Packet, decide
+from appliance.policy.meant.parse import parse
 from appliance.policy.model import EVERYTHING, AddressSet, Policy, Range, Rule, ServiceEntry
-from appliance.policy.parse import parse
 from tests.model.gateway import pass_first
 from tests.model.nft_interpreter import interval, within
 from tests.model.test_compiled_ruleset import machine, world

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from appliance.policy.parse import ParseCache, parse
+from appliance.policy.meant.parse import ParseCache, parse
 from appliance.policy.problem import PolicyError
 
 HEAD = """reef: 1

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import msgspec
 
 from appliance.policy.decide import DEFAULT, Packet, World, first_match, zone_of
-from appliance.policy.difference import Comparison, difference
 from appliance.policy.model import Policy, Range, Rule
-from appliance.policy.proof import Finding, Region
-from appliance.policy.prove import Prover, prove
-from appliance.policy.regions import own_conditions
+from appliance.policy.proving.difference import Comparison, difference
+from appliance.policy.proving.proof import Finding, Region
+from appliance.policy.proving.prove import Prover, prove
+from appliance.policy.proving.regions import own_conditions
 from tests.policies import NOW, random_packet, random_policy
 
 POLICIES = 60

@@ -12,8 +12,6 @@ import msgspec
 import pytest
 
 from appliance.policy.decide import DEFAULT, World, first_match
-from appliance.policy.difference import difference
-from appliance.policy.examine import Examiner
 from appliance.policy.model import (
     EVERYTHING,
     Action,
@@ -28,8 +26,10 @@ from appliance.policy.model import (
     ServiceEntry,
     Zone,
 )
-from appliance.policy.proof import Finding, Region
-from appliance.policy.prove import Prover, prove
+from appliance.policy.proving.difference import difference
+from appliance.policy.proving.examine import Examiner
+from appliance.policy.proving.proof import Finding, Region
+from appliance.policy.proving.prove import Prover, prove
 from tests.policies import NOW, zones
 
 ALL4, ALL6 = EVERYTHING.ranges

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import z3
 
-from appliance.policy.difference import difference
 from appliance.policy.model import AddressSet, Rule
-from appliance.policy.proof import Region
-from appliance.policy.prove import Prover, prove
+from appliance.policy.proving.difference import difference
+from appliance.policy.proving.proof import Region
+from appliance.policy.proving.prove import Prover, prove
 from tests.model.oracles import Diagrams, Smt
 from tests.model.test_prove import edited, everywhere
 from tests.policies import NOW, random_policy

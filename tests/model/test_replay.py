@@ -9,8 +9,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 import msgspec
 
-from appliance.policy.classifier import Encoder
-from appliance.policy.comparison import Comparison
+from appliance.policy.answering.classifier import Encoder
+from appliance.policy.answering.comparison import Comparison
 from appliance.policy.decide import Decision, Packet, World, decide, zone_of
 from appliance.policy.model import Policy, Range
 from ctypes_ext.flowtable import FlowTable, Seen

@@ -8,12 +8,12 @@ import pytest
 
 from appliance.policy import addresses
 from appliance.policy.addresses import text_of
+from appliance.policy.answering.covering import cover_addresses, cover_services, size
+from appliance.policy.answering.tighten import Seen, Suggestion, matches, narrowed, tighten
 from appliance.policy.boxes import PORT_PROTOCOLS
-from appliance.policy.covering import cover_addresses, cover_services, size
+from appliance.policy.meant.parse import parse
 from appliance.policy.model import EVERYTHING, AddressSet, Policy, Range, Rule, ServiceEntry
-from appliance.policy.parse import parse
-from appliance.policy.services import words_of_entry
-from appliance.policy.tighten import Seen, Suggestion, matches, narrowed, tighten
+from appliance.policy.written.services import words_of_entry
 
 HEAD = """\
 reef: 1

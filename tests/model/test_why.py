@@ -6,11 +6,11 @@ import random
 
 import msgspec
 
+from appliance.policy.answering.nearly import Near, Rulebook
+from appliance.policy.answering.reach import Hop
+from appliance.policy.answering.why import Question, Situation, why
 from appliance.policy.decide import DEFAULT, SPOOFED, Packet, World, decide, first_match, holds, zone_of
 from appliance.policy.model import EVERYTHING, Policy, Range, Rule, ServiceEntry
-from appliance.policy.nearly import Near, Rulebook
-from appliance.policy.reach import Hop
-from appliance.policy.why import Question, Situation, why
 from tests.policies import LINES, NOW, ZONES, gateway_address, host, random_packet, random_policy, route
 
 POLICIES = 150

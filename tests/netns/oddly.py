@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from appliance.control.messages import Request
-from appliance.control.messages_changes import Acting
+from appliance.control.messages.changes import Acting
+from appliance.control.messages.gateway import Request
 
 _WHOLE = (-1, (1 << 63) - 1, 1 << 63, 10**30)
 _FLOATING = (-1.0, 1e308, -1e308)

@@ -21,12 +21,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from appliance.control import ipc, messages
-from appliance.control.generations import Entry, Kept, Store
+from appliance.control import ipc
+from appliance.control.applying.generations import Entry, Kept, Store
+from appliance.control.messages import gateway as messages
 from appliance.control.pins import mount_pins, unmount_pins
 from appliance.control.processes import INSTANCE_VARIABLE, PROCESSES, Identity, Instance, encode_instance, process
 from appliance.control.sandbox import SUPERVISOR_VARIABLE
-from appliance.policy import bundle as bundles
+from appliance.policy.compiling import bundle as bundles
 from crypto.signing import SigningKey, load_or_create
 
 ROOT = Path(__file__).resolve().parents[2]

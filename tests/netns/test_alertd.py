@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from appliance.control.messages_events import ConsumerList, Consumers
-from appliance.control.messages_privacy import FindSubject, SubjectFound, Unmask, Unmasked
+from appliance.control.messages.events import ConsumerList, Consumers
+from appliance.control.messages.privacy import FindSubject, SubjectFound, Unmask, Unmasked
 from appliance.events import outbox, record
 from appliance.events.outbox import Reader, Stored
 from appliance.events.own import OWN, schema

@@ -14,11 +14,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.control import messages, messages_live
 from appliance.control.ipc import DaemonAway, RefusedError
-from appliance.control.messages_keys import Sign
-from appliance.policy.bundle import FLAG_REVISIT, GENERATION_MARKS, generation_mark, pair_mark
-from appliance.policy.ruleset import Chain
+from appliance.control.messages import gateway as messages
+from appliance.control.messages import live as messages_live
+from appliance.control.messages.keys import Sign
+from appliance.policy.compiling.bundle import FLAG_REVISIT, GENERATION_MARKS, generation_mark, pair_mark
+from appliance.policy.compiling.ruleset import Chain
 from crypto.signing import load_or_create
 from tests.netns.stand import Stand, as_user, policy, rule, until
 

@@ -17,9 +17,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from appliance.control import messages
 from appliance.control.ipc import RefusedError
-from appliance.control.messages_audit import (
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.audit import (
     MOST_ENTRIES,
     AuditBundles,
     AuditCheckpoint,
@@ -38,9 +38,9 @@ from appliance.control.messages_audit import (
     WitnessPosts,
     WitnessSaid,
 )
-from appliance.control.messages_bans import Allow, Allowed
-from appliance.control.messages_keys import Seal, Sign, SignCheckpoint
-from appliance.control.messages_why import Noted
+from appliance.control.messages.bans import Allow, Allowed
+from appliance.control.messages.keys import Seal, Sign, SignCheckpoint
+from appliance.control.messages.why import Noted
 from appliance.events import record
 from appliance.events.spool import Spool
 from appliance.events.witnessing import round_of

@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.control import messages
-from appliance.control.messages_bans import Allow, Allowed, AllowList, BanFound, Disallow
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.bans import Allow, Allowed, AllowList, BanFound, Disallow
 from appliance.events import view
 from appliance.events.record import ALERTS, BANNED, Event
 from tests.netns.stand import POLICY, Stand, policy, rule, until

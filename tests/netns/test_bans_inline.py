@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from appliance.control import messages
 from appliance.control.ipc import call
+from appliance.control.messages import gateway as messages
 from appliance.lab.site import Lab
 from tests.netns.conftest import lab_id, until, without
 from tests.netns.test_inline_lab import EXPLOIT, alerts, fetch, inspecting, rules

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control import messages
-from appliance.control.messages_gate import Gate, GateReport
-from appliance.control.messages_readback import Runs
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.gate import Gate, GateReport
+from appliance.control.messages.readback import Runs
 from appliance.events.record import Event
 from appliance.events.view import Selection, past
 from appliance.lab.netns import inside

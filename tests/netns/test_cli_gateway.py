@@ -22,7 +22,8 @@ import pytest
 
 from appliance.commands import health, lines, live, rules, why
 from appliance.commands.flows import FlowLine
-from appliance.control import messages, messages_live
+from appliance.control.messages import gateway as messages
+from appliance.control.messages import live as messages_live
 from appliance.lab.site import POLICY, Lab
 from tests.netns.readable import readable
 

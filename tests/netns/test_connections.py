@@ -10,12 +10,12 @@ import pytest
 from scapy.layers.inet import TCP
 from scapy.packet import Packet as Layers
 
-from appliance.policy import emit, rulechain
-from appliance.policy.compile import compile_policy
+from appliance.policy.compiling import emit, rulechain
+from appliance.policy.compiling.compile import compile_policy
+from appliance.policy.compiling.delta import delta
+from appliance.policy.compiling.ruleset import Ruleset
 from appliance.policy.decide import Packet
-from appliance.policy.delta import delta
 from appliance.policy.model import Connections, Dynamic, Policy, Rate, Rule, Schedule, ServiceEntry
-from appliance.policy.ruleset import Ruleset
 from tests.netns.wire import Seen, Wire
 from tests.policies import line_network, zones
 

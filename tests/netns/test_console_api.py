@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import ignored_auth, positive_data_accept
 from appliance.console.asking import DAEMONS
 from appliance.console.who.store import NAME, Store
 from appliance.console.who.tokens import Tokens
-from appliance.control.messages_changes import Acting
+from appliance.control.messages.changes import Acting
 from appliance.lab.forward import Forwarder
 from appliance.policy.roles import PERMISSIONS
 from tests.netns.oddly import requests as requests_oddly

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from appliance.control import messages
-from appliance.control.generations import stored_path
+from appliance.control.applying.generations import stored_path
+from appliance.control.messages import gateway as messages
 from tests.netns.stand import ROOT, Stand, reef, until
 
 TEXT = """\

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from appliance.policy.compile import compile_policy
-from appliance.policy.delta import delta, render, repair
-from appliance.policy.ruleset import Ruleset
+from appliance.policy.compiling.compile import compile_policy
+from appliance.policy.compiling.delta import delta, render, repair
+from appliance.policy.compiling.ruleset import Ruleset
 from tests.netns.wire import Wire
 from tests.policies import NOW, random_policy
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.control.ipc import call
-from appliance.control.messages_watch import DeviceInfo, DeviceList, Devices
+from appliance.control.messages.watch import DeviceInfo, DeviceList, Devices
 from appliance.control.processes import INSTANCE_VARIABLE
 from appliance.events.view import Selection, past
 from appliance.lab.site import POLICIES, Lab

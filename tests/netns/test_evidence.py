@@ -14,8 +14,8 @@ from typing import Any
 import bagit
 import pytest
 
-from appliance.control import messages
-from appliance.control.messages_audit import AuditEntries, AuditLog
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.audit import AuditEntries, AuditLog
 from appliance.events import record
 from appliance.events.record import Event
 from appliance.events.spool import Spool

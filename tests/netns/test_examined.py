@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from appliance.control import messages
-from appliance.control.messages_readback import Runs
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.readback import Runs
 from tests.netns.stand import Stand, policy, rule, until
 
 TEXT = policy(rule("R-1"), rule("R-2", "tcp/80", source="10.20.0.7", destination="203.0.113.9"))

@@ -20,10 +20,10 @@ from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
 from appliance.commands.ban import in_parts
-from appliance.control import messages
 from appliance.control.ipc import DaemonAway, ProtocolError, RefusedError
-from appliance.control.messages_bans import Allow, Allowed, Disallow
-from appliance.control.messages_gate import (
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.bans import Allow, Allowed, Disallow
+from appliance.control.messages.gate import (
     Gate,
     GateAllow,
     GateDone,

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from appliance.control import messages
-from appliance.control.messages_hits import HitList, Hits
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.hits import HitList, Hits
 from appliance.events import record
 from appliance.events.record import Decision, Event
 from appliance.events.spool import Spool

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from appliance.control.ipc import RefusedError, call
-from appliance.control.messages_impact import FlowKey, FlowKeyIs, Impact, Impacted
+from appliance.control.messages.impact import FlowKey, FlowKeyIs, Impact, Impacted
 from appliance.events import flowfile
 from appliance.events.flowfile import Block
 from appliance.events.view import Selection, past

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from appliance.control import messages
-from appliance.control.indicated import ANEW
-from appliance.control.messages_bans import Allow, Allowed
-from appliance.control.messages_indicators import Enforce, Enforced, Held
+from appliance.control.applying.indicated import ANEW
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.bans import Allow, Allowed
+from appliance.control.messages.indicators import Enforce, Enforced, Held
 from tests.netns.stand import Stand, policy, rule, until
 
 EVIL = "203.0.113.66"

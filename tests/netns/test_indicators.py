@@ -16,10 +16,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from appliance.control import messages
-from appliance.control.messages_audit import AuditEntries, AuditLog
-from appliance.control.messages_events import ConsumerList, Consumers
-from appliance.control.messages_indicators import (
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.audit import AuditEntries, AuditLog
+from appliance.control.messages.events import ConsumerList, Consumers
+from appliance.control.messages.indicators import (
     IndicatorInfo,
     IndicatorList,
     Indicators,

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from appliance.control.conntrack import Flow, flows
+from appliance.control.kernel.conntrack import Flow, flows
 from appliance.events.record import Event
 from appliance.events.view import Selection, past
 from appliance.lab.netns import inside, path_of
 from appliance.lab.site import POLICIES, Lab
 from appliance.lab.topology import WEB4
-from appliance.policy.bundle import FLAGS_QUEUE
+from appliance.policy.compiling.bundle import FLAGS_QUEUE
 from tests.netns.conftest import lab_id, reef_says, until
 
 OUTER = "203.0.113.2"

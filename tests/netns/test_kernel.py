@@ -14,18 +14,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.control import capabilities
-from appliance.control.conntrack import GROUP_DESTROY, GROUP_NEW, Conntrack, Events, session_tuple
-from appliance.control.drift import Drift, fingerprint
-from appliance.control.netlink import NetlinkError
-from appliance.control.network import Network, NetworkRefused
-from appliance.control.nfnetlink import Netfilter
-from appliance.control.nfsets import Element, Sets, counters, format_element, kernel_generation, parse_address
-from appliance.control.nft import present_devices
-from appliance.control.rtnetlink import Address, Routing, wanted_route
-from appliance.policy.bundle import Bundle, ZoneInfo
+from appliance.control.kernel import capabilities
+from appliance.control.kernel.conntrack import GROUP_DESTROY, GROUP_NEW, Conntrack, Events, session_tuple
+from appliance.control.kernel.drift import Drift, fingerprint
+from appliance.control.kernel.netlink import NetlinkError
+from appliance.control.kernel.network import Network, NetworkRefused
+from appliance.control.kernel.nfnetlink import Netfilter
+from appliance.control.kernel.nfsets import Element, Sets, counters, format_element, kernel_generation, parse_address
+from appliance.control.kernel.nft import present_devices
+from appliance.control.kernel.rtnetlink import Address, Routing, wanted_route
+from appliance.policy.compiling.bundle import Bundle, ZoneInfo
+from appliance.policy.compiling.ruleset import Flowtable, Ruleset, Set
 from appliance.policy.model import InterfaceAddress, Route
-from appliance.policy.ruleset import Flowtable, Ruleset, Set
 from ctypes_ext import sandbox
 from ctypes_ext.nftables import Nftables, NftablesError
 

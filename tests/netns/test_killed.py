@@ -13,9 +13,10 @@ from collections.abc import Callable
 
 import pytest
 
-from appliance.control import ipc, messages
-from appliance.policy import bundle as bundles
-from appliance.policy.delta import render
+from appliance.control import ipc
+from appliance.control.messages import gateway as messages
+from appliance.policy.compiling import bundle as bundles
+from appliance.policy.compiling.delta import render
 from tests.netns.stand import LINKS, Stand, policy, rule
 
 VICTIMS = ("keyd", "applyd", "policyd")

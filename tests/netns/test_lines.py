@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from appliance.control.messages_lines import LineList, Lines, LineState
+from appliance.control.messages.lines import LineList, Lines, LineState
 from appliance.lab.netns import inside
 from tests.netns.stand import ROOT, Stand, reef, until
 from tests.netns.test_console_workshop import READY, Console

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control import messages, messages_live
+from appliance.control.messages import gateway as messages
+from appliance.control.messages import live as messages_live
 from tests.netns.stand import POLICY, Stand, policy, rule, until
 
 SERVER = "127.0.0.53"

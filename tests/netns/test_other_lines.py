@@ -9,10 +9,10 @@ import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Packet as Layers
 
-from appliance.policy import emit
-from appliance.policy.compile import compile_policy
+from appliance.policy.compiling import emit
+from appliance.policy.compiling.compile import compile_policy
+from appliance.policy.compiling.delta import delta
 from appliance.policy.decide import Packet
-from appliance.policy.delta import delta
 from appliance.policy.model import GATEWAY, Policy, Rule, ServiceEntry
 from tests.netns.test_connections import Connection, allow, policy
 from tests.netns.wire import Seen, Wire

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from appliance.control import messages
-from appliance.control.messages_traffic import TrafficDifference
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.traffic import TrafficDifference
 from tests.netns.stand import POLICY, Stand, policy, rule
 
 INVARIANT = "invariants:\n  - {id: I-1, never: internet -> lan}\n"

@@ -15,9 +15,10 @@ from typing import TypeVar
 import msgspec
 import pytest
 
-from appliance.control import ipc, messages
-from appliance.control.messages_audit import AuditEntries, AuditLog
-from appliance.control.messages_changes import (
+from appliance.control import ipc
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.audit import AuditEntries, AuditLog
+from appliance.control.messages.changes import (
     Acting,
     AmendProposal,
     ApplyProposal,
@@ -51,7 +52,7 @@ from appliance.control.messages_changes import (
     UndoDraft,
     WithdrawProposal,
 )
-from appliance.control.messages_why import Noted
+from appliance.control.messages.why import Noted
 from tests.netns.stand import POLICY, Stand, as_user, policy, reef, rule, until
 
 T = TypeVar("T")

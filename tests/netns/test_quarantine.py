@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from appliance.control import messages
-from appliance.control.messages_devices import Admit, Expel, Quarantine, QuarantineReport
-from appliance.control.messages_readback import Runs
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.devices import Admit, Expel, Quarantine, QuarantineReport
+from appliance.control.messages.readback import Runs
 from appliance.control.processes import INSTANCE_VARIABLE
 from appliance.events.view import Selection, past
 from appliance.lab.netns import inside

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from appliance.control.readback import snapshot
+from appliance.control.kernel.readback import snapshot
+from appliance.policy.compiling.delta import delta
+from appliance.policy.compiling.ruleset import Ruleset
 from appliance.policy.decide import Packet, World, decide
-from appliance.policy.delta import delta
 from appliance.policy.readback.equivalence import Equivalence, Intent, equivalence
 from appliance.policy.readback.registers import ROUTED_BACK
-from appliance.policy.ruleset import Ruleset
 from tests.netns.wire import Wire
 from tests.policies import NOW, random_policy
 from tests.readback import FAR, GUEST, compiled_intent, small

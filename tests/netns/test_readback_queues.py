@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from appliance.control.nfnetlink import Netfilter
-from appliance.control.readback import snapshot
-from appliance.control.xtqueue import XtQueue, missing
-from appliance.policy.delta import delta
+from appliance.control.kernel.nfnetlink import Netfilter
+from appliance.control.kernel.readback import snapshot
+from appliance.control.kernel.xtqueue import XtQueue, missing
+from appliance.policy.compiling.delta import delta
+from appliance.policy.compiling.ruleset import Ruleset
 from appliance.policy.model import GATEWAY, Policy, Profile, Rule, ServiceEntry
 from appliance.policy.readback.equivalence import Equivalence, Intent, equivalence
-from appliance.policy.ruleset import Ruleset
 from tests.netns.wire import Wire
 from tests.policies import random_policy, zones
 from tests.readback import compiled_intent

@@ -7,11 +7,11 @@ from functools import partial
 
 import msgspec
 
-from appliance.policy.compile import compile_policy
+from appliance.policy.compiling.compile import compile_policy
+from appliance.policy.compiling.delta import delta
+from appliance.policy.compiling.ruleset import Ruleset
 from appliance.policy.decide import Decision, Packet, World, decide
-from appliance.policy.delta import delta
 from appliance.policy.model import Policy, Range
-from appliance.policy.ruleset import Ruleset
 from tests.netns.wire import Seen, Wire
 from tests.policies import LINES, NOW, gateway_address, host, random_packet, random_policy, route
 

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address
 import msgspec
 import pytest
 
-from appliance.control.conntrack import (
+from appliance.control.kernel.conntrack import (
     CT_NEW,
     CTA_MARK,
     CTA_STATUS,
@@ -23,10 +23,10 @@ from appliance.control.conntrack import (
     Tuple,
     encode_tuple,
 )
-from appliance.control.netlink import NLM_F_CREATE, NLM_F_EXCL, u32
-from appliance.control.nfnetlink import CTNETLINK, Netfilter, body
-from appliance.control.recall import AT_ONCE, Recaller, flags_of, recall
-from appliance.policy.bundle import (
+from appliance.control.kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, u32
+from appliance.control.kernel.nfnetlink import CTNETLINK, Netfilter, body
+from appliance.control.kernel.recall import AT_ONCE, Recaller, flags_of, recall
+from appliance.policy.compiling.bundle import (
     FLAG_QUEUE_CLOSED,
     FLAG_QUEUE_OPEN,
     FLAGS_QUEUE,
@@ -34,8 +34,8 @@ from appliance.policy.bundle import (
     RuleInfo,
     generation_mark,
 )
+from appliance.policy.compiling.ruleset import Ruleset
 from appliance.policy.model import Profile
-from appliance.policy.ruleset import Ruleset
 from tests.netns.wire import Wire
 
 GENERATION = 3

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from appliance.control.ipc import call
-from appliance.control.messages import RuleCounterList, RuleCounters
+from appliance.control.messages.gateway import RuleCounterList, RuleCounters
 from appliance.control.processes import PROCESSES, Process
 from appliance.control.sandbox import mask_of
 from appliance.lab.netns import path_of

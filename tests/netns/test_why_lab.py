@@ -12,7 +12,7 @@ import pytest
 
 from appliance.commands.why import Reason
 from appliance.control import ipc
-from appliance.control.messages_why import WayList, Ways
+from appliance.control.messages.why import WayList, Ways
 from appliance.control.processes import load_instance
 from appliance.lab.registry import instance_file
 from appliance.lab.site import POLICY, Lab

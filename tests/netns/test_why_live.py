@@ -19,23 +19,23 @@ import msgspec
 import pytest
 
 from appliance.commands.followed import Kernel, identifier
-from appliance.control import trace
-from appliance.control.conntrack import Conntrack
-from appliance.control.messages_why import Trace, Traced
-from appliance.control.nfnetlink import Netfilter
-from appliance.control.probe import send_here
-from appliance.control.rtnetlink import Routing
+from appliance.control.kernel import trace
+from appliance.control.kernel.conntrack import Conntrack
+from appliance.control.kernel.nfnetlink import Netfilter
+from appliance.control.kernel.probe import send_here
+from appliance.control.kernel.rtnetlink import Routing
+from appliance.control.messages.why import Trace, Traced
 from appliance.policy import addresses
+from appliance.policy.answering.nearly import Rulebook
+from appliance.policy.answering.reach import NOWHERE, Hop
+from appliance.policy.answering.why import Question, Situation, why
 from appliance.policy.boxes import PORT_PROTOCOLS
-from appliance.policy.bundle import RuleInfo
-from appliance.policy.compile import compile_policy
+from appliance.policy.compiling.bundle import RuleInfo
+from appliance.policy.compiling.compile import compile_policy
+from appliance.policy.compiling.delta import delta
+from appliance.policy.compiling.ruleset import Ruleset
 from appliance.policy.decide import Packet, World, decide
-from appliance.policy.delta import delta
 from appliance.policy.model import AddressSet, Policy, Rate, Rule
-from appliance.policy.nearly import Rulebook
-from appliance.policy.reach import NOWHERE, Hop
-from appliance.policy.ruleset import Ruleset
-from appliance.policy.why import Question, Situation, why
 from tests.netns.test_real_packets import fill, untimed, world
 from tests.netns.wire import Seen, Wire
 from tests.policies import NOW, random_packet, random_policy, zones
@@ -229,10 +229,10 @@ def test_a_probe_goes_on_when_it_is_told_to_deliver() -> None:
 
 TRACING = """
 import asyncio, sys
-from appliance.control import trace
-from appliance.control.conntrack import Conntrack
-from appliance.control.messages_why import Trace
-from appliance.control.nfnetlink import Netfilter
+from appliance.control.kernel import trace
+from appliance.control.kernel.conntrack import Conntrack
+from appliance.control.messages.why import Trace
+from appliance.control.kernel.nfnetlink import Netfilter
 
 async def main():
     tracer = trace.Tracer(Conntrack(Netfilter()), dict)

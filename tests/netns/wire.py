@@ -26,7 +26,7 @@ from scapy.layers.sctp import SCTP
 from scapy.packet import Packet as Layers
 from scapy.packet import Raw
 
-from appliance.policy import emit
+from appliance.policy.compiling import emit
 from appliance.policy.decide import Packet
 from tests.policies import LINES, gateway_address
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.control import daemon, messages
-from appliance.control.messages import BanEntry, BanList, Refused
-from appliance.control.messages_bans import BanFound
+from appliance.control import daemon
+from appliance.control.messages import gateway as messages
+from appliance.control.messages.bans import BanFound
+from appliance.control.messages.gateway import BanEntry, BanList, Refused
 from appliance.policy.banning import Offence
-from appliance.policy.bundle import ZoneInfo
+from appliance.policy.compiling.bundle import ZoneInfo
 from appliance.policy.model import AutomaticBan, Signatures
 from appliance.policy.model import Banning as Bans
 from dataplane.banning import Banning, blocked

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from appliance.commands.ban import in_parts
-from appliance.control.bandesk import holding
+from appliance.control.deciding.bandesk import holding
 from appliance.control.ipc import LIMIT
-from appliance.control.messages_gate import GateList
+from appliance.control.messages.gate import GateList
 from ctypes_ext.gate import PrefixList
 from dataplane.banlists import Staged, TooMuch
 

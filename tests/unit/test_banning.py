@@ -6,10 +6,10 @@ import pytest
 
 from appliance.cli import spelled_out
 from appliance.policy import addresses, banning
+from appliance.policy.answering.plan import plan
 from appliance.policy.banning import Offence, Spared
+from appliance.policy.meant.parse import parse
 from appliance.policy.model import AutomaticBan, Banning, Signatures
-from appliance.policy.parse import parse
-from appliance.policy.plan import plan
 from appliance.policy.problem import PolicyError
 from dataplane.detections.finding import KIND
 
@@ -86,7 +86,7 @@ def test_two_of_one_id_are_refused() -> None:
 
 
 def test_every_detection_that_can_ban_is_one() -> None:
-    from appliance.policy.bantext import DETECTIONS
+    from appliance.policy.meant.bantext import DETECTIONS
 
     assert set(KIND) > DETECTIONS
 

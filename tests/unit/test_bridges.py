@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control import bridges
-from appliance.control.messages import NameBook
-from appliance.control.numbering import Numbers
-from appliance.control.shape import ShapeError, check
-from appliance.policy.bundle import BridgeInfo, Bundle, ZoneInfo
+from appliance.control.applying.shape import ShapeError, check
+from appliance.control.deciding.numbering import Numbers
+from appliance.control.kernel import bridges
+from appliance.control.messages.gateway import NameBook
+from appliance.policy.compiling.bundle import BridgeInfo, Bundle, ZoneInfo
+from appliance.policy.compiling.reactions import variants
+from appliance.policy.compiling.ruleset import Ruleset
+from appliance.policy.meant.parse import parse
 from appliance.policy.model import Protection
-from appliance.policy.parse import parse
-from appliance.policy.reactions import variants
-from appliance.policy.ruleset import Ruleset
 from dataplane import carried
 from dataplane.gate import BridgeLines, Wanted, places
 from dataplane.naming import place_of_interface, zone_of_interface

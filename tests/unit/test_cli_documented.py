@@ -31,24 +31,22 @@ from appliance.commands import (
 )
 from appliance.commands import evidence as evidence_made
 from appliance.commands.flows import FlowLine
-from appliance.control import (
-    messages,
-    messages_audit,
-    messages_bans,
-    messages_changes,
-    messages_console,
-    messages_impact,
-    messages_indicators,
-    messages_lines,
-    messages_live,
-    messages_privacy,
-    messages_why,
-)
-from appliance.control.messages_hits import Gap
+from appliance.control.messages import audit as messages_audit
+from appliance.control.messages import bans as messages_bans
+from appliance.control.messages import changes as messages_changes
+from appliance.control.messages import console as messages_console
+from appliance.control.messages import gateway as messages
+from appliance.control.messages import impact as messages_impact
+from appliance.control.messages import indicators as messages_indicators
+from appliance.control.messages import lines as messages_lines
+from appliance.control.messages import live as messages_live
+from appliance.control.messages import privacy as messages_privacy
+from appliance.control.messages import why as messages_why
+from appliance.control.messages.hits import Gap
 from appliance.events import record
-from appliance.policy.impact import ImpactGroup, Tally
-from appliance.policy.tighten import Narrowing
-from appliance.policy.why import Answer, NearMiss, Step
+from appliance.policy.answering.impact import ImpactGroup, Tally
+from appliance.policy.answering.tighten import Narrowing
+from appliance.policy.answering.why import Answer, NearMiss, Step
 from appliance.records import checkpoint
 from appliance.records import evidence as evidence_found
 from appliance.report import evidence, facts, report
@@ -105,7 +103,7 @@ def test_every_option_is_said_in_the_section_of_its_verb() -> None:
                 messages_changes.ProposalShown,
                 messages_changes.Comment,
                 messages_changes.Approval,
-                messages_changes.Step,
+                messages_changes.Happened,
             ],
         ),
         ("reef draft list", [messages_changes.DraftList, messages_changes.Draft]),

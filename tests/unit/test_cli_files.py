@@ -15,8 +15,8 @@ from appliance.commands.failure import Failure
 from appliance.commands.files import baselines, read_text, write_text
 from appliance.commands.names import Names, interval
 from appliance.commands.remote import Address, parse_address, with_standard_input, without_gateway
-from appliance.control.messages import NameBook
-from appliance.policy.bundle import RuleInfo, ZoneInfo
+from appliance.control.messages.gateway import NameBook
+from appliance.policy.compiling.bundle import RuleInfo, ZoneInfo
 from appliance.policy.model import InterfaceAddress
 
 

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from appliance.commands.health import from_runs, from_status, runs_lines, with_silent
-from appliance.control.messages import ProcessHealth, StatusReport
-from appliance.control.messages_readback import Runs
+from appliance.control.messages.gateway import ProcessHealth, StatusReport
+from appliance.control.messages.readback import Runs
 from appliance.control.processes import PROCESSES, Identity, Instance
 
 NOW = 1_800_000_000.0

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from appliance.commands.logline import line_of, networks_of
 from appliance.commands.names import Names
 from appliance.commands.terminal import escape
-from appliance.control.messages import NameBook
+from appliance.control.messages.gateway import NameBook
 from appliance.control.processes import PROCESSES, Identity, Instance, encode_instance
 from appliance.events import record
 from appliance.events.record import Decision, Event
 from appliance.events.spool import Spool, SpoolLimits
-from appliance.policy.bundle import ZoneInfo
+from appliance.policy.compiling.bundle import ZoneInfo
 from appliance.policy.model import InterfaceAddress
 
 ROOT = Path(__file__).parents[2]

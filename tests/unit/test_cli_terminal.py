@@ -15,7 +15,7 @@ from appliance.commands.failure import Failure
 from appliance.commands.problems import SHOWN, excerpt, show_failure, show_findings, summary
 from appliance.commands.terminal import Terminal, cells, cut, escape, escape_json
 from appliance.commands.words import count, duration, parse_duration, parse_moment, size, took
-from appliance.control.messages import Finding
+from appliance.control.messages.gateway import Finding
 
 
 class Tty(io.StringIO):

@@ -7,8 +7,8 @@ from ipaddress import IPv4Address
 
 import msgspec
 
-from appliance.policy.classifier import Encoder
-from appliance.policy.comparison import Comparison, Places
+from appliance.policy.answering.classifier import Encoder
+from appliance.policy.answering.comparison import Comparison, Places
 from appliance.policy.model import AddressSet, Object, Policy, Range, Rule, Service, ServiceEntry
 from ctypes_ext.flowtable import FlowTable, Seen
 from ctypes_ext.replay import Heads

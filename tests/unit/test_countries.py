@@ -14,7 +14,7 @@ from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
 
-from appliance.control.messages import NameBook
+from appliance.control.messages.gateway import NameBook
 from ctypes_ext import engine
 from dataplane.countries import NAME
 from dataplane.rulewatch import RuleChange, RuleWatch

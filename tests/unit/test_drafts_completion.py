@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from appliance.drafts.completion import Vocabulary, complete, of_key
 from appliance.drafts.grid import RowCache, grid
-from appliance.policy.document import RuleText, SiteText
-from appliance.policy.schema import declared
+from appliance.policy.written.document import RuleText, SiteText
+from appliance.policy.written.schema import declared
 
 SITE = (Path(__file__).resolve().parents[2] / "examples" / "ministry-health.yaml").read_text()
 KNOWN = grid(SITE, {}, RowCache())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from appliance.drafts.csvrules import COLUMNS, CsvError, changes, table
 from appliance.drafts.grid import Grid, RowCache, RowHits, grid
 from appliance.drafts.operations import Delete, Insert, Move, SetKeys, operate
-from appliance.policy.parse import parse
+from appliance.policy.meant.parse import parse
 
 TEXT = """\
 reef: 1

@@ -11,10 +11,10 @@ import pytest
 from appliance.drafts.grid import RowCache, RowFinding, RowHits, change, grid, pairs
 from appliance.drafts.operations import Delete, Insert, Move, SetKeys, operate
 from appliance.drafts.search import Beside, Contents, SearchError, search
-from appliance.policy import inherit
 from appliance.policy.addresses import literal, text_of
-from appliance.policy.parse import parse
-from appliance.policy.text import Report
+from appliance.policy.meant import inherit
+from appliance.policy.meant.parse import parse
+from appliance.policy.written.text import Report
 from tests.policies import large_policy_text
 
 ROOT = Path(__file__).resolve().parents[2]

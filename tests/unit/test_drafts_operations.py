@@ -15,9 +15,9 @@ from appliance.drafts.edits import applied
 from appliance.drafts.operations import Operation, OperationError, SetKeys, operate
 from appliance.drafts.sheet import PieceCache
 from appliance.drafts.written import scalar
-from appliance.policy.edit import EditError
-from appliance.policy.parse import parse
-from appliance.policy.text import Items, Report, Table, Word, compose
+from appliance.policy.meant.parse import parse
+from appliance.policy.written.edit import EditError
+from appliance.policy.written.text import Items, Report, Table, Word, compose
 from tests.model.test_parse_again import BODIES, HEAD, HEADERS
 from tests.policies import large_policy_text
 

@@ -6,10 +6,10 @@ import difflib
 
 import pytest
 
-from appliance.policy import edit_inspection as edit
-from appliance.policy.edit import EditError
+from appliance.policy.meant.parse import parse
 from appliance.policy.model import Policy, Reaction, Signatures
-from appliance.policy.parse import parse
+from appliance.policy.written import edit_inspection as edit
+from appliance.policy.written.edit import EditError
 
 HEAD = """\
 reef: 1  # the language

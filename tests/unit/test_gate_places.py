@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.policy.meant.parse import parse
 from appliance.policy.model import InterfaceAddress, Protection, Rate
-from appliance.policy.parse import parse
 from ctypes_ext.gate import LISTS, Limit, PrefixList, Way
 from dataplane.banlists import Lists, NoRoom
 from dataplane.gate import (

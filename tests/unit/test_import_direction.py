@@ -31,13 +31,13 @@ ONLY_IN = {
 PROCESS_SHAPE = (
     "appliance.control.daemon",
     "appliance.control.ipc",
-    "appliance.control.messages",
-    "appliance.control.messages_bans",
-    "appliance.control.messages_gate",
-    "appliance.control.messages_impact",
-    "appliance.control.messages_keys",
-    "appliance.control.messages_live",
-    "appliance.control.messages_watch",
+    "appliance.control.messages.gateway",
+    "appliance.control.messages.bans",
+    "appliance.control.messages.gate",
+    "appliance.control.messages.impact",
+    "appliance.control.messages.keys",
+    "appliance.control.messages.live",
+    "appliance.control.messages.watch",
     "appliance.control.notify",
     "appliance.control.permits",
     "appliance.control.processes",
@@ -56,14 +56,34 @@ BESIDE = {
         *PROCESS_SHAPE,
         "ctypes_ext",
         "appliance.policy.banning",
-        "appliance.policy.bundle",
+        "appliance.policy.compiling.bundle",
         "appliance.policy.detections",
         "appliance.policy.logprefix",
-        "appliance.policy.reactions",
+        "appliance.policy.compiling.reactions",
     ),
     "ctypes_ext": (),
     "crypto": (*PROCESS_SHAPE, "appliance.durable"),
 }
+
+# A policy's folders, and which of them each may import; the values that all share lie beside them.
+POLICY = "appliance/policy/"
+POLICY_FOLDERS = {
+    "written": (),
+    "proving": ("written",),
+    "meant": ("written", "proving"),
+    "compiling": (),
+    "answering": ("written", "compiling"),
+    "readback": ("proving", "compiling"),
+}
+# What the processes of the control plane are made of: the kernel's clients know nobody who uses them.
+CONTROL = "appliance/control/"
+CONTROL_FOLDERS = {
+    "messages": (),
+    "kernel": ("messages",),
+    "applying": ("messages", "kernel"),
+    "deciding": ("messages", "applying"),
+}
+LAYERS = ((POLICY, POLICY_FOLDERS), (CONTROL, CONTROL_FOLDERS))
 
 # Modules that decide do no I/O: values in, values out.
 PURE = ("appliance/policy",)
@@ -141,6 +161,20 @@ def within(module: str, allowed: tuple[str, ...]) -> bool:
     return any(module == name or module.startswith(f"{name}.") or name.startswith(f"{module}.") for name in allowed)
 
 
+def layer_faults(found: Import, root: str, folders: dict[str, tuple[str, ...]]) -> Iterator[str]:
+    """What an import from one folder of `root` into another breaks; what lies beside a policy's folders is below."""
+    asked = found.module.replace(".", "/") + "/"
+    if not (found.file.startswith(root) and asked.startswith(root)):
+        return
+    mine, theirs = (path.removeprefix(root).split("/", 1)[0] for path in (found.file, asked))
+    if theirs not in folders or mine == theirs:
+        return
+    if mine in folders and theirs not in folders[mine]:
+        yield f"{root}{mine}/ may import of its neighbours only {', '.join(folders[mine]) or 'none'}"
+    if mine not in folders and root == POLICY:
+        yield f"what lies beside the folders of {root} imports none of them"
+
+
 def faults(found: Import) -> Iterator[str]:
     """What one import breaks, in words."""
     folder = found.file.split("/", 1)[0]
@@ -156,6 +190,8 @@ def faults(found: Import) -> Iterator[str]:
             yield f"{where}; {found.file.rsplit('/', 1)[0]}/ is pure: values in, values out"
         if top in OURS and not within(found.module, ("appliance.policy", "ctypes_ext")):
             yield f"{where}; appliance/policy/ may import of ours only ctypes_ext"
+    for root, folders in LAYERS:
+        yield from (f"{where}; {fault}" for fault in layer_faults(found, root, folders))
     if found.file in DECIDING and top in IO and found.module not in PURE_NAMES:
         yield f"{where}; {found.file} is pure: values in, values out"
     if found.file.startswith(EVENTS) and found.file not in TOGETHER and within(found.module, LATER):
@@ -181,7 +217,7 @@ def test_every_import_goes_the_way_the_map_says() -> None:
 
 # Who reads texts of policies. The others carry no parser: it is much code, and a tenth of a second of each start.
 READING_TEXTS = ("policyd", "console")
-PARSERS = ("yaml", "appliance.policy.parse")
+PARSERS = ("yaml", "appliance.policy.meant.parse")
 
 
 @pytest.mark.parametrize("module", [row.module for row in PROCESSES if row.name not in READING_TEXTS])
@@ -193,13 +229,13 @@ def test_who_reads_no_texts_loads_no_parser(module: str) -> None:
 @pytest.mark.parametrize(
     ("file", "source", "said"),
     [
-        ("appliance/policy/compile.py", "import os", "is pure"),
-        ("appliance/policy/compile.py", "from socket import create_connection", "is pure"),
-        ("appliance/policy/compile.py", "def f():\n    from pathlib import Path", "is pure"),
-        ("appliance/policy/compile.py", "from appliance.control import ipc", "only ctypes_ext"),
-        ("appliance/policy/compile.py", "from ..control import ipc", "only ctypes_ext"),
-        ("appliance/control/nft.py", "import ctypes", "only ctypes_ext/"),
-        ("appliance/control/nft.py", "from ssl import SSLContext", "only crypto/"),
+        ("appliance/policy/compiling/compile.py", "import os", "is pure"),
+        ("appliance/policy/compiling/compile.py", "from socket import create_connection", "is pure"),
+        ("appliance/policy/compiling/compile.py", "def f():\n    from pathlib import Path", "is pure"),
+        ("appliance/policy/compiling/compile.py", "from appliance.control import ipc", "only ctypes_ext"),
+        ("appliance/policy/compiling/compile.py", "from ...control import ipc", "only ctypes_ext"),
+        ("appliance/control/kernel/nft.py", "import ctypes", "only ctypes_ext/"),
+        ("appliance/control/kernel/nft.py", "from ssl import SSLContext", "only crypto/"),
         ("appliance/report/checks/box.py", "import subprocess", "is pure but for"),
         ("appliance/events/marking.py", "import os", "is pure"),
         ("appliance/events/outbox.py", "from appliance.records import trail", "is before"),
@@ -219,11 +255,11 @@ def test_a_forbidden_import_is_named(file: str, source: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("file", "source"),
     [
-        ("appliance/policy/compile.py", "import ipaddress\nfrom appliance.policy.model import Policy"),
-        ("appliance/policy/compile.py", "from socket import AF_INET, inet_pton"),
+        ("appliance/policy/compiling/compile.py", "import ipaddress\nfrom appliance.policy.model import Policy"),
+        ("appliance/policy/compiling/compile.py", "from socket import AF_INET, inet_pton"),
         ("appliance/report/host.py", "import subprocess"),
         ("appliance/commands/report.py", "from appliance.report import collect"),
-        ("appliance/policy/compile.py", "from . import model\nfrom ctypes_ext import boxes"),
+        ("appliance/policy/compiling/compile.py", "from . import model\nfrom ctypes_ext import boxes"),
         ("mail_relay/checks.py", "from appliance.policy.model import Rule\nimport crypto"),
         ("mail_relay/checks.py", "from appliance.policy import model"),
         ("ctypes_ext/engine_build.py", "import cffi"),

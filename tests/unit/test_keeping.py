@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from appliance.control.messages import NameBook
+from appliance.control.messages.gateway import NameBook
 from ctypes_ext.engine import Options, Worker
 from dataplane.keeping import Keeping
 

@@ -23,8 +23,8 @@ from appliance.lab.demo import SIGNALS, Wish
 from appliance.lab.services import UDP_LIMIT, Mail, Names, Web
 from appliance.lab.site import POLICIES
 from appliance.lab.topology import Topology, ministry
+from appliance.policy.meant.parse import parse
 from appliance.policy.model import Policy
-from appliance.policy.parse import parse
 
 BOTH = pytest.mark.parametrize("topology", [ministry(), ministry(two_gateways=True)], ids=["one", "two"])
 BASELINE = {"national-baseline": (POLICIES["gw"].parent.parent / "baselines" / "national-baseline.yaml").read_text()}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 from appliance.policy.boxes import Box, Traffic, shape
-from appliance.policy.cover import Cover
-from appliance.policy.levels import MAX_CROSSINGS, Item, Ladder, crossing
+from appliance.policy.compiling.cover import Cover
+from appliance.policy.compiling.levels import MAX_CROSSINGS, Item, Ladder, crossing
 
 TRAFFIC = Traffic(4, "tcp")
 EVERYTHING = (0, 2**32 - 1)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.control.messages import NameBook
+from appliance.control.messages.gateway import NameBook
 from appliance.policy import logprefix
-from appliance.policy.bundle import RuleInfo, ZoneInfo
+from appliance.policy.compiling.bundle import RuleInfo, ZoneInfo
 from ctypes_ext.engine import EngineError, Names, RuleName
 from dataplane.naming import names_of, rule_of_prefix, zone_of_interface
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from appliance.commands.names import Names
 from appliance.commands.observed import seen_in_log
-from appliance.control.messages import NameBook
-from appliance.control.messages_hits import MatchedFlows
-from appliance.policy.bundle import ZoneInfo
+from appliance.control.messages.gateway import NameBook
+from appliance.control.messages.hits import MatchedFlows
+from appliance.policy.compiling.bundle import ZoneInfo
 from appliance.policy.model import InterfaceAddress
 
 LAN, INTERNET, DMZ = (ZoneInfo(name, (f"{name}0",)) for name in ("lan", "internet", "dmz"))

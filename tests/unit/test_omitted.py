@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.policy.compile import compile_policy
-from appliance.policy.parse import parse
+from appliance.policy.compiling.compile import compile_policy
+from appliance.policy.meant.parse import parse
 
 TEXT = """\
 reef: 1

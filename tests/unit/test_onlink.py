@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from appliance.policy.emit import addresses
+from appliance.policy.compiling.emit import addresses
+from appliance.policy.compiling.onlink import onlink
 from appliance.policy.model import InterfaceAddress, Policy, Route, Zone
-from appliance.policy.onlink import onlink
 from tests.policies import network
 
 LAN = Zone(

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance.policy import verdict
-from appliance.policy.alone import check_baseline, name_of_baseline, renamed
-from appliance.policy.document_zones import ROLES
-from appliance.policy.examine import Examiner
-from appliance.policy.parse import parse
+from appliance.policy.meant.alone import check_baseline, name_of_baseline, renamed
+from appliance.policy.meant.parse import parse
 from appliance.policy.problem import PolicyError
+from appliance.policy.proving import verdict
+from appliance.policy.proving.examine import Examiner
+from appliance.policy.written.document_zones import ROLES
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

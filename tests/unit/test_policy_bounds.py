@@ -7,9 +7,9 @@ import time
 import pytest
 
 from appliance.policy import limits
-from appliance.policy.examine import Examiner
-from appliance.policy.parse import ParseCache, parse
+from appliance.policy.meant.parse import ParseCache, parse
 from appliance.policy.problem import PolicyError, Problem
+from appliance.policy.proving.examine import Examiner
 
 HEAD = "reef: 1\nsite: s\nzones: {lan: {interfaces: [lan0]}}\n"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from appliance.policy import edit
-from appliance.policy.edit import EditError
+from appliance.policy.written import edit
+from appliance.policy.written.edit import EditError
 
 TEXT = """\
 reef: 1

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from appliance.policy import limits
-from appliance.policy.parse import parse
-from appliance.policy.reference import RECORDS, renew
+from appliance.policy.meant.parse import parse
+from appliance.policy.written.reference import RECORDS, renew
 
 ROOT = Path(__file__).parent.parent.parent
 HANDBOOK = ROOT / "docs" / "policy.md"

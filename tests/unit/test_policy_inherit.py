@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from appliance.policy.meant.parse import parse
 from appliance.policy.model import Policy
-from appliance.policy.parse import parse
 from appliance.policy.problem import PolicyError
 
 SITE = """reef: 1

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 # A pattern with two ways to read a piece doubles its time with each piece: a process that can be ended asks.
 PROGRAM = """
-from appliance.policy import kinds
+from appliance.policy.written import kinds
 
 words = ("a", "a,", "a, ", ", ", "a->", "a -> ", "-> ", "a-", "a.", "a:", "a ", "<a@")
 pieces = (*words, "1", "1-", "1/", "+1", "::", " ", "\\t")

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
+from appliance.policy.answering.plan import Change, plan
+from appliance.policy.meant.parse import ParseCache, parse
 from appliance.policy.model import Policy
-from appliance.policy.parse import ParseCache, parse
-from appliance.policy.plan import Change, plan
 
 TEXT = """reef: 1
 site: s

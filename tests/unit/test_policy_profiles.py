@@ -9,9 +9,16 @@ import jsonschema
 import pytest
 import yaml
 
-from appliance.policy.builtin import BUILT_IN_PROFILES, CERTAIN, HARM
-from appliance.policy.categories import CATEGORIES
-from appliance.policy.fmt import fmt
+from appliance.policy.answering.plan import plan
+from appliance.policy.compiling.reactions import (
+    Direction,
+    Reactions,
+    Signature,
+    directions,
+    words_of_reaction,
+    words_of_threshold,
+)
+from appliance.policy.meant.parse import parse
 from appliance.policy.model import (
     EVERYTHING,
     SHED_FIRST,
@@ -22,18 +29,11 @@ from appliance.policy.model import (
     Signatures,
     Threshold,
 )
-from appliance.policy.parse import parse
-from appliance.policy.plan import plan
 from appliance.policy.problem import PolicyError, Problem
-from appliance.policy.reactions import (
-    Direction,
-    Reactions,
-    Signature,
-    directions,
-    words_of_reaction,
-    words_of_threshold,
-)
-from appliance.policy.schema import json_schema
+from appliance.policy.written.builtin import BUILT_IN_PROFILES, CERTAIN, HARM
+from appliance.policy.written.categories import CATEGORIES
+from appliance.policy.written.fmt import fmt
+from appliance.policy.written.schema import json_schema
 from dataplane.rules.classes import CLASSES
 
 HEAD = """\

@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from appliance.policy import kinds
-from appliance.policy.document import BaselineText, DocumentText, InvariantText, RiskText, SiteText
-from appliance.policy.keys import Record
-from appliance.policy.kinds import Many, Named, Part, Parts, Shape
-from appliance.policy.schema import declared
-from appliance.policy.uses import NAMING, Kind, UnknownName, Uses
+from appliance.policy.meant.uses import NAMING, Kind, UnknownName, Uses
+from appliance.policy.written import kinds
+from appliance.policy.written.document import BaselineText, DocumentText, InvariantText, RiskText, SiteText
+from appliance.policy.written.keys import Record
+from appliance.policy.written.kinds import Many, Named, Part, Parts, Shape
+from appliance.policy.written.schema import declared
 
 BASE = """\
 reef: 1

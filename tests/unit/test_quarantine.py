@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.control.quarantine import commands
-from appliance.control.shape import ShapeError, check
-from appliance.policy.bundle import Bundle, QuarantineInfo
+from appliance.control.applying.quarantine import commands
+from appliance.control.applying.shape import ShapeError, check
+from appliance.policy.answering.plan import plan
+from appliance.policy.compiling.bundle import Bundle, QuarantineInfo
+from appliance.policy.compiling.ruleset import Ruleset
+from appliance.policy.meant.parse import parse
 from appliance.policy.model import ServiceEntry
-from appliance.policy.parse import parse
-from appliance.policy.plan import plan
-from appliance.policy.ruleset import Ruleset
 
 LAN = QuarantineInfo(
     "lan", ("lan0", "lan1"), (ServiceEntry(17, (67, 67), (68, 68)), ServiceEntry(58, icmp=(128, 128)))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.messages import NameBook
-from appliance.policy import reactions as said
-from appliance.policy.bundle import RuleInfo
+from appliance.control.messages.gateway import NameBook
+from appliance.policy.compiling import reactions as said
+from appliance.policy.compiling.bundle import RuleInfo
 from appliance.policy.model import AddressSet, Profile, Range, Reaction, Signatures, Suppression, Threshold
 from ctypes_ext.engine import LoadedRule
 from ctypes_ext.reactions import ACTIONS, Reactions

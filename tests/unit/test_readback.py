@@ -7,6 +7,7 @@ import struct
 import msgspec
 import pytest
 
+from appliance.policy.compiling.rulechain import chain_name
 from appliance.policy.model import Policy
 from appliance.policy.readback import expressions as nft
 from appliance.policy.readback import packets
@@ -15,7 +16,6 @@ from appliance.policy.readback.expressions import Malformed, Unknown, attributes
 from appliance.policy.readback.kernel import read
 from appliance.policy.readback.packets import EVERY, Place
 from appliance.policy.readback.registers import axis, compare, constant, masked, name_bytes, read_field
-from appliance.policy.rulechain import chain_name
 from tests.policies import zones
 from tests.readback import recorded, small
 

@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from appliance.policy.addresses import literal, normal
-from appliance.policy.cuboids import Cuboid, fused, minus, minus_all
 from appliance.policy.decide import Packet
-from appliance.policy.lexicon import ANY_SERVICE, Lexicon, networks, words_of_service
+from appliance.policy.meant.parse import parse
 from appliance.policy.model import Policy, Range
-from appliance.policy.parse import parse
-from appliance.policy.proof import Change, Region, Witness
-from appliance.policy.traffic import Traffic, alike, lines_of, packet_words, together, traffic_of, words
+from appliance.policy.proving.cuboids import Cuboid, fused, minus, minus_all
+from appliance.policy.proving.lexicon import ANY_SERVICE, Lexicon, networks, words_of_service
+from appliance.policy.proving.proof import Change, Region, Witness
+from appliance.policy.proving.traffic import Traffic, alike, lines_of, packet_words, together, traffic_of, words
 
 V4, V6 = Range(4, 0, 2**32 - 1), Range(6, 0, 2**128 - 1)
 TEXT = """reef: 1

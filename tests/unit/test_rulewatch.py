@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.messages import NameBook
+from appliance.control.messages.gateway import NameBook
 from dataplane import rulewatch
 
 DEADLINE = 60.0

@@ -9,9 +9,9 @@ from array import array
 import msgspec
 import pytest
 
-from appliance.policy.lower import service_boxes, service_lists
 from appliance.policy.model import EVERYTHING, AddressSet, Range, Rate, Rule, ServiceEntry
-from appliance.policy.space import conditional, conditional_at
+from appliance.policy.proving.lower import service_boxes, service_lists
+from appliance.policy.proving.space import conditional, conditional_at
 from ctypes_ext import _rulewords as rulewords
 
 TOP = 2**128 - 1

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from appliance.control.banlist import BanRegister
-from appliance.control.messages import BanEntry
+from appliance.control.applying.banlist import BanRegister
+from appliance.control.messages.gateway import BanEntry
 from appliance.policy import addresses
 from appliance.searching import Searched
 

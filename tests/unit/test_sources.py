@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.sources import SourceError, read_sources, read_text
-from appliance.policy.parse import parse
+from appliance.control.deciding.sources import SourceError, read_sources, read_text
+from appliance.policy.meant.parse import parse
 
 SITE = """
 reef: 1

@@ -10,11 +10,11 @@ import pytest
 from appliance.asking.loglines import LineError, Logged, parse_line
 from appliance.commands.logline import line_of
 from appliance.commands.names import Names
-from appliance.control.messages import NameBook
+from appliance.control.messages.gateway import NameBook
 from appliance.events import record
 from appliance.events.record import Decision, Event
 from appliance.policy import addresses
-from appliance.policy.bundle import ZoneInfo
+from appliance.policy.compiling.bundle import ZoneInfo
 
 NOW = datetime(2026, 11, 21, 23, 0).timestamp()
 BOOK = NameBook(

@@ -10,10 +10,13 @@ import pytest
 from appliance.asking.ends import end_of
 from appliance.asking.refusal import CannotAsk
 from appliance.commands.followed import Kernel
-from appliance.control.messages_why import Traced
+from appliance.control.messages.why import Traced
 from appliance.policy import addresses
+from appliance.policy.answering.misses import next_change
+from appliance.policy.answering.nearly import Rulebook
+from appliance.policy.answering.reach import NOWHERE, Hop, reach
+from appliance.policy.answering.why import Answer, Question, Situation, as_person, of_text, why
 from appliance.policy.decide import Packet
-from appliance.policy.misses import next_change
 from appliance.policy.model import (
     AddressSet,
     Dynamic,
@@ -27,9 +30,6 @@ from appliance.policy.model import (
     ServiceEntry,
     Zone,
 )
-from appliance.policy.nearly import Rulebook
-from appliance.policy.reach import NOWHERE, Hop, reach
-from appliance.policy.why import Answer, Question, Situation, as_person, of_text, why
 
 WEEKDAYS = tuple((day * 1440 + 450, day * 1440 + 1020) for day in range(5))
 NOW = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp())  # a Friday

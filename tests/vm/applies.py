@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from appliance.control.ipc import call
-from appliance.control.messages import Applied, Apply, Confirm, Confirmed, Rollback
+from appliance.control.messages.gateway import Applied, Apply, Confirm, Confirmed, Rollback
 from appliance.control.processes import load_instance
 from tests.vm.box import INSTANCE
 from tests.vm.site import POLICY, rule

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance.policy.compile import Compiled, compile_policy
-from appliance.policy.delta import delta
-from appliance.policy.parse import parse
+from appliance.policy.compiling.compile import Compiled, compile_policy
+from appliance.policy.compiling.delta import delta
+from appliance.policy.meant.parse import parse
 from tests.vm.machine import Machine, Result
 
 HERE = Path(__file__).parent

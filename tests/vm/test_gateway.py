@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.generations import Store
-from appliance.policy import bundle as bundles
+from appliance.control.applying.generations import Store
+from appliance.policy.compiling import bundle as bundles
 from crypto.signing import verify
 from tests.vm.box import INSTANCE, READY
 from tests.vm.kernel import Kernel

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.policy.bundle import QUEUES_CLOSED, QUEUES_OPEN, VERDICT_DONE, VERDICT_GO_ON, VERDICT_REJECT
+from appliance.policy.compiling.bundle import QUEUES_CLOSED, QUEUES_OPEN, VERDICT_DONE, VERDICT_GO_ON, VERDICT_REJECT
 from tests.vm.machine import Machine
 from tests.vm.site import Site, rule
 

@@ -13,7 +13,7 @@ from appliance.console.alertrows import AlertRow, AlertView, row, view
 from appliance.console.context import Ctx
 from appliance.console.problems import Problem
 from appliance.console.registry import Answer, endpoint
-from appliance.control.messages_alerts import (
+from appliance.control.messages.alerts import (
     MOST_ALERTS,
     AlertCounts,
     AlertCountsAre,
@@ -23,7 +23,7 @@ from appliance.control.messages_alerts import (
     AlertsAre,
     AlertWith,
 )
-from appliance.control.messages_changes import (
+from appliance.control.messages.changes import (
     Draft,
     DraftChecked,
     DraftText,
@@ -32,9 +32,9 @@ from appliance.control.messages_changes import (
     OpenDraft,
     SetDraft,
 )
-from appliance.control.messages_why import Noted
-from appliance.policy import edit_inspection
-from appliance.policy.edit import EditError
+from appliance.control.messages.why import Noted
+from appliance.policy.written import edit_inspection
+from appliance.policy.written.edit import EditError
 
 _Moment = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
 _Word = Annotated[str, msgspec.Meta(max_length=200)]

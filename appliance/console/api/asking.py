@@ -9,7 +9,7 @@ from appliance.console.asking import Daemon
 from appliance.console.context import Ctx
 from appliance.console.registry import Raw, bounded, endpoint
 from appliance.control.ipc import LIMIT
-from appliance.control.messages import Request
+from appliance.control.messages.gateway import Request
 
 MESSAGE = "application/vnd.reef.message+json"
 _PATIENCE = 120.0  # seconds; a compile of a big policy on a slow box takes some

@@ -9,7 +9,7 @@ import msgspec
 from appliance.console import problems
 from appliance.console.context import Ctx
 from appliance.console.registry import Answer, endpoint
-from appliance.control.messages_audit import (
+from appliance.control.messages.audit import (
     MOST_ENTRIES,
     AuditEntries,
     AuditEntry,

@@ -12,9 +12,9 @@ import msgspec
 from appliance.console.context import Ctx
 from appliance.console.problems import Problem
 from appliance.console.registry import Answer, endpoint
-from appliance.control.messages import Ban, BanEntry, BanList, Bans, BanTried, TryBan, Unban
-from appliance.control.messages_bans import Allow, Allowed, AllowEntry, AllowList, Disallow
-from appliance.control.messages_live import Flow, FlowList, Flows
+from appliance.control.messages.bans import Allow, Allowed, AllowEntry, AllowList, Disallow
+from appliance.control.messages.gateway import Ban, BanEntry, BanList, Bans, BanTried, TryBan, Unban
+from appliance.control.messages.live import Flow, FlowList, Flows
 
 _MOST_FLOWS = 5  # that are shown of those that a ban cuts
 _DECADE = 10 * 366 * 86_400

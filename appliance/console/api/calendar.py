@@ -8,8 +8,8 @@ import msgspec
 
 from appliance.console.context import Ctx
 from appliance.console.registry import endpoint
-from appliance.control.messages import Show, Shown
-from appliance.control.messages_changes import ProposalList, Proposals
+from appliance.control.messages.changes import ProposalList, Proposals
+from appliance.control.messages.gateway import Show, Shown
 from appliance.drafts.calendar import Entry, entries
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appliance.console.context import Ctx
 from appliance.console.registry import endpoint
-from appliance.control.messages_events import ConsumerList, Consumers
+from appliance.control.messages.events import ConsumerList, Consumers
 
 
 @endpoint("GET", "/consumers", permission="look", answers=ConsumerList)

@@ -10,8 +10,8 @@ import msgspec
 from appliance.console.api.bans import Page, Place, Word
 from appliance.console.context import Ctx
 from appliance.console.registry import Answer, endpoint
-from appliance.control.messages_devices import Admit, Expel, Quarantine, QuarantineReport
-from appliance.control.messages_watch import AcceptDevice, DeviceInfo, DeviceList, Devices, ForgetDevice
+from appliance.control.messages.devices import Admit, Expel, Quarantine, QuarantineReport
+from appliance.control.messages.watch import AcceptDevice, DeviceInfo, DeviceList, Devices, ForgetDevice
 
 Mac = Annotated[str, msgspec.Meta(pattern="^(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$")]
 State = Literal["", "learned", "accepted", "unknown", "held"]

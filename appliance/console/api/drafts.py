@@ -7,7 +7,7 @@ import msgspec
 from appliance.console import problems
 from appliance.console.context import Ctx
 from appliance.console.registry import Answer, endpoint
-from appliance.control.messages_changes import (
+from appliance.control.messages.changes import (
     CheckDraft,
     Draft,
     DraftChecked,
@@ -30,9 +30,9 @@ from appliance.control.messages_changes import (
     SetDraft,
     UndoDraft,
 )
-from appliance.control.messages_impact import Impacted
-from appliance.control.messages_text import Planned
-from appliance.control.messages_why import Noted
+from appliance.control.messages.impact import Impacted
+from appliance.control.messages.text import Planned
+from appliance.control.messages.why import Noted
 
 TEXT = 17 << 20  # bytes of a body with a whole text
 LONG = 300.0  # seconds that a replay may take

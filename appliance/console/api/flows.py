@@ -11,7 +11,7 @@ from appliance.console import problems
 from appliance.console.context import Ctx
 from appliance.console.flowrows import FlowRow, between, row
 from appliance.console.registry import Answer, endpoint
-from appliance.control.messages_live import FlowList, Flows
+from appliance.control.messages.live import FlowList, Flows
 
 MOST = 1000  # of one page
 MOST_LOOKED = 20_000  # connections whose zones are looked at for one answer

@@ -9,7 +9,7 @@ import msgspec
 from appliance.console.api.bans import Page, Place, Word
 from appliance.console.context import Ctx
 from appliance.console.registry import Answer, endpoint
-from appliance.control.messages_gate import (
+from appliance.control.messages.gate import (
     LIST_NAME,
     Gate,
     GateDone,

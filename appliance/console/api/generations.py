@@ -10,7 +10,8 @@ from appliance.console import problems
 from appliance.console.api.drafts import LONG
 from appliance.console.context import Ctx
 from appliance.console.registry import Answer, endpoint
-from appliance.control.messages import (
+from appliance.control.messages.changes import Between
+from appliance.control.messages.gateway import (
     Applied,
     Confirm,
     Confirmed,
@@ -21,9 +22,8 @@ from appliance.control.messages import (
     Show,
     Shown,
 )
-from appliance.control.messages_changes import Between
-from appliance.control.messages_seals import MOST_SEALS, SealList, Seals
-from appliance.control.messages_text import Planned
+from appliance.control.messages.seals import MOST_SEALS, SealList, Seals
+from appliance.control.messages.text import Planned
 
 
 class Last(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ import msgspec
 from appliance.console.api.bans import Place, Reason, Word
 from appliance.console.context import Ctx
 from appliance.console.registry import Answer, endpoint
-from appliance.control.messages_indicators import IndicatorList, Indicators, Overridden, OverrideIndicator
+from appliance.control.messages.indicators import IndicatorList, Indicators, Overridden, OverrideIndicator
 
 _DAY = 86_400
 Value = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]

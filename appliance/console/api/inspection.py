@@ -9,10 +9,10 @@ import msgspec
 from appliance.console import problems
 from appliance.console.context import Ctx
 from appliance.console.registry import endpoint
-from appliance.control.messages import NameBook
+from appliance.control.messages.gateway import NameBook
 from appliance.policy import addresses
+from appliance.policy.compiling.reactions import words_of_reaction, words_of_signatures, words_of_threshold
 from appliance.policy.model import EVERYTHING, AddressSet, Profile, Suppression
-from appliance.policy.reactions import words_of_reaction, words_of_signatures, words_of_threshold
 
 
 class ProfileRow(msgspec.Struct, frozen=True):

@@ -11,8 +11,8 @@ from appliance.console import problems
 from appliance.console.context import Ctx
 from appliance.console.healthnow import Health
 from appliance.console.registry import endpoint
-from appliance.control.messages import NameBook
-from appliance.control.messages_lines import Crossing, LineIs, LineList, Lines, LineState, Past
+from appliance.control.messages.gateway import NameBook
+from appliance.control.messages.lines import Crossing, LineIs, LineList, Lines, LineState, Past
 
 
 class ZoneView(msgspec.Struct, frozen=True):

@@ -9,8 +9,7 @@ import msgspec
 from appliance.console.api.drafts import LONG, TEXT, Replay
 from appliance.console.context import Ctx
 from appliance.console.registry import Answer, endpoint
-from appliance.control.messages import Applied
-from appliance.control.messages_changes import (
+from appliance.control.messages.changes import (
     AmendProposal,
     ApplyProposal,
     ApproveProposal,
@@ -24,7 +23,8 @@ from appliance.control.messages_changes import (
     ShowProposal,
     WithdrawProposal,
 )
-from appliance.control.messages_impact import Impact, Impacted
+from appliance.control.messages.gateway import Applied
+from appliance.control.messages.impact import Impact, Impacted
 
 
 class Of(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,7 +12,10 @@ from appliance.console.context import Ctx
 from appliance.console.press import PressError, Refused
 from appliance.console.problems import Problem
 from appliance.console.registry import Raw, endpoint
-from appliance.control.messages import (
+from appliance.control.messages.alerts import AlertTrend, AlertTrendIs
+from appliance.control.messages.audit import AuditHealth, AuditHealthIs
+from appliance.control.messages.changes import MOST_LISTED, ProposalList, Proposals
+from appliance.control.messages.gateway import (
     BanList,
     Bans,
     Doctor,
@@ -27,14 +30,11 @@ from appliance.control.messages import (
     Status,
     StatusReport,
 )
-from appliance.control.messages_alerts import AlertTrend, AlertTrendIs
-from appliance.control.messages_audit import AuditHealth, AuditHealthIs
-from appliance.control.messages_changes import MOST_LISTED, ProposalList, Proposals
-from appliance.control.messages_hits import HitList, Hits
-from appliance.control.messages_indicators import IndicatorList, Indicators
-from appliance.control.messages_live import SetList, Sets
-from appliance.control.messages_seals import SealList, Seals
-from appliance.control.messages_watch import DeviceList, Devices
+from appliance.control.messages.hits import HitList, Hits
+from appliance.control.messages.indicators import IndicatorList, Indicators
+from appliance.control.messages.live import SetList, Sets
+from appliance.control.messages.seals import SealList, Seals
+from appliance.control.messages.watch import DeviceList, Devices
 from appliance.report.evidence import Reading
 from appliance.report.facts import HIT_DAYS, Seal
 from appliance.report.figures import DAY, DAYS, MOST_DAYS, Records

@@ -9,7 +9,7 @@ import msgspec
 from appliance.console import problems
 from appliance.console.context import Ctx, Known
 from appliance.console.registry import endpoint
-from appliance.control.messages import ProcessHealth
+from appliance.control.messages.gateway import ProcessHealth
 
 
 class Trouble(msgspec.Struct, frozen=True):

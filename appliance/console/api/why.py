@@ -18,14 +18,14 @@ from appliance.console import problems
 from appliance.console.context import Ctx
 from appliance.console.problems import Problem
 from appliance.console.registry import endpoint
-from appliance.control.messages import BanList, Bans, NameBook, Names, Status, StatusReport
-from appliance.control.messages_bans import Allowed, AllowList
-from appliance.control.messages_indicators import IndicatorList, Indicators
-from appliance.control.messages_live import FlowList, Flows, SetList, Sets
-from appliance.control.messages_why import WayList, Ways
+from appliance.control.messages.bans import Allowed, AllowList
+from appliance.control.messages.gateway import BanList, Bans, NameBook, Names, Status, StatusReport
+from appliance.control.messages.indicators import IndicatorList, Indicators
+from appliance.control.messages.live import FlowList, Flows, SetList, Sets
+from appliance.control.messages.why import WayList, Ways
 from appliance.policy import addresses
-from appliance.policy.reach import Hop
-from appliance.policy.why import Answer, Question, Situation, why
+from appliance.policy.answering.reach import Hop
+from appliance.policy.answering.why import Answer, Question, Situation, why
 
 _MOST_ASKED = 32  # questions about addresses that one question may lead to
 T = TypeVar("T")

@@ -13,8 +13,8 @@ from appliance.console.context import Ctx
 from appliance.console.problems import bad, not_found
 from appliance.console.registry import Answer, Raw, endpoint
 from appliance.console.workshop import refused
-from appliance.control.messages_changes import Draft, DraftChecked, EditDraft, Proof
-from appliance.control.messages_text import Finding
+from appliance.control.messages.changes import Draft, DraftChecked, EditDraft, Proof
+from appliance.control.messages.text import Finding
 from appliance.drafts import csvrules
 from appliance.drafts.completion import Completion, complete, of_key
 from appliance.drafts.csvrules import COLUMNS, CsvError
@@ -24,9 +24,9 @@ from appliance.drafts.objects import ObjectRow, objects
 from appliance.drafts.operations import MOST, Operated, Operation, OperationError, operate
 from appliance.drafts.search import SearchError, search
 from appliance.policy.addresses import AddressError
-from appliance.policy.edit import EditError
+from appliance.policy.meant.uses import UnknownName, Uses
 from appliance.policy.problem import PolicyError, Problem
-from appliance.policy.uses import UnknownName, Uses
+from appliance.policy.written.edit import EditError
 
 CSV = "text/csv"
 MOST_ROWS = 20_000

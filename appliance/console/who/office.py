@@ -13,8 +13,7 @@ from appliance.console.who.desk import Desk
 from appliance.console.who.store import StoreError
 from appliance.control.auditing import origin_of
 from appliance.control.ipc import Peer, Server
-from appliance.control.messages import Refused, Reply, Request
-from appliance.control.messages_console import (
+from appliance.control.messages.console import (
     BreakGlass,
     ConsolePeople,
     ConsolePeopleAre,
@@ -28,6 +27,7 @@ from appliance.control.messages_console import (
     RevokeSessions,
     SessionsRevoked,
 )
+from appliance.control.messages.gateway import Refused, Reply, Request
 from appliance.control.processes import Instance
 from appliance.policy.console import Person
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from appliance.policy.bundle import (
+from appliance.policy.compiling.bundle import (
     FLAG_QUEUE_CLOSED,
     FLAG_REVISIT,
     FLAGS_QUEUE,
@@ -14,8 +14,8 @@ from appliance.policy.bundle import (
     QUEUES_OPEN,
     generation_mark,
 )
+from appliance.policy.compiling.hooks import QueueWay
 from appliance.policy.decide import DEFAULT, SPOOFED
-from appliance.policy.hooks import QueueWay
 from appliance.policy.logprefix import parse
 from appliance.policy.readback.execute import Item
 from appliance.policy.readback.expected import LOOPBACK, Case, Decided

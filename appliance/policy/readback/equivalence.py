@@ -12,14 +12,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from appliance.policy import emit, schedule
-from appliance.policy.bundle import FLAG_QUEUE_CLOSED, FLAGS_QUEUE, VERDICT_DONE, VERDICT_GO_ON, VERDICT_REJECT
-from appliance.policy.compile import SYSCTLS, inspected_hooks, queue_way
+from appliance.policy import schedule
+from appliance.policy.compiling import emit
+from appliance.policy.compiling.bundle import (
+    FLAG_QUEUE_CLOSED,
+    FLAGS_QUEUE,
+    VERDICT_DONE,
+    VERDICT_GO_ON,
+    VERDICT_REJECT,
+)
+from appliance.policy.compiling.compile import SYSCTLS, inspected_hooks, queue_way
+from appliance.policy.compiling.emit import address
+from appliance.policy.compiling.hooks import JUDGED_PRIORITY, QueueWay
+from appliance.policy.compiling.rulechain import Surroundings
 from appliance.policy.decide import Packet, zone_of
-from appliance.policy.emit import address
-from appliance.policy.hooks import JUDGED_PRIORITY, QueueWay
 from appliance.policy.model import GATEWAY, Policy, Range
-from appliance.policy.proof import Region, Witness
+from appliance.policy.proving.proof import Region, Witness
 from appliance.policy.readback import oldqueue, packets
 from appliance.policy.readback.compare import Comparison, Differs, Undecided, packet_of
 from appliance.policy.readback.decisions import Identities
@@ -31,7 +39,6 @@ from appliance.policy.readback.kernel import DORMANT, KernelChain, KernelTable, 
 from appliance.policy.readback.packets import OTHER, Interval, Place
 from appliance.policy.readback.steps import FULL_MARK
 from appliance.policy.readback.translation import UNTOUCHED, after_routing, before_routing
-from appliance.policy.rulechain import Surroundings
 
 TABLE = ("inet", "reef")
 BUDGET = 200_000_000  # steps of the comparison: some seconds

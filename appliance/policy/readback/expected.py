@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import msgspec
 
-from appliance.policy import emit
 from appliance.policy.boxes import FULL_ADDRESS, FULL_PORTS, PORT_PROTOCOLS, icmp_protocol
+from appliance.policy.compiling import emit
+from appliance.policy.compiling.onlink import onlink
+from appliance.policy.compiling.rulechain import UNITS, Surroundings, effect
 from appliance.policy.decide import DEFAULT, LINK_LOCAL, SPOOFED, zone_of
 from appliance.policy.model import ANY, GATEWAY, AddressSet, Policy, Rate, Rule, ServiceEntry, Zone
-from appliance.policy.onlink import onlink
 from appliance.policy.readback import packets
 from appliance.policy.readback.packets import EVERY, Interval, Place, Product, Values, beginnings, joined, narrowed
 from appliance.policy.readback.registers import ROUTED_BACK, Condition, Literals
-from appliance.policy.rulechain import UNITS, Surroundings, effect
 from appliance.policy.schedule import windows
 
 PINHOLE = "pinhole"

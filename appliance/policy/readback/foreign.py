@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from appliance.policy.bundle import BRIDGE_TABLE, INDICATORS_TABLE, QUARANTINE_TABLE, carried_table
+from appliance.policy.compiling.bundle import BRIDGE_TABLE, INDICATORS_TABLE, QUARANTINE_TABLE, carried_table
 from appliance.policy.model import Policy
 from appliance.policy.readback import oldqueue
 from appliance.policy.readback.execute import Item, Reader, TooMuch

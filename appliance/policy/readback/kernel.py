@@ -1,7 +1,7 @@
 """The kernel's tables as it tells them: netlink messages become tables, chains, rules and elements.
 
-A `Snapshot` is bytes only, taken by `appliance/control/readback.py`; everything that understands them is here. What
-is in a message and is not understood is kept as `Unknown` where it stands.
+A `Snapshot` is bytes only, taken by `appliance/control/kernel/readback.py`; everything that understands them is here.
+What is in a message and is not understood is kept as `Unknown` where it stands.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from appliance.policy.bundle import FLAG_QUEUE_CLOSED, FLAG_QUEUE_OPEN, QUEUES_CLOSED, QUEUES_OPEN
+from appliance.policy.compiling.bundle import FLAG_QUEUE_CLOSED, FLAG_QUEUE_OPEN, QUEUES_CLOSED, QUEUES_OPEN
 from appliance.policy.readback.expressions import Bitwise, Compare, Expression, Load, Target
 from appliance.policy.readback.kernel import DORMANT, KernelTable
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.policy.proof import Proof
+from appliance.policy.proving.proof import Proof
 from appliance.report.evidence import CannotTell, Evidence, NothingToJudge, Result, judged
 from appliance.report.facts import Facts
 

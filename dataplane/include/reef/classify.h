@@ -5,7 +5,7 @@
  * and of a few rows, the first of them is the lowest bit. A rule's sources, destinations and ports are independent
  * of each other, so nothing is multiplied out. Pairs are built when a flow first needs them.
  *
- * The policy comes as 64-bit words from appliance/policy/classifier.py, which describes them. */
+ * The policy comes as 64-bit words from appliance/policy/answering/classifier.py, which describes them. */
 #ifndef REEF_CLASSIFY_H
 #define REEF_CLASSIFY_H
 

@@ -15,8 +15,8 @@ import msgspec
 from appliance.console.alertline import AlertLine
 from appliance.console.alertrows import row, view
 from appliance.control.ipc import Peer, Server
-from appliance.control.messages import Refused, Reply, Request
-from appliance.control.messages_alerts import AlertCounts, AlertIs, Alerts, AlertsBehind, AlertWith, KeptEvent
+from appliance.control.messages.alerts import AlertCounts, AlertIs, Alerts, AlertsBehind, AlertWith, KeptEvent
+from appliance.control.messages.gateway import Refused, Reply, Request
 from appliance.events import record
 from appliance.events.alerts import AlertRequest
 from dataplane.detections import finding

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.console.boards import Board, Shelf, after
-from appliance.control.messages_changes import Draft, DraftChecked
+from appliance.control.messages.changes import Draft, DraftChecked
 from appliance.drafts.edits import Edit, EditsError
 from appliance.drafts.grid import RowCache, grid
 from tests.policies import large_policy_text

@@ -17,8 +17,8 @@ from appliance.console.context import Ctx
 from appliance.console.problems import UNANSWERED, Problem
 from appliance.console.registry import endpoint
 from appliance.control.ipc import Peer, Server, Unanswered, call_async
-from appliance.control.messages import Reply, Request, Status
-from appliance.control.messages_changes import DraftList, DropDraft, Marks, MarksAre
+from appliance.control.messages.changes import DraftList, DropDraft, Marks, MarksAre
+from appliance.control.messages.gateway import Reply, Request, Status
 from appliance.control.processes import PROCESSES, Identity, Instance
 from tests.unit.console.serving import serving
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from appliance.console.api.inspection import view
-from appliance.control.messages import NameBook
-from appliance.policy.bundle import RuleInfo
-from appliance.policy.parse import parse
+from appliance.control.messages.gateway import NameBook
+from appliance.policy.compiling.bundle import RuleInfo
+from appliance.policy.meant.parse import parse
 
 TEXT = """\
 reef: 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from appliance.console.api import bans, devices
-from appliance.control.messages_bans import AllowEntry
-from appliance.control.messages_devices import QuarantinedZone, QuarantineReport
-from appliance.control.messages_watch import DeviceInfo
+from appliance.control.messages.bans import AllowEntry
+from appliance.control.messages.devices import QuarantinedZone, QuarantineReport
+from appliance.control.messages.watch import DeviceInfo
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from appliance.console.api.audit import AuditLine, line
-from appliance.control.messages_audit import AuditEntry
+from appliance.control.messages.audit import AuditEntry
 from appliance.events import record
 
 

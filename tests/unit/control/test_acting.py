@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from appliance.control.ipc import Peer, RefusedError, Server, call_async
-from appliance.control.messages import (
+from appliance.control.messages.changes import Acting, ApplyProposal, ApproveProposal, DraftList, Drafts, Propose
+from appliance.control.messages.gateway import (
     Apply,
     Ban,
     Check,
@@ -27,7 +28,6 @@ from appliance.control.messages import (
     Status,
     StatusReport,
 )
-from appliance.control.messages_changes import Acting, ApplyProposal, ApproveProposal, DraftList, Drafts, Propose
 from appliance.control.permits import NEEDED, People, may
 from appliance.policy.console import ConsoleSettings, Person
 from appliance.policy.roles import ROLES, Role, permissions_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.control.batch import locate, statements
+from appliance.control.kernel.batch import locate, statements
 
 BATCH = """\
 add counter inet reef r_R-7

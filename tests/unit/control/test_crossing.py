@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from appliance.control.crossing import crossings
-from appliance.policy.parse import parse
+from appliance.policy.meant.parse import parse
 
 TEXT = """\
 reef: 1

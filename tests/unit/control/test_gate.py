@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.candidate import Candidate, Workshop
-from appliance.control.gate import LISTED, Gate, Judged
-from appliance.control.numbering import Numbers
-from appliance.control.sources import SourceError, required
+from appliance.control.deciding.candidate import Candidate, Workshop
+from appliance.control.deciding.gate import LISTED, Gate, Judged
+from appliance.control.deciding.numbering import Numbers
+from appliance.control.deciding.sources import SourceError, required
 from appliance.policy.problem import PolicyError
 
 HEAD = """reef: 1

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.generations import Entry, Kept, State, Store, StoreError, boot_candidate
-from appliance.policy.bundle import digest
+from appliance.control.applying.generations import Entry, Kept, State, Store, StoreError, boot_candidate
+from appliance.policy.compiling.bundle import digest
 
 
 def body(generation: int) -> bytes:

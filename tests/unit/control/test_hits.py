@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control import hitstore, watching
-from appliance.control.hitstore import CLOCK, RESTART, HitStore
-from appliance.control.messages_hits import HitList, RuleHits
-from appliance.control.watching import DAY, Moment, Reading
-from appliance.policy.meaning import meanings
-from appliance.policy.parse import ParseCache, parse
+from appliance.control.deciding import hitstore, watching
+from appliance.control.deciding.hitstore import CLOCK, RESTART, HitStore
+from appliance.control.deciding.watching import DAY, Moment, Reading
+from appliance.control.messages.hits import HitList, RuleHits
+from appliance.policy.answering.meaning import meanings
+from appliance.policy.meant.parse import ParseCache, parse
 
 ROOT = Path(__file__).parents[3]
 START = 1_800_000_000.0
@@ -278,8 +278,8 @@ def test_intervals_against_moments() -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
-from appliance.control.hitstore import HitStore
-from appliance.control.watching import Reading
+from appliance.control.deciding.hitstore import HitStore
+from appliance.control.deciding.watching import Reading
 store = HitStore(Path(sys.argv[1]), print)
 for n in range(1, 1_000_000):
     counters = {f"R-{i}": (n * i, n * i * 60) for i in range(1, 200)}

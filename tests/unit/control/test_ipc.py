@@ -13,7 +13,7 @@ import pytest
 
 from appliance.control import ipc
 from appliance.control.ipc import DaemonAway, Peer, ProtocolError, RefusedError, Server, call
-from appliance.control.messages import Check, Checked, Confirm, Refused, Reply, Request, Status, StatusReport
+from appliance.control.messages.gateway import Check, Checked, Confirm, Refused, Reply, Request, Status, StatusReport
 
 REPORT = StatusReport("here", 1, 1, 0.0, "", ())
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.control.linewatch import LineWatch, Place
-from appliance.control.messages_lines import MOST_LINES, LineList, LineState
-from appliance.control.rtnetlink import Counted, Line
+from appliance.control.applying.linewatch import LineWatch, Place
+from appliance.control.kernel.rtnetlink import Counted, Line
+from appliance.control.messages.lines import MOST_LINES, LineList, LineState
 
 BEGUN = 1_800_000_000.0
 PLACES = {"wan0": Place(zone="internet"), "lan0": Place(zone="lan"), "ens1": Place(bridge="edge")}

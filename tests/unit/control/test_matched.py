@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.matched import MatchedReader
-from appliance.control.messages_hits import Matched, MatchedFlows, MatchedList
+from appliance.control.deciding.matched import MatchedReader
+from appliance.control.messages.hits import Matched, MatchedFlows, MatchedList
 from appliance.events import flowfile
 from ctypes_ext.flowtable import Seen
 from dataplane.flowlog import FlowLog

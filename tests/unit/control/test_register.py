@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.control.register import AGAIN, Register, unregistered, words
-from appliance.control.rtnetlink import Line
+from appliance.control.kernel.register import AGAIN, Register, unregistered, words
+from appliance.control.kernel.rtnetlink import Line
 
 ZONES = frozenset({"wan0", "br0", "lan0.10"})
 OURS = (

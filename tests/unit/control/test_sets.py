@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.conntrack import session_tuple
-from appliance.control.netlink import attribute_map, attributes
-from appliance.control.nfsets import (
+from appliance.control.deciding.numbering import Numbers
+from appliance.control.kernel.conntrack import session_tuple
+from appliance.control.kernel.netlink import attribute_map, attributes
+from appliance.control.kernel.nfsets import (
     ELEM_KEY,
     SET_FLAG_TIMEOUT,
     Element,
@@ -18,8 +19,7 @@ from appliance.control.nfsets import (
     format_element,
     parse_address,
 )
-from appliance.control.numbering import Numbers
-from appliance.policy.bundle import RuleInfo
+from appliance.policy.compiling.bundle import RuleInfo
 from appliance.policy.model import Policy, Rule
 
 

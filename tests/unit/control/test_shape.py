@@ -8,13 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.control import shape
-from appliance.control.shape import ShapeError
-from appliance.control.sources import read_sources
-from appliance.policy.bundle import Bundle
-from appliance.policy.compile import compile_policy
-from appliance.policy.parse import parse
-from appliance.policy.ruleset import Chain, Flowtable, Ruleset, Set
+from appliance.control.applying import shape
+from appliance.control.applying.shape import ShapeError
+from appliance.control.deciding.sources import read_sources
+from appliance.policy.compiling.bundle import Bundle
+from appliance.policy.compiling.compile import compile_policy
+from appliance.policy.compiling.ruleset import Chain, Flowtable, Ruleset, Set
+from appliance.policy.meant.parse import parse
 from tests.policies import NOW, random_policy
 
 ROOT = Path(__file__).parents[3]

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from appliance.control.conntrack import Flow, Tuple
-from appliance.control.messages_live import Flows
-from appliance.control.shownflows import CUT, shown_flows
-from appliance.policy.bundle import FLAG_QUEUE_CLOSED, FLAG_QUEUE_OPEN, RuleInfo, generation_mark
+from appliance.control.applying.shownflows import CUT, shown_flows
+from appliance.control.kernel.conntrack import Flow, Tuple
+from appliance.control.messages.live import Flows
+from appliance.policy.compiling.bundle import FLAG_QUEUE_CLOSED, FLAG_QUEUE_OPEN, RuleInfo, generation_mark
 
 RULES = (
     RuleInfo("R-1", 1, "allow"),

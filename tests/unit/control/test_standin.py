@@ -6,8 +6,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from appliance.control.standin import _ranges
-from appliance.control.standintable import TABLES, chain, line_of, standin
+from appliance.control.applying.standin import _ranges
+from appliance.control.kernel.standintable import TABLES, chain, line_of, standin
 from appliance.policy.model import Protection, Rate
 from ctypes_ext.gate import PrefixList
 from dataplane.standin import MOST, request

@@ -10,12 +10,12 @@ from scapy.layers.inet import IP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.sctp import SCTP
 
-from appliance.control import trace
-from appliance.control.messages_why import Trace
-from appliance.control.netlink import attribute, nested, string, u32
-from appliance.control.probe import build
-from appliance.control.trace import Event, Header, TraceRefused, parse_event, read_trail
-from appliance.policy.bundle import RuleInfo
+from appliance.control.kernel import trace
+from appliance.control.kernel.netlink import attribute, nested, string, u32
+from appliance.control.kernel.probe import build
+from appliance.control.kernel.trace import Event, Header, TraceRefused, parse_event, read_trail
+from appliance.control.messages.why import Trace
+from appliance.policy.compiling.bundle import RuleInfo
 from appliance.policy.decide import Packet
 
 DROP, ACCEPT, JUMP, GOTO = 0, 1, -3, -4

@@ -12,10 +12,10 @@ import msgspec
 
 from appliance.control import daemon
 from appliance.control.ipc import Peer, Server
-from appliance.control.messages import NameBook, Names, Reply, Request, Status, StatusReport
+from appliance.control.messages.gateway import NameBook, Names, Reply, Request, Status, StatusReport
 from appliance.control.processes import PROCESSES, Identity, Instance
 from appliance.events.view import Selection, past
-from appliance.policy.bundle import ZoneInfo
+from appliance.policy.compiling.bundle import ZoneInfo
 from dataplane import watchline
 from dataplane.detections.finding import Finding, of_event
 from dataplane.detections.makers import Makers

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from appliance.drafts.bounds import beyond
+from appliance.policy.meant.parse import parse
 from appliance.policy.model import Policy
-from appliance.policy.parse import parse
 
 HEAD = """\
 reef: 1

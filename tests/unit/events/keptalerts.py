@@ -6,7 +6,7 @@ import asyncio
 from ipaddress import ip_address
 from pathlib import Path
 
-from appliance.control.messages_alerts import AlertCounts, AlertCountsAre, Alerts, AlertsAre
+from appliance.control.messages.alerts import AlertCounts, AlertCountsAre, Alerts, AlertsAre
 from appliance.events import record
 from appliance.events.alerts import AlertDesk
 from appliance.events.classes import Class

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.messages import Refused
-from appliance.control.messages_alerts import (
+from appliance.control.messages.alerts import (
     MOST_COMING,
     AlertIs,
     Alerts,
@@ -20,6 +19,7 @@ from appliance.control.messages_alerts import (
     AlertTrendIs,
     AlertWith,
 )
+from appliance.control.messages.gateway import Refused
 from appliance.events import record
 from appliance.events.classes import Class
 from appliance.events.tallying import DAY, HOUR, Tally

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from appliance.control.messages import NameBook, StatusReport
-from appliance.control.messages_events import ConsumerInfo, ConsumerList
+from appliance.control.messages.events import ConsumerInfo, ConsumerList
+from appliance.control.messages.gateway import NameBook, StatusReport
 from appliance.events import own, record
 from appliance.events.classes import Class
 from appliance.events.marking import Generations, Marker
 from appliance.events.own import OWN, schema
 from appliance.events.reporting import EVERY, Regular, of_generation
-from appliance.policy.bundle import ZoneInfo
+from appliance.policy.compiling.bundle import ZoneInfo
 from appliance.policy.consumers import AlertSettings
 from appliance.policy.model import InterfaceAddress
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from appliance.control.messages_indicators import IndicatorsTaken
+from appliance.control.messages.indicators import IndicatorsTaken
 from appliance.indicators.given import Given
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.commands.indicators import format_of, rows_of
-from appliance.control.messages_indicators import IndicatorInfo
+from appliance.control.messages.indicators import IndicatorInfo
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.messages_audit import WitnessSaid
+from appliance.control.messages.audit import WitnessSaid
 from appliance.policy.records import Witness as Named
 from appliance.records.checkpoint import NoteError, Opened, open_checkpoint
 from appliance.records.merkle import Edge, leaf_hashes

@@ -7,15 +7,16 @@ from typing import Any
 
 import msgspec
 
-from appliance.control import messages, messages_live
-from appliance.control.messages_alerts import AlertTrendIs, DayOfAlerts
-from appliance.control.messages_changes import Proposal, ProposalList
-from appliance.control.messages_hits import HitList, RuleHits
-from appliance.control.messages_indicators import IndicatorList
-from appliance.control.messages_readback import Runs
-from appliance.control.messages_watch import DeviceInfo, DeviceList
-from appliance.policy.examine import Examiner
-from appliance.policy.parse import parse
+from appliance.control.messages import gateway as messages
+from appliance.control.messages import live as messages_live
+from appliance.control.messages.alerts import AlertTrendIs, DayOfAlerts
+from appliance.control.messages.changes import Proposal, ProposalList
+from appliance.control.messages.hits import HitList, RuleHits
+from appliance.control.messages.indicators import IndicatorList
+from appliance.control.messages.readback import Runs
+from appliance.control.messages.watch import DeviceInfo, DeviceList
+from appliance.policy.meant.parse import parse
+from appliance.policy.proving.examine import Examiner
 from appliance.report.evidence import Reading, digest_of
 from appliance.report.facts import (
     Access,

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from appliance.control import messages_live
-from appliance.control.messages_readback import Runs
+from appliance.control.messages import live as messages_live
+from appliance.control.messages.readback import Runs
 from appliance.control.processes import PROCESSES
 from appliance.report.catalogue import DIMENSIONS, LAYERS, PLANES, CatalogueError, Clause, evaluations, load, verify
 from appliance.report.evidence import CannotTell, NothingToJudge, Reading, judged

@@ -8,7 +8,7 @@ import io
 import msgspec
 import pytest
 
-from appliance.control.messages import GenerationSummary
+from appliance.control.messages.gateway import GenerationSummary
 from appliance.report import render_csv, render_text
 from appliance.report.catalogue import load
 from appliance.report.evidence import Reading

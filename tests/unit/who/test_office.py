@@ -13,8 +13,7 @@ import pytest
 from appliance.console.who.office import Office
 from appliance.control import ipc
 from appliance.control.ipc import RefusedError, call_async
-from appliance.control.messages import Refused, Request, Status, StatusReport
-from appliance.control.messages_console import (
+from appliance.control.messages.console import (
     BreakGlass,
     ConsolePeople,
     ConsolePeopleAre,
@@ -26,6 +25,7 @@ from appliance.control.messages_console import (
     RevokeSessions,
     SessionsRevoked,
 )
+from appliance.control.messages.gateway import Refused, Request, Status, StatusReport
 from appliance.control.processes import PROCESSES, Identity, Instance
 from tests.unit.who.house import AMARA, ANA, BEN, HERE, SETTINGS, House
 

@@ -1,0 +1,1 @@
+"""What applyd does to this box, and keeps of it."""

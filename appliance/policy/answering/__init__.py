@@ -1,0 +1,1 @@
+"""Questions about a policy: why, what would change, what could be narrower."""

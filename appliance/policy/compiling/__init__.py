@@ -1,0 +1,1 @@
+"""From the model to everything that runs: rulesets, and the bundle that seals them."""
