@@ -117,6 +117,15 @@ static inline void reef_forget_near(reef_space *space)
 /* Room for `need` elements in a vector of elements of `size` bytes, at most `most` of them. */
 int reef_room(void **vector, uint32_t *room, uint64_t need, size_t size, uint32_t most);
 int reef_index_rules(reef_space *space);
+/* The ranks of an interval of addresses that begins and ends at borders. */
+void reef_ranks4(const reef_space *space, reef_wide first, reef_wide last, int32_t *low, int32_t *high);
+void reef_ranks6(const reef_space *space, reef_wide first, reef_wide last, int32_t *low, int32_t *high);
+static inline reef_wide reef_wide_at(const uint8_t *bytes)
+{
+    reef_wide value;
+    memcpy(&value, bytes, sizeof value);
+    return value;
+}
 int reef_push(reef_space *space, const reef_box *box, uint64_t key, uint64_t bound);
 /* Push what is left of `box` beside `taken`, which meets it; what they share goes to `common`. */
 int reef_split(reef_space *space, const reef_box *box, const reef_box *taken, uint64_t key, uint64_t bound,
