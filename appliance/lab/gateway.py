@@ -25,6 +25,7 @@ from crypto.selfsigned import self_signed
 
 EXAMPLES = PROJECT / "examples"
 OFFICER = "officer"
+PATIENCE = 60.0  # seconds for all daemons: a machine on which nothing was read from the disk yet is slow
 
 # Numbers for the users of labs: a block for each lab, from a range in which Debian gives none out by itself
 # (Debian policy 9.2.2: 60000-64999 on demand only). A block in which somebody has an account is passed over.
@@ -107,7 +108,7 @@ class LabGateway:
         except SupervisorError as error:
             raise GatewayError(f"{self.host}: {error}") from error
 
-    def wait(self, patience: float = 20.0) -> None:
+    def wait(self, patience: float = PATIENCE) -> None:
         """Until every daemon said it is ready. Raises GatewayError."""
         if self._supervisor is not None:
             try:
@@ -115,7 +116,7 @@ class LabGateway:
             except SupervisorError as error:
                 raise GatewayError(f"{self.host}: {error}") from error
 
-    def await_inspection(self, patience: float = 20.0) -> None:
+    def await_inspection(self, patience: float = PATIENCE) -> None:
         """Until what the running policy has inspected is looked at; before that, fail-closed traffic is dropped.
 
         Raises GatewayError."""

@@ -38,7 +38,6 @@ from ctypes_ext import sandbox as kernel
 
 POLICY = EXAMPLES / "lab" / "ministry.yaml"
 POLICIES = {"gw": POLICY, "gw2": EXAMPLES / "lab" / "education.yaml"}
-PATIENCE = 20.0
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import pytest
 from appliance.lab.site import Lab
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 20.0
+PATIENCE = 40.0
 Until = Callable[..., None]
 
 

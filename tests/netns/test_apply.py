@@ -100,15 +100,16 @@ def test_a_clock_that_jumps_changes_no_deadline(stand: Stand, tmp_path: Path) ->
     stand.stop("applyd")
     stand.environment = {"LD_PRELOAD": str(tmp_path / "clock.so"), "REEF_TEST_OFFSET": str(offset)}
     stand.restart("applyd")
+    begun = time.monotonic()  # the four seconds are counted from some moment after this one
     applied = stand.apply(policy(rule("R-1")), confirm_within=4)
-    begun = time.monotonic()
     for jump in ("86400", "-86400", "31536000"):
         offset.write_text(jump)
         until(partial(_shifted, stand, int(jump)), "applyd sees the jump")
-        if time.monotonic() - begun < 3:
-            assert stand.status().running == applied.generation
-    until(lambda: stand.status().running == 1, "generation 1 runs again", patience=10)
-    assert time.monotonic() - begun > 3
+        running = stand.status().running
+        if time.monotonic() - begun < 3.9:
+            assert running == applied.generation
+    until(lambda: stand.status().running == 1, "generation 1 runs again")
+    assert time.monotonic() - begun > 3.9
 
 
 def test_the_second_of_two_is_refused_and_told_what_changed(stand: Stand) -> None:

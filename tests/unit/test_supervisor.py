@@ -20,7 +20,7 @@ from appliance.control.processes import Identity, Instance, Process, Restart, en
 from appliance.control.supervisor import Supervisor, SupervisorError
 
 Start = Callable[..., Supervisor]
-DEADLINE = 15.0
+DEADLINE = 40.0
 
 
 def row(name: str, kind: str, **more: object) -> Process:
