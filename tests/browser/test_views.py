@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import DESK, PHONE, ROOT, Person
+from tests.browser.conftest import DESK, PATIENCE, PHONE, ROOT, Person
 
+expect.set_options(timeout=PATIENCE)
 WEB = ROOT / "appliance" / "console" / "web"
 AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -58,4 +59,24 @@ def test_every_view_is_for_everyone(
         if wide(ana.page):
             wrong.append(f"{path}: wider than {size['width']} pixels")
     assert not wrong
+    assert not ana.complaints
+
+
+def test_a_report_is_read_clause_by_clause_and_saved(people: Callable[..., Person]) -> None:
+    ana = people("ana", size=PHONE)
+    ana.enter()
+    page = ana.page
+    page.goto("/report")
+    expect(page.get_by_role("row", name="Expired")).to_contain_text("0 of")
+    page.get_by_role("tab", name="Standards").click()
+    page.get_by_role("row").nth(2).dblclick()
+    expect(page.get_by_role("dialog").get_by_text("SHA-256").first).to_be_visible()
+    assert not findings(page)
+    assert not wide(page)
+    page.keyboard.press("Escape")
+    with page.expect_download(timeout=PATIENCE) as saved:
+        page.get_by_role("button", name="Save as CSV").click()
+    assert saved.value.path().read_text().startswith("kind,of,id,title,value")
+    page.goto("/history/1")
+    expect(page.get_by_role("region", name="Generation 1")).to_contain_text("signed")
     assert not ana.complaints

@@ -103,7 +103,7 @@ class _Asking:
 
 async def _made(ctx: Ctx, query: Wanted, format_: Format) -> bytes:
     asking, taken = _Asking(ctx), time.time()
-    shown = await asking.read("GET /api/v1/generations", Show(), Shown)
+    shown = await asking.read("reef show generation --json", Show(), Shown)
     if shown.value is None:
         raise problems.away(f"what runs cannot be read: {shown.missing}")
     box = await ctx.console.workshop.aside(local, ctx.console.instance)

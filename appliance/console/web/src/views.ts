@@ -11,6 +11,7 @@ import { inspection } from "./views/inspection/index.ts";
 import { objects } from "./views/objects/index.ts";
 import { overview } from "./views/overview/index.ts";
 import { audit, consumers } from "./views/records/index.ts";
+import { report } from "./views/report/index.ts";
 import { rules } from "./views/rules/index.ts";
 import { text } from "./views/text/index.ts";
 import { why } from "./views/why/index.ts";
@@ -28,6 +29,7 @@ export const VIEWS: readonly View[] = [
   calendar,
   why,
   inspection,
+  report,
   audit,
   consumers,
   account,

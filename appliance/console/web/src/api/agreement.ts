@@ -8,6 +8,7 @@ import type { Me, Status } from "./types.ts";
 import type * as Account from "../views/account/shapes.ts";
 import type * as Alerts from "../views/alerts/shapes.ts";
 import type * as Inspection from "../views/inspection/shapes.ts";
+import type * as Reports from "../views/report/shapes.ts";
 import type * as Records from "../views/records/shapes.ts";
 import type * as Workshop from "../workshop/shapes.ts";
 
@@ -39,6 +40,7 @@ export type Agreed = [
   Fits<Workshop.NamedThing, Api["ObjectRow"]>,
   Fits<Workshop.Choices, Api["Completion"]>,
   Fits<Me, Api["Me"]>,
+  Fits<Reports.Report, Api["Report"]>,
   Fits<Records.AuditLine, Api["AuditLine"]>,
   Fits<Records.Consumers, Api["ConsumerList"]>,
   Fits<Account.Credentials, Api["Credentials"]>,

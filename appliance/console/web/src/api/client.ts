@@ -165,6 +165,11 @@ export async function get<T>(path: string, options: Options = {}): Promise<T> {
   return (await read<T>(path, options)).value;
 }
 
+/** What is no JSON. */
+export async function file(path: string, options: Options = {}): Promise<Blob> {
+  return (await proven("GET", path, undefined, options)).blob();
+}
+
 /** Every page of a list, at most `most` entries. */
 export async function all<T>(path: string, options: Options = {}, most = 100_000): Promise<T[]> {
   const entries: T[] = [];

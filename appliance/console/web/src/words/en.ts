@@ -5,8 +5,18 @@ import { frameEn } from "./frame.en.ts";
 import { inspectionEn } from "./inspection.en.ts";
 import { nowEn } from "./now.en.ts";
 import { recordsEn } from "./records.en.ts";
+import { reportEn } from "./report.en.ts";
 import { workshopEn } from "./workshop.en.ts";
 
-export const en = { ...frameEn, ...nowEn, ...alertsEn, ...workshopEn, ...accountEn, ...inspectionEn, ...recordsEn };
+export const en = {
+  ...frameEn,
+  ...nowEn,
+  ...alertsEn,
+  ...workshopEn,
+  ...accountEn,
+  ...inspectionEn,
+  ...recordsEn,
+  ...reportEn,
+};
 
 export type Words = typeof en;

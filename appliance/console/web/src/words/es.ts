@@ -6,6 +6,7 @@ import { frameEs } from "./frame.es.ts";
 import { inspectionEs } from "./inspection.es.ts";
 import { nowEs } from "./now.es.ts";
 import { recordsEs } from "./records.es.ts";
+import { reportEs } from "./report.es.ts";
 import { workshopEs } from "./workshop.es.ts";
 
 export const es: Words = {
@@ -16,4 +17,5 @@ export const es: Words = {
   ...accountEs,
   ...inspectionEs,
   ...recordsEs,
+  ...reportEs,
 };
