@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -18,14 +19,17 @@ from tests.netns.conftest import reef_says, until
 
 expect.set_options(timeout=PATIENCE)
 pytestmark = pytest.mark.timeout(240)
-EVIL = "<img src=x-evil onerror=\"document.title='ran'\">"
+# Also for templates; {{…}} would be 49.
+EVIL = "<img src=x-evil onerror=\"document.title='ran'\">{{7*7}}"
 TABS = 120  # more than any page has places to be at
 # What a browser has made of words that were to be shown: elements that only EVIL has.
 MADE = """() => {
   const roots = [document];
   for (const root of roots)
     for (const one of root.querySelectorAll("*")) if (one.shadowRoot) roots.push(one.shadowRoot);
-  return document.title === "ran" || roots.some((root) => root.querySelector("[onerror], [src='x-evil']"));
+  return document.title === "ran" || roots.some((root) =>
+    root.querySelector("[onerror], [src='x-evil'], a[href^='javascript:' i]")) ||
+    document.body.innerText.includes('">49');
 }"""
 
 
@@ -83,21 +87,60 @@ def shown(page: Page) -> None:
     expect(page.get_by_text("Loading…")).to_have_count(0)
 
 
-def test_no_name_and_no_comment_is_a_program(people: Callable[..., Person]) -> None:
+def poison(lab: Lab) -> None:
+    """What runs has EVIL wherever people write words."""
+    text: str = reef_says(lab, "show", "generation")["text"]
+    if EVIL in text:
+        return
+    said = json.dumps(EVIL)
+    changed = re.sub(r"^( +(?:- )?(?:description|why|owner|provider|ticket): ).*$", rf"\1{said}", text, flags=re.M)
+    changed = changed.replace("name: Ben Cho", f"name: {said}").replace("rules:\n", f"# {EVIL}\nrules:\n", 1)
+    lab.gateway.apply(changed, EVIL)
+
+
+def told(page: Page, method: str, path: str, body: object) -> int:
+    """What the page itself would send; the status of the answer."""
+    how = """async ([method, path, body]) => {
+      const headers = {"X-Reef": "1", "Content-Type": "application/json"};
+      return (await fetch(`/api/v1${path}`, {method, headers, body: JSON.stringify(body)})).status;
+    }"""
+    status: int = page.evaluate(how, [method, path, body])
+    return status
+
+
+def unharmed(person: Person) -> None:
+    """No words became a part of the page, of the kind that the browser would run or fetch."""
+    assert not person.page.evaluate(MADE), person.page.url
+    assert not person.violations()
+
+
+def test_no_name_and_no_comment_is_a_program(lab: Lab, people: Callable[..., Person]) -> None:
+    """Planted by every way that people have, and looked at in every view."""
     amara = people("amara")
     agent = amara.context.new_cdp_session(amara.page)
     agent.send("Network.setUserAgentOverride", {"userAgent": f"Mozilla/5.0 {EVIL}"})
     amara.enter(called=EVIL)
+    poison(lab)
+    reef_says(lab, "ban", "add", "192.0.2.66", "--reason", EVIL)
+    reef_says(lab, "console", "invite", "ben")
     page = amara.page
+    assert told(page, "POST", "/tokens", {"label": EVIL, "scopes": ["look"]}) == 201
     which = draft(page, EVIL)
     panel = rule(page, which, "R-6")
     for key in ("Reason", "Ticket", "Owner"):
-        say(panel, key, EVIL)
-        expect(page.get_by_role("region", name="Draft")).to_contain_text("Kept")
-        assert not page.evaluate(MADE)
+        say(panel, key, f"{key}: {EVIL}")
+        expect(bar(page)).to_contain_text("Kept")
+    unharmed(amara)
+    page.get_by_role("searchbox", name="Search rules, objects and addresses").fill(EVIL)
+    page.get_by_role("button", name="Read CSV…").click()
+    table = {"name": f"{EVIL}.csv", "mimeType": "text/csv", "buffer": f'id,{EVIL}\nR-6,"{EVIL}"\n'.encode()}
+    page.locator("input[type=file]").set_input_files([table])  # type: ignore[list-item]
+    page.get_by_role("dialog").get_by_role("button").last.click()
+    expect(page.get_by_text("no such column").first).to_be_visible()
+    unharmed(amara)
     page.goto(f"/text?draft={which}")
     expect(page.get_by_role("textbox", name="Policy text")).to_be_visible()
-    assert not page.evaluate(MADE)
+    unharmed(amara)
     page.goto(f"/changes/draft/{which}")
     page.get_by_role("button", name=re.compile("^Propose")).first.click()
     dialog = page.get_by_role("dialog")
@@ -105,6 +148,7 @@ def test_no_name_and_no_comment_is_a_program(people: Callable[..., Person]) -> N
         dialog.get_by_label(label).fill(EVIL)
     dialog.get_by_role("button", name="Propose").click()
     page.wait_for_url(re.compile(r"/changes/\d+"))
+    number = page.url.rpartition("/")[2]
     page.get_by_role("tab", name="Comments").click()
     page.get_by_label("Your comment").fill(EVIL)
     page.get_by_role("button", name="Comment", exact=True).click()
@@ -113,14 +157,55 @@ def test_no_name_and_no_comment_is_a_program(people: Callable[..., Person]) -> N
         page.get_by_role("tab", name=tab).click()
         expect(page.get_by_role("tab", name=tab, selected=True)).to_be_visible()
         shown(page)
-        assert not page.evaluate(MADE)
-    page.goto("/account")
-    expect(page.get_by_text(EVIL).first).to_be_visible()
-    for path in views(page):
+        unharmed(amara)
+    ana = people("ana")
+    ana.enter()
+    page = ana.page
+    hostile = quote(EVIL, safe="")
+    for path in (
+        *views(page),
+        f"/changes/{number}",
+        f"/{hostile}?{hostile}={hostile}#{hostile}",
+        f"/rules?draft={hostile}&rule={hostile}",
+        f"/changes/{hostile}",
+    ):
         page.goto(path)
         shown(page)
-        assert not page.evaluate(MADE), path
-    assert not amara.complaints
+        unharmed(ana)
+    for path in ("/people", "/history"):
+        page.goto(path)
+        expect(page.get_by_text(EVIL).first).to_be_visible()
+    page.goto("/why")
+    page.get_by_role("textbox", name=re.compile("^A line of a log")).fill(EVIL)
+    page.get_by_role("button", name="Ask").click()
+    expect(page.get_by_role("alert").first).to_be_visible()
+    unharmed(ana)
+    assert [one for one in amara.complaints if not re.match(r"422: PUT .*/rules\.csv$", one)] == []
+
+
+def test_no_word_is_a_program_before_the_log_in_either(lab: Lab, people: Callable[..., Person]) -> None:
+    """Pages that are made at the gateway, from a template: what was typed comes back, and names of the policy."""
+    ben = people("ben")
+    page, hostile = ben.page, quote(EVIL, safe="")
+    poison(lab)
+    for path in (
+        f"/login?next={hostile}&lang={hostile}",
+        f"/invitation/{hostile}",
+        "/login/provider?error=" + hostile,
+    ):
+        page.goto(path)
+        unharmed(ben)
+    page.goto(ben.invited())
+    expect(page.get_by_role("heading", level=1)).to_contain_text(EVIL)
+    unharmed(ben)
+    page.goto("/login")
+    page.get_by_text("Passphrase and code").click()
+    page.get_by_label("Name or mail address").first.fill(EVIL)
+    page.get_by_label("Passphrase").fill(EVIL)
+    page.get_by_label("Code", exact=True).fill("123456")
+    page.get_by_role("button", name="Log in", exact=True).first.click()
+    expect(page.get_by_label("Name or mail address").first).to_have_value(EVIL)
+    unharmed(ben)
 
 
 def test_two_hands_on_one_draft_lose_nothing(people: Callable[..., Person]) -> None:
@@ -197,6 +282,49 @@ def test_no_other_page_has_the_console_in_a_frame(lab: Lab, people: Callable[...
         with other.expect_event("console", lambda message: "frame-ancestors" in message.text):
             other.set_content(f"<iframe src='{lab.console_url.rstrip('/')}{path}'></iframe>")
         assert all(not frame.url.startswith(lab.console_url) for frame in other.frames[1:])
+
+
+HOSTILE = """<!doctype html><title>A prize</title>
+<form id="out" method="post" action="{url}logout"></form>
+<form id="draft" method="post" action="{url}api/v1/drafts" enctype="text/plain">
+  <input name='{{"title":"' value='x"}}'>
+</form>"""
+# A page of another site: what the browser lets it see of our answers.
+TRIES = """async (url) => {
+  const tried = [];
+  for (const how of [{}, {method: "POST", body: "{}"}, {method: "POST", headers: {"X-Reef": "1"}, body: "{}"}]) {
+    const asked = fetch(url + "api/v1/drafts", {...how, credentials: "include"});
+    tried.push(await asked.then((answer) => answer.type, () => "failed"));
+  }
+  return tried;
+}"""
+
+
+def test_another_page_does_nothing_in_somebodys_name(lab: Lab, people: Callable[..., Person]) -> None:
+    """Nor does a cookie that somebody put there beforehand become theirs."""
+    amara = people("amara")
+    planted = "A" * 43
+    host = urlsplit(lab.console_url).hostname or ""
+    amara.context.add_cookies(
+        [{"name": "__Host-reef", "value": planted, "domain": host, "path": "/", "secure": True, "httpOnly": True}]
+    )
+    amara.enter()
+    cookies = {one["name"]: one for one in amara.context.cookies() if "name" in one}
+    mine = cookies["__Host-reef"]
+    assert mine["value"] != planted
+    assert (mine["httpOnly"], mine["secure"], mine["sameSite"]) == (True, True, "Strict")
+    _, before = asked(amara.page, "/api/v1/drafts")
+    other = amara.context.new_page()
+    hostile = HOSTILE.format(url=lab.console_url)
+    other.route("https://prize.example/", lambda route: route.fulfill(content_type="text/html", body=hostile))
+    for form in ("out", "draft"):
+        other.goto("https://prize.example/")
+        with other.expect_response(lambda one: one.url.startswith(lab.console_url)) as refused:
+            other.evaluate("(id) => document.getElementById(id).submit()", form)
+        assert refused.value.status in (401, 403), (form, refused.value.status)
+    other.goto("https://prize.example/")
+    assert other.evaluate(TRIES, lab.console_url) == ["failed", "failed", "failed"]
+    assert asked(amara.page, "/api/v1/drafts") == (200, before)
 
 
 def reach(page: Page, where: Locator) -> None:
