@@ -70,7 +70,8 @@ class Process(msgspec.Struct, frozen=True):
     that, and it never counts as an operator where it asks for something. `audits`: the subjects of
     audit entries that it may write; recordd looks for them in its spool and takes no others from there. Files may be
     changed in its run directory, its state, its spool, its shared directory, and below the paths of `writes`; nowhere
-    else. `nice` below 0: it goes before other processes.
+    else. `nice` below 0: it goes before other processes. `small`: it handles megabytes now and then, and gives their
+    memory back at once.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Process(msgspec.Struct, frozen=True):
     reads_spools: bool = False
     audits: tuple[str, ...] = ()
     nice: int = 0
+    small: bool = False
     limits: Limits = Limits()
     restart: Restart = Restart()
 
@@ -94,6 +96,18 @@ class Process(msgspec.Struct, frozen=True):
     def user(self) -> str:
         return f"reef-{self.name}"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that it is started with, beside those of everybody."""
+        return dict(_SMALL) if self.small else {}
+
+
+# mallopt(3): glibc would keep a heap for every thread, and take ever larger pieces from heaps that cannot shrink.
+_SMALL = (
+    ("MALLOC_ARENA_MAX", "1"),
+    ("MALLOC_MMAP_THRESHOLD_", "262144"),
+    ("MALLOC_TRIM_THRESHOLD_", "262144"),
+)
 
 PROCESSES: tuple[Process, ...] = (
     Process(
@@ -209,6 +223,7 @@ PROCESSES: tuple[Process, ...] = (
         calls=("policyd", "alertd", "watchd", "recordd"),
         spool=True,
         audits=("login", "account", "session", "token"),
+        small=True,
         limits=Limits(files=2048, memory=2048),
     ),
     Process(

@@ -231,6 +231,7 @@ class Supervisor:
                     "NOTIFY_SOCKET": str(self._notify_path),
                     INSTANCE_VARIABLE: str(self._file),
                     SUPERVISOR_VARIABLE: str(own),
+                    **child.row.environment,
                     **self._extra,
                 },
                 bufsize=0,

@@ -96,6 +96,7 @@ def unit(process: Process, python: str) -> str:
         f"RestrictAddressFamilies={_FAMILIES[process.seccomp]}",
         f"ProtectKernelTunables={tunables}",
         *([f"Nice={process.nice}"] if process.nice else []),
+        *[f"Environment={name}={value}" for name, value in process.environment.items()],
         f"LimitNOFILE={limits.files}",
         f"LimitAS={limits.memory}M",
         "LimitCORE=0",

@@ -138,7 +138,10 @@ class Stand:
                 cwd=ROOT,
                 stderr=log,
                 # Should this test run be killed, its processes end with it.
-                env=os.environ | {SUPERVISOR_VARIABLE: str(os.getpid())} | self.environment,
+                env=os.environ
+                | process(name).environment
+                | {SUPERVISOR_VARIABLE: str(os.getpid())}
+                | self.environment,
             )
 
     def stop(self, name: str, number: int = signal.SIGTERM) -> int:
