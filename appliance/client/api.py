@@ -1186,6 +1186,12 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires: str
 
 
+class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`why` stands in the audit trail."""
+
+    why: str
+
+
 class BanPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The newest first. `total` are meant, if not `exact` at least so many; the next page begins `after`, "" at the end."""
 
@@ -1902,6 +1908,10 @@ class Api(Asker):
     def alerts_suppressed(self, id: int, body: Silence, *, idempotency_key: str = "") -> Answered[Draft]:
         """Begin a draft in which the signature of the alert is silent somewhere."""
         return self._json('POST', f"/api/v1/alerts/{place(id)}/suppression", Draft, body=body, idempotency_key=idempotency_key)
+
+    def alerts_packed(self, id: int, body: Reason, *, idempotency_key: str = "") -> Answered[bytes]:
+        """A sealed package about the alert, as a tar file: the alert, what was seen with it, the policy that ran, entries of the audit trail with their proofs."""
+        return self._raw('POST', f"/api/v1/alerts/{place(id)}/evidence", body=body, idempotency_key=idempotency_key)
 
     def bans_bans(self, *, word: str | None = None, after: str | None = None, limit: int | None = None) -> Answered[BanPage]:
         """Single bans, a page; lists of many prefixes are `/gate`."""

@@ -16,7 +16,7 @@ import time
 import msgspec
 import uvloop
 
-from appliance.console import bundle, idempotency
+from appliance.console import bundle, evidence, idempotency
 from appliance.console.alertline import AlertLine
 from appliance.console.api.report import reported
 from appliance.console.api.status import view
@@ -174,6 +174,7 @@ def main(argv: list[str]) -> None:
     sandbox.enter(process(NAME), instance)
     log.open(instance.events_of(NAME))
     try:
+        evidence.tidy(instance.state_of(NAME))
         console = ConsoleProcess(instance, log, Desk.open(instance.state_of(NAME), log), press)
     except (OSError, sqlite3.Error, StoreError) as error:
         sys.exit(f"{NAME}: {error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Protocol, TypeVar
@@ -71,6 +72,7 @@ class Console:
         self.asking = Asking(instance)
         self.known = Known()
         self.live = Live()
+        self.packing = asyncio.Lock()  # packages of evidence are made one at a time
         self.lines = LinesNow()
         self.health = HealthNow()
         self.flowbook = Book()

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -25,10 +25,11 @@ _GENERATION = b"reef generation 1\0"  # what keyd puts before the digest of a bu
 
 
 class Sealer(msgspec.Struct, frozen=True):
-    """Who sealed: `records` is the verifier key of the trail and the seals, `generations` that of the bundles."""
+    """Who sealed: `records` is the verifier key of the trail and the seals, `generations` that of the bundles, b""
+    where there are none."""
 
     records: Key
-    generations: bytes
+    generations: bytes = b""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -43,12 +44,14 @@ class Found(msgspec.Struct, frozen=True):
 def key_files(sealer: Sealer) -> dict[str, str]:
     """The public keys, as each tool takes them."""
     records = sealer.records
-    return {
+    files = {
         f"{KEYS}/allowed_signers": f"{records.name} {ssh_public(records.public, '').strip()}\n",
         f"{KEYS}/records.pem": pem_public(records.public),
         f"{KEYS}/records.vkey": f"{records.encode()}\n",
-        f"{KEYS}/generations.pem": pem_public(sealer.generations),
     }
+    if sealer.generations:
+        files[f"{KEYS}/generations.pem"] = pem_public(sealer.generations)
+    return files
 
 
 def readme(site: str, identifier: str, made: str, by: str, generation: int, sealer: Sealer) -> str:
@@ -93,6 +96,40 @@ WHAT IT PROVES, AND WHAT NOT
 """
 
 
+def short_readme(site: str, identifier: str, made: str, by: str, key: Key, missing: Sequence[str]) -> str:
+    """Of a package that was made in the console, of what the gateway tells its people."""
+    left_out = "".join(f"  - {words}\n" for words in missing)
+    return f"""\
+Evidence about the alert {identifier} at the gateway of {site}
+made {made} by {by} in the gateway's console
+
+WHAT IS IN IT
+  data/alerts.ndjson   the alert, as the gateway gives it to who may have it (one JSON object a line, EVE format)
+  data/events.ndjson   what else it saw and decided of the same connection
+  data/policy/         the text of the policy that was in force
+  data/audit/          who changed or did what about it, each entry with a proof (.tlog-proof) that it is in the
+                       gateway's audit trail, and the trail's signed checkpoint
+  data/keys/           the public key of the gateway. Compare it with the one that its owner gave you before: a key in
+                       a package proves nothing about the package that it came with.
+
+WHAT IS NOT IN IT
+{left_out}
+HOW TO CHECK IT, with public tools, in this folder
+  1. The seal: nobody changed the list of digests since the gateway signed it (OpenSSH 8.1 or later).
+       ssh-keygen -Y verify -f data/keys/allowed_signers -I {key.name} -n {SEAL_NAMESPACE} \\
+           -s {bag.SEAL} < {bag.SEALED}
+  2. The digests: nothing was changed, added or removed (coreutils; or any BagIt validator, RFC 8493).
+       sha512sum --check --strict tagmanifest-sha512.txt && sha512sum --check --strict manifest-sha512.txt
+  3. Each entry of the audit trail: the proof leads from its hash, SHA-256 of a zero byte and the file, to the root
+     in the checkpoint (RFC 9162, 2.1.3.2; the format is C2SP tlog-proof).
+  `reef evidence verify FOLDER` does all three.
+
+WHAT IT PROVES, AND WHAT NOT
+  That this is what the gateway told when the package was made, and that the entries of the trail stood there in that
+  order. It does not prove that the gateway's clock was right, nor who sat at an address. Times are UTC.
+"""
+
+
 # --- checking ---------------------------------------------------------------------------------------------
 
 
@@ -125,8 +162,9 @@ def _proofs(folder: Path, key: Key, problems: list[str]) -> Iterator[str]:
 
 
 def _policy(folder: Path) -> Iterator[str]:
-    pem = (folder / KEYS / "generations.pem").read_text()
-    for bundle in sorted((folder / POLICY).glob("*.bundle")):
+    bundles = sorted((folder / POLICY).glob("*.bundle"))
+    pem = (folder / KEYS / "generations.pem").read_text() if bundles else ""
+    for bundle in bundles:
         message = _GENERATION + hashlib.sha256(bundle.read_bytes()).hexdigest().encode()
         if not signed_by(_raw(pem), message, bundle.with_suffix(".signature").read_bytes()):
             yield f"{bundle.relative_to(folder)} is not what the gateway sealed"

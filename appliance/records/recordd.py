@@ -327,7 +327,9 @@ class Recordd:
         """No seal without an entry of who asked for it."""
         sealed = await call_async(self._instance.socket("keyd"), Seal(request.digest), Sealed, timeout=10)
         detail = {"sha512": request.digest.hex()}
-        self._log.audit(peer.name, "evidence.make", request.alert, origin=origin_of(peer), detail=detail)
+        self._log.audit(
+            peer.name, "evidence.make", request.alert, why=request.why, origin=origin_of(peer), detail=detail
+        )
         return EvidenceSealed(sealed.signature, key.encode())
 
     def _bundles(self, request: AuditBundles, size: int) -> AuditBundlesAre:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import signal
+import tarfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -15,6 +17,7 @@ from appliance.lab.site import Lab
 from appliance.lab.topology import PROBERS
 from appliance.lab.traffic import LOG_IN
 from tests.browser.conftest import PATIENCE, Person
+from tests.netns.conftest import reef_says
 
 expect.set_options(timeout=PATIENCE)
 
@@ -60,6 +63,39 @@ def test_an_attack_is_a_row_when_it_falls(people: Callable[..., Person], lab: La
     dialog.get_by_role("button", name="Begin a draft").click()
     expect(page.get_by_text(re.compile(r"suppression\s+S-[0-9]+")).first).to_be_visible()
     assert not amara.complaints
+
+
+@pytest.mark.timeout(300)
+def test_an_auditor_takes_evidence_away_that_verifies(
+    people: Callable[..., Person], lab: Lab, tmp_path: Path
+) -> None:
+    attack(lab, PROBERS[3])
+    olu = people("olu")
+    olu.enter()
+    page = olu.page
+    page.goto(f"/alerts?address={PROBERS[3]}")
+    rows = page.get_by_role("grid", name="Alerts, the newest first").get_by_role("row")
+    rows.filter(has_text=SUSPECT).get_by_role("gridcell").first.dblclick()
+    panel = page.get_by_role("complementary")
+    expect(panel.get_by_text("matches the signature")).to_be_visible()
+    expect(panel.get_by_role("link", name="Ban the source")).to_have_count(0)
+    panel.get_by_role("button", name="Evidence package").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Why").fill("case 4711")
+    with page.expect_download() as coming:
+        dialog.get_by_role("button", name="Make and save").click()
+    package = tmp_path / "evidence.tar"
+    coming.value.save_as(package)
+    found = reef_says(lab, "evidence", "verify", str(package))
+    assert (found["problems"], found["proofs"] > 0) == ([], True)
+    with tarfile.open(package) as archive:
+        told = {name.partition("/")[2] for name in archive.getnames()}
+        alerts = archive.extractfile(f"{archive.getnames()[0]}/data/alerts.ndjson")
+        assert alerts is not None and PROBERS[3].encode() in alerts.read()
+    assert {"data/README.txt", "data/events.ndjson", "data/policy/generation-1.yaml"} <= told
+    said = reef_says(lab, "audit", "log", "--action", "evidence.make", "--limit", "1")["body"]
+    assert (said["actor"], said["why"]) == ("olu", "case 4711")
+    assert not olu.complaints
 
 
 @pytest.mark.timeout(300)

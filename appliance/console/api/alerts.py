@@ -11,8 +11,9 @@ import msgspec
 from appliance.console import problems
 from appliance.console.alertrows import AlertRow, AlertView, row, view
 from appliance.console.context import Ctx
+from appliance.console.evidence import pack
 from appliance.console.problems import Problem
-from appliance.console.registry import Answer, endpoint
+from appliance.console.registry import Answer, Raw, endpoint
 from appliance.control.messages.alerts import (
     MOST_ALERTS,
     AlertCounts,
@@ -38,6 +39,7 @@ from appliance.policy.written.edit import EditError
 
 _Moment = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
 _Word = Annotated[str, msgspec.Meta(max_length=200)]
+TAR = "application/x-tar"
 _MOST_TITLE = 120  # letters of a draft's
 _SUPPRESSIONS = re.compile(r"\bid:[ \t]*(S-[0-9]+)\b")
 
@@ -86,6 +88,12 @@ class Silence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
     owner: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     expires: Annotated[str, msgspec.Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+
+
+class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`why` stands in the audit trail."""
+
+    why: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
 
 @endpoint("GET", "/alerts", permission="look", answers=AlertList, paged=True)
@@ -148,6 +156,18 @@ async def suppressed(ctx: Ctx, id: int, body: Silence) -> Answer:
         SetDraft(draft.id, opened.draft.version, text, f"suppress {alert.signature}"), DraftChecked
     )
     return Answer(checked.draft, tag=str(checked.draft.version), location=f"/api/v1/drafts/{draft.id}")
+
+
+@endpoint("POST", "/alerts/{id}/evidence", permission="audit", answers=TAR, secret=True)
+async def packed(ctx: Ctx, id: int, body: Reason) -> Raw:
+    """A sealed package about the alert, as a tar file: the alert, what was seen with it, the policy that ran, entries
+    of the audit trail with their proofs. `reef evidence verify` checks it, and so do public tools."""
+    packing = ctx.console.packing
+    if packing.locked():
+        raise problems.wait("another package is being made", 10)
+    async with packing:
+        made = await pack(ctx, id, body.why)
+    return Raw(made.data, TAR, made.name)
 
 
 def _quoted(words: str) -> str:

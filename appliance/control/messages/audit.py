@@ -95,10 +95,12 @@ class AuditBundlesAre(msgspec.Struct, frozen=True, tag=True):
 
 
 class SealEvidence(msgspec.Struct, frozen=True, tag=True):
-    """Seal a package about `alert` by the SHA-512 of its list of digests; who asked is written into the trail."""
+    """Seal a package about `alert` by the SHA-512 of its list of digests; who asked, and why, is written into the
+    trail."""
 
     alert: str
     digest: bytes
+    why: str = ""
 
 
 class EvidenceSealed(msgspec.Struct, frozen=True, tag=True):

@@ -155,6 +155,17 @@ async function ask<T>(method: string, path: string, body: unknown, options: Opti
   };
 }
 
+/** What an answer gives to keep as a file, and what it is called. */
+export async function file(
+  path: string,
+  body: unknown,
+  options: Options = {},
+): Promise<{ data: Blob; name: string }> {
+  const answer = await request("POST", path, body, options);
+  const name = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "reef";
+  return { data: await answer.blob(), name };
+}
+
 /** A resource with its ETag, to change it later. */
 export function read<T>(path: string, options: Options = {}): Promise<Answer<T>> {
   return ask<T>("GET", path, undefined, options);
