@@ -243,6 +243,7 @@ TRAIL_FORKED = 5
 GLASS_BROKEN = 6
 ACCOUNT_RECOVERED = 7
 GLASS_BROKEN_TO_APPLY = 8
+GUESSED = 9
 
 
 def alert(signature: int, category: str, message: str, *, seconds: float, interface: str = "") -> Event:

@@ -20,7 +20,7 @@ import msgspec
 from appliance.console.callers import Caller
 from appliance.console.who import device
 from appliance.console.who.accounts import Accounts
-from appliance.console.who.failures import EVERY, Failures
+from appliance.console.who.failures import EVERY, Failures, Much
 from appliance.console.who.guessing import Guessing
 from appliance.console.who.invitations import Invitation, Invitations, Wanted
 from appliance.console.who.sessions import Bounds, How, Session, Sessions
@@ -89,6 +89,7 @@ class Desk:
         self.tickets = Tickets(clock)
         self.guessing = Guessing(ticks)
         self.failures = Failures()
+        self._much = Much()
         # Always the same thread: the C library keeps for each one what a passphrase took there, 40 MB.
         self._passphrases = ThreadPoolExecutor(1, thread_name_prefix="passphrases")
         self.trying: set[str] = set()  # networks that wait for an answer: each has one try at a time
@@ -143,6 +144,9 @@ class Desk:
         detail = self.failures.take()
         if detail:
             self.trail.audit("console", "login.fail", f"{detail['failures']} log-ins", detail=detail)
+            if self._much.add(int(detail["failures"]), self._told):
+                words = f"somebody guesses how to log in to the console: {detail['what']}. They wait longer each time"
+                self.trail.alert(record.GUESSED, "Guessing at the log-in", words)
 
     @property
     def bounds(self) -> Bounds:

@@ -7,6 +7,26 @@ from collections import Counter
 EVERY = 60.0  # seconds between two entries
 _MOST = 256  # pairs of a name and an address in one entry; the others are only counted
 _SHOWN = 20
+MUCH = 20.0  # failures: nobody mistypes so often
+_HALF = 1800.0  # seconds in which half of them is forgotten
+_QUIET = 3600.0
+
+
+class Much:
+    """Says when so many failed lately that somebody must look, and then not again for an hour."""
+
+    def __init__(self) -> None:
+        self._level, self._at = 0.0, 0.0
+        self._quiet_until = float("-inf")
+
+    def add(self, failed: int, now: float) -> bool:
+        """`now` counts seconds and never goes back."""
+        self._level = self._level * 0.5 ** (max(0.0, now - self._at) / _HALF) + failed
+        self._at = now
+        if self._level < MUCH or now < self._quiet_until:
+            return False
+        self._quiet_until = now + _QUIET
+        return True
 
 
 class Failures:

@@ -18,7 +18,7 @@ from appliance.console.who.desk import At
 from appliance.console.who.enrolling import Enrolling
 from appliance.console.who.entering import Entering, Refused
 from appliance.console.who.guessing import SLOWEST
-from appliance.events.record import ACCOUNT_RECOVERED, GLASS_BROKEN
+from appliance.events.record import ACCOUNT_RECOVERED, GLASS_BROKEN, GUESSED
 from appliance.policy.console import Person
 from crypto import totp
 from tests.unit.who.authenticator import Authenticator
@@ -222,6 +222,29 @@ async def test_a_name_that_is_guessed_at_from_everywhere_is_slow_and_open(house:
         house.desk.fail("passphrase", "amara", At(f"192.0.{number >> 8}.{number & 255}"))
     assert who(house, await entering(house).passphrase("amara", PHRASE, code(house, app), HERE)) == "amara"
     assert house.slept == [SLOWEST]
+
+
+@pytest.mark.parametrize("addresses", [1, 50])
+async def test_guessing_is_told_once_an_hour(house: House, addresses: int) -> None:
+    """Whether one address tries again and again, or many once each: somebody hears of it, and the person comes in."""
+    app = await has_phrase(house, AMARA)
+    for minute in range(60):
+        house.desk.fail("passphrase", "amara", At(f"192.0.2.{minute % addresses}"))
+        house.now += 61
+        house.desk.settle()
+    assert [number for number, _ in house.ears.alerts] == [GUESSED]
+    assert "amara from 192.0.2." in house.ears.alerts[0][1]
+    assert house.ears.actions().count("login.fail") > 20
+    assert await Entering(house.desk, house.sleep).passphrase("amara", PHRASE, code(house, app), HERE)
+
+
+def test_a_few_mistakes_are_no_guessing(house: House) -> None:
+    for _ in range(10):
+        for _ in range(3):
+            house.desk.fail("passphrase", "amara", HERE)
+        house.now += 3600
+        house.desk.settle()
+    assert house.ears.alerts == []
 
 
 async def test_an_address_has_one_try_at_a_time(house: House) -> None:
