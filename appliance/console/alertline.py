@@ -24,7 +24,7 @@ _PATIENCE = 10.0  # more than it is held open
 _LOOK = 0.25  # seconds between looks whether somebody looks
 _GAP = 0.5  # seconds between two events: a flood of alerts is no flood of events
 _AGAIN = 1.0
-_LOST = ("away", "store")  # what is said when alertd cannot tell
+_ABOUT_THEM = ("nobody", "not-allowed")  # what says nothing about alertd
 
 
 class AlertsLive(msgspec.Struct, frozen=True):
@@ -76,7 +76,7 @@ class AlertLine:
 
     def _lost(self, problem: Problem) -> None:
         """Said once. That this person may not look any more says nothing about alertd."""
-        if problem.code in _LOST and not self._away:
+        if problem.code not in _ABOUT_THEM and not self._away:
             self._away = problem.words
             place, (hour, day) = self._through, self._counted
             said = AlertsLive(place, place, (), hour, day, self._away, self._as_of)
