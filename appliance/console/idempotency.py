@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 
@@ -43,28 +43,34 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Claimed:
-    """A key that is taken for a change that begins now: `done` or `free` says how it ended."""
+    """A key that is taken for a change that begins now: `done` or `free` says how it ended. Where the disk is full
+    the change is made all the same, since it may be the one that sets things right."""
 
     def __init__(self, answers: Answers, person: str, key: str) -> None:
         self._answers = answers
         self._who = (person, key)
 
     def done(self, kept: Kept) -> None:
-        self._answers.done(*self._who, kept)
+        with self._answers.bearing():
+            self._answers.done(*self._who, kept)
 
     def unsaid(self) -> None:
         """It was done, and what was answered is kept nowhere: whoever asks again hears that it was asked before."""
         self._answers.unsaid(*self._who)
 
     def free(self) -> None:
-        self._answers.free(*self._who)
+        with self._answers.bearing():
+            self._answers.free(*self._who)
 
 
 class Answers:
-    """The store. For one thread; `clock` gives seconds since the epoch. Raises `sqlite3.Error`."""
+    """The store. For one thread; `clock` gives seconds since the epoch. Raises `sqlite3.Error` when it cannot be
+    opened."""
 
-    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float], log: Callable[[str], None] = lambda _: None) -> None:
         self._clock = clock
+        self._log = log
+        self._said = ""
         self._busy: set[tuple[str, str]] = set()
         self._base = sqlite3.connect(path, isolation_level=None)
         self._base.execute("pragma journal_mode = wal")
@@ -79,6 +85,21 @@ class Answers:
         if not _KEY.match(key):
             words = f"`{HEADER}` is 1 to 128 characters of ASCII without spaces"
             raise Problem(HTTPStatus.BAD_REQUEST, words, code="bad-request")
+        with self.bearing():
+            return self._claimed(person, key, digest)
+        return Claimed(self, person, key)
+
+    @contextlib.contextmanager
+    def bearing(self) -> Iterator[None]:
+        """Go on where the disk does not: then a change that is asked for twice may be made twice. Said once."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            if str(error) != self._said:
+                self._log(f"keys of changes are not kept ({error}): who asks twice may be answered twice")
+            self._said = str(error)
+
+    def _claimed(self, person: str, key: str, digest: bytes) -> Kept | Claimed:
         self._forget()
         found = self._base.execute(
             "select digest, answer from answers where person = ? and key = ?", (person, key)
@@ -138,7 +159,7 @@ def opened(path: Path, clock: Callable[[], float], log: Callable[[str], None]) -
     """The store; one that is destroyed is made anew: keys are a help, and nobody is kept out for want of them.
     Raises `sqlite3.Error`."""
     try:
-        return Answers(path, clock)
+        return Answers(path, clock, log)
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as error:
@@ -146,4 +167,4 @@ def opened(path: Path, clock: Callable[[], float], log: Callable[[str], None]) -
         for suffix in ("", "-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
                 path.with_name(path.name + suffix).unlink()
-        return Answers(path, clock)
+        return Answers(path, clock, log)

@@ -101,6 +101,12 @@ def away(words: str) -> Problem:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, words, code="away", headers={"Retry-After": "5"})
 
 
+def store() -> Problem:
+    """The console cannot write what it keeps."""
+    words = "the console cannot write down what it keeps of people; is the disk full? Nothing was changed"
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, words, code="store", headers={"Retry-After": "5"})
+
+
 UNANSWERED = "unanswered"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
@@ -22,6 +23,7 @@ from appliance.console.context import Console, Ctx
 from appliance.console.idempotency import Kept
 from appliance.console.problems import PROBLEM, Problem
 from appliance.console.registry import JSON, Endpoint, endpoints, placed, queried
+from appliance.console.who.store import StoreError
 from appliance.serving.bucket import Bucket
 from appliance.serving.listening import CONNECTIONS, Connections, Limits
 
@@ -107,6 +109,9 @@ async def _forms(request: web.Request, handler: _Handler) -> web.StreamResponse:
         return await handler(request)
     except Problem as problem:
         return _refusal(problem)
+    except StoreError as error:
+        logging.getLogger(__name__).error("%s", error)
+        return _refusal(problems.store())
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
@@ -226,6 +231,9 @@ class Api:
                 claimed.unsaid()
             else:
                 claimed.free()
+            raise
+        except StoreError:
+            claimed.free()
             raise
         if endpoint.secret:
             claimed.unsaid()
