@@ -156,7 +156,7 @@ async function ask<T>(method: string, path: string, body: unknown, options: Opti
 }
 
 /** What an answer gives to keep as a file, and what it is called. */
-export async function file(
+export async function postFile(
   path: string,
   body: unknown,
   options: Options = {},
