@@ -556,6 +556,21 @@ class Amending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     base: int | None = None
 
 
+class Trying(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Another text for what `digest` names; `files` as they are when they are left out."""
+
+    digest: str
+    text: str
+    files: dict[str, str] | None = None
+
+
+class TriedView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`planned` is null where the text is refused, and `findings` say why."""
+
+    planned: Planned | None
+    findings: tuple[Finding, ...]
+
+
 class When(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Seconds since the epoch; 0 takes it back."""
 
@@ -1681,13 +1696,13 @@ class Api(Asker):
         """A draft, without its text."""
         return self._json('GET', f"/api/v1/drafts/{place(id)}", Draft)
 
-    def drafts_named(self, id: str, body: Naming, *, idempotency_key: str = "") -> Answered[Draft]:
+    def drafts_named(self, id: str, body: Naming, *, if_match: str, idempotency_key: str = "") -> Answered[Draft]:
         """Give a draft another title or ticket."""
-        return self._json('PATCH', f"/api/v1/drafts/{place(id)}", Draft, body=body, idempotency_key=idempotency_key)
+        return self._json('PATCH', f"/api/v1/drafts/{place(id)}", Draft, body=body, if_match=if_match, idempotency_key=idempotency_key)
 
-    def drafts_dropped(self, id: str, *, idempotency_key: str = "") -> Answered[None]:
+    def drafts_dropped(self, id: str, *, if_match: str, idempotency_key: str = "") -> Answered[None]:
         """Throw a draft away."""
-        return self._nothing('DELETE', f"/api/v1/drafts/{place(id)}", idempotency_key=idempotency_key)
+        return self._nothing('DELETE', f"/api/v1/drafts/{place(id)}", if_match=if_match, idempotency_key=idempotency_key)
 
     def drafts_text(self, id: str) -> Answered[DraftTextIs]:
         """A draft with its text."""
@@ -1725,9 +1740,9 @@ class Api(Asker):
         """Bring in what another draft, or what runs by now, has changed."""
         return self._json('POST', f"/api/v1/drafts/{place(id)}/merge", Merged, body=body, if_match=if_match, idempotency_key=idempotency_key)
 
-    def drafts_proposed(self, id: str, body: Asking, *, idempotency_key: str = "") -> Answered[Proposal]:
+    def drafts_proposed(self, id: str, body: Asking, *, if_match: str, idempotency_key: str = "") -> Answered[Proposal]:
         """Ask others to approve the draft as it is."""
-        return self._json('POST', f"/api/v1/drafts/{place(id)}/propose", Proposal, body=body, idempotency_key=idempotency_key)
+        return self._json('POST', f"/api/v1/drafts/{place(id)}/propose", Proposal, body=body, if_match=if_match, idempotency_key=idempotency_key)
 
     def workshop_rows(self, id: str, *, limit: int | None = None, offset: int | None = None, search: str | None = None, pair: str | None = None, since: int | None = None, days: int | None = None) -> Answered[RulesPage]:
         """The rules of a draft as rows."""
@@ -1757,9 +1772,9 @@ class Api(Asker):
         """What may be written at a place of the text, or under a key of a rule."""
         return self._json('GET', f"/api/v1/drafts/{place(id)}/completion", Completion, query={'at': at, 'key': key, 'prefix': prefix})
 
-    def proposals_listed(self, *, state: str | None = None, limit: int | None = None) -> Answered[tuple[Proposal, ...]]:
+    def proposals_listed(self, *, state: str | None = None, limit: int | None = None, after: str | None = None) -> Answered[tuple[Proposal, ...]]:
         """Proposals, the newest first."""
-        return self._json('GET', "/api/v1/proposals", tuple[Proposal, ...], query={'state': state, 'limit': limit})
+        return self._json('GET', "/api/v1/proposals", tuple[Proposal, ...], query={'state': state, 'limit': limit, 'after': after})
 
     def proposals_shown(self, number: int) -> Answered[ProposalShown]:
         """A proposal with its text, what it would change by now, and what was said of it."""
@@ -1773,29 +1788,37 @@ class Api(Asker):
         """Say something about it."""
         return self._json('POST', f"/api/v1/proposals/{place(number)}/comments", Proposal, body=body, idempotency_key=idempotency_key)
 
-    def proposals_approved(self, number: int, body: Approving, *, idempotency_key: str = "") -> Answered[Proposal]:
+    def proposals_approved(self, number: int, body: Approving, *, if_match: str, idempotency_key: str = "") -> Answered[Proposal]:
         """Approve the text that one looked at."""
-        return self._json('POST', f"/api/v1/proposals/{place(number)}/approve", Proposal, body=body, idempotency_key=idempotency_key)
+        return self._json('POST', f"/api/v1/proposals/{place(number)}/approve", Proposal, body=body, if_match=if_match, idempotency_key=idempotency_key)
 
-    def proposals_rejected(self, number: int, body: Why, *, idempotency_key: str = "") -> Answered[Proposal]:
+    def proposals_rejected(self, number: int, body: Why, *, if_match: str, idempotency_key: str = "") -> Answered[Proposal]:
         """Reject it, with the reason."""
-        return self._json('POST', f"/api/v1/proposals/{place(number)}/reject", Proposal, body=body, idempotency_key=idempotency_key)
+        return self._json('POST', f"/api/v1/proposals/{place(number)}/reject", Proposal, body=body, if_match=if_match, idempotency_key=idempotency_key)
 
-    def proposals_amended(self, number: int, body: Amending, *, idempotency_key: str = "") -> Answered[Proposal]:
+    def proposals_amended(self, number: int, body: Amending, *, if_match: str, idempotency_key: str = "") -> Answered[Proposal]:
         """Give it another text."""
-        return self._json('POST', f"/api/v1/proposals/{place(number)}/amend", Proposal, body=body, idempotency_key=idempotency_key)
+        return self._json('POST', f"/api/v1/proposals/{place(number)}/amend", Proposal, body=body, if_match=if_match, idempotency_key=idempotency_key)
 
-    def proposals_withdrawn(self, number: int, body: Why, *, idempotency_key: str = "") -> Answered[Proposal]:
+    def proposals_tried(self, number: int, body: Trying, *, idempotency_key: str = "") -> Answered[TriedView]:
+        """What would become of it with another text: what is found, what would change."""
+        return self._json('POST', f"/api/v1/proposals/{place(number)}/try", TriedView, body=body, idempotency_key=idempotency_key)
+
+    def proposals_tried_on_flows(self, number: int, body: Trying, *, days: int | None = None, addresses: bool | None = None, seconds: float | None = None, idempotency_key: str = "") -> Answered[Impacted]:
+        """The flows of the last days that it would have decided otherwise with another text."""
+        return self._json('POST', f"/api/v1/proposals/{place(number)}/try/impact", Impacted, query={'days': days, 'addresses': addresses, 'seconds': seconds}, body=body, idempotency_key=idempotency_key)
+
+    def proposals_withdrawn(self, number: int, body: Why, *, if_match: str, idempotency_key: str = "") -> Answered[Proposal]:
         """Take it back."""
-        return self._json('POST', f"/api/v1/proposals/{place(number)}/withdraw", Proposal, body=body, idempotency_key=idempotency_key)
+        return self._json('POST', f"/api/v1/proposals/{place(number)}/withdraw", Proposal, body=body, if_match=if_match, idempotency_key=idempotency_key)
 
-    def proposals_scheduled(self, number: int, body: When, *, idempotency_key: str = "") -> Answered[Proposal]:
+    def proposals_scheduled(self, number: int, body: When, *, if_match: str, idempotency_key: str = "") -> Answered[Proposal]:
         """Have it applied at a moment, when it is approved by then."""
-        return self._json('POST', f"/api/v1/proposals/{place(number)}/schedule", Proposal, body=body, idempotency_key=idempotency_key)
+        return self._json('POST', f"/api/v1/proposals/{place(number)}/schedule", Proposal, body=body, if_match=if_match, idempotency_key=idempotency_key)
 
-    def proposals_applied(self, number: int, body: Applying, *, idempotency_key: str = "") -> Answered[Applied]:
+    def proposals_applied(self, number: int, body: Applying, *, if_match: str, idempotency_key: str = "") -> Answered[Applied]:
         """Apply it now."""
-        return self._json('POST', f"/api/v1/proposals/{place(number)}/apply", Applied, body=body, idempotency_key=idempotency_key)
+        return self._json('POST', f"/api/v1/proposals/{place(number)}/apply", Applied, body=body, if_match=if_match, idempotency_key=idempotency_key)
 
     def report_data(self, *, days: int | None = None, standard: tuple[Literal['cis-8.1', 'iso-27033-4', 'nist-800-41', 'x805'], ...] | None = None) -> Answered[Report]:
         """Every clause of the standards with its answer and evidence, the page of risks, the figures of the last days."""
@@ -2021,9 +2044,9 @@ class Api(Asker):
         """Take the passphrase and its app away."""
         return self._nothing('DELETE', "/api/v1/me/passphrase", idempotency_key=idempotency_key)
 
-    def sessions_sessions(self, *, person: str | None = None) -> Answered[tuple[SessionView, ...]]:
+    def sessions_sessions(self, *, person: str | None = None, limit: int | None = None, after: str | None = None) -> Answered[tuple[SessionView, ...]]:
         """Who is in, the newest first."""
-        return self._json('GET', "/api/v1/sessions", tuple[SessionView, ...], query={'person': person})
+        return self._json('GET', "/api/v1/sessions", tuple[SessionView, ...], query={'person': person, 'limit': limit, 'after': after})
 
     def sessions_end_all(self, *, person: str | None = None, idempotency_key: str = "") -> Answered[Ended]:
         """End all sessions of a person; of your own all but the one that asks."""
@@ -2033,9 +2056,9 @@ class Api(Asker):
         """End a session; what it has open ends within seconds."""
         return self._nothing('DELETE', f"/api/v1/sessions/{place(id)}", idempotency_key=idempotency_key)
 
-    def tokens_tokens(self, *, person: str | None = None) -> Answered[tuple[TokenView, ...]]:
+    def tokens_tokens(self, *, person: str | None = None, limit: int | None = None, after: str | None = None) -> Answered[tuple[TokenView, ...]]:
         """Your tokens or, for administrators, those of others."""
-        return self._json('GET', "/api/v1/tokens", tuple[TokenView, ...], query={'person': person})
+        return self._json('GET', "/api/v1/tokens", tuple[TokenView, ...], query={'person': person, 'limit': limit, 'after': after})
 
     def tokens_make(self, body: NewToken, *, idempotency_key: str = "") -> Answered[TokenMade]:
         """Make a token for some of what you may."""

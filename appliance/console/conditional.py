@@ -52,6 +52,15 @@ def required(header: str) -> None:
         raise Problem(HTTPStatus.BAD_REQUEST, "`If-Match` is a list of entity tags", code="bad-request")
 
 
+def one(header: str) -> str:
+    """The only tag of If-Match, "" for any. Raises `Problem` for several: a change is made of one state."""
+    required(header)
+    ((weak, tag), *more) = _listed(header) or [(False, "*")]
+    if more or weak:
+        raise Problem(HTTPStatus.BAD_REQUEST, "`If-Match` is one strong entity tag here", code="bad-request")
+    return "" if tag == "*" else tag
+
+
 def unchanged(header: str, tag: str) -> bool:
     """If-None-Match against the ETag of an answer, as it is sent: whether the client has it already."""
     bare = tag.removeprefix("W/").strip('"')

@@ -128,6 +128,10 @@ class Ctx:
         """The resource is in the state `tag`: raises `Problem` (412) unless who asks saw it so."""
         conditional.demand(self.request.headers.get("If-Match", ""), tag)
 
+    def seen(self) -> str:
+        """The state that who asks saw, for a process that compares it; "" for any (`*`)."""
+        return conditional.one(self.request.headers.get("If-Match", ""))
+
     def audit(self, action: str, object_: str, *, why: str = "", detail: dict[str, str] | None = None) -> None:
         """Write into the audit trail what they did; it is on disk when this returns."""
         self.console.log.audit(self.person.person, action, object_, why=why, origin=self.address, detail=detail or {})

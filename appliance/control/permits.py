@@ -49,6 +49,7 @@ from appliance.control.messages.changes import (
     ScheduleProposal,
     SetDraft,
     ShowProposal,
+    TryProposal,
     UndoDraft,
     WithdrawProposal,
 )
@@ -94,7 +95,7 @@ _LOOK = (
     Check, Plan, Status, Doctor, Names, History, Show, Seals, Hits, Matched, Impact, RuleCounters, Flows, Lines,
     Crossings, Sets, Bans, TryBan, AllowList, Quarantine, Gate, GateFind, Ways, Trace, Trail, Consumers, Alerts,
     AlertWith, AlertsBehind, AlertCounts, AlertTrend, Indicators, Devices, KnownServices, AuditHealth,
-    Marks, Drafts, DraftText, CheckDraft, PlanDraft, ImpactDraft, Proposals, ShowProposal, Between,
+    Marks, Drafts, DraftText, CheckDraft, PlanDraft, ImpactDraft, Proposals, ShowProposal, TryProposal, Between,
 )  # fmt: skip
 _EDIT = (
     OpenDraft,

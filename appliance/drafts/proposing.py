@@ -35,6 +35,8 @@ from appliance.control.messages.changes import (
     RejectProposal,
     ScheduleProposal,
     ShowProposal,
+    Tried,
+    TryProposal,
     WithdrawProposal,
 )
 from appliance.control.messages.gateway import (
@@ -65,8 +67,8 @@ from appliance.policy.roles import permissions_of
 from appliance.policy.written.text import unix_lines
 
 ANSWERED = (
-    Marks, Propose, Proposals, ShowProposal, CommentProposal, ApproveProposal, RejectProposal, AmendProposal,
-    WithdrawProposal, ScheduleProposal, ApplyProposal,
+    Marks, Propose, Proposals, ShowProposal, TryProposal, CommentProposal, ApproveProposal, RejectProposal,
+    AmendProposal, WithdrawProposal, ScheduleProposal, ApplyProposal,
 )  # fmt: skip
 _MOST_WORDS = 4_000
 _MOST_TITLE = 200
@@ -115,6 +117,8 @@ class Proposing:
                 return await self._show(request.number)
             case Propose():
                 return await self._propose(request, peer)
+            case TryProposal():
+                return await self._try(request)
             case CommentProposal():
                 record = self._open_to(request.number, "comment")
                 self._book.comment(record.number, peer.name, _words(request.words), request.rule[:_MOST_TITLE])
@@ -123,7 +127,7 @@ class Proposing:
             case ApproveProposal():
                 return await self._approve(request, peer)
             case RejectProposal():
-                record = self._open_to(request.number, "reject")
+                record = self._seen(self._open_to(request.number, "reject"), request.digest)
                 await self._approver(peer)
                 await self._theirs(record, peer)
                 self._book.turned(record.number, "rejected", peer.name, "reject", _words(request.words))
@@ -132,7 +136,7 @@ class Proposing:
             case AmendProposal():
                 return await self._amend(request, peer)
             case WithdrawProposal():
-                record = self._open_to(request.number, "withdraw")
+                record = self._seen(self._open_to(request.number, "withdraw"), request.digest)
                 if record.author != peer.name:
                     raise StoreRefused("not-yours", f"{record.author} proposed it; reject it, or ask them")
                 self._book.turned(record.number, "withdrawn", peer.name, "withdraw", _words(request.words))
@@ -214,10 +218,24 @@ class Proposing:
                 if tries == _TRIES or (await self._present.current()).generation == running:
                     raise
 
+    async def _try(self, request: TryProposal) -> Tried:
+        """What approvers look at before they amend it."""
+        record = self._same(self._book.record(request.number), request.digest)
+        body = self._book.body(record.number)
+        files = body.files if request.files is None else request.files
+        text, files, _ = await self._desk.with_running(record.base, body.base, unix_lines(request.text), files)
+        try:
+            planned = await self._plan(Plan(text, FILE, files))
+        except PolicyError as error:
+            return Tried(None, findings(error.problems), text, files)
+        return Tried(planned, planned.findings, text, files)
+
     # --- asking and deciding --------------------------------------------------------------------------
 
     async def _propose(self, request: Propose, peer: Peer) -> Proposal:
         kept = self._desk.own(request.id, peer)
+        if request.version not in (0, kept.draft.version):
+            raise StoreRefused("version", f"draft {request.id} is another text by now; look at it again")
         body = Body(kept.text, self._desk.origin(request.id), kept.files)
         await self._sound(f"draft {request.id}", body, kept.draft.base, peer)
         now = time.time()
@@ -267,7 +285,7 @@ class Proposing:
         return await self._told(record.number)
 
     async def _schedule(self, request: ScheduleProposal, peer: Peer) -> Proposal:
-        record, now = self._open_to(request.number, "schedule"), time.time()
+        record, now = self._seen(self._open_to(request.number, "schedule"), request.digest), time.time()
         await self._theirs(record, peer)
         if request.at and not now < request.at <= now + _FARTHEST:
             raise StoreRefused("bad-time", "name a moment to come, within a year")
@@ -321,6 +339,10 @@ class Proposing:
             why = f" ({record.note})" if record.note else ""
             raise StoreRefused("state", f"proposal {number} is {record.state}{why}; nobody can {deed} it now")
         return record
+
+    def _seen(self, record: Record, digest: str) -> Record:
+        """Who does not say what they looked at decides of whatever it is."""
+        return self._same(record, digest) if digest else record
 
     def _same(self, record: Record, digest: str) -> Record:
         if record.digest != digest:

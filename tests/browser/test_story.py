@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -139,6 +140,58 @@ def test_who_breaks_their_own_access_is_let_back_in(lab: Lab, pair: tuple[Person
     assert (newest["generation"], newest["state"]) == (before + 1, "rolled-back")
     amara.page.goto("/changes")
     expect(amara.page.get_by_role("heading", name="Changes", level=1)).to_be_visible()
+
+
+def test_who_approves_amends_with_the_proof_before_them(people: Callable[..., Person]) -> None:
+    amara, ben = people("amara"), people("ben")
+    amara.enter()
+    ben.enter()
+    page = amara.page
+    draft(page, "A name of no use")
+    open_rule(page, "R-6")
+    page.get_by_label("Action").last.select_option("allow")
+    expect(page.get_by_role("region", name="Draft")).to_contain_text("Kept")
+    page.get_by_role("link", name="Difference and impact").click()
+    page.get_by_role("button", name="Rename").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Title").fill("Mail for all")
+    dialog.get_by_label("Ticket").fill("HD-40")
+    dialog.get_by_role("button", name="Rename").click()
+    expect(page.get_by_role("heading", name="Mail for all")).to_be_visible()
+    page.get_by_role("button", name=re.compile("^Propose")).first.click()
+    expect(dialog.get_by_label("Title")).to_have_value("Mail for all")
+    expect(dialog.get_by_label("Ticket")).to_have_value("HD-40")
+    dialog.get_by_label("Why").fill("the ministry's mail server moved")
+    dialog.get_by_role("button", name="Propose").click()
+    page.wait_for_url(re.compile(r"/changes/\d+"))
+
+    page = ben.page
+    page.goto(urlsplit(amara.page.url).path)
+    page.get_by_role("button", name="Amend").click()
+    form = page.get_by_role("form", name="Amend the text")
+    text = form.get_by_role("textbox", name="Amend the text")
+    text.click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("nonsense: yes\n")
+    expect(form.get_by_role("status").first).to_contain_text("There are errors")
+    expect(form.get_by_role("button", name="Keep the amended text")).to_be_disabled()
+    ben.picture("amend")
+    for _ in "nonsense: yes\n":
+        page.keyboard.press("Backspace")
+    form.get_by_role("tab", name="Difference").click()
+    expect(form.get_by_text("Opened: 1")).to_be_visible()
+    page.keyboard.press("Escape")
+    text.click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("# looked at by ben\n")
+    form.get_by_role("tab", name="Impact").click()
+    expect(form.get_by_text("Loading…")).to_have_count(0)
+    form.get_by_label("What did you amend?").fill("a remark")
+    form.get_by_role("button", name="Keep the amended text").click()
+    expect(page.get_by_text("Amended. It must be approved anew.")).to_be_visible()
+    expect(page.get_by_role("region", name="Your turn").get_by_role("button", name="Approve")).to_have_count(0)
+    assert not amara.complaints
+    assert not ben.violations()
 
 
 def test_nobody_becomes_somebody_else_alone(people: Callable[..., Person]) -> None:

@@ -213,6 +213,29 @@ def test_a_spreadsheet_comes_back_as_changes(console: Console) -> None:
     assert (status, said["code"], said["findings"][0]["line"]) == (422, "csv", 2)
 
 
+def test_what_is_put_says_truly_whether_anything_changed(console: Console) -> None:
+    draft = console.draft()
+    version = console.made("amara", "GET", f"/drafts/{draft}")["version"]
+    tables = console.made("amara", "GET", f"/drafts/{draft}/rules.csv")
+    for path, same, other, kind in (
+        ("text", {"text": TEXT}, {"text": TEXT.replace("upkeep", "care")}, "application/json"),
+        ("rules.csv", tables, tables.replace(b"upkeep", b"repairs"), "text/csv"),
+    ):
+        said = []
+        for body in (same, other, other):
+            sent = {"version": version, **body} if isinstance(body, dict) else body
+            status, answer, headers = console.ask(
+                "amara", "PUT", f"/drafts/{draft}/{path}", sent, seen=version, kind=kind
+            )
+            assert status == 200, answer
+            before, version = version, int(headers["ETag"].strip('"'))
+            said.append((headers["Reef-Changed"], version != before))
+        assert said == [("no", False), ("yes", True), ("no", False)], path
+        first = {"version": version, "text": TEXT}
+        back = console.made("amara", "PUT", f"/drafts/{draft}/text", first, seen=version)
+        version = back["draft"]["version"]
+
+
 def test_names_are_told_with_their_uses_and_completed(console: Console) -> None:
     draft = console.draft()
     (records,) = [row for row in console.made("rita", "GET", f"/drafts/{draft}/objects") if row["kind"] == "object"]
@@ -235,20 +258,34 @@ def test_a_draft_is_proposed_approved_by_another_and_runs(console: Console) -> N
     draft = console.draft()
     version = console.made("amara", "GET", f"/drafts/{draft}")["version"]
     body = {"version": version, "operations": [{"op": "set", "rule": "R-2", "keys": {"service": "tcp/2222"}}]}
-    console.made("amara", "POST", f"/drafts/{draft}/operations", body, seen=version)
+    version = console.made("amara", "POST", f"/drafts/{draft}/operations", body, seen=version)["version"]
     plan = console.made("amara", "GET", f"/drafts/{draft}/plan")
     assert [change["what"] for change in plan["changes"]] == ["rule R-2"]
     running = console.made("rita", "GET", "/generations?limit=1")[0]["generation"]
     body = {"title": "ssh elsewhere", "why": "22 is scanned", "ticket": "CHG-7"}
-    proposal = console.made("amara", "POST", f"/drafts/{draft}/propose", body)
+    proposal = console.made("amara", "POST", f"/drafts/{draft}/propose", body, seen=version)
     number, digest = proposal["number"], proposal["digest"]
     assert [one["number"] for one in console.made("rita", "GET", "/proposals?state=proposed")] == [number]
-    assert console.ask("ana", "POST", f"/proposals/{number}/apply", {"digest": digest})[1]["code"] == "approval"
-    assert console.ask("amara", "POST", f"/proposals/{number}/approve", {"digest": digest})[0] == 403
-    console.made("ben", "POST", f"/proposals/{number}/approve", {"digest": digest, "words": "fine"})
+    assert (
+        console.ask("ana", "POST", f"/proposals/{number}/apply", {"digest": digest}, seen=digest)[1]["code"]
+        == "approval"
+    )
+    assert console.ask("amara", "POST", f"/proposals/{number}/approve", {"digest": digest}, seen=digest)[0] == 403
+    console.made("ben", "POST", f"/proposals/{number}/approve", {"digest": digest, "words": "fine"}, seen=digest)
     shown = console.made("ben", "GET", f"/proposals/{number}")
+    assert console.ask("ben", "POST", f"/proposals/{number}/reject", {"words": "no"}, seen="another")[0] == 412
+    other = {"digest": digest, "text": shown["text"].replace("tcp/2222", "tcp/2022")}
+    tried = console.made("ben", "POST", f"/proposals/{number}/try", other)
+    assert [change["words"] for change in tried["planned"]["changes"]] == ["rule R-2: service ssh -> tcp/2022"]
+    wrong = console.made("ben", "POST", f"/proposals/{number}/try", {**other, "text": "reef: 1\nzones: no\n"})
+    assert wrong["planned"] is None and wrong["findings"]
+    replayed = console.made("ben", "POST", f"/proposals/{number}/try/impact?days=1", other)
+    assert replayed["groups"] == []
+    assert console.made("ben", "GET", f"/proposals/{number}")["proposal"]["state"] == "approved", "nothing is kept"
     assert (shown["proposal"]["state"], shown["approvals"][0]["person"]) == ("approved", "ben")
-    applied = console.made("ben", "POST", f"/proposals/{number}/apply", {"digest": digest, "confirm_within": 0})
+    applied = console.made(
+        "ben", "POST", f"/proposals/{number}/apply", {"digest": digest, "confirm_within": 0}, seen=digest
+    )
     assert applied["generation"] > running
     until(
         lambda: console.made("rita", "GET", "/rules")["version"] == applied["generation"],
@@ -321,11 +358,15 @@ def test_two_drafts_are_merged_and_what_both_changed_is_told(console: Console) -
 def test_drafts_are_begun_named_and_thrown_away_by_whose_they_are(console: Console) -> None:
     status, draft, headers = console.ask("amara", "POST", "/drafts", {"title": "one"})
     assert (status, headers["Location"]) == (201, f"/api/v1/drafts/{draft['id']}")
-    named = console.made("amara", "PATCH", f"/drafts/{draft['id']}", {"ticket": "CHG-7"})
-    assert (named["title"], named["ticket"]) == ("one", "CHG-7")
+    naming, version = {"ticket": "CHG-7"}, draft["version"]
+    status, named, headers = console.ask("amara", "PATCH", f"/drafts/{draft['id']}", naming, seen=version)
+    assert (status, named["title"], named["ticket"], headers["Reef-Changed"]) == (200, "one", "CHG-7", "yes")
+    status, _, headers = console.ask("amara", "PATCH", f"/drafts/{draft['id']}", naming, seen=version)
+    assert (status, headers["Reef-Changed"]) == (200, "no")
     assert draft["id"] in {one["id"] for one in console.made("rita", "GET", "/drafts")}
-    assert console.ask("ana", "DELETE", f"/drafts/{draft['id']}")[0] in (403, 409)
-    assert console.ask("amara", "DELETE", f"/drafts/{draft['id']}")[0] == 204
+    assert console.ask("ana", "DELETE", f"/drafts/{draft['id']}", seen=version)[0] in (403, 409)
+    assert console.ask("amara", "DELETE", f"/drafts/{draft['id']}", seen=version + 1)[0] == 412
+    assert console.ask("amara", "DELETE", f"/drafts/{draft['id']}", seen=version)[0] == 204
     assert console.ask("amara", "GET", f"/drafts/{draft['id']}")[0] == 404
     assert console.ask("rita", "POST", "/drafts", {})[0] == 403
 

@@ -117,21 +117,31 @@ async def opened(ctx: Ctx, body: NewDraft) -> object:
 @endpoint("GET", "/drafts/{id}", permission="look", answers=Draft, tagged=True)
 async def one(ctx: Ctx, id: str) -> object:
     """A draft, without its text."""
+    draft = await _about(ctx, id)
+    return Answer(draft, tag=str(draft.version))
+
+
+async def _about(ctx: Ctx, id_: str) -> Draft:
     for draft in (await ctx.ask(Drafts(), DraftList)).drafts:
-        if draft.id == id:
-            return Answer(draft, tag=str(draft.version))
+        if draft.id == id_:
+            return draft
     raise problems.not_found("there is no such draft")
 
 
-@endpoint("PATCH", "/drafts/{id}", permission="edit", answers=Draft)
+@endpoint("PATCH", "/drafts/{id}", permission="edit", answers=Draft, match=True, tagged=True)
 async def named(ctx: Ctx, id: str, body: Naming) -> object:
     """Give a draft another title or ticket."""
-    return await ctx.ask(NameDraft(id, body.title, body.ticket), Draft)
+    before = await _about(ctx, id)
+    ctx.match(str(before.version))
+    draft = await ctx.ask(NameDraft(id, body.title, body.ticket), Draft)
+    changed = (draft.title, draft.ticket) != (before.title, before.ticket)
+    return Answer(draft, tag=str(draft.version), changed=changed)
 
 
-@endpoint("DELETE", "/drafts/{id}", permission="edit")
+@endpoint("DELETE", "/drafts/{id}", permission="edit", match=True)
 async def dropped(ctx: Ctx, id: str) -> None:
     """Throw a draft away."""
+    ctx.match(str((await _about(ctx, id)).version))
     await ctx.ask(DropDraft(id), Noted)
     ctx.console.workshop.drop(id)
 
@@ -209,8 +219,12 @@ async def merged(ctx: Ctx, id: str, body: Other) -> object:
     return Answer(found, tag=str(found.draft.version))
 
 
-@endpoint("POST", "/drafts/{id}/propose", permission="edit", answers=Proposal, status=201)
+@endpoint("POST", "/drafts/{id}/propose", permission="edit", answers=Proposal, match=True, status=201)
 async def proposed(ctx: Ctx, id: str, body: Asking) -> object:
     """Ask others to approve the draft as it is."""
-    proposal = await ctx.ask(Propose(id, body.title, body.why, body.ticket), Proposal)
+    version = ctx.seen()
+    if version and not version.isdecimal():
+        ctx.match(str((await _about(ctx, id)).version))
+    message = Propose(id, body.title, body.why, body.ticket, int(version or 0))
+    proposal = await ctx.ask(message, Proposal)
     return Answer(proposal, tag=proposal.digest, location=f"/api/v1/proposals/{proposal.number}")

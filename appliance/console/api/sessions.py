@@ -9,6 +9,7 @@ import msgspec
 from appliance.console import problems
 from appliance.console.api.me import afresh, desk_of, in_person
 from appliance.console.context import Ctx
+from appliance.console.paging import page
 from appliance.console.registry import endpoint
 
 Name = Annotated[str, msgspec.Meta(max_length=64)]
@@ -34,6 +35,15 @@ class Whose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     person: Name = ""
 
 
+class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`person`: of somebody else, `*` of everybody; only administrators may. `limit` at a time, behind the one whose
+    id is `after`."""
+
+    person: Name = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 200
+    after: Name = ""
+
+
 class Ended(msgspec.Struct, frozen=True):
     """How many there were."""
 
@@ -50,17 +60,18 @@ def whose(ctx: Ctx, person: str) -> str:
     return "" if person == "*" else person
 
 
-@endpoint("GET", "/sessions", permission="known", answers=tuple[SessionView, ...])
-async def sessions(ctx: Ctx, query: Whose) -> tuple[SessionView, ...]:
+@endpoint("GET", "/sessions", permission="known", answers=tuple[SessionView, ...], paged=True)
+async def sessions(ctx: Ctx, query: Listing) -> object:
     """Who is in, the newest first."""
     desk = desk_of(ctx)
-    return tuple(
+    found = tuple(
         SessionView(
             one.id, one.person, one.how, one.began, one.seen, desk.sessions.end_of(one, desk.bounds), one.address,
             one.device, ctx.person.how == "session" and one.id == ctx.person.id,
         )
         for one in desk.sessions.listed(desk.bounds, whose(ctx, query.person))
     )  # fmt: skip
+    return page(found, query.limit, query.after, lambda one: one.id)
 
 
 @endpoint("DELETE", "/sessions/{id}", permission="known")

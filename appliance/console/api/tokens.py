@@ -9,8 +9,9 @@ import msgspec
 
 from appliance.console import problems
 from appliance.console.api.me import afresh, desk_of, in_person
-from appliance.console.api.sessions import Name, Whose, whose
+from appliance.console.api.sessions import Listing, Name, whose
 from appliance.console.context import Ctx
+from appliance.console.paging import page
 from appliance.console.problems import Problem
 from appliance.console.registry import endpoint
 from appliance.console.who.tokens import Token, Unfit
@@ -51,10 +52,11 @@ def _view(one: Token) -> TokenView:
     return TokenView(one.id, one.person, one.label, one.scopes, one.made, one.until, one.used)
 
 
-@endpoint("GET", "/tokens", permission="known", answers=tuple[TokenView, ...])
-async def tokens(ctx: Ctx, query: Whose) -> tuple[TokenView, ...]:
+@endpoint("GET", "/tokens", permission="known", answers=tuple[TokenView, ...], paged=True)
+async def tokens(ctx: Ctx, query: Listing) -> object:
     """Your tokens or, for administrators, those of others."""
-    return tuple(_view(one) for one in desk_of(ctx).tokens.listed(whose(ctx, query.person)))
+    found = tuple(_view(one) for one in desk_of(ctx).tokens.listed(whose(ctx, query.person)))
+    return page(found, query.limit, query.after, lambda one: one.id)
 
 
 @endpoint("POST", "/tokens", permission="known", answers=TokenMade, status=201, secret=True)

@@ -276,12 +276,13 @@ class Happened(msgspec.Struct, frozen=True):
 
 
 class Propose(msgspec.Struct, frozen=True, tag=True):
-    """Ask to have a draft run, as it is. It must have no errors."""
+    """Ask to have a draft run, as it is at `version` (0: at any). It must have no errors."""
 
     id: str
     title: str = ""
     why: str = ""
     ticket: str = ""
+    version: int = 0
 
 
 class Proposals(msgspec.Struct, frozen=True, tag=True):
@@ -327,8 +328,11 @@ class ApproveProposal(msgspec.Struct, frozen=True, tag=True):
 
 
 class RejectProposal(msgspec.Struct, frozen=True, tag=True):
+    """`digest` is that of the text that somebody looked at; "": of any."""
+
     number: int
     words: str
+    digest: str = ""
 
 
 class AmendProposal(msgspec.Struct, frozen=True, tag=True):
@@ -345,9 +349,29 @@ class AmendProposal(msgspec.Struct, frozen=True, tag=True):
     base: int | None = None
 
 
+class TryProposal(msgspec.Struct, frozen=True, tag=True):
+    """What would become of a proposal with that text; nothing is kept."""
+
+    number: int
+    digest: str
+    text: str
+    files: dict[str, str] | None = None
+
+
+class Tried(msgspec.Struct, frozen=True, tag=True):
+    """`planned` is None where the text is refused, and `findings` say why. `text` and `files` would run: with what
+    came to run meanwhile."""
+
+    planned: Planned | None
+    findings: tuple[Finding, ...]
+    text: str
+    files: dict[str, str]
+
+
 class WithdrawProposal(msgspec.Struct, frozen=True, tag=True):
     number: int
     words: str = ""
+    digest: str = ""
 
 
 class ScheduleProposal(msgspec.Struct, frozen=True, tag=True):
@@ -356,6 +380,7 @@ class ScheduleProposal(msgspec.Struct, frozen=True, tag=True):
     number: int
     at: float
     confirm_within: int | None = None
+    digest: str = ""
 
 
 class ApplyProposal(msgspec.Struct, frozen=True, tag=True):
@@ -390,10 +415,20 @@ ChangeRequest = (
     | ApproveProposal
     | RejectProposal
     | AmendProposal
+    | TryProposal
     | WithdrawProposal
     | ScheduleProposal
     | ApplyProposal
 )
 ChangeReply = (
-    MarksAre | Draft | DraftList | DraftTextIs | DraftChecked | Merged | Proposal | ProposalList | ProposalShown
+    MarksAre
+    | Draft
+    | DraftList
+    | DraftTextIs
+    | DraftChecked
+    | Merged
+    | Proposal
+    | ProposalList
+    | ProposalShown
+    | Tried
 )

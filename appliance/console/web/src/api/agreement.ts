@@ -35,6 +35,7 @@ export type Agreed = [
   Fits<Workshop.Impacted, Api["Impacted"]>,
   Fits<Workshop.Proposal, Api["Proposal"]>,
   Fits<Workshop.ProposalShown, Api["ProposalShown"]>,
+  Fits<Workshop.Tried, Api["TriedView"]>,
   Fits<Workshop.Applied, Api["Applied"]>,
   Fits<Workshop.Merged, Api["Merged"]>,
   Fits<Workshop.NamedThing, Api["ObjectRow"]>,

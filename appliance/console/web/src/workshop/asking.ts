@@ -17,6 +17,7 @@ import type {
   Proposal,
   ProposalShown,
   RulePage,
+  Tried,
   Use,
   WhyAnswered,
   WhyQuestion,
@@ -43,6 +44,10 @@ export function draft(id: string): Promise<Draft> {
 
 export async function openDraft(title: string, generation?: number): Promise<Draft> {
   return (await post<Draft>("/drafts", generation === undefined ? { title } : { title, generation })).value;
+}
+
+export async function nameDraft(draft: Draft, title: string, ticket: string): Promise<Draft> {
+  return (await patch<Draft>(path("drafts", draft.id), { title, ticket }, { etag: tag(draft.version) })).value;
 }
 
 export async function dropDraft(draft: Draft): Promise<void> {
@@ -154,8 +159,27 @@ export async function step(
   number: number,
   what: "comments" | "approve" | "reject" | "amend" | "withdraw" | "schedule",
   body: Readonly<Record<string, unknown>>,
+  digest: string,
 ): Promise<void> {
-  await post(path("proposals", number, what), body);
+  await post(path("proposals", number, what), body, { etag: `"${digest}"` });
+}
+
+/** What would become of a proposal with another text: nothing is kept. */
+export async function tryText(number: number, digest: string, text: string, signal: AbortSignal): Promise<Tried> {
+  return (await post<Tried>(path("proposals", number, "try"), { digest, text }, { signal })).value;
+}
+
+export async function tryImpact(
+  number: number,
+  digest: string,
+  text: string,
+  days: number,
+  addresses: boolean,
+  signal: AbortSignal,
+): Promise<Impacted> {
+  const query = { days, addresses };
+  return (await post<Impacted>(path("proposals", number, "try", "impact"), { digest, text }, { query, signal }))
+    .value;
 }
 
 /** `confirmWithin` seconds, or what comes back is what ran before; 0 is the gateway's own time. */
@@ -167,7 +191,7 @@ export async function apply(
   signal: AbortSignal,
 ): Promise<Applied> {
   const body = confirmWithin > 0 ? { digest, confirm_within: confirmWithin } : { digest };
-  return (await post<Applied>(path("proposals", number, "apply"), body, { key, signal })).value;
+  return (await post<Applied>(path("proposals", number, "apply"), body, { key, signal, etag: `"${digest}"` })).value;
 }
 
 /** Back to the generation before the one that runs. */

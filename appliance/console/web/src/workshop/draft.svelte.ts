@@ -113,6 +113,13 @@ export class OpenDraft {
     return this.#change(async () => this.#took(await api.redo(this.id, this.version)));
   }
 
+  /** Another title and ticket. */
+  name(title: string, ticket: string): Promise<void> {
+    return this.#change(async () => {
+      this.about = await api.nameDraft(this.about, title, ticket);
+    });
+  }
+
   /** Rules from a CSV file. */
   takeCsv(file: Blob): Promise<void> {
     return this.#change(async () => this.#took(await api.takeCsv(this.id, this.version, file)));

@@ -27,7 +27,7 @@ function proposal(said: Partial<Proposal> = {}): Proposal {
 }
 
 function shown(said: Partial<Proposal> = {}, more: Partial<ProposalShown> = {}): ProposalShown {
-  const history = [{ at: 1, person: "amara", action: "proposed", words: "" }];
+  const history = [{ at: 1, person: "amara", action: "propose", words: "" }];
   return {
     proposal: proposal(said),
     text: "",
@@ -52,7 +52,7 @@ test("another approves, nobody their own work, and nobody twice", () => {
   assert.equal(stepsOf(shown(), "ben", approver).approve, true);
   const own = stepsOf(shown(), "amara", approver);
   assert.deepEqual([own.approve, own.own], [false, true]);
-  const amended = { at: 2, person: "ben", action: "amended", words: "" };
+  const amended = { at: 2, person: "ben", action: "amend", words: "" };
   assert.equal(stepsOf(shown({}, { history: [amended] }), "ben", approver).approve, false);
   const given = { person: "ben", at: 2, words: "", digest: "d", holds: true };
   assert.equal(stepsOf(shown({}, { approvals: [given] }), "ben", approver).approve, false);

@@ -32,7 +32,7 @@ export interface Steps {
 export function stepsOf(shown: ProposalShown, me: string, may: May): Steps {
   const { proposal } = shown;
   const waits = proposal.state === "proposed" || proposal.state === "approved" || proposal.state === "scheduled";
-  const wrote = shown.history.some((step) => step.person === me && /^(?:proposed|amended)$/.test(step.action));
+  const wrote = shown.history.some((step) => step.person === me && /^(?:propose|amend)$/.test(step.action));
   const own = proposal.author === me || wrote;
   const gave = shown.approvals.some((one) => one.person === me && one.holds);
   const ready = proposal.approvals >= proposal.needed && waits;

@@ -248,6 +248,12 @@ export interface Step {
   readonly words: string;
 }
 
+/** What would become of a proposal with another text. */
+export interface Tried {
+  planned: Planned | null;
+  findings: readonly Finding[];
+}
+
 export interface ProposalShown {
   readonly proposal: Proposal;
   readonly text: string;
