@@ -1,10 +1,67 @@
-"""The messages of the allow-list, and of bans that nobody asked for."""
+"""The messages of bans, of people and by themselves, and of the allow-list."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 import msgspec
+
+
+class Ban(msgspec.Struct, frozen=True, tag=True):
+    """Drop everything from and to these addresses or CIDRs, for `seconds` (0: until it is taken back)."""
+
+    addresses: tuple[str, ...]
+    seconds: int = 0
+    reason: str = ""
+    by: str = ""  # policyd tells applyd who asked
+    owner: str = ""
+
+
+class Unban(msgspec.Struct, frozen=True, tag=True):
+    addresses: tuple[str, ...]
+    by: str = ""
+
+
+class Bans(msgspec.Struct, frozen=True, tag=True):
+    """A page of what is banned, newest first: what holds the address `word`, then what says it; "" for all. `after`
+    is where the page before ended; one answer has at most 5,000."""
+
+    word: str = ""
+    after: int = 0
+    limit: int = 5_000
+
+
+class BanEntry(msgspec.Struct, frozen=True, gc=False):
+    address: str
+    by: str
+    reason: str
+    since: float
+    until: float  # 0 for no end
+    owner: str = ""
+
+
+class BanList(msgspec.Struct, frozen=True, tag=True):
+    """`total` that were meant, if not `exact` at least so many; the next page begins `after`, 0 at the end."""
+
+    bans: tuple[BanEntry, ...]
+    total: int = 0
+    after: int = 0
+    exact: bool = True
+
+
+class TryBan(msgspec.Struct, frozen=True, tag=True):
+    """What would come of a ban? Nothing is banned."""
+
+    addresses: tuple[str, ...]
+
+
+class BanTried(msgspec.Struct, frozen=True, tag=True):
+    """`refused` has (address, code, why); `inside` those that lie in the site's own networks, and where; `banned`
+    the bans that hold them already."""
+
+    refused: tuple[tuple[str, str, str], ...] = ()
+    inside: tuple[tuple[str, str], ...] = ()
+    banned: tuple[BanEntry, ...] = ()
 
 
 class Allow(msgspec.Struct, frozen=True, tag=True):
