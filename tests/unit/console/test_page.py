@@ -73,6 +73,14 @@ def test_first_view_is_light() -> None:
     assert sum(weight.values()) < FIRST_VIEW, sorted(weight.items(), key=lambda item: -item[1])
 
 
+def test_a_view_comes_in_few_files() -> None:
+    """Over a long line each file costs more by its way than by its bytes: the rules with all that they show."""
+    page = (STATIC / "index.html").read_text(encoding="utf-8") if built("index.html") else ""
+    entries = [STATIC / name for name in re.findall(r'(?:src|href)="/(assets/[^"]+\.js)"', page)]
+    scripts = loaded([*entries, *built("assets/Rules-*.js")])
+    assert len(scripts) <= 6, sorted(path.name for path in scripts)
+
+
 def test_editor_and_charts_come_only_when_needed() -> None:
     page = (STATIC / "index.html").read_text(encoding="utf-8") if built("index.html") else ""
     first = loaded([STATIC / name for name in re.findall(r'(?:src|href)="/(assets/[^"]+\.js)"', page)])
