@@ -14,11 +14,16 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import parts
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
+
+# What holds for all values holds on a busy machine too: no example is refused for the time that it took.
+settings.register_profile("reef", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("reef")
 
 TOOLS: dict[str, tuple[str, ...]] = {
     "netns": ("ip", "nft", "conntrack", "tcpdump", "curl", "nc", "ping", "ssh", "sshd", "setpriv"),

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+
 from tests.run import PYTEST_TIERS, ROOT, parts_of
 
 CONFTEST = """
@@ -66,3 +68,9 @@ def test_what_runs_beside_is_printed_when_it_has_ended(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout == "meanwhile\nsaid by it\nended with 3\n"
+
+
+def test_no_property_is_refused_for_the_time_that_an_example_took() -> None:
+    assert settings.default is not None
+    assert settings.default.deadline is None
+    assert HealthCheck.too_slow in settings.default.suppress_health_check
