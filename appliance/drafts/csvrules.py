@@ -18,7 +18,7 @@ import msgspec
 from appliance.drafts.edits import rising
 from appliance.drafts.grid import Grid, RowHits
 from appliance.drafts.operations import Delete, Insert, Move, Operation, SetKeys
-from appliance.drafts.written import scalar
+from appliance.drafts.written import scalar, unfit
 from appliance.policy.limits import MAX_RULES, MAX_TEXT_BYTES
 from appliance.policy.written.document import RuleText
 from appliance.policy.written.kinds import Many, Named, Part, Parts, did_you_mean
@@ -219,6 +219,9 @@ def _wrong(column: Declared, said: str) -> tuple[str, str] | None:
     shape = column.declaration.shape
     if len(said) > _MOST_CELL:
         return f"{len(said):,} characters", f"at most {_MOST_CELL:,}"
+    odd = unfit(said)
+    if odd is not None:
+        return odd
     if isinstance(shape, Many):
         return next((wrong for word in _split(said) if (wrong := shape.kind.wrong(word)) is not None), None)
     return None if isinstance(shape, Part | Parts | Named) else shape.wrong(said)

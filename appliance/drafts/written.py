@@ -12,7 +12,7 @@ from appliance.policy.written.edit import EditError
 from appliance.policy.written.kinds import Many, did_you_mean
 from appliance.policy.written.layout import Branch, Entry, Leaf, Tree, last_of, tree_of
 from appliance.policy.written.schema import declared
-from appliance.policy.written.text import Items, Node, Report, Table, Word, compose, unix_lines
+from appliance.policy.written.text import Items, Node, Report, Table, Word, check_characters, compose, unix_lines
 
 _WIDTH = 100
 _RECORDS = {"rules": RuleText, "publish": PublishText}
@@ -38,8 +38,18 @@ def with_values(body: str, section: str, values: Mapping[str, Value]) -> str:
     return body
 
 
+def unfit(value: str) -> tuple[str, str] | None:
+    """Why a value may stand nowhere in a policy, and what to do; None where it may."""
+    report = Report("value")
+    check_characters(value, report)
+    return next(((problem.message, problem.remedy) for _, problem in report.found), None)
+
+
 def scalar(value: str, *, flow: bool = False) -> str:
-    """A value as it is written: plain where that reads as the same, else in double quotes."""
+    """A value as it is written: plain where that reads as the same, else in double quotes. Raises `EditError`."""
+    wrong = unfit(value)
+    if wrong is not None:
+        raise EditError(*wrong)
     report = Report("value")
     line = f"[{value}]" if flow else f"k: {value}"
     if value and "\n" not in value and value == value.strip():

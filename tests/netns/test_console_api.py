@@ -32,7 +32,7 @@ from tests.netns.test_console import PORT, TEXT, listens
 EVERYTHING = TEXT.replace("roles: [administrator]", "roles: [editor, approver, auditor, administrator]")
 # Its answers do not end; messages of reef are not described; and that would end the token that is shown.
 LEFT_OUT = ("/api/v1/live", "/api/v1/ask/{process}", "/api/v1/tokens/{id}")
-EXAMPLES = 3
+EXAMPLES = int(os.environ.get("REEF_EXAMPLES", "3"))  # of each path and method
 
 
 class Console:
@@ -98,7 +98,7 @@ def said(path: Path, request: bytes) -> bytes:
             return file.read(struct.unpack("!I", head)[0]) if len(head) == 4 else b""
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(300 + 20 * EXAMPLES)
 @pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
 def test_nothing_asked_by_the_description_breaks_it(console: Console) -> None:
     """Never a 500, errors always RFC 9457, answers as they are described."""

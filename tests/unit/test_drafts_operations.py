@@ -245,3 +245,12 @@ def test_one_key_among_thousands_of_rules_costs_little_once_the_text_is_known() 
         seconds.append(time.process_time() - begin)
         assert len(done.edits) == 1
     assert min(seconds) < first / 2
+
+
+@pytest.mark.parametrize("odd", ["a\x19b", "\0", "\ufeff", "\ud800", "a\tb", "\u2028"])
+@pytest.mark.parametrize("key", ["why", "service"])
+def test_a_character_that_may_not_stand_in_a_policy_is_refused(key: str, odd: str) -> None:
+    """Somebody pastes it into a form, or into a table."""
+    value = odd if key == "why" else ["tcp/443", odd]
+    with pytest.raises(OperationError, match="character"):
+        operate(TEXT, [SetKeys("R-1", {key: value})])
