@@ -14,16 +14,17 @@ from typing import TypeVar
 import msgspec
 
 from appliance.control import auditing, daemon, notify, sandbox
-from appliance.control.crossing import crossings
 from appliance.control.deciding.bandesk import BanDesk
 from appliance.control.deciding.candidate import Workshop, findings
 from appliance.control.deciding.changes import ApplyRefused, Changes, changes_of
+from appliance.control.deciding.crossing import crossings
 from appliance.control.deciding.examiner import Examiner
 from appliance.control.deciding.gate import Gate, Judged
 from appliance.control.deciding.hits import Collector
 from appliance.control.deciding.impact import FlowReader
 from appliance.control.deciding.matched import of_instance as matched_reader
 from appliance.control.deciding.numbering import Numbers, OutOfNumbers
+from appliance.control.deciding.processhealth import Healths
 from appliance.control.deciding.running import Present, Running
 from appliance.control.ipc import (
     LIMIT,
@@ -88,7 +89,6 @@ from appliance.control.messages.why import (
 )
 from appliance.control.permits import people
 from appliance.control.processes import PROCESSES, Instance, process
-from appliance.control.processhealth import Healths
 from appliance.drafts import room
 from appliance.drafts.room import Room
 from appliance.events.record import KERNEL_DISAGREES

@@ -16,7 +16,7 @@ expect.set_options(timeout=PATIENCE)
 WEB = ROOT / "appliance" / "console" / "web"
 AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-PATHS = re.compile(r"""path:\s*"(/[^":]*)\"""")
+PATHS = re.compile(r"""path:\s*"(/[^":]*?)(?:/:[^"]*)?\"""")
 
 
 def views() -> list[str]:

@@ -12,10 +12,10 @@ from appliance.console.api.lines import register
 from appliance.console.flowrows import FlowRow, between, row
 from appliance.console.healthnow import Health, HealthNow
 from appliance.console.streams import Live
+from appliance.control.deciding.processhealth import Healths
 from appliance.control.messages.gateway import NameBook, ProcessHealth, StatusReport
 from appliance.control.messages.lines import LineList, LineState
 from appliance.control.messages.live import Flow
-from appliance.control.processhealth import Healths
 from appliance.policy.compiling.bundle import RuleInfo, ZoneInfo
 from appliance.policy.notices import Officer
 

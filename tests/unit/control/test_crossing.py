@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.control.crossing import crossings
+from appliance.control.deciding.crossing import crossings
 from appliance.policy.meant.parse import parse
 
 TEXT = """\

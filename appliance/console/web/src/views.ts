@@ -3,6 +3,9 @@
 import type { View } from "./frame/view.ts";
 import { account, people } from "./views/account/index.ts";
 import { alerts } from "./views/alerts/index.ts";
+import { connections } from "./views/connections/index.ts";
+import { flows } from "./views/flows/index.ts";
+import { lines } from "./views/lines/index.ts";
 import { calendar } from "./views/calendar/index.ts";
 import { changes } from "./views/changes/index.ts";
 import { health } from "./views/health/index.ts";
@@ -21,6 +24,8 @@ export const VIEWS: readonly View[] = [
   overview,
   alerts,
   health,
+  lines,
+  flows,
   rules,
   text,
   objects,
@@ -28,6 +33,7 @@ export const VIEWS: readonly View[] = [
   history,
   calendar,
   why,
+  connections,
   inspection,
   report,
   audit,

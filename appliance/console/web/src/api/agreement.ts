@@ -7,6 +7,8 @@ import type { components } from "./schema.ts";
 import type { Me, Status } from "./types.ts";
 import type * as Account from "../views/account/shapes.ts";
 import type * as Alerts from "../views/alerts/shapes.ts";
+import type { Flow, Flows, FlowsLive } from "../views/flows/shapes.ts";
+import type * as Lines from "../views/lines/shapes.ts";
 import type * as Inspection from "../views/inspection/shapes.ts";
 import type * as Reports from "../views/report/shapes.ts";
 import type * as Records from "../views/records/shapes.ts";
@@ -54,6 +56,14 @@ export type Agreed = [
   Fits<Alerts.AlertList, Api["AlertList"]>,
   Fits<Alerts.AlertShown, Api["AlertView"]>,
   Fits<Alerts.Counts, Api["AlertCountsAre"]>,
+  Fits<Lines.Lines, Api["LineList"]>,
+  Fits<Lines.LineShown, Api["LineView"]>,
+  Fits<Lines.Topology, Api["TopologyView"]>,
+  Fits<Lines.Connections, Api["ConnectionsView"]>,
+  Fits<Lines.Health, Api["Health"]>,
+  Fits<Flow, Api["FlowRow"]>,
+  Fits<Flows, Api["FlowsView"]>,
+  Fits<FlowsLive["biggest"][number], Api["FlowRow"]>,
   Fits<Inspection.Inspection, Api["InspectionView"]>,
   Fits<Inspection.Indicators, Api["IndicatorList"]>,
 ];

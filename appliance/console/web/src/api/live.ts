@@ -3,11 +3,16 @@
 import { ROOT, ended, heard, lost, stillHere } from "./client.ts";
 import { EventReader, backOff } from "./events.ts";
 
+const ALWAYS = ["status", "alert", "proposal", "draft", "health", "link"] as const;
+/** What costs the gateway work: it is told only to who names it, so it is named only while a view listens. */
+const NAMED = ["flow", "lines"] as const;
+
 /** `reset`: what happened meanwhile is not known any more; ask for everything anew. */
-export type LiveKind = "status" | "alert" | "flow" | "proposal" | "draft" | "health" | "link" | "reset";
+export type LiveKind = (typeof ALWAYS)[number] | (typeof NAMED)[number] | "reset";
 type Handler = (data: unknown, id: string) => void;
 
 const HIDDEN_FOR = 60_000; // ms; a page nobody looks at gives its connection back
+const UNWANTED_FOR = 10_000; // ms; who goes from view to view keeps one stream
 const SILENT_FOR = 45_000; // ms; the gateway says something every 15 s, if only a comment
 
 const handlers = new Map<string, Set<Handler>>();
@@ -19,13 +24,34 @@ let tries = 0;
 let timer = 0;
 let hiding = 0;
 let started = false;
+let asked: readonly string[] = []; // what the stream of the moment names
+let renewing = false;
+
+/** What the views of the moment want that must be named. */
+function wanted(): readonly string[] {
+  return NAMED.filter((kind) => (handlers.get(kind)?.size ?? 0) > 0);
+}
+
+/** A new stream goes on where the one before ended: where more is wanted, or after a while where less is. */
+function renew(less: boolean): void {
+  if (!started || stop === null) return;
+  const now = wanted();
+  const more = now.some((kind) => !asked.includes(kind));
+  if (!more && !(less && now.length < asked.length)) return;
+  renewing = true;
+  stop.abort();
+}
 
 /** Call `handler` with every event of a kind; what it returns ends that. */
 export function on<T>(kind: LiveKind, handler: (data: T, id: string) => void): () => void {
   const all = handlers.get(kind) ?? new Set();
   handlers.set(kind, all);
   all.add(handler as Handler);
-  return () => all.delete(handler as Handler);
+  window.setTimeout(renew, 0, false);
+  return () => {
+    all.delete(handler as Handler);
+    window.setTimeout(renew, UNWANTED_FOR, true);
+  };
 }
 
 export function watchLive(listener: (connected: boolean) => void): () => void {
@@ -60,7 +86,9 @@ async function listen(): Promise<void> {
     alive();
     const headers = new Headers({ Accept: "text/event-stream" });
     if (lastId) headers.set("Last-Event-ID", lastId);
-    const answer = await fetch(`${ROOT}/live`, { headers, signal: mine.signal, cache: "no-store" });
+    asked = wanted();
+    const kinds = asked.length > 0 ? `?${[...ALWAYS, ...asked].map((kind) => `kind=${kind}`).join("&")}` : "";
+    const answer = await fetch(`${ROOT}/live${kinds}`, { headers, signal: mine.signal, cache: "no-store" });
     heard(answer);
     if (answer.status === 401 || answer.status === 403) {
       over = true;
@@ -87,8 +115,11 @@ async function listen(): Promise<void> {
   } finally {
     window.clearTimeout(silence);
     if (stop === mine) stop = null;
-    say(false);
-    if (started && !over && document.visibilityState === "visible") later(reader.retry);
+    const again = renewing && !over;
+    renewing = false;
+    if (!again) say(false);
+    if (again && started) void listen();
+    else if (started && !over && document.visibilityState === "visible") later(reader.retry);
   }
 }
 

@@ -3,6 +3,7 @@ import { accountEn } from "./account.en.ts";
 import { alertsEn } from "./alerts.en.ts";
 import { frameEn } from "./frame.en.ts";
 import { inspectionEn } from "./inspection.en.ts";
+import { linesEn } from "./lines.en.ts";
 import { nowEn } from "./now.en.ts";
 import { recordsEn } from "./records.en.ts";
 import { reportEn } from "./report.en.ts";
@@ -15,6 +16,7 @@ export const en = {
   ...workshopEn,
   ...accountEn,
   ...inspectionEn,
+  ...linesEn,
   ...recordsEn,
   ...reportEn,
 };

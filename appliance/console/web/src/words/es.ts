@@ -4,6 +4,7 @@ import { accountEs } from "./account.es.ts";
 import { alertsEs } from "./alerts.es.ts";
 import { frameEs } from "./frame.es.ts";
 import { inspectionEs } from "./inspection.es.ts";
+import { linesEs } from "./lines.es.ts";
 import { nowEs } from "./now.es.ts";
 import { recordsEs } from "./records.es.ts";
 import { reportEs } from "./report.es.ts";
@@ -16,6 +17,7 @@ export const es: Words = {
   ...workshopEs,
   ...accountEs,
   ...inspectionEs,
+  ...linesEs,
   ...recordsEs,
   ...reportEs,
 };
