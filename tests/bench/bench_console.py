@@ -8,6 +8,7 @@ the machine: the browser, the two hundred viewers, the gateway.
 from __future__ import annotations
 
 import statistics
+import time
 
 from playwright.sync_api import Page
 
@@ -38,6 +39,7 @@ def main(*, quick: bool) -> list[Row]:
     with Site() as site:
         rows += _memory("nobody there", site.memory())
         rows += _streams(site, times)
+        rows += _list(site, 10_000 if quick else 1_000_000)
         site.apply(policy(18))
         with Looking(site) as looking:
             constant = [beside(looking, PEOPLE[0]) for _ in range(times)]
@@ -81,6 +83,33 @@ def _streams(site: Site, times: int) -> list[Row]:
         ),
         *_memory(f"{VIEWERS} viewers", sizes),
     ]
+
+
+def _list(site: Site, entries: int) -> list[Row]:
+    """Pages of a list, each asked by a connection of its own: a handshake is in every figure."""
+    site.load(entries)
+    asked = [f"11.{number % 40}.{number * 7 % 256}.0/24" for number in range(40)]
+    found = [_timed(site, f"/gate/prefixes?word={word}") for word in asked]
+    pages = [_timed(site, f"/gate/prefixes?limit=100&after={number * entries // 20}") for number in range(20)]
+    # As much of a way, and nothing to look for.
+    plain = statistics.median([_timed(site, "/status") for _ in range(40)])
+    return [
+        Row(
+            f"{what} a list of {entries:,} prefixes",
+            said(figures),
+            f"the status, asked in the same way: {plain:.0f} ms",
+            statistics.median(figures) / plain,
+            f"< {_FILTER} ms",
+            statistics.median(figures) < _FILTER,
+        )
+        for what, figures in (("looking for a network in", found), ("a page anywhere of", pages))
+    ]
+
+
+def _timed(site: Site, path: str) -> float:
+    begun = time.perf_counter()
+    site.ask(PEOPLE[1], "GET", path)
+    return (time.perf_counter() - begun) * 1000
 
 
 def _views(looking: Looking, count: int, times: int, constant: list[float]) -> list[Row]:

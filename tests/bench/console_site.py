@@ -17,6 +17,7 @@ from appliance.console.who.sessions import Sessions
 from appliance.console.who.store import NAME as STORE
 from appliance.console.who.store import Store
 from appliance.console.who.tokens import Tokens
+from appliance.control.messages.gate import GateList, GateListed
 from appliance.control.messages.gateway import Applied, Apply
 from appliance.lab.netns import inside
 from crypto.apitls import CERTIFICATE
@@ -57,7 +58,7 @@ class Site:
     """`with Site() as site:` runs the processes; the console listens, and everybody of `PEOPLE` is in."""
 
     def __init__(self) -> None:
-        self.stand = Stand(("keyd", "applyd", "policyd"))
+        self.stand = Stand(("keyd", "applyd", "gated", "policyd"))
         self.tokens: dict[str, str] = {}
         self.cookies: dict[str, str] = {}
 
@@ -126,6 +127,11 @@ class Site:
         generation = done.generation
         until(lambda: self.ask(PEOPLE[0], "GET", "/status")["generation"] == generation, "the console knows it")
         return generation
+
+    def load(self, entries: int) -> None:
+        """A list of so many addresses at the gate."""
+        packed = b"".join((0x0B000000 + 3 * number).to_bytes(4, "big") + b"\x20" for number in range(entries))
+        self.stand.ask(GateList("scanners", packed), GateListed, to="gated", timeout=60)
 
     def ask(self, person: str, method: str, path: str, body: object = None, tag: str = "") -> Any:
         """What the API answers a program of that person. Connections from before a generation was loaded are closed,
