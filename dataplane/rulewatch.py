@@ -112,8 +112,10 @@ class RuleWatch(threading.Thread):
             os.setpriority(os.PRIO_PROCESS, 0, _NICE)  # of this thread: Linux keeps one for each
         seen: _Seen | None = None
         reacted: tuple[NameBook, int] | None = None
-        while not self._ended:
+        while True:
             self._look_now.clear()
+            if self._ended:  # asked behind `clear`, so that no `stop` is missed
+                return
             book, due = self._book, int(time.time()) // _TRIALS_EVERY
             if book is not None:
                 now = self._look(book)
