@@ -20,6 +20,7 @@ STATELESS = {
     "makes something new": {
         "POST /drafts", "POST /proposals/{number}/comments", "POST /tokens", "POST /accounts/{id}/invite",
         "POST /me/passkeys", "POST /me/passkeys/options", "POST /me/app", "POST /me/proof", "POST /me/proof/options",
+        "POST /alerts/{id}/evidence",
     },
     "asks, and changes nothing": {
         "POST /why", "POST /proposals/{number}/try", "POST /proposals/{number}/try/impact", "POST /ask/{process}",
