@@ -112,7 +112,7 @@ def row(kept: KeptEvent) -> AlertRow | None:
 def _event(kept: KeptEvent) -> Event | None:
     try:
         event = record.decode(kept.body)
-        return event if event.alert is not None and event.time else None
+        return event if event.alert is not None and event.time and event.decision.gid else None
     except (msgspec.DecodeError, ValueError):
         return None
 
@@ -152,7 +152,7 @@ def view(found: AlertIs) -> AlertView | None:
     if event is None:
         return None
     said = _row(found.alert, event)
-    finding = of_event(event)
+    finding = _finding(event)
     events = tuple(one for kept in found.events if (one := event_row(kept)) is not None)
     return AlertView(
         alert=said,
@@ -171,10 +171,9 @@ def event_row(kept: KeptEvent) -> EventRow | None:
     """None for what cannot be read."""
     try:
         event = record.decode(kept.body)
-        at = event.time.timestamp()
+        at, decision = event.time.timestamp(), event.decision
     except (msgspec.DecodeError, ValueError):
         return None
-    decision = event.decision
     return EventRow(
         kept.number, at, event.event_type, _short(event.src_ip), event.src_port or 0, _short(event.dest_ip),
         event.dest_port or 0, event.proto.lower(), decision.rule, decision.action, _said(event)[:_MOST_WORDS],
@@ -189,7 +188,8 @@ def _said(event: Event) -> str:
         host, method, url = (_words(event.http, key) for key in ("hostname", "http_method", "url"))
         return f"{method} {url if url.startswith('http:') else host + url}".strip()
     if event.dns is not None:
-        asked = [one for one in event.dns.get("queries", [event.dns]) if isinstance(one, dict)]
+        queries = event.dns.get("queries")
+        asked = [one for one in queries if isinstance(one, dict)] if isinstance(queries, list) else [event.dns]
         return ", ".join(f"{_words(one, 'rrname')} {_words(one, 'rrtype')}".strip() for one in asked)
     if event.tls is not None:
         return _words(event.tls, "sni")
@@ -201,6 +201,13 @@ def _said(event: Event) -> str:
         sent, got = (number(event.flow, f"bytes_to{side}") for side in ("server", "client"))
         return f"{sent} B → {got} B ←"
     return _words(event.engine or {}, "message")
+
+
+def _finding(event: Event) -> Finding | None:
+    try:
+        return of_event(event)
+    except msgspec.ValidationError:
+        return None
 
 
 def _explained(finding: Finding) -> Explained:

@@ -294,10 +294,10 @@ def _belongs(other: Event, event: Event) -> bool:
 
 
 def _event(body: bytes) -> Event | None:
-    """What stands there, with a time that can be read."""
+    """What stands there, with a time and a decision that can be read."""
     try:
         event = record.decode(body)
-        return event if event.time else None
+        return event if event.time and event.decision.gid else None
     except (msgspec.DecodeError, ValueError):
         return None
 

@@ -224,6 +224,22 @@ def test_lines_that_are_no_alert_are_none() -> None:
         assert row(KeptEvent(1, "amber", line)) is None
 
 
+def test_what_stands_there_in_the_wrong_form_breaks_nothing() -> None:
+    event = record.alert(1, "a", "b", seconds=NOW)
+    wrong = body(event, rule=7)
+    odd = msgspec.json.encode({**msgspec.json.decode(body(event)), "dns": {"queries": 5}, "http": {"url": ["x"]}})
+    told = AlertIs(KeptEvent(1, "amber", odd), (KeptEvent(2, "amber", wrong), KeptEvent(3, "amber", odd)), 0, True)
+    assert row(KeptEvent(1, "amber", wrong)) is None
+    said = view(told)
+    assert said is not None
+    assert ([one.id for one in said.events], said.left_out) == ([3], 1)
+    strange = {"gid": finding.GID, "kind": "port-scan", "seen": "many"}
+    whole = msgspec.json.decode(record.encode(event))
+    whole["metadata"] = {"flowvars": [strange]}
+    plain = view(AlertIs(KeptEvent(1, "amber", msgspec.json.encode(whole)), (), 0, True))
+    assert plain is not None and plain.explained is None
+
+
 def test_values_of_the_wrong_kind_are_left_out() -> None:
     event = record.alert(1, "a", "b", seconds=NOW)
     assert event.alert is not None
