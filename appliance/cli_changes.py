@@ -35,6 +35,7 @@ def proposal_verbs(tree: Tree) -> None:
         "--base", type=positive, metavar="N", help="the generation it was made from (default: the running one)"
     )
     _proposals(tree)
+    _notices(tree)
     approve = tree.verb(
         "approve",
         "proposals:approve",
@@ -47,6 +48,18 @@ def proposal_verbs(tree: Tree) -> None:
     reject = tree.verb("reject", "proposals:reject", "Say no to a proposal")
     _number(reject)
     reject.add_argument("--why", required=True, metavar="WORDS", help="the reason")
+
+
+def _notices(tree: Tree) -> None:
+    notices = tree.verb(
+        "notices",
+        "notices:listing",
+        "What owners are told: what of theirs ends, is to change, was changed or taken back",
+        "Yours are those whose owner is your mail address, name or login in the policy's `console.people`.",
+    )
+    notices.add_argument("--everybody", action="store_true", help="those of all owners")
+    notices.add_argument("--limit", type=positive, default=100, metavar="N", help="how many (default 100)")
+    notices.add_argument("--seen", action="store_true", help="also say that you have seen yours")
 
 
 def _proposals(tree: Tree) -> None:

@@ -161,7 +161,7 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     files: dict[str, str] | None = None
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class appliance_console_api_drafts_Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The version that somebody saw."""
 
     version: int
@@ -486,6 +486,34 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: str
     detail: str = ''
     insert: str = ''
+
+
+class NoticeList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='NoticeList'):
+    """`seen` is the number up to which who asks has seen theirs, `unseen` how many came behind it."""
+
+    notices: tuple[Notice, ...]
+    seen: int
+    unseen: int
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`told` is when it was written, `due` the moment it is about (0: none), in seconds since the epoch. `proposal` and `generation` are those it is about, 0 for none."""
+
+    number: int
+    owner: str
+    kind: Literal['applied', 'ended', 'expires', 'proposed', 'review', 'rolled-back']
+    subject: str
+    words: str
+    told: float
+    due: float = 0.0
+    proposal: int = 0
+    generation: int = 0
+
+
+class appliance_console_api_notices_Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Up to this number."""
+
+    through: int
 
 
 class ProposalShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='ProposalShown'):
@@ -1720,11 +1748,11 @@ class Api(Asker):
         """What is found and proven of a draft as it is."""
         return self._json('GET', f"/api/v1/drafts/{place(id)}/proof", DraftChecked)
 
-    def drafts_undone(self, id: str, body: Seen, *, if_match: str, idempotency_key: str = "") -> Answered[DraftChecked]:
+    def drafts_undone(self, id: str, body: appliance_console_api_drafts_Seen, *, if_match: str, idempotency_key: str = "") -> Answered[DraftChecked]:
         """Take the last step back."""
         return self._json('POST', f"/api/v1/drafts/{place(id)}/undo", DraftChecked, body=body, if_match=if_match, idempotency_key=idempotency_key)
 
-    def drafts_redone(self, id: str, body: Seen, *, if_match: str, idempotency_key: str = "") -> Answered[DraftChecked]:
+    def drafts_redone(self, id: str, body: appliance_console_api_drafts_Seen, *, if_match: str, idempotency_key: str = "") -> Answered[DraftChecked]:
         """Take a step again that was taken back."""
         return self._json('POST', f"/api/v1/drafts/{place(id)}/redo", DraftChecked, body=body, if_match=if_match, idempotency_key=idempotency_key)
 
@@ -1771,6 +1799,14 @@ class Api(Asker):
     def workshop_completion(self, id: str, *, at: int | None = None, key: str | None = None, prefix: str | None = None) -> Answered[Completion]:
         """What may be written at a place of the text, or under a key of a rule."""
         return self._json('GET', f"/api/v1/drafts/{place(id)}/completion", Completion, query={'at': at, 'key': key, 'prefix': prefix})
+
+    def notices_listed(self, *, everybody: bool | None = None, limit: int | None = None) -> Answered[NoticeList]:
+        """Notices to owners, and how many of one's own are new."""
+        return self._json('GET', "/api/v1/notices", NoticeList, query={'everybody': everybody, 'limit': limit})
+
+    def notices_seen(self, body: appliance_console_api_notices_Seen, *, idempotency_key: str = "") -> Answered[NoticeList]:
+        """One's own were seen."""
+        return self._json('POST', "/api/v1/notices/seen", NoticeList, body=body, idempotency_key=idempotency_key)
 
     def proposals_listed(self, *, state: str | None = None, limit: int | None = None, after: str | None = None) -> Answered[tuple[Proposal, ...]]:
         """Proposals, the newest first."""

@@ -79,6 +79,7 @@ from appliance.control.messages.impact import Impact
 from appliance.control.messages.indicators import Indicators, OverrideIndicator, TakeIndicators
 from appliance.control.messages.lines import Crossings, Lines
 from appliance.control.messages.live import Flows, Sets
+from appliance.control.messages.notices import OwnNotices, SeeNotices
 from appliance.control.messages.privacy import FindSubject, PrivacyStores, Unmask
 from appliance.control.messages.seals import Seals
 from appliance.control.messages.text import Check, Plan
@@ -92,7 +93,8 @@ _NOBODY = -1  # a uid that no process has
 _PATIENCE = 10.0  # seconds that applyd may take to say who people are
 
 _LOOK = (
-    Check, Plan, Status, Doctor, Names, History, Show, Seals, Hits, Matched, Impact, RuleCounters, Flows, Lines,
+    Check, Plan, Status, Doctor, Names, History, Show, Seals,
+    OwnNotices, SeeNotices, Hits, Matched, Impact, RuleCounters, Flows, Lines,
     Crossings, Sets, Bans, TryBan, AllowList, Quarantine, Gate, GateFind, Ways, Trace, Trail, Consumers, Alerts,
     AlertWith, AlertsBehind, AlertCounts, AlertTrend, Indicators, Devices, KnownServices, AuditHealth,
     Marks, Drafts, DraftText, CheckDraft, PlanDraft, ImpactDraft, Proposals, ShowProposal, TryProposal, Between,

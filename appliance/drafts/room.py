@@ -18,17 +18,19 @@ from appliance.control.messages.gateway import Applied, Apply, HistoryList, Refu
 from appliance.control.messages.text import Plan, Planned
 from appliance.control.permits import People
 from appliance.control.processes import Instance
-from appliance.drafts import desk, proposing
+from appliance.drafts import desk, noticebook, noticing, proposing
 from appliance.drafts.bench import Benches, Texts
 from appliance.drafts.book import Book
 from appliance.drafts.database import NAME, Database
 from appliance.drafts.desk import Desk
 from appliance.drafts.edits import EditsError
+from appliance.drafts.noticebook import NoticeBook
+from appliance.drafts.noticing import Noticing
 from appliance.drafts.proposing import Proposing
 from appliance.drafts.scheduling import Scheduler
 from appliance.drafts.store import DraftStore, StoreRefused
 
-ANSWERED = (*desk.ANSWERED, *proposing.ANSWERED)
+ANSWERED = (*desk.ANSWERED, *proposing.ANSWERED, *noticing.ANSWERED)
 _TIDY = 60.0
 _DECIDING = (AmendProposal, RejectProposal, WithdrawProposal)
 
@@ -56,6 +58,8 @@ class Room:
         drafts, book = DraftStore(self._database), Book(self._database)
         self._desk = Desk(drafts, self._benches, texts, present, gate, answer)
         self._proposing = Proposing(book, drafts, self._desk, self._benches, changes, present, people, plan, log)
+        self._notices = NoticeBook(instance.state_of("policyd") / noticebook.NAME, log)
+        self._noticing = Noticing(self._notices, book, self._benches, present, people, log)
         self._scheduler = Scheduler(book, self._proposing, change, log)
 
     async def answer(self, request: Request, peer: Peer) -> Reply:
@@ -67,6 +71,8 @@ class Room:
             if isinstance(request, _DECIDING):
                 async with self._change:  # nothing is decided of what is just being applied
                     return await self._proposing.answer(request, peer)
+            if isinstance(request, noticing.ANSWERED):
+                return await self._noticing.answer(request, peer)
             answering = self._desk if isinstance(request, desk.ANSWERED) else self._proposing
             return await answering.answer(request, peer)
         except StoreRefused as error:
@@ -107,13 +113,15 @@ class Room:
 
     async def work(self) -> None:
         """What is done without anybody asking."""
-        following = asyncio.create_task(self._scheduler.work())
+        chores = [asyncio.create_task(work) for work in (self._scheduler.work(), self._noticing.work())]
         try:
             while True:
                 await asyncio.sleep(_TIDY)
                 self._benches.tidy()
         finally:
-            following.cancel()
+            for each in chores:
+                each.cancel()
 
     def close(self) -> None:
         self._database.close()
+        self._notices.close()

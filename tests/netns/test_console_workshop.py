@@ -339,6 +339,35 @@ def test_whether_a_generation_is_what_was_signed_is_looked_at_again(console: Con
     assert console.ask("rita", "GET", "/seals")[0] == 400
 
 
+def test_an_owner_is_told_once_of_what_is_proposed_and_of_what_runs(console: Console) -> None:
+    def told(who: str, query: str = "") -> list[dict[str, Any]]:
+        return [one for one in console.made(who, "GET", f"/notices{query}")["notices"] if one["subject"] in about]
+
+    draft = console.draft()
+    version = console.made("amara", "GET", f"/drafts/{draft}")["version"]
+    keys = {"owner": "rita@health.example"}
+    body = {"version": version, "operations": [{"op": "set", "rule": "R-2", "keys": keys}]}
+    version = console.made("amara", "POST", f"/drafts/{draft}/operations", body, seen=version)["version"]
+    body = {"title": "hers", "why": "x"}
+    proposal = console.made("amara", "POST", f"/drafts/{draft}/propose", body, seen=version)
+    number, digest = proposal["number"], proposal["digest"]
+    about = {f"proposal {number}"}
+    until(lambda: told("rita"), "the owner to be is told of the proposal")
+    console.made("ben", "POST", f"/proposals/{number}/approve", {"digest": digest}, seen=digest)
+    body = {"digest": digest, "confirm_within": 0}
+    done = console.made("ben", "POST", f"/proposals/{number}/apply", body, seen=digest)
+    about |= {f"generation {done['generation']}"}
+    until(lambda: len(told("rita")) == 2, "the owner is told of what runs")
+    said = {one["kind"]: one for one in told("rita")}
+    assert set(said) == {"proposed", "applied"}
+    assert said["applied"]["words"].endswith(": rule R-2 changed")
+    assert {one["owner"] for one in told("amara", "?everybody=true")} == {"it@health.example", "rita@health.example"}
+    assert told("ben") == []
+    found = console.made("rita", "GET", "/notices")
+    assert found["unseen"] >= 2
+    assert console.made("rita", "POST", "/notices/seen", {"through": said["applied"]["number"]})["unseen"] == 0
+
+
 def test_two_drafts_are_merged_and_what_both_changed_is_told(console: Console) -> None:
     one, two = console.draft(), console.draft()
     versions = {}

@@ -105,6 +105,7 @@ from appliance.control.messages.keys import (
 )
 from appliance.control.messages.lines import CrossingList, Crossings, LineList, Lines
 from appliance.control.messages.live import FlowList, Flows, Recall, Recalled, SetList, Sets, SetUpdate, SetUpdated
+from appliance.control.messages.notices import NoticeList, OwnNotices, SeeNotices
 from appliance.control.messages.privacy import (
     FindSubject,
     PrivacyStored,
@@ -401,6 +402,8 @@ Request = (
     | History
     | Show
     | Seals
+    | OwnNotices
+    | SeeNotices
     | Status
     | RuleCounters
     | Hits
@@ -487,6 +490,7 @@ Reply = (
     | HistoryList
     | Shown
     | SealList
+    | NoticeList
     | StatusReport
     | RuleCounterList
     | HitList

@@ -32,6 +32,7 @@ STATELESS = {
     },
     "is a secret: what was there before is not told": {"PUT /me/passphrase"},
     "makes a draft of it": {"POST /alerts/{id}/suppression"},
+    "only grows": {"POST /notices/seen"},
     "counts by the connection, or names its generation": {"POST /running/confirm", "POST /running/rollback"},
 }  # fmt: skip
 # What is in force at once, and not a text: an address is banned or it is not, whatever was seen before.

@@ -1,0 +1,122 @@
+"""Notices to owners as they are kept: SQLite, bounded, each once. Synchronous; everything raises `sqlite3.Error`."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+
+import msgspec
+
+from appliance.control.messages.notices import Notice
+from appliance.database import opened
+from appliance.drafts.owed import Owed
+
+NAME = "notices.db"
+MOST_KEPT = 5_000
+_FORMAT = 1
+_PAGES = 16_384  # of 4 KiB: the file never exceeds 64 MiB
+_SCHEMA = """
+CREATE TABLE notice (number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, owner TEXT NOT NULL,
+    kind TEXT NOT NULL, subject TEXT NOT NULL, words TEXT NOT NULL, told REAL NOT NULL, due REAL NOT NULL,
+    proposal INTEGER NOT NULL, generation INTEGER NOT NULL, name TEXT NOT NULL, UNIQUE (key, owner));
+CREATE INDEX notice_name ON notice (name);
+CREATE TABLE seen (person TEXT PRIMARY KEY, through INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE done (key TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
+"""
+_SELECT = "SELECT number, owner, kind, subject, words, told, due, proposal, generation FROM notice "
+
+
+class NoticeBook:
+    """Opened when it is needed first; a damaged one is put aside, and told."""
+
+    def __init__(self, path: Path, log: Callable[[str], None]) -> None:
+        self._path = path
+        self._log = log
+        self._opened: sqlite3.Connection | None = None
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._opened is None:
+            self._opened = opened(self._path, self._connect, self._log, "notices to owners begin anew")
+        return self._opened
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+
+    def fresh(self) -> bool:
+        """Nothing was ever looked at."""
+        return self._db.execute("SELECT 1 FROM done LIMIT 1").fetchone() is None
+
+    def done(self, key: str) -> bool:
+        """Whether that was looked at already, whoever had to be told."""
+        return self._db.execute("SELECT 1 FROM done WHERE key = ?", (key,)).fetchone() is not None
+
+    def add(self, owed: Iterable[Owed], done: Iterable[str] = ()) -> tuple[Owed, ...]:
+        """Keep what is new of these, and that `done` was looked at. What was new."""
+        now, new = time.time(), []
+        with self._db as db:
+            db.execute("BEGIN IMMEDIATE")
+            for one in owed:
+                kept = db.execute(
+                    "INSERT OR IGNORE INTO notice (key, owner, kind, subject, words, told, due, proposal, "
+                    "generation, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        one.key, one.owner, one.kind, one.subject, one.words, now, one.due, one.proposal,
+                        one.generation, one.owner.casefold(),
+                    ),
+                )  # fmt: skip
+                if kept.rowcount:
+                    new.append(one)
+            db.executemany("INSERT OR IGNORE INTO done VALUES (?, ?)", ((key, now) for key in done))
+            for table, order in (("notice", "number"), ("done", "at")):
+                db.execute(
+                    f"DELETE FROM {table} WHERE {order} < (SELECT {order} FROM {table} ORDER BY {order} DESC "  # noqa: S608 - names of ours
+                    "LIMIT 1 OFFSET ?)",
+                    (MOST_KEPT,),
+                )
+        return tuple(new)
+
+    def of(self, names: Collection[str] | None, limit: int) -> tuple[Notice, ...]:
+        """Those of whoever has one of these names (None: everybody), the newest first."""
+        where, values = self._where(names)
+        rows = self._db.execute(f"{_SELECT}{where} ORDER BY number DESC LIMIT ?", (*values, limit)).fetchall()
+        fields = Notice.__struct_fields__
+        return tuple(msgspec.convert(dict(zip(fields, row, strict=True)), Notice) for row in rows)
+
+    def unseen(self, names: Collection[str], person: str) -> tuple[int, int]:
+        """Up to which number somebody has seen theirs, and how many came since."""
+        row = self._db.execute("SELECT through FROM seen WHERE person = ?", (person,)).fetchone()
+        seen = int(row[0]) if row else 0
+        where, values = self._where(names)
+        sql = f"SELECT count(*) FROM notice {where} AND number > ?"  # noqa: S608 - names of ours
+        return seen, int(self._db.execute(sql, (*values, seen)).fetchone()[0])
+
+    def see(self, person: str, through: int) -> None:
+        with self._db as db:
+            db.execute(
+                "INSERT INTO seen VALUES (?, ?) ON CONFLICT (person) DO UPDATE SET through = max(through, ?)",
+                (person, through, through),
+            )
+
+    def _where(self, names: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
+        if names is None:
+            return "WHERE 1", ()
+        return f"WHERE name IN ({', '.join('?' * len(names))})", tuple(names)
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute(f"PRAGMA max_page_count={_PAGES}")
+            (kept,) = db.execute("PRAGMA user_version").fetchone()
+            if kept not in (0, _FORMAT):
+                raise sqlite3.DatabaseError(f"format {kept} is not known here")
+            if kept == 0:
+                db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_FORMAT}; COMMIT;")
+        except sqlite3.Error:
+            db.close()
+            raise
+        return db
