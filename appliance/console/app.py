@@ -46,6 +46,7 @@ NAME = "console"
 _ANSWERS = "answers.db"
 AUTHORITIES = "authorities.pem"  # whom the provider of log-ins is believed by, beside those of the machine
 _SECOND = 1.0
+_TELLING = 0.05
 _PATIENCE = 10.0  # seconds that policyd may take to start without a word about it
 
 
@@ -100,6 +101,7 @@ class ConsoleProcess:
             elif words != self._said and now - known >= _PATIENCE:
                 self._log(f"the running generation is not known: {words}")
                 self._said = words
+            await asyncio.sleep(_TELLING)  # who looks is told before a disk is waited for
             await self._serving.settle()
             self._settle()
             await self._console.workshop.tidy()
