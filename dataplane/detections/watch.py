@@ -55,7 +55,8 @@ class Watch:
     ) -> None:
         self._settings = settings
         self._began = kept.began if kept is not None else 0.0
-        self._shift = 0.0
+        self._shift = 0.0  # by which the clock was set back
+        self._late: float | None = None  # what came since only late things did: the time of the first
         self._last = 0.0
         again = float(max(settings.thresholds.again, 1))
         self._told: Table[tuple[str, str, str], _Told] = Table(bounds.TOLD, 24 * again)
@@ -114,15 +115,23 @@ class Watch:
         self.devices.learning_until = self.services.learning_until = now + self._settings.learning
 
     def _clock(self, time: float) -> float:
-        """By how much the clock was set back, as far as that is known."""
-        if time >= self._last:
-            self._shift = 0.0
-            self._last = time
-        elif time + self._shift < self._last - _BACK:
-            self._shift = self._last - time
-        elif self._shift:
-            self._last = max(self._last, time + self._shift)
-        return self._shift
+        """By how much what was seen then is to be moved.
+
+        What ends by a time-out comes late, alone or in a crowd, and is told as if it came now. That the clock was set
+        back is believed when for a minute, by its own time, nothing came that was not late: were every late one a
+        clock that was set back, time would run away with them.
+        """
+        for shift in (0.0, self._shift):
+            if time + shift >= self._last - _BACK:
+                self._shift, self._late = shift, None
+                self._last = max(self._last, time + shift)
+                return shift
+        moved = self._last - time
+        if self._late is None:
+            self._late = time
+        elif time - self._late >= _BACK:
+            self._shift, self._late = moved, None
+        return moved
 
     # --- what looks at what -----------------------------------------------------------------------------
 

@@ -368,6 +368,31 @@ def test_a_clock_that_is_set_back_or_forth_neither_silences_nor_floods() -> None
     assert [one.kind for one in told(seeing, far)] == ["port-scan"]
 
 
+def test_what_comes_late_sets_no_clock() -> None:
+    """Connections that end by a time-out are told minutes later, in the middle of what happens now, which itself is
+    a little out of order when several threads tell it."""
+    seeing = watch()
+    for second in range(600):
+        told(seeing, [conversation("10.20.0.5", "192.0.2.80", 443, second)])
+        told(seeing, [conversation("10.20.0.5", "192.0.2.81", 443, second - 90 - second % 50) for _ in range(3)])
+        told(seeing, [conversation("10.20.0.5", "192.0.2.80", 443, second - 0.01)])
+    now = [msgspec.structs.replace(one, time=one.time + 600, start=one.start + 600) for one in scenes.port_scan()]
+    (found,) = told(seeing, now)
+    assert found.time - START < 700
+
+
+def test_of_a_clock_that_was_set_back_only_the_gap_is_left_out() -> None:
+    """An hour back, and nothing late comes after it: time goes on from where it was, second by second."""
+    seeing = watch()
+    for second in range(10):
+        told(seeing, [conversation("10.20.0.5", "192.0.2.80", 443, second)])
+    for second in range(300):
+        told(seeing, [conversation("10.20.0.5", "192.0.2.80", 443, second - 3600)])
+    late = [msgspec.structs.replace(one, time=one.time - 3300, start=one.start - 3300) for one in scenes.port_scan()]
+    (found,) = told(seeing, late)
+    assert START + 200 < found.time < START + 400
+
+
 def test_what_goes_on_is_told_again_with_how_often() -> None:
     short = msgspec.structs.replace(AT_ONCE, thresholds=Thresholds(again=100))
 
