@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from appliance.lab.site import Lab
 from tests.browser.conftest import DESK, PATIENCE, PHONE, ROOT, Person
 
 expect.set_options(timeout=PATIENCE)
@@ -79,4 +80,66 @@ def test_a_report_is_read_clause_by_clause_and_saved(people: Callable[..., Perso
     assert saved.value.path().read_text().startswith("kind,of,id,title,value")
     page.goto("/history/1")
     expect(page.get_by_role("region", name="Generation 1")).to_contain_text("signed")
+    assert not ana.complaints
+
+
+@pytest.mark.timeout(300)
+def test_a_line_that_goes_down_is_seen_where_somebody_looks(people: Callable[..., Person], lab: Lab) -> None:
+    """It comes by itself: on the overview, among the lines, in the register with whom to call."""
+    ana = people("ana")
+    ana.enter()
+    page = ana.page
+    lines = page.get_by_role("region", name="Lines")
+    expect(lines).to_contain_text(re.compile("All [0-9]+ lines are up"))
+    lab.run("gw", "ip", "link", "set", "dmz0", "down")
+    try:
+        expect(lines).to_contain_text("dmz0 switched off")
+        lines.get_by_role("link", name="dmz0").click()
+        expect(page.get_by_role("region", name="Line dmz0")).to_contain_text(
+            re.compile(r"switched off\s+since", re.IGNORECASE)
+        )
+        row = page.get_by_role("table", name="Lines", exact=True).get_by_role("row").filter(has_text="dmz0")
+        expect(row).to_contain_text("switched off")
+        expect(page.get_by_role("group", name="Zones and lines").get_by_role("link", name="dmz0")).to_contain_text(
+            "switched off"
+        )
+        ana.picture("line-down")
+    finally:
+        lab.run("gw", "ip", "link", "set", "dmz0", "up")
+    expect(row).to_contain_text("up")
+    page.get_by_role("link", name="Who answers for it").click()
+    officer = page.get_by_role("row").filter(has_text="wan0")
+    expect(officer.get_by_role("link", name=re.compile("^[+]501"))).to_have_attribute(
+        "href", re.compile("^tel:[+]501")
+    )
+    officer.get_by_role("link", name="wan0 in the text").click()
+    expect(page.get_by_role("textbox").filter(has_text="wan0:")).to_be_visible()
+    assert not ana.complaints
+
+
+@pytest.mark.timeout(300)
+def test_a_connection_is_found_and_asked_why_it_passes(people: Callable[..., Person]) -> None:
+    """The browser's own, to the console: with its rule, from the list of what passes now."""
+    ana = people("ana")
+    ana.enter()
+    page = ana.page
+    page.goto("/flows")
+    expect(page.get_by_role("grid").get_by_role("row")).not_to_have_count(1)
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("paused")).to_be_visible()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_label("Port").fill("8444")
+    with page.expect_response(re.compile(r"/flows\?.*port=8444")):
+        page.keyboard.press("Enter")
+    rows = page.get_by_role("grid").get_by_role("row")
+    expect(rows.filter(has_not_text="R-10")).to_have_count(1)  # the heads of the columns
+    row = rows.filter(has_text="R-10").first
+    expect(row).to_contain_text("lan → gateway")
+    row.get_by_text("R-10", exact=True).click()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="One connection")
+    expect(dialog).to_contain_text("R-10")
+    ana.picture("flow")
+    dialog.get_by_role("link", name="Why does it pass?").click()
+    expect(page.get_by_text("R-10").first).to_be_visible()
     assert not ana.complaints
