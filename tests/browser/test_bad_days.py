@@ -133,7 +133,11 @@ def test_no_name_and_no_comment_is_a_program(lab: Lab, people: Callable[..., Per
     unharmed(amara)
     page.get_by_role("searchbox", name="Search rules, objects and addresses").fill(EVIL)
     page.get_by_role("button", name="Read CSV…").click()
-    table: FilePayload = {"name": f"{EVIL}.csv", "mimeType": "text/csv", "buffer": f'id,{EVIL}\nR-6,"{EVIL}"\n'.encode()}
+    table: FilePayload = {
+        "name": f"{EVIL}.csv",
+        "mimeType": "text/csv",
+        "buffer": f'id,{EVIL}\nR-6,"{EVIL}"\n'.encode(),
+    }
     page.locator("input[type=file]").set_input_files(table)
     page.get_by_role("dialog").get_by_role("button").last.click()
     expect(page.get_by_text("no such column").first).to_be_visible()

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from appliance.lab.site import Lab
 from tests.browser.conftest import DESK, PATIENCE, PHONE, ROOT, Person
+from tests.netns.conftest import reef_says, until
 
 expect.set_options(timeout=PATIENCE)
 WEB = ROOT / "appliance" / "console" / "web"
@@ -143,3 +144,53 @@ def test_a_connection_is_found_and_asked_why_it_passes(people: Callable[..., Per
     dialog.get_by_role("link", name="Why does it pass?").click()
     expect(page.get_by_text("R-10").first).to_be_visible()
     assert not ana.complaints
+
+
+@pytest.mark.timeout(300)
+def test_the_officer_on_duty_bans_from_a_telephone_and_takes_it_back(people: Callable[..., Person]) -> None:
+    """From a link with the address in it, as an alert has one. What must not be banned is refused beforehand."""
+    amara = people("amara", size=PHONE)
+
+    def reached() -> bool:
+        return amara.lab.run("lan1", "ping", "-c", "1", "-W", "1", "198.51.100.80").returncode == 0
+
+    until(reached, "the host is reached", lab=amara.lab)
+    amara.enter()
+    page = amara.page
+    page.goto("/bans?ban=198.51.100.80")
+    dialog = page.get_by_role("dialog", name="Ban an address")
+    expect(dialog).to_contain_text(re.compile("[Cc]onnections?"))
+    dialog.get_by_role("textbox", name="Addresses").fill("198.51.100.80 0.0.0.0/1")
+    expect(dialog).to_contain_text("is an address of the gateway; what is banned must not hold it")
+    dialog.get_by_role("textbox", name="Reason").fill("tries passwords")
+    ban = dialog.get_by_role("button", name="Ban", exact=True)
+    expect(ban).to_be_disabled()
+    dialog.get_by_role("textbox", name="Addresses").fill("198.51.100.80")
+    amara.picture("ban-phone")
+    assert not findings(page)
+    ban.click()
+    expect(page.get_by_role("main")).to_contain_text("Banned: 198.51.100.80")
+    grid = page.get_by_role("grid", name="Bans")
+    expect(grid).to_contain_text("198.51.100.80")
+    assert not wide(page)
+    assert not reached()
+    amara.picture("bans-phone")
+    banned = reef_says(amara.lab, "ban", "list")["bans"]
+    assert [(one["address"], one["by"], one["reason"]) for one in banned] == [
+        ("198.51.100.80", "amara", "tries passwords")
+    ]
+    page.get_by_role("searchbox", name="Find").fill("198.51.100.81")
+    expect(page.get_by_role("main")).to_contain_text("No ban holds that or says it")
+    page.get_by_role("searchbox", name="Find").fill("PASSWORDS")
+    expect(grid).to_contain_text("198.51.100.80")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("main")).to_contain_text("It is as it was before")
+    assert reef_says(amara.lab, "ban", "list")["bans"] == []
+    until(reached, "the host is reached again", lab=amara.lab)
+    for tab in ("Lists", "Never banned"):
+        page.get_by_role("tab", name=tab).click()
+        expect(page.locator("main [aria-busy=true]")).to_have_count(0)
+        expect(page.get_by_role("grid")).to_have_count(1)
+        assert not findings(page)
+        assert not wide(page)
+    assert not amara.complaints

@@ -6,10 +6,13 @@ import { alerts } from "./views/alerts/index.ts";
 import { connections } from "./views/connections/index.ts";
 import { flows } from "./views/flows/index.ts";
 import { lines } from "./views/lines/index.ts";
+import { bans } from "./views/bans/index.ts";
 import { calendar } from "./views/calendar/index.ts";
 import { changes } from "./views/changes/index.ts";
+import { devices } from "./views/devices/index.ts";
 import { health } from "./views/health/index.ts";
 import { history } from "./views/history/index.ts";
+import { indicators } from "./views/indicators/index.ts";
 import { inspection } from "./views/inspection/index.ts";
 import { objects } from "./views/objects/index.ts";
 import { overview } from "./views/overview/index.ts";
@@ -34,6 +37,9 @@ export const VIEWS: readonly View[] = [
   calendar,
   why,
   connections,
+  bans,
+  devices,
+  indicators,
   inspection,
   report,
   audit,

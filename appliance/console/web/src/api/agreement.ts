@@ -9,6 +9,9 @@ import type * as Account from "../views/account/shapes.ts";
 import type * as Alerts from "../views/alerts/shapes.ts";
 import type { Flow, Flows, FlowsLive } from "../views/flows/shapes.ts";
 import type * as Lines from "../views/lines/shapes.ts";
+import type * as Bans from "../views/bans/shapes.ts";
+import type * as Devices from "../views/devices/shapes.ts";
+import type * as Indicators from "../views/indicators/shapes.ts";
 import type * as Inspection from "../views/inspection/shapes.ts";
 import type * as Reports from "../views/report/shapes.ts";
 import type * as Records from "../views/records/shapes.ts";
@@ -65,5 +68,12 @@ export type Agreed = [
   Fits<Flows, Api["FlowsView"]>,
   Fits<FlowsLive["biggest"][number], Api["FlowRow"]>,
   Fits<Inspection.Inspection, Api["InspectionView"]>,
-  Fits<Inspection.Indicators, Api["IndicatorList"]>,
+  Fits<Indicators.Indicators, Api["IndicatorList"]>,
+  Fits<Indicators.Overridden, Api["Overridden"]>,
+  Fits<Bans.BanPage, Api["BanPage"]>,
+  Fits<Bans.Effect, Api["BanEffect"]>,
+  Fits<Bans.AllowPage, Api["AllowPage"]>,
+  Fits<Bans.Gate, Api["GateReport"]>,
+  Fits<Bans.PrefixPage, Api["PrefixPage"]>,
+  Fits<Devices.DevicePage, Api["DevicePage"]>,
 ];

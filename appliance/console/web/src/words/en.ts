@@ -7,6 +7,7 @@ import { linesEn } from "./lines.en.ts";
 import { nowEn } from "./now.en.ts";
 import { recordsEn } from "./records.en.ts";
 import { reportEn } from "./report.en.ts";
+import { responseEn } from "./response.en.ts";
 import { workshopEn } from "./workshop.en.ts";
 
 export const en = {
@@ -19,6 +20,7 @@ export const en = {
   ...linesEn,
   ...recordsEn,
   ...reportEn,
+  ...responseEn,
 };
 
 export type Words = typeof en;

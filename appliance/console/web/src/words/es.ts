@@ -8,6 +8,7 @@ import { linesEs } from "./lines.es.ts";
 import { nowEs } from "./now.es.ts";
 import { recordsEs } from "./records.es.ts";
 import { reportEs } from "./report.es.ts";
+import { responseEs } from "./response.es.ts";
 import { workshopEs } from "./workshop.es.ts";
 
 export const es: Words = {
@@ -20,4 +21,5 @@ export const es: Words = {
   ...linesEs,
   ...recordsEs,
   ...reportEs,
+  ...responseEs,
 };

@@ -1,4 +1,4 @@
-// The words of the view of inspection and indicators.
+// The words of the view of inspection.
 
 export const inspectionEn = {
   inspection: {
@@ -26,18 +26,5 @@ export const inspectionEn = {
     origin: "From",
     trial: (days: number) => `new ones only alert for ${days} days`,
     refresh: (hours: number) => `asked for every ${hours} h`,
-    indicators: "What others warned of",
-    noIndicators: "No indicator is known",
-    search: "Find in names and values",
-    value: "Value",
-    mode: "What happens",
-    modes: { block: "blocked", alert: "told", none: "nothing" } as Readonly<Record<string, string>>,
-    source: "Source",
-    hits: "Hits",
-    lastHit: "Last hit",
-    shown: (shown: number, total: number) => `${shown} of ${total}`,
-    sources: "Sources",
-    count: "Indicators",
-    fetched: "Fetched",
   },
 };

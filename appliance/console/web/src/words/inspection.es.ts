@@ -1,4 +1,4 @@
-// Las palabras de la vista de inspección e indicadores.
+// Las palabras de la vista de inspección.
 import type { inspectionEn } from "./inspection.en.ts";
 
 export const inspectionEs: typeof inspectionEn = {
@@ -27,18 +27,5 @@ export const inspectionEs: typeof inspectionEn = {
     origin: "De",
     trial: (days: number) => `las nuevas solo avisan durante ${days} días`,
     refresh: (hours: number) => `se piden cada ${hours} h`,
-    indicators: "De qué avisaron otros",
-    noIndicators: "No se conoce ningún indicador",
-    search: "Buscar en nombres y valores",
-    value: "Valor",
-    mode: "Qué ocurre",
-    modes: { block: "bloqueado", alert: "avisado", none: "nada" },
-    source: "Fuente",
-    hits: "Aciertos",
-    lastHit: "Último acierto",
-    shown: (shown: number, total: number) => `${shown} de ${total}`,
-    sources: "Fuentes",
-    count: "Indicadores",
-    fetched: "Recogido",
   },
 };

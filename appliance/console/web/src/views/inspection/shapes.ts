@@ -1,4 +1,4 @@
-// What the API says of inspection and of indicators.
+// What the API says of inspection.
 
 export interface Profile {
   readonly name: string;
@@ -35,33 +35,4 @@ export interface Inspection {
   readonly profiles: readonly Profile[];
   readonly feeds: readonly Feed[];
   readonly suppressions: readonly Suppression[];
-}
-
-export interface Indicator {
-  readonly id: string;
-  readonly source: string;
-  readonly name: string;
-  readonly tlp: string;
-  readonly values: readonly (readonly [string, string, string, string])[];
-  readonly why: readonly (readonly [string, string])[];
-  readonly seen: number;
-  readonly until: number;
-  readonly hits?: number;
-  readonly last_hit?: number;
-}
-
-export interface Source {
-  readonly name: string;
-  readonly address: string;
-  readonly indicators: number;
-  readonly fetched?: number;
-  readonly error?: string;
-}
-
-export interface Indicators {
-  readonly indicators: readonly Indicator[];
-  readonly total: number;
-  readonly in_force: Readonly<Record<string, number>>;
-  readonly sources?: readonly Source[];
-  readonly words?: readonly string[];
 }
