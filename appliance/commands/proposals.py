@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import msgspec
 
 from appliance.commands.change import show_changes
 from appliance.commands.failure import OK, USAGE, Failure
@@ -34,20 +37,35 @@ from appliance.control.messages.changes import (
 )
 from appliance.control.messages.why import Noted
 
+_THERE = "policy.yaml"
 _FORMS = ("%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 
 
 def propose(options: argparse.Namespace, terminal: Terminal) -> int:
     text, name = read_text(options.file), options.called or shown_name(options.file)
-    gateway, texts = Gateway(options), {name: text, "policy.yaml": text}
+    gateway = Gateway(options)
     opened = OpenDraft(options.title, options.base, text, list_files(text, options.file))
-    draft = gateway.ask(opened, Draft, texts=texts)
+    draft = gateway.ask(opened, Draft)
     try:
         asked = Propose(draft.id, options.title, options.why, options.ticket)
-        found = gateway.ask(asked, Proposal, texts=texts)
+        with _called(name, text):
+            found = gateway.ask(asked, Proposal)
     finally:
         gateway.ask(DropDraft(draft.id), Noted)  # the file is what is worked at
     return _tell(found, terminal, f"Proposal {found.number} waits for {_waits_for(found)}.")
+
+
+@contextmanager
+def _called(name: str, text: str) -> Iterator[None]:
+    """The gateway has a text of its own name: what it finds there is told of the file that the person named."""
+    try:
+        yield
+    except Failure as failure:
+        failure.findings = tuple(
+            msgspec.structs.replace(one, file=name) if one.file == _THERE else one for one in failure.findings
+        )
+        failure.texts = {name: text}
+        raise
 
 
 def _waits_for(one: Proposal) -> str:
@@ -144,7 +162,8 @@ def amend(options: argparse.Namespace, terminal: Terminal) -> int:
     asked = AmendProposal(
         options.number, before.digest, text, options.words, list_files(text, options.file), options.base
     )
-    done = gateway.ask(asked, Proposal, texts={name: text, "policy.yaml": text})
+    with _called(name, text):
+        done = gateway.ask(asked, Proposal)
     return _tell(done, terminal, f"Proposal {done.number} is another text now and waits for {_waits_for(done)}.")
 
 

@@ -15,13 +15,13 @@ from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from appliance.lab.site import Lab
 from tests.browser.conftest import PATIENCE, PHONE, Person
+from tests.browser.keys import reach
 from tests.netns.conftest import reef_says, until
 
 expect.set_options(timeout=PATIENCE)
 pytestmark = pytest.mark.timeout(240)
 # Also for templates; {{…}} would be 49.
 EVIL = "<img src=x-evil onerror=\"document.title='ran'\">{{7*7}}"
-TABS = 120  # more than any page has places to be at
 # What a browser has made of words that were to be shown: elements that only EVIL has.
 MADE = """() => {
   const roots = [document];
@@ -329,15 +329,6 @@ def test_another_page_does_nothing_in_somebodys_name(lab: Lab, people: Callable[
     other.goto("https://prize.example/")
     assert other.evaluate(TRIES, lab.console_url) == ["failed", "failed", "failed"]
     assert asked(amara.page, "/api/v1/drafts") == (200, before)
-
-
-def reach(page: Page, where: Locator) -> None:
-    """Go on with Tab until one is there."""
-    for _ in range(TABS):
-        if where.count() == 1 and where.evaluate("(element) => element === document.activeElement"):
-            return
-        page.keyboard.press("Tab")
-    raise AssertionError(f"Tab does not lead to {where}")
 
 
 def test_a_rule_is_changed_without_a_mouse(people: Callable[..., Person]) -> None:

@@ -16,6 +16,7 @@ import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -337,6 +338,53 @@ def test_a_verb_runs_on_a_distant_gateway(distant: Callable[..., Done], reef: Re
     assert (newest.author, newest.confirmed_by) == ("officer", "officer")
     assert newest.reason == "it's from afar; $HOME `id`"
     assert distant("rollback", "--yes").returncode == 0
+
+
+@pytest.mark.timeout(240)  # two programs start for every verb
+def test_changes_are_proposed_agreed_and_applied_from_afar(distant: Callable[..., Done], reef: Reef) -> None:
+    """Four eyes over SSH: what one proposes at the gateway another looks at, approves and applies from elsewhere."""
+    person = "officer: {name: An Officer, mail: officer@health.example, roles: [editor, approver]}"
+    text = POLICY.read_text().replace("  people:\n    ana:", f"  approvals: 1\n  people:\n    {person}\n    ana:")
+    assert text != POLICY.read_text()
+    file = reef.folder / "policy.yaml"
+    file.write_text(text)
+    assert reef("apply", str(file), "--yes", "--confirm-within", "0").returncode == 0
+
+    def far(*arguments: str) -> dict[str, Any]:
+        said = distant(*arguments, "--json")
+        assert said.returncode == 0, said.stderr
+        found: dict[str, Any] = json.loads(said.stdout)
+        return found
+
+    file.write_text(allow_telnet(text))
+    number = f"{reef.data('propose', str(file), '--title', 'telnet', '--why', 'an old machine')['number']}"
+    refused = distant("apply", "--proposal", number, "--yes")
+    assert refused.returncode != 0 and "0 of 1 others approved" in refused.stderr
+    assert [f"{one['number']}" for one in far("proposals", "list", "--state", "proposed")["proposals"]] == [number]
+    shown = far("proposals", "show", number)
+    assert [change["what"] for change in shown["planned"]["changes"]] == ["rule R-30"]
+    far("proposals", "comment", number, "it's fine; $HOME `id`", "--rule", "R-30")
+    assert far("approve", number, "--yes")["state"] == "approved"
+    done = far("apply", "--proposal", number, "--yes", "--confirm-within", "60")
+    assert distant("confirm").returncode == 0
+    newest = msgspec.convert(reef.data("history"), messages.HistoryList).generations[0]
+    assert (newest.generation, newest.author, newest.confirmed_by) == (done["generation"], "officer", "officer")
+    last = far("proposals", "show", number)["comments"][-1]
+    assert (last["person"], last["words"], last["rule"]) == ("officer", "it's fine; $HOME `id`", "R-30")
+
+    # The text itself goes along: a proposal of a file that lies here, amended, and taken back.
+    file.write_text(text)
+    mine = far("propose", str(file), "--title", "no telnet", "--ticket", "HD-9")
+    assert distant("approve", f"{mine['number']}", "--yes").returncode != 0, "nobody approves their own"
+    file.write_text(text.replace("The only place the gateway", "The one place the gateway"))
+    amended = far("proposals", "amend", f"{mine['number']}", str(file), "--words", "a word")
+    assert amended["digest"] != mine["digest"]
+    assert "The one place" in distant("proposals", "show", f"{mine['number']}", "--text").stdout
+    assert far("proposals", "withdraw", f"{mine['number']}", "--why", "not now")["state"] == "withdrawn"
+    assert far("draft", "list")["drafts"] == []
+    file.write_text(text.replace("from: lan\n", "from: lann\n"))
+    wrong = distant("propose", str(file), "--title", "a slip")
+    assert wrong.returncode != 0 and f"{file}:" in wrong.stderr, "problems name the file as it is called here"
 
 
 def test_an_unknown_host_key_is_refused_not_learnt(distant: Callable[..., Done], home: Path) -> None:
