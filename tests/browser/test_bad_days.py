@@ -460,6 +460,54 @@ def test_what_is_typed_while_the_console_is_started_again_is_kept(lab: Lab, peop
     assert kept.count("begun") == 1
 
 
+MANY = 10_000
+# What somebody has in the clipboard goes into the text in place of all of it; and the longest time without a picture.
+PASTE = """(text) => {
+  const shadows = [...document.querySelectorAll("*")].map((one) => one.shadowRoot).filter((one) => one);
+  const box = shadows.map((one) => one.querySelector(".cm-content")).find((one) => one);
+  const held = new DataTransfer();
+  held.setData("text/plain", text);
+  window.longest = 0;
+  let last = performance.now();
+  const look = (now) => {
+    window.longest = Math.max(window.longest, now - last);
+    last = now;
+    requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+  box.dispatchEvent(new ClipboardEvent("paste", {clipboardData: held, bubbles: true, cancelable: true}));
+}"""
+
+
+def test_ten_thousand_rules_are_pasted_into_the_text(lab: Lab, people: Callable[..., Person]) -> None:
+    amara = people("amara")
+    amara.enter()
+    page = amara.page
+    which = draft(page, "All that the old firewall had")
+    text: str = asked(page, f"/api/v1/drafts/{which}/text")[1]["text"]
+    rules = "".join(
+        f"  - {{id: OLD-{number}, from: lan, to: internet, service: tcp/{1024 + number}, action: allow, "
+        "why: as it was, owner: it@health.example}\n"
+        for number in range(MANY)
+    )
+    page.goto(f"/text?draft={which}")
+    box = page.get_by_role("textbox", name="Policy text")
+    expect(box).to_be_visible()
+    box.press("Control+A")
+    page.evaluate(PASTE, text.replace("rules:\n", f"rules:\n{rules}", 1))
+    box.press("Control+Home")
+    box.press_sequentially("# pasted\n")  # while it is looked at
+    expect(box).to_contain_text("# pasted")
+    expect(bar(page)).to_contain_text(re.compile(r"10[,.]?0\d\d rules proven"))
+    expect(bar(page)).to_contain_text("Kept")
+    amara.picture("pasted")
+    assert page.evaluate("window.longest") < 10_000
+    page.goto(f"/rules?draft={which}")
+    page.get_by_role("searchbox", name="Search rules, objects and addresses").fill("OLD-9999")
+    expect(page.get_by_role("grid", name="Rules").get_by_role("row").filter(has_text="OLD-9999")).to_have_count(1)
+    assert not amara.complaints
+
+
 def running(lab: Lab, name: str) -> int:
     """Its process id; 0 while it has none."""
     try:
