@@ -43,6 +43,7 @@ _MOST_RULES = 50_000  # different ones of all of them; one text is kept however 
 _IDLE = 900.0  # seconds after which a text is not kept that nobody looked at
 _ASKED_AGAIN = 120.0  # seconds that the policy is kept for another question
 _HITS = 30.0  # seconds that a history of hits is good for
+_SHARE = 60  # at most such a part of the time they are counted
 _STALE = 600.0  # … and for which it is better than to wait for another
 
 
@@ -58,6 +59,7 @@ class Workshop:
         self._book: tuple[int, Rulebook] | None = None
         self._asked = 0.0  # when a question was put to the book last
         self._hits: tuple[float, int, dict[str, RowHits]] | None = None
+        self._took = 0.0  # seconds that counting them took
         self._counting: asyncio.Task[None] | None = None
 
     async def draft(self, ctx: Ctx, ident: str) -> tuple[Draft, Board]:
@@ -216,11 +218,12 @@ class Workshop:
         known, now = self._hits, ctx.console.clock()
         if known is None or known[1] != days or now - known[0] > _STALE:
             return await self._count(ctx, days)
-        if now - known[0] > _HITS and (self._counting is None or self._counting.done()):
+        if now - known[0] > max(_HITS, self._took * _SHARE) and (self._counting is None or self._counting.done()):
             self._counting = asyncio.create_task(self._recount(ctx, days))
         return known[2]
 
     async def _count(self, ctx: Ctx, days: int) -> Mapping[str, RowHits]:
+        begun = ctx.console.clock()
         try:
             found = await ctx.ask(Hits(days * 86_400), HitList)
         except Problem as problem:
@@ -228,7 +231,8 @@ class Workshop:
                 raise
             return {}
         rules = {one.id: RowHits(one.hits, one.recent, one.last) for one in found.rules}
-        self._hits = ctx.console.clock(), days, rules
+        now = ctx.console.clock()
+        self._hits, self._took = (now, days, rules), now - begun
         return rules
 
     async def _recount(self, ctx: Ctx, days: int) -> None:

@@ -125,8 +125,12 @@ class Site:
         base = self.stand.status().running
         done = self.stand.ask(Apply(wanted, base, "a bench", confirm_within=0), Applied, timeout=300)
         generation = done.generation
-        until(lambda: self.ask(PEOPLE[0], "GET", "/status")["generation"] == generation, "the console knows it")
+        until(lambda: self._knows(generation), "the console knows it", patience=300)
         return generation
+
+    def _knows(self, generation: int) -> bool:
+        time.sleep(0.2)  # each look is a handshake
+        return bool(self.ask(PEOPLE[0], "GET", "/status")["generation"] == generation)
 
     def load(self, entries: int) -> None:
         """A list of so many addresses at the gate."""
