@@ -23,7 +23,7 @@ from appliance.control.applying.livesets import LiveSets, SetRefused
 from appliance.control.applying.quarantine import QuarantineRefused, Quarantines
 from appliance.control.applying.readings import Readings
 from appliance.control.applying.seals import seals
-from appliance.control.applying.shownflows import shown_flows
+from appliance.control.applying.shownflows import FlowDesk
 from appliance.control.applying.standin import StandInTables
 from appliance.control.applying.ways import ways
 from appliance.control.ipc import BUNDLE_LIMIT, DaemonAway, Peer, ProtocolError, RefusedError, Server, call
@@ -136,6 +136,7 @@ class Applyd:
         self._tidying: asyncio.TimerHandle | None = None
         self._looking = self._look_again = False
         self._tidy_lock = asyncio.Lock()
+        self._flows = FlowDesk()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def _bundle(self) -> Bundle | None:
@@ -408,6 +409,8 @@ class Applyd:
                 return await self._readings.answer(request)
             if isinstance(request, Seals):
                 return await seals(request, self._gateway)
+            if isinstance(request, Flows):
+                return await self._flows.answer(request, self._bundle())
             if isinstance(request, StandIn):
                 return await self._standin.put(request, self._bundle())
             return self._answer(request, peer)
@@ -521,11 +524,6 @@ class Applyd:
                 return RuleCounterList(bundle.generation, counted, origin())
             case Lines():
                 return self._lines.lines(request, bundle)
-            case Flows():
-                try:
-                    return shown_flows(self._conntrack.flows(), request, bundle.generation, bundle.rules)
-                except ValueError as error:
-                    return Refused("bad-host", str(error))
             case _:
                 return Refused("bad-request", f"applyd does not answer {type(request).__name__}")
 

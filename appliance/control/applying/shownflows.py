@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -10,10 +11,11 @@ from typing import Literal
 
 import msgspec
 
-from appliance.control.kernel.conntrack import WITH_PORTS, Address, Flow
+from appliance.control.kernel.conntrack import WITH_PORTS, Address, Flow, flows
+from appliance.control.messages.gateway import Refused, Reply
 from appliance.control.messages.live import Flow as ShownFlow
 from appliance.control.messages.live import FlowList, Flows
-from appliance.policy.compiling.bundle import FLAGS_QUEUE, MARK_GENERATION, RuleInfo, generation_mark
+from appliance.policy.compiling.bundle import FLAGS_QUEUE, MARK_GENERATION, Bundle, RuleInfo, generation_mark
 
 _PROTOCOLS = {
     number: name.removeprefix("IPPROTO_").lower()
@@ -26,14 +28,35 @@ _PROTOCOLS = {
 CUT = "cut"
 
 
-def shown_flows(flows: Iterable[Flow], request: Flows, generation: int, infos: Sequence[RuleInfo]) -> FlowList:
-    """Those of `flows` that the request asks for, under the rules of the running generation. Raises ValueError for a
+class FlowDesk:
+    """Who asks for connections. A big table takes seconds to read: it is read beside the loop, one at a time, so that
+    it keeps nobody from confirming or banning."""
+
+    def __init__(self) -> None:
+        self._one = asyncio.Lock()
+
+    async def answer(self, request: Flows, bundle: Bundle | None) -> Reply:
+        if bundle is None:
+            return Refused("nothing-runs", "no generation runs yet; `reef apply` one")
+        async with self._one:
+            try:
+                return await asyncio.to_thread(_read, request, bundle)
+            except ValueError as error:
+                return Refused("bad-host", str(error))
+
+
+def _read(request: Flows, bundle: Bundle) -> FlowList:
+    return shown_flows(flows(), request, bundle.generation, bundle.rules)
+
+
+def shown_flows(known: Iterable[Flow], request: Flows, generation: int, infos: Sequence[RuleInfo]) -> FlowList:
+    """Those of `known` that the request asks for, under the rules of the running generation. Raises ValueError for a
     `host` that is no address and no network."""
     rules = {info.number: info.id for info in infos}
     allowing = frozenset(info.number for info in infos if info.action == "allow")
     inspecting = frozenset(info.number for info in infos if info.inspect)
     stamp = generation_mark(generation)
-    wanted = [flow for flow in flows if _rule(flow, rules) == request.rule] if request.rule else list(flows)
+    wanted = [flow for flow in known if _rule(flow, rules) == request.rule] if request.rule else list(known)
     if request.id:
         wanted = [flow for flow in wanted if flow.id == request.id]
     if request.host:
