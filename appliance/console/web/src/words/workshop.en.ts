@@ -232,7 +232,9 @@ export const workshopEn = {
       state: "State",
       author: "By",
       approvals: "Approvals",
-      approvalsOf: (given: number, needed: number) => (needed === 0 ? "none needed" : `${given} of ${needed}`),
+      // Of what was applied only who approved is known: how many it took then may have changed, by itself even.
+      approvalsOf: (given: number, needed: number, applied: boolean) =>
+        applied ? (given === 0 ? "none" : `${given}`) : needed === 0 ? "none needed" : `${given} of ${needed}`,
       changed: "Changed",
       ticket: "Ticket",
       findings: "Findings",
@@ -262,8 +264,8 @@ export const workshopEn = {
         comments: "Comments",
         history: "History",
       },
-      nothingChanges: "This draft says what runs",
-      nothingChangesWords: "There is no difference to propose yet.",
+      nothingChanges: "This says what runs",
+      nothingChangesWords: "Between it and the running generation there is no difference.",
       inWords: "In words",
       kinds: { added: "added", removed: "removed", changed: "changed", moved: "moved" },
       opened: (count: number) => `Opened: ${count}`,
