@@ -14,6 +14,7 @@ import { health } from "./views/health/index.ts";
 import { history } from "./views/history/index.ts";
 import { indicators } from "./views/indicators/index.ts";
 import { inspection } from "./views/inspection/index.ts";
+import { notices } from "./views/notices/index.ts";
 import { objects } from "./views/objects/index.ts";
 import { overview } from "./views/overview/index.ts";
 import { audit, consumers } from "./views/records/index.ts";
@@ -26,6 +27,7 @@ import { why } from "./views/why/index.ts";
 export const VIEWS: readonly View[] = [
   overview,
   alerts,
+  notices,
   health,
   lines,
   flows,

@@ -13,6 +13,7 @@ import type * as Bans from "../views/bans/shapes.ts";
 import type * as Devices from "../views/devices/shapes.ts";
 import type * as Indicators from "../views/indicators/shapes.ts";
 import type * as Inspection from "../views/inspection/shapes.ts";
+import type * as Notices from "../views/notices/shapes.ts";
 import type * as Reports from "../views/report/shapes.ts";
 import type * as Records from "../views/records/shapes.ts";
 import type * as Workshop from "../workshop/shapes.ts";
@@ -46,6 +47,7 @@ export type Agreed = [
   Fits<Workshop.NamedThing, Api["ObjectRow"]>,
   Fits<Workshop.Choices, Api["Completion"]>,
   Fits<Me, Api["Me"]>,
+  Fits<Notices.Notices, Api["NoticeList"]>,
   Fits<Reports.Report, Api["Report"]>,
   Fits<Records.AuditLine, Api["AuditLine"]>,
   Fits<Records.Consumers, Api["ConsumerList"]>,

@@ -5,6 +5,7 @@ import { frameEn } from "./frame.en.ts";
 import { inspectionEn } from "./inspection.en.ts";
 import { linesEn } from "./lines.en.ts";
 import { nowEn } from "./now.en.ts";
+import { noticesEn } from "./notices.en.ts";
 import { recordsEn } from "./records.en.ts";
 import { reportEn } from "./report.en.ts";
 import { responseEn } from "./response.en.ts";
@@ -18,6 +19,7 @@ export const en = {
   ...accountEn,
   ...inspectionEn,
   ...linesEn,
+  ...noticesEn,
   ...recordsEn,
   ...reportEn,
   ...responseEn,

@@ -6,6 +6,7 @@ import { frameEs } from "./frame.es.ts";
 import { inspectionEs } from "./inspection.es.ts";
 import { linesEs } from "./lines.es.ts";
 import { nowEs } from "./now.es.ts";
+import { noticesEs } from "./notices.es.ts";
 import { recordsEs } from "./records.es.ts";
 import { reportEs } from "./report.es.ts";
 import { responseEs } from "./response.es.ts";
@@ -19,6 +20,7 @@ export const es: Words = {
   ...accountEs,
   ...inspectionEs,
   ...linesEs,
+  ...noticesEs,
   ...recordsEs,
   ...reportEs,
   ...responseEs,
