@@ -11,8 +11,8 @@ def proposal_verbs(tree: Tree) -> None:
     draft = tree.verb(
         "draft",
         "drafts:listing",
-        "List, show and drop the texts that people work at",
-        "reef draft alone lists them. They are written in the console; reef propose takes a file.",
+        "The texts that people work at: begin, change, prove, propose them",
+        "reef draft alone lists them. reef propose takes a file without one.",
     )
     verbs = Tree(draft, tree.common, "WHAT", "what (default: list)")
     verbs.verb("list", "drafts:listing", "List the drafts of everybody, the newest change first")
@@ -20,6 +20,7 @@ def proposal_verbs(tree: Tree) -> None:
     shown.add_argument("id", metavar="ID", help="its id, as reef draft list shows it")
     drop = verbs.verb("drop", "drafts:drop", "Throw a draft of one's own away")
     drop.add_argument("id", metavar="ID", help="its id")
+    _drafting(verbs)
     propose = tree.verb(
         "propose",
         "proposals:propose",
@@ -48,6 +49,39 @@ def proposal_verbs(tree: Tree) -> None:
     reject = tree.verb("reject", "proposals:reject", "Say no to a proposal")
     _number(reject)
     reject.add_argument("--why", required=True, metavar="WORDS", help="the reason")
+
+
+def _drafting(verbs: Tree) -> None:
+    begin = verbs.verb("open", "drafts:begin", "Begin a draft: of what runs, or of a text")
+    begin.add_argument("file", nargs="?", default="", metavar="FILE", help="a policy text (default: what runs)")
+    begin.add_argument("--called", default="", help=argparse.SUPPRESS)
+    begin.add_argument("--title", default="", metavar="WORDS", help="what it is, in a few words")
+    begin.add_argument(
+        "--base", type=positive, metavar="N", help="the generation it is made from (default: the running one)"
+    )
+    put = verbs.verb("set", "drafts:put", "Put another text into a draft of one's own, and prove it")
+    put.add_argument("id", metavar="ID", help="its id")
+    put.add_argument("file", metavar="FILE", help="a policy text; - for standard input")
+    put.add_argument("--called", default="", help=argparse.SUPPRESS)
+    named = verbs.verb("name", "drafts:name", "Give a draft another title or ticket")
+    named.add_argument("id", metavar="ID", help="its id")
+    named.add_argument("--title", metavar="WORDS", help="what it is, in a few words")
+    named.add_argument("--ticket", metavar="TICKET", help="where it was asked for")
+    for name, words in (
+        ("undo", "Take the last step in a draft back"),
+        ("redo", "Do the step again that was taken back last"),
+        ("check", "Say what is found and proven of a draft; nothing changes"),
+        ("plan", "Say in words what a draft would change; nothing changes"),
+    ):
+        verbs.verb(name, f"drafts:{name}", words).add_argument("id", metavar="ID", help="its id")
+    merge = verbs.verb("merge", "drafts:merge", "Bring into a draft what runs now, or what another draft changed")
+    merge.add_argument("id", metavar="ID", help="its id")
+    merge.add_argument("other", nargs="?", default="", metavar="OTHER", help="another draft (default: what runs)")
+    propose = verbs.verb("propose", "drafts:propose", "Ask others to approve a draft, so that it may run")
+    propose.add_argument("id", metavar="ID", help="its id")
+    propose.add_argument("--title", default="", metavar="WORDS", help="what it is (default: its title)")
+    propose.add_argument("--why", default="", metavar="WORDS", help="why it is needed")
+    propose.add_argument("--ticket", default="", metavar="TICKET", help="where it was asked for")
 
 
 def _notices(tree: Tree) -> None:

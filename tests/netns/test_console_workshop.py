@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -366,6 +367,26 @@ def test_an_owner_is_told_once_of_what_is_proposed_and_of_what_runs(console: Con
     found = console.made("rita", "GET", "/notices")
     assert found["unseen"] >= 2
     assert console.made("rita", "POST", "/notices/seen", {"through": said["applied"]["number"]})["unseen"] == 0
+
+
+def test_a_shell_works_at_drafts_as_the_console_does(console: Console, tmp_path: Path) -> None:
+    ident = reef(console.stand, "draft", "open", "--title", "by hand")["id"]
+    file = tmp_path / "policy.yaml"
+    file.write_text(TEXT.replace("service: ssh", "service: tcp/2222"))
+    assert reef(console.stand, "draft", "set", ident, str(file))["ok"]
+    changed = [one["what"] for one in reef(console.stand, "draft", "plan", ident)["changes"]]
+    assert "rule R-2" in changed
+    file.write_text(TEXT.replace("service: ssh", "service: shh"))
+    assert not reef(console.stand, "draft", "set", ident, str(file), ends=1)["ok"]
+    assert reef(console.stand, "draft", "undo", ident)["ok"]
+    assert not reef(console.stand, "draft", "redo", ident, ends=1)["ok"]
+    assert not reef(console.stand, "draft", "check", ident, ends=1)["ok"]
+    assert reef(console.stand, "draft", "name", ident, "--ticket", "CHG-8")["ticket"] == "CHG-8"
+    assert reef(console.stand, "draft", "undo", ident)["ok"]
+    proposal = reef(console.stand, "draft", "propose", ident, "--why", "22 is scanned")
+    assert (proposal["title"], proposal["ticket"], proposal["state"]) == ("by hand", "CHG-8", "proposed")
+    reef(console.stand, "proposals", "withdraw", str(proposal["number"]))
+    reef(console.stand, "draft", "drop", ident)
 
 
 def test_two_drafts_are_merged_and_what_both_changed_is_told(console: Console) -> None:
