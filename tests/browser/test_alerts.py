@@ -46,11 +46,20 @@ def test_an_attack_is_a_row_when_it_falls(people: Callable[..., Person], lab: La
     page.get_by_role("button", name=re.compile("Go on: [1-9]")).click()
     expect(rows.filter(has_text=SUSPECT).filter(has_text=PROBERS[1])).to_have_count(1)
 
+    # What is marked stays marked when something comes above it, and Enter opens that.
+    rows.filter(has_text=SUSPECT).filter(has_text=PROBERS[0]).get_by_role("gridcell").first.click()
+    attack(lab, PROBERS[4])
+    expect(rows.filter(has_text=SUSPECT).filter(has_text=PROBERS[4])).to_have_count(1)
+    page.keyboard.press("Enter")
+    panel = page.get_by_role("complementary")
+    expect(panel.get_by_text("matches the signature").filter(has_text=PROBERS[0])).to_be_visible()
+    panel.get_by_role("button", name="Close").click()
+
     page.get_by_role("textbox", name="Address").fill(PROBERS[1])
     page.get_by_role("button", name="Filter").click()
     expect(rows.filter(has_text=PROBERS[0])).to_have_count(0)
-    rows.filter(has_text=SUSPECT).get_by_role("gridcell").first.dblclick()
-    panel = page.get_by_role("complementary")
+    rows.filter(has_text=SUSPECT).get_by_role("gridcell").first.click()
+    page.keyboard.press("Enter")
     expect(panel.get_by_text("matches the signature")).to_be_visible()
     expect(panel.get_by_role("link", name="Why did the gateway decide so?")).to_be_visible()
     expect(panel.get_by_role("link", name="Ban the source")).to_be_visible()
