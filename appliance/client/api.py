@@ -1175,11 +1175,12 @@ class FiredSignature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class AlertView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One alert with `events` of its connection. `line` is the event itself, EVE JSON; `why` asks why the gateway decided so, "" where nothing can be asked; the source of a `bannable` one can be banned. `packets`: how many captures were kept of it. `left_out` events found no place; `whole`: everything of that time was looked at."""
+    """One alert with `events` of its connection; `rule` is the one of the policy that decided it, where that is known of any of them. `line` is the event itself, EVE JSON; `why` asks why the gateway decided so, "" where nothing can be asked; the source of a `bannable` one can be banned. `packets`: how many captures were kept of it. `left_out` events found no place; `whole`: everything of that time was looked at."""
 
     alert: AlertRow
     explained: Explained | None
     events: tuple[EventRow, ...]
+    rule: str
     left_out: int
     whole: bool
     line: str

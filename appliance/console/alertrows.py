@@ -88,13 +88,15 @@ class Explained(msgspec.Struct, frozen=True):
 
 
 class AlertView(msgspec.Struct, frozen=True):
-    """One alert with `events` of its connection. `line` is the event itself, EVE JSON; `why` asks why the gateway
+    """One alert with `events` of its connection; `rule` is the one of the policy that decided it, where that is known
+    of any of them. `line` is the event itself, EVE JSON; `why` asks why the gateway
     decided so, "" where nothing can be asked; the source of a `bannable` one can be banned. `packets`: how many
     captures were kept of it. `left_out` events found no place; `whole`: everything of that time was looked at."""
 
     alert: AlertRow
     explained: Explained | None
     events: tuple[EventRow, ...]
+    rule: str
     left_out: int
     whole: bool
     line: str
@@ -158,6 +160,7 @@ def view(found: AlertIs) -> AlertView | None:
         alert=said,
         explained=_explained(finding) if finding is not None else None,
         events=events,
+        rule=said.rule or next((one.rule for one in events if one.rule), ""),
         left_out=found.left_out + len(found.events) - len(events),
         whole=found.whole,
         line=found.alert.body[:_MOST_LINE].decode(errors="replace"),

@@ -282,14 +282,17 @@ def _inside(reader: Reader, begin: int, end: int, moment: int, around: int) -> b
 
 def _marks(event: Event) -> tuple[bytes, ...]:
     """What stands in the lines of what belongs to it."""
-    if event.flow_id:
-        return (b'"flow_id":%d' % event.flow_id,)
-    return tuple(f'"{words}"'.encode() for words in _ends(event)[:1])
+    marks = [b'"flow_id":%d' % event.flow_id] if event.flow_id else []
+    # The kernel's own events of the connection have another number, and say which rule decided it.
+    if event.community_id:
+        marks.append(b'"community_id":' + msgspec.json.encode(event.community_id))
+    return tuple(marks) or tuple(f'"{words}"'.encode() for words in _ends(event)[:1])
 
 
 def _belongs(other: Event, event: Event) -> bool:
-    if event.flow_id:
-        return other.flow_id == event.flow_id
+    if event.flow_id or event.community_id:
+        same = bool(event.community_id) and other.community_id == event.community_id
+        return same or (bool(event.flow_id) and other.flow_id == event.flow_id)
     return set(_ends(event)) <= set(_ends(other))
 
 

@@ -105,6 +105,21 @@ def test_one_is_told_with_its_connection(tmp_path: Path) -> None:
     kept.outbox.close()
 
 
+def test_the_rule_is_known_from_what_the_kernel_says_of_the_connection(tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+    number = kept.alert(flow=9, rule="", community="1:abc/=")
+    kept.other("flow", flow=4711, rule="R-9", community="1:other=")
+    mine = kept.other("flow", flow=4712, rule="R-5", community="1:abc/=")
+
+    async def story() -> None:
+        async with serving() as served, answering(served, kept):
+            _, found, _ = await get(served, f"/alerts/{number}")
+            assert ([one["id"] for one in found["events"]], found["rule"]) == ([mine], "R-5")
+
+    asyncio.run(asyncio.wait_for(story(), 50))
+    kept.outbox.close()
+
+
 class Watching:
     """A page: the alerts that it was sent, and what was said of alertd."""
 

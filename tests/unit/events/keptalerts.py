@@ -34,21 +34,26 @@ class Kept:
 
     def alert(
         self, sid: int = 1000, *, gid: int = 1, severity: int = 2, source: str = "203.0.113.66", flow: int = 0,
-        rule: str = "R-1", action: str = "allowed", title: str = "",
+        rule: str = "R-1", action: str = "allowed", title: str = "", community: str = "",
     ) -> int:  # fmt: skip
         alert = {"gid": gid, "signature_id": sid, "signature": title or f"Title {sid}", "severity": severity}
-        return self._take("alert", source, flow, rule, {**alert, "action": action})
+        return self._take("alert", source, flow, rule, {**alert, "action": action}, community)
 
-    def other(self, kind: str, *, source: str = "203.0.113.66", flow: int = 0) -> int:
-        return self._take(kind, source, flow, "R-1", None)
+    def other(
+        self, kind: str, *, source: str = "203.0.113.66", flow: int = 0, rule: str = "R-1", community: str = ""
+    ) -> int:
+        return self._take(kind, source, flow, rule, None, community)
 
-    def _take(self, kind: str, source: str, flow: int, rule: str, alert: dict[str, object] | None) -> int:
+    def _take(
+        self, kind: str, source: str, flow: int, rule: str, alert: dict[str, object] | None, community: str = ""
+    ) -> int:
         event = record.Event(
             timestamp=record.format_time(self.clock.now),
             event_type=kind,
             flow_id=flow or None,
             src_ip=ip_address(source).exploded,
             dest_ip="10.20.0.12",
+            community_id=community,
             alert=alert,
             metadata=record.metadata(record.Decision(record.GID, rule, "allow", "internet", "lan")),
         )

@@ -64,6 +64,7 @@ export interface AlertShown {
   readonly alert: Alert;
   readonly explained?: Explained | null;
   readonly events: readonly Beside[];
+  readonly rule: string;
   readonly left_out: number;
   readonly whole: boolean;
   readonly line: string;
