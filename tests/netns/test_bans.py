@@ -112,6 +112,10 @@ def test_what_must_not_be_banned_is_refused_with_the_reason(
 def test_a_host_of_the_site_can_be_banned_by_a_person_and_never_by_itself(stand: Stand) -> None:
     automatic(stand)
     assert asked(stand, found("10.20.0.66")) == "spared"
+    tried = stand.ask(messages.TryBan(("10.20.0.66", "10.20.0.1")), messages.BanTried)
+    assert tried.inside == (("10.20.0.66", "10.20.0.66 is in 10.20.0.0/16, which is in the zone lan"),)
+    assert [(address, code) for address, code, _ in tried.refused] == [("10.20.0.1", "own")]
+    assert bans(stand) == {}, "nobody is banned by asking"
     assert stand.ask(messages.Ban(("10.20.0.66",)), messages.BanList).bans[0].address == "10.20.0.66"
 
 

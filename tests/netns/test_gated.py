@@ -27,7 +27,10 @@ from appliance.control.messages.gate import (
     Gate,
     GateAllow,
     GateDone,
+    GateFind,
     GateForget,
+    GateFound,
+    GateFoundEntry,
     GateIndicate,
     GateLine,
     GateList,
@@ -523,10 +526,13 @@ def test_a_list_that_an_operator_gives_holds_and_is_taken_back(stand: Stand, lin
     request = GateList("drop", prefixes.packed(4), prefixes.packed(6))
     assert stand.ask(request, GateListed).entries == 2
     assert not line.passes(tcp("192.0.2.5"))
+    holding = GateFound((GateFoundEntry("192.0.2.0/24", "drop"),), 1)
+    assert stand.ask(GateFind("192.0.2.5"), GateFound) == holding
     stand.ask(Allow(("192.0.2.5",), 0, "a test"), Allowed)
     assert line.passes(tcp("192.0.2.5"))
     assert stand.ask(GateForget("drop"), GateDone) == GateDone()
     assert line.passes(tcp("192.0.2.6"))
+    assert stand.ask(GateFind("192.0.2.5"), GateFound) == GateFound((), 0)
     assert stand.refusal(GateForget("drop")).code == "no-list"
 
 
