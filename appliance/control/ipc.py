@@ -412,9 +412,9 @@ async def _read_frame(reader: asyncio.StreamReader, limit: int) -> bytes:
 
 
 def _left(writer: asyncio.StreamWriter) -> bool:
-    """Whether nobody waits for the answer any more."""
+    """Whether nobody waits for the answer any more. Who only has nothing more to ask still does."""
     looking = select.poll()
-    looking.register(writer.get_extra_info("socket").fileno(), select.POLLRDHUP)
+    looking.register(writer.get_extra_info("socket").fileno(), 0)  # a hang-up is told in any case
     return bool(looking.poll(0))
 
 

@@ -101,7 +101,7 @@ def test_a_process_that_answers_again_is_waited_for_again(tmp_path: Path) -> Non
     run(story)
 
 
-@pytest.mark.parametrize("gone", [True, False])
+@pytest.mark.parametrize("gone", [True, False], ids=["gone", "asked-all"])
 def test_what_nobody_waits_for_any_more_is_not_begun(tmp_path: Path, gone: bool) -> None:
     done: list[Request] = []
 
@@ -119,6 +119,8 @@ def test_what_nobody_waits_for_any_more_is_not_begun(tmp_path: Path, gone: bool)
         writer.write(len(body).to_bytes(4, "big") + body)
         if gone:
             writer.close()
+        else:
+            writer.write_eof()
         await asked
         if not gone:
             await reader.readexactly(4)
