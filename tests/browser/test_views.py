@@ -64,6 +64,28 @@ def test_every_view_is_for_everyone(
     assert not ana.complaints
 
 
+SLOW = {"offline": False, "latency": 300, "downloadThroughput": 32_000, "uploadThroughput": 32_000}  # bytes, ms
+FIRST_VIEW = 150_000  # bytes on the line
+
+
+def test_the_first_view_is_there_on_a_slow_line(people: Callable[..., Person]) -> None:
+    """256 kbit/s, and 300 ms there and back: little comes over the line before somebody can read and go on."""
+    ana = people("ana")
+    ana.enter()
+    page, sizes = ana.page, [0]
+    line = ana.context.new_cdp_session(page)
+    line.on("Network.loadingFinished", lambda told: sizes.append(round(told["encodedDataLength"])))
+    line.send("Network.enable")
+    line.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    line.send("Network.emulateNetworkConditions", SLOW)
+    page.goto("/")
+    expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
+    expect(page.get_by_role("region", name="What is wrong now").get_by_role("listitem").first).to_be_visible()
+    expect(page.get_by_role("navigation", name="Views").get_by_role("link", name="Rules")).to_be_visible()
+    assert 10_000 < sum(sizes) < FIRST_VIEW, sizes
+    assert not ana.complaints
+
+
 def test_a_report_is_read_clause_by_clause_and_saved(people: Callable[..., Person]) -> None:
     ana = people("ana", size=PHONE)
     ana.enter()
