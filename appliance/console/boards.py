@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -30,7 +31,8 @@ class Board:
     """One version of a text, and what is known of it."""
 
     def __init__(self, text: str, inherited: Mapping[str, str], files: Mapping[str, str], known: Grid) -> None:
-        self.text = text
+        self._text: str | None = text
+        self._packed = b""
         self.inherited = inherited
         self.files = files
         self.grid = known
@@ -40,6 +42,23 @@ class Board:
             read = inherit.read(known.site, inherited, Report(FILE))
             self.documents = (known.site, *[one.document for one in read if one.document is not None])
         self._findings: dict[str, list[RowFinding]] | None = None
+
+    @property
+    def text(self) -> str:
+        text = self._text
+        if text is None:
+            text = self._text = zlib.decompress(self._packed).decode("utf-8", "surrogatepass")
+        return text
+
+    @property
+    def rests(self) -> bool:
+        return self._text is None
+
+    def rest(self) -> None:
+        """Nobody works at it just now: its text is kept packed."""
+        if not self._packed:
+            self._packed = zlib.compress((self._text or "").encode("utf-8", "surrogatepass"), 1)
+        self._text = None
 
     @cached_property
     def contents(self) -> Contents:

@@ -41,6 +41,7 @@ RUNNING = ""  # the board of what runs, where drafts have their id
 _SHELVES = 6  # texts that are kept
 _MOST_RULES = 50_000  # different ones of all of them; one text is kept however many it has
 _IDLE = 900.0  # seconds after which a text is not kept that nobody looked at
+_RESTS = 5.0  # seconds after which its text is kept packed
 _ASKED_AGAIN = 120.0  # seconds that the policy is kept for another question
 _HITS = 30.0  # seconds that a history of hits is good for
 _SHARE = 60  # at most such a part of the time they are counted
@@ -186,6 +187,10 @@ class Workshop:
         idle = [ident for ident, shelf in self._shelves.items() if now - shelf.used > _IDLE]
         for ident in idle:
             self.drop(ident)
+        for shelf in list(self._shelves.values()):
+            if now - shelf.used > _RESTS and not shelf.board.rests:
+                await asyncio.to_thread(shelf.board.rest)
+                self._rows.pieces.cut.clear()  # these have texts too; cutting one again takes milliseconds
         if (idle or self._full) and not self._reading.locked():  # nobody waits for this
             async with self._reading:
                 await self._sweep()

@@ -198,4 +198,5 @@ def _drafts(site: Site, count: int) -> list[Row]:
             draft = site.ask(person, "POST", f"/drafts/{draft['id']}/operations", sent, tag=str(version))["draft"]
             for offset in range(0, count, 5_000):
                 site.ask(person, "GET", f"/drafts/{draft['id']}/rules?offset={offset}&limit=5000")
+    time.sleep(10)  # nobody types any more
     return _memory(f"six people at drafts of {count:,} rules", site.memory())

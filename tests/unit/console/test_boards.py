@@ -74,3 +74,13 @@ def test_a_rule_is_read_once_for_all_texts_that_have_it() -> None:
     first = grid(TEXT, {}, cache)
     second = grid(TEXT.replace("reef: 1", "reef: 1\n# a comment"), {}, cache)
     assert all(one is other for one, other in zip(first.rules, second.rules, strict=True))
+
+
+def test_a_text_that_rests_is_the_same_when_it_is_looked_at_again() -> None:
+    text = TEXT + "# una línea más: ñ, 漢, \U0001f41f\n"
+    known = board(text, RowCache())
+    for _ in range(2):
+        known.rest()
+        assert known.rests
+        assert known.text == text
+        assert not known.rests
