@@ -37,7 +37,7 @@ export const responseEs: typeof responseEn = {
     already: (address, by) => `${address} ya está bloqueada, por ${by}`,
     oneself: "Esto bloquea la dirección desde la que usted viene. Lo quiero así.",
     done: (addresses) => `Bloqueado: ${addresses}`,
-    unban: "Desbloquear",
+    unban: "Quitar",
     unbanOne: (address) => `¿Dejar entrar a ${address} de nuevo?`,
     unbanWords: "Desde ahora las reglas deciden de nuevo sobre ella.",
     lifted: (address) => `Ya no está bloqueada: ${address}`,
