@@ -176,7 +176,11 @@ class _Counting:
             enabled = {rule.id for rule in policy.known().rules if rule.enabled}
             found = [one for one in hits.known().rules if one.id in enabled]
             window = hits.known().window
-            return sum(not one.recent and one.watched >= _WATCHED * window for one in found), len(enabled)
+            long = [one for one in found if one.watched >= _WATCHED * window]
+            if found and not long:
+                longest = max(one.watched for one in found)
+                raise CannotTell(f"no rule was watched for longer than {lasting(longest)}")
+            return sum(not one.recent for one in long), len(enabled)
 
         now = self._now
         yield self._figure("rules", "rules", "Rules", lambda: (len(policy.known().rules), 0), policy.query)

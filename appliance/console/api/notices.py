@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from appliance.console.context import Ctx
-from appliance.console.registry import endpoint
+from appliance.console.registry import LARGEST, endpoint
 from appliance.control.messages.notices import MOST_NOTICES, NoticeList, OwnNotices, SeeNotices
 
 
@@ -21,7 +21,7 @@ class Whose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Up to this number."""
 
-    through: Annotated[int, msgspec.Meta(ge=0)]
+    through: Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 
 
 @endpoint("GET", "/notices", permission="look", answers=NoticeList)

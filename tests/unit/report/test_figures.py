@@ -92,6 +92,9 @@ def test_a_rule_counts_as_unused_only_where_it_was_watched(facts: Facts) -> None
     rules = (idle, young, *(one for one in known.rules if one.id not in ("R-1", "R-2")))
     seen = within("hits", rules=rules)(facts)
     assert by_id(seen)["unused"].value == 1
+    fresh = within("hits", rules=tuple(hit(one.id, recent=0, days=10) for one in known.rules))(facts)
+    one = by_id(fresh)["unused"]
+    assert (one.value, one.missing) == (None, "no rule was watched for longer than 10 d")
 
 
 def test_a_trend_has_every_day_and_all_that_was_counted(facts: Facts) -> None:
