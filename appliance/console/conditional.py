@@ -9,11 +9,13 @@ from http import HTTPStatus
 from appliance.console.problems import Problem
 
 _TAG = re.compile(r'\s*(?:(W/)?"([\x21\x23-\x7e\x80-\xff]*)"|(\*))\s*(?:,|$)')
+_NO_TAG = re.compile(r"[^\x21\x23-\x7e]")
 _MOST = 32
 
 
 def quoted(tag: str) -> str:
-    return f'"{tag}"'
+    """As a header has it: without what no tag has (RFC 9110, 8.8.3), since some come from who asks."""
+    return f'"{_NO_TAG.sub("", tag)}"'
 
 
 def of_bytes(data: bytes) -> str:

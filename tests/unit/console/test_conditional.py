@@ -34,3 +34,9 @@ def test_what_a_client_has_already_is_not_sent_again() -> None:
 
 def test_a_long_header_is_no_work() -> None:
     assert not unchanged('"a",' * 100_000, '"b"')
+
+
+def test_a_state_that_who_asks_names_makes_no_header_of_its_own() -> None:
+    with pytest.raises(Problem) as refused:
+        demand('"7"', 'a\r\nSet-Cookie: b"c\u00dc')
+    assert refused.value.headers["ETag"] == '"aSet-Cookie:bc"'
