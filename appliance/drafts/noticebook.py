@@ -95,10 +95,13 @@ class NoticeBook:
         return seen, int(self._db.execute(sql, (*values, seen)).fetchone()[0])
 
     def see(self, person: str, through: int) -> None:
+        """Nobody has seen what is not written yet: the number of the last one is the highest."""
         with self._db as db:
+            ((last,),) = db.execute("SELECT coalesce(max(number), 0) FROM notice").fetchall()
+            seen = max(0, min(through, last))
             db.execute(
                 "INSERT INTO seen VALUES (?, ?) ON CONFLICT (person) DO UPDATE SET through = max(through, ?)",
-                (person, through, through),
+                (person, seen, seen),
             )
 
     def _where(self, names: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
