@@ -149,7 +149,8 @@ class Verdictd:
             return None
         peer = peer_of(connection)
         if not self._instance.allows(NAME, peer.uid, (peer.gid, *peer.groups)):
-            if peer.uid != 0:  # root asks who listens here (`reef doctor`)
+            # Root asks who listens here (`reef doctor`), and policyd whether somebody does.
+            if peer.uid != 0 and not self._instance.watches(peer.uid):
                 self._log(f"refused uid {peer.uid} (pid {peer.pid}): not allowed")
             connection.close()
             return None

@@ -233,7 +233,8 @@ class Server:
     `permits` says for each request type whether that peer may make it; a type that is not there is
     refused for everyone. A peer that may ask nothing is turned away before it is read, so that it costs neither a
     place nor memory. `answer` gets what was permitted, one request of a connection at a time. `limit` bounds a
-    request, `large` names a user whose requests may be larger. The process of `agency` asks in the name of people:
+    request, `large` names a user whose requests may be larger. Nothing is reported of a user who `watches` whether
+    somebody listens, and who is turned away. The process of `agency` asks in the name of people:
     what it sends is unwrapped, and then it is the person's permissions that count.
     """
 
@@ -247,6 +248,7 @@ class Server:
         large: tuple[int, int] | None = None,  # uid, bytes
         mode: int = 0o666,
         report: Callable[[str], None] = lambda _: None,
+        watches: Callable[[int], bool] = lambda _: False,
         agency: Agency | None = None,
     ) -> None:
         self._path = path
@@ -256,6 +258,7 @@ class Server:
         self._limit = limit
         self._mode = mode
         self._report = report
+        self._watches = watches
         self._agency = agency
         self._decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
         self._open: Counter[int] = Counter()  # connections by user
@@ -302,7 +305,8 @@ class Server:
     def _turned_away(self, peer: Peer) -> Refused | None:
         """Why a connection is not even read. Root comes in when others fill all places: it must set things right."""
         if not self._is_agent(peer) and not any(permit(peer) for permit in self._permits.values()):
-            self._tell(peer, f"refused uid {peer.uid} (pid {peer.pid}): not allowed")
+            if not self._watches(peer.uid):
+                self._tell(peer, f"refused uid {peer.uid} (pid {peer.pid}): not allowed")
             return Refused("not-allowed", f"{self._path.stem} does not answer {peer.name} (uid {peer.uid})")
         if self._open[peer.uid] > USER_CONNECTIONS:
             return Refused("busy", f"{peer.name} has {USER_CONNECTIONS} connections open already; try again")

@@ -376,6 +376,11 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 return True
         return False
 
+    def watches(self, uid: int) -> bool:
+        """Is this policyd, which connects to each socket to see whether somebody listens? Where it may ask nothing it
+        is sent away like others, but that is no news."""
+        return self.identities["policyd"].uid == uid
+
     def operates(self, uid: int, gids: Iterable[int]) -> bool:
         """Is this a person of the operators' group? A process is none, whatever group lends it the spools to read."""
         return self.operators in set(gids) and all(own.uid != uid for own in self.identities.values())

@@ -83,6 +83,12 @@ def test_who_is_lent_the_spools_to_read_is_no_operator() -> None:
     assert not INSTANCE.allows("watchd", INSTANCE.identity("namesd").uid, (700,))
 
 
+def test_nobody_but_policyd_watches_whether_others_listen() -> None:
+    uids = {row.name: INSTANCE.identity(row.name).uid for row in PROCESSES}
+    assert [name for name, uid in uids.items() if INSTANCE.watches(uid)] == ["policyd"]
+    assert not INSTANCE.watches(0)
+
+
 def test_an_instance_file_reads_back_as_it_was_written(tmp_path: Path) -> None:
     file = tmp_path / "instance.json"
     file.write_bytes(encode_instance(INSTANCE))

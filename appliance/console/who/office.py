@@ -47,7 +47,9 @@ class Office:
             return instance.allows(NAME, peer.uid, peer.groups)
 
         permits: dict[type, Callable[[Peer], bool]] = dict.fromkeys(_ASKED, allowed)
-        self._server = Server(instance.socket(NAME), permits, self.answer, limit=_LIMIT, report=log)
+        self._server = Server(
+            instance.socket(NAME), permits, self.answer, limit=_LIMIT, report=log, watches=instance.watches
+        )
 
     async def serve(self, stop: asyncio.Event) -> None:
         await self._server.start()

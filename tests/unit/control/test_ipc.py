@@ -29,6 +29,7 @@ class Serving:
         *,
         nobody: bool = False,
         large: tuple[int, int] | None = None,
+        watches: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self.path = path
         self.loop = asyncio.new_event_loop()
@@ -40,7 +41,9 @@ class Serving:
         }
         if nobody:
             permits = dict.fromkeys(permits, lambda _: False)
-        self.server = Server(path, permits, answer, limit=limit, large=large, report=self.refused.append)
+        self.server = Server(
+            path, permits, answer, limit=limit, large=large, report=self.refused.append, watches=watches
+        )
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
         asyncio.run_coroutine_threadsafe(self.server.start(), self.loop).result(10)
@@ -155,6 +158,21 @@ def test_who_may_ask_nothing_is_turned_away_before_it_says_anything(tmp_path: Pa
             with pytest.raises(RefusedError, match="does not answer"):
                 call(serving.path, Status(), StatusReport)
         assert 1 <= len(serving.refused) < 25  # told, and not once for each
+    finally:
+        serving.stop()
+
+
+def test_of_who_only_watches_whether_somebody_listens_nothing_is_told(tmp_path: Path) -> None:
+    async def answer(request: Request, peer: Peer) -> Reply:
+        raise AssertionError(f"{peer} asked {request}")
+
+    serving = Serving(tmp_path / "console.sock", answer, 1 << 20, nobody=True, watches=lambda uid: uid == os.getuid())
+    try:
+        with pytest.raises(RefusedError, match="does not answer"):  # and comes in no more than others
+            call(serving.path, Status(), StatusReport)
+        assert serving.refused == []
+        assert serving.server._turned_away(Peer(1, os.getuid() + 1, 0)) is not None
+        assert len(serving.refused) == 1
     finally:
         serving.stop()
 
