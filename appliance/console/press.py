@@ -3,15 +3,18 @@
 Proving a policy and typesetting take more than the process that people talk to may spend. Before the console gives up
 its privileges it forks this child, which gives up the same and more: it opens no socket, writes no file, starts no
 program. All it keeps is the right to fork, for each job is a process of its own, with a bound of memory and time,
-and what it took is given back when it ends. A job is bytes over a pair of sockets, and so is what comes of it.
+and what it took is given back when it ends. A job is bytes over a pair of sockets, and so is what comes of it; where
+nobody waits for that any more the job ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import resource
+import select
 import signal
 import socket
 import sys
@@ -136,6 +139,23 @@ def _serve(control: socket.socket, work: Work) -> int:
             os.close(descriptor)
 
 
+def _end_when_alone(line: socket.socket) -> None:
+    """End as soon as the other side is closed, in the midst of the work: who asks and leaves, again and again, has
+    one job done at a time like everybody. The kernel says it by SIGIO, which ends a process that does not handle it.
+    """
+    _tell_changes(line, True)
+    looking = select.poll()
+    looking.register(line, 0)  # a hang-up is told in any case
+    if looking.poll(0):
+        os._exit(2)
+
+
+def _tell_changes(line: socket.socket, told: bool) -> None:
+    fcntl.fcntl(line, fcntl.F_SETOWN, os.getpid())
+    flags = fcntl.fcntl(line, fcntl.F_GETFL) & ~os.O_ASYNC
+    fcntl.fcntl(line, fcntl.F_SETFL, flags | (os.O_ASYNC if told else 0))
+
+
 def _job(descriptor: int, work: Work) -> NoReturn:
     signal.alarm(SECONDS)
     code = 1
@@ -146,10 +166,13 @@ def _job(descriptor: int, work: Work) -> NoReturn:
                 job += part
                 if len(job) > MOST_JOB:
                     os._exit(1)
+            _end_when_alone(line)
             try:
-                line.sendall(_DONE + work(bytes(job)) + _WHOLE)
+                found = _DONE + work(bytes(job)) + _WHOLE
             except Refused as error:
-                line.sendall(_REFUSED + str(error).encode() + _WHOLE)
+                found = _REFUSED + str(error).encode() + _WHOLE
+            _tell_changes(line, False)
+            line.sendall(found)
         code = 0
     except (BrokenPipeError, MemoryError):  # nobody waits any more; it was too much
         code = 2
