@@ -117,18 +117,14 @@ async def effect(ctx: Ctx, query: Named) -> BanEffect:
     """What would come of a ban, which of it is refused and why, and which connections it would cut. Bans nobody."""
     tried = await ctx.ask(TryBan(query.address), BanTried)
     refused = tuple(Refusal(*one) for one in tried.refused)
-    wrong = {one.address for one in refused}
-    cut, flows = 0, list[Flow]()
-    for address in query.address:
-        if address in wrong:
-            continue
-        with contextlib.suppress(Problem):  # of a range the kernel's connections are not told
-            found = await ctx.ask(Flows(limit=_MOST_FLOWS, host=address), FlowList)
-            cut += found.total
-            flows += found.flows
+    hosts = tuple(address for address in query.address if address not in {one.address for one in refused})
+    found = FlowList(0, 0, ())
+    if hosts:  # all at once: the table is read for each question, and a big one takes seconds
+        with contextlib.suppress(Problem):  # a ban is possible while no generation runs, too
+            found = await ctx.ask(Flows(limit=_MOST_FLOWS, hosts=hosts), FlowList)
     inside = tuple(Inside(*one) for one in tried.inside)
     oneself = holds(query.address, ctx.address)
-    return BanEffect(refused, inside, tried.banned, oneself, cut, tuple(flows[:_MOST_FLOWS]))
+    return BanEffect(refused, inside, tried.banned, oneself, found.total, found.flows)
 
 
 @endpoint("POST", "/bans", permission="respond", answers=tuple[BanEntry, ...], status=201)

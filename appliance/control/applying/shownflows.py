@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from ipaddress import ip_network
 from typing import Literal
@@ -15,7 +16,9 @@ from appliance.control.kernel.conntrack import WITH_PORTS, Address, Flow, flows
 from appliance.control.messages.gateway import Refused, Reply
 from appliance.control.messages.live import Flow as ShownFlow
 from appliance.control.messages.live import FlowList, Flows
+from appliance.policy import addresses
 from appliance.policy.compiling.bundle import FLAGS_QUEUE, MARK_GENERATION, Bundle, RuleInfo, generation_mark
+from appliance.policy.model import Range
 
 _PROTOCOLS = {
     number: name.removeprefix("IPPROTO_").lower()
@@ -51,7 +54,7 @@ def _read(request: Flows, bundle: Bundle) -> FlowList:
 
 def shown_flows(known: Iterable[Flow], request: Flows, generation: int, infos: Sequence[RuleInfo]) -> FlowList:
     """Those of `known` that the request asks for, under the rules of the running generation. Raises ValueError for a
-    `host` that is no address and no network."""
+    `host` that is no address and no network, and for `hosts` that are none and no range."""
     rules = {info.number: info.id for info in infos}
     allowing = frozenset(info.number for info in infos if info.action == "allow")
     inspecting = frozenset(info.number for info in infos if info.inspect)
@@ -62,6 +65,9 @@ def shown_flows(known: Iterable[Flow], request: Flows, generation: int, infos: S
     if request.host:
         host = ip_network(request.host, strict=False)
         wanted = [flow for flow in wanted if any(address in host for address in _addresses(flow))]
+    if request.hosts:
+        spans = addresses.normal([addresses.literal(one) for one in request.hosts])
+        wanted = [flow for flow in wanted if any(_within(address, spans) for address in _addresses(flow))]
     if request.port:
         wanted = [flow for flow in wanted if request.port in _ports(flow)]
     if request.order:
@@ -88,6 +94,13 @@ _ORDER: dict[str, Callable[[Flow], int]] = {
 
 def _addresses(flow: Flow) -> tuple[Address, ...]:
     return flow.original.source, flow.original.destination, flow.reply.source, flow.reply.destination
+
+
+def _within(address: Address, spans: Sequence[Range]) -> bool:
+    """Whether one of them holds it; they are disjoint and in order."""
+    version, number = address.version, int(address)
+    place = bisect_right(spans, Range(version, number, addresses.LAST[version])) - 1
+    return place >= 0 and spans[place].version == version and number <= spans[place].last
 
 
 def _ports(flow: Flow) -> tuple[int, ...]:

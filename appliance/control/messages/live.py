@@ -19,8 +19,9 @@ class Recalled(msgspec.Struct, frozen=True, tag=True):
 
 
 class Flows(msgspec.Struct, frozen=True, tag=True):
-    """The connections that the kernel knows; `rule`, `host` (an address or a network), `port` and `id` narrow them
-    where given. In the kernel's order, or those that carried or began most first; without the first `skip`."""
+    """The connections that the kernel knows; `rule`, `host` (an address or a network), `port`, `id` and `hosts` (any
+    of these addresses, networks and ranges) narrow them where given. In the kernel's order, or those that carried or
+    began most first; without the first `skip`."""
 
     limit: int = 1000
     rule: str = ""
@@ -29,6 +30,7 @@ class Flows(msgspec.Struct, frozen=True, tag=True):
     port: int = 0
     order: Literal["", "biggest", "newest"] = ""
     skip: int = 0
+    hosts: tuple[str, ...] = ()
 
 
 class Flow(msgspec.Struct, frozen=True):

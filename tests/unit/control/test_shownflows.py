@@ -89,3 +89,29 @@ def test_a_network_finds_what_has_an_end_in_it() -> None:
     assert sources(host="2001:db8::/32") == []
     with pytest.raises(ValueError, match="nobody"):
         sources(host="nobody")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "found"),
+    [
+        (("10.20.0.11",), 4),
+        (("10.20.0.0/28", "198.51.100.80"), 4),  # each counts once, whatever holds it
+        (("203.0.113.1-203.0.113.2",), 4),
+        (("192.0.2.1", "10.20.0.9-10.20.0.10", "203.0.113.0/31", "2001:db8::/32"), 0),
+        (("2001:db8::/32", "10.20.0.12", "10.20.0.11"), 4),
+    ],
+)
+def test_connections_of_any_of_several_hosts_are_found(hosts: tuple[str, ...], found: int) -> None:
+    assert shown_flows(FLOWS, Flows(hosts=hosts, limit=1), 8, RULES).total == found
+
+
+def test_hosts_of_both_versions_are_told_apart() -> None:
+    there, back = (ip_address(words) for words in ("2001:db8::5", "2001:db8:1::5"))
+    mixed = [*FLOWS, Flow(Tuple(there, back, 6, 1, 2), Tuple(back, there, 6, 2, 1))]
+    for hosts, total in ((("2001:db8::/64",), 1), (("10.20.0.11", "2001:db8::5"), 5), (("::/96",), 0)):
+        assert shown_flows(mixed, Flows(hosts=hosts), 8, RULES).total == total
+
+
+def test_what_is_no_host_is_refused() -> None:
+    with pytest.raises(ValueError, match="no address, network or range"):
+        shown_flows(FLOWS, Flows(hosts=("10.20.0.11", "kiosk")), 8, RULES)
