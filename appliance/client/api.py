@@ -289,7 +289,7 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field='type', tag='Proposal'):
-    """A text that somebody asks to have run. `digest` names exactly what would run: an approval is of it. `approvals` of `needed` others hold now. `at` is when it is to be applied (0: nobody said), `generation` what it became, `note` why it stands where it does."""
+    """A text that somebody asks to have run. `digest` names exactly what would run: an approval is of it. `approvals` of `needed` others hold now, those of `agreed`; none of the `writers` gives one: its author and who amended it. `at` is when it is to be applied (0: nobody said), `generation` what it became, `note` why it stands where it does."""
 
     number: int
     title: str
@@ -306,6 +306,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     changed: float = 0.0
     generation: int = 0
     note: str = ''
+    writers: tuple[str, ...] = ()
+    agreed: tuple[str, ...] = ()
 
 
 class RulesPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

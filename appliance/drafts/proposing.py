@@ -159,7 +159,7 @@ class Proposing:
         return self._as_told(self._book.record(number), await self._people.settings())
 
     def _as_told(self, record: Record, settings: ConsoleSettings) -> Proposal:
-        approvals = len(self._holding(record, settings))
+        agreed = self._holding(record, settings)
         return Proposal(
             number=record.number,
             title=record.title,
@@ -168,14 +168,16 @@ class Proposing:
             author=record.author,
             base=record.base,
             digest=record.digest,
-            state=shown_state(record, approvals, settings.approvals),
+            state=shown_state(record, len(agreed), settings.approvals),
             created=record.created,
-            approvals=approvals,
+            approvals=len(agreed),
             needed=settings.approvals,
             at=record.at,
             changed=record.changed,
             generation=record.generation,
             note=record.note,
+            writers=tuple(sorted(self._book.writers(record))),
+            agreed=agreed,
         )
 
     def _holding(self, record: Record, settings: ConsoleSettings) -> tuple[str, ...]:

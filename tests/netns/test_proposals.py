@@ -238,10 +238,10 @@ def test_amending_takes_approvals_away_and_who_amends_does_not_approve(gateway: 
     asks(gateway, "ben", ApproveProposal(found.number, found.digest), Proposal)
     text = BASE.replace("tcp/80", "tcp/8081")
     amended = asks(gateway, "cleo", AmendProposal(found.number, found.digest, text, "8081 it is"), Proposal)
-    assert (amended.state, amended.approvals) == ("proposed", 0)
+    assert (amended.state, amended.approvals, amended.writers) == ("proposed", 0, ("amara", "cleo"))
     assert refused(gateway, "ben", ApproveProposal(found.number, found.digest)) == "digest"
     assert refused(gateway, "cleo", ApproveProposal(found.number, amended.digest)) == "own"
-    asks(gateway, "ben", ApproveProposal(found.number, amended.digest), Proposal)
+    assert asks(gateway, "ben", ApproveProposal(found.number, amended.digest), Proposal).agreed == ("ben",)
     assert state(gateway, found.number) == "approved"
     assert refused(gateway, "amara", AmendProposal(found.number, amended.digest, "reef: 1\n")) == "policy"
     assert refused(gateway, "ben", WithdrawProposal(found.number)) == "not-allowed"

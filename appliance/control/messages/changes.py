@@ -228,8 +228,9 @@ class Between(msgspec.Struct, frozen=True, tag=True):
 class Proposal(msgspec.Struct, frozen=True, tag=True):
     """A text that somebody asks to have run.
 
-    `digest` names exactly what would run: an approval is of it. `approvals` of `needed` others hold now. `at` is when
-    it is to be applied (0: nobody said), `generation` what it became, `note` why it stands where it does.
+    `digest` names exactly what would run: an approval is of it. `approvals` of `needed` others hold now, those of
+    `agreed`; none of the `writers` gives one: its author and who amended it. `at` is when it is to be applied (0:
+    nobody said), `generation` what it became, `note` why it stands where it does.
     """
 
     number: int
@@ -247,6 +248,8 @@ class Proposal(msgspec.Struct, frozen=True, tag=True):
     changed: float = 0.0
     generation: int = 0
     note: str = ""
+    writers: tuple[str, ...] = ()
+    agreed: tuple[str, ...] = ()
 
 
 class Comment(msgspec.Struct, frozen=True):

@@ -22,6 +22,8 @@ function proposal(said: Partial<Proposal> = {}): Proposal {
     changed: 1,
     generation: 0,
     note: "",
+    writers: ["amara"],
+    agreed: [],
     ...said,
   };
 }
@@ -71,6 +73,8 @@ test("it is applied when enough have agreed, by who may", () => {
 test("what waits for a person is said to that person alone", () => {
   assert.equal(needsMe(proposal(), "ben", approver), true);
   assert.equal(needsMe(proposal(), "amara", approver), false);
+  assert.equal(needsMe(proposal({ writers: ["amara", "ben"] }), "ben", approver), false);
+  assert.equal(needsMe(proposal({ needed: 2, approvals: 1, agreed: ["ben"] }), "ben", approver), false);
   assert.equal(needsMe(proposal({ state: "stale" }), "amara", editor), true);
   assert.equal(needsMe(proposal({ state: "approved" }), "amara", editor), false);
   assert.equal(needsMe(proposal({ state: "confirmed" }), "ben", approver), false);

@@ -48,10 +48,14 @@ export function stepsOf(shown: ProposalShown, me: string, may: May): Steps {
   };
 }
 
+/** Whether it is neither their own work nor approved by them already. */
+export function mayAgree(proposal: Proposal, me: string): boolean {
+  return ![...proposal.writers, ...proposal.agreed].includes(me);
+}
+
 /** Whether a proposal waits for this person. */
 export function needsMe(proposal: Proposal, me: string, may: May): boolean {
-  if (proposal.state === "proposed")
-    return may("approve") && proposal.author !== me && proposal.approvals < proposal.needed;
+  if (proposal.state === "proposed") return may("approve") && mayAgree(proposal, me);
   if (proposal.state === "approved" || proposal.state === "applied") return may("apply");
   return proposal.state === "stale" && proposal.author === me;
 }

@@ -207,7 +207,7 @@ export type ProposalState =
   | "withdrawn"
   | "stale";
 
-/** A text that somebody asks to have run. An approval is of its `digest`; `at` is when it is to be applied, 0 for nobody said. */
+/** A text that somebody asks to have run. An approval is of its `digest`, and of none of the `writers`; those of `agreed` hold. `at` is when it is to be applied, 0 for nobody said. */
 export interface Proposal {
   readonly number: number;
   readonly title: string;
@@ -224,6 +224,8 @@ export interface Proposal {
   readonly changed: number;
   readonly generation: number;
   readonly note: string;
+  readonly writers: readonly string[];
+  readonly agreed: readonly string[];
 }
 
 export interface Comment {
