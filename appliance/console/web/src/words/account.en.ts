@@ -4,7 +4,6 @@ export const accountEn = {
   account: {
     title: "My account",
     people: "People",
-    enter: "How you log in",
     passkeys: "Passkeys",
     noPasskeys: "No passkey yet",
     addPasskey: "Add a passkey",
@@ -116,7 +115,6 @@ export const accountEn = {
     endSessionsOf: (name: string) => `End all sessions of ${name}?`,
     zones: "Zones",
     allZones: "all",
-    show: "Show",
     done: "Done",
   },
 };

@@ -5,7 +5,6 @@ export const accountEs: Pick<Words, "account"> = {
   account: {
     title: "Mi cuenta",
     people: "Personas",
-    enter: "Cómo inicia la sesión",
     passkeys: "Llaves de acceso",
     noPasskeys: "Aún no hay ninguna llave de acceso",
     addPasskey: "Añadir una llave de acceso",
@@ -119,7 +118,6 @@ export const accountEs: Pick<Words, "account"> = {
     endSessionsOf: (name: string) => `¿Terminar todas las sesiones de ${name}?`,
     zones: "Zonas",
     allZones: "todas",
-    show: "Mostrar",
     done: "Hecho",
   },
 };

@@ -59,7 +59,8 @@ export const alertsEn = {
     technique: "MITRE ATT&CK",
     confidence: "Confidence",
     tlp: "Label (TLP)",
-    again: (times: number) => `Found ${times} times more since it was told last.`,
+    again: (times: number) =>
+      times === 1 ? "Found once more since it was told last." : `Found ${times} times more since it was told last.`,
     next: "What to do next",
     why: "Why did the gateway decide so?",
     ban: "Ban the source…",
@@ -81,7 +82,7 @@ export const alertsEn = {
     made: "The package is made.",
     beside: "What else was seen of it",
     nothingBeside: "Nothing else was kept of it.",
-    leftOut: (count: number) => `${count} more are not shown.`,
+    leftOut: (count: number) => (count === 1 ? "1 more is not shown." : `${count} more are not shown.`),
     notWhole: "Not everything of that time was looked at.",
     packets: (count: number) =>
       count === 1 ? "One capture of its packets was kept" : `${count} captures of its packets were kept`,
@@ -98,6 +99,7 @@ export const alertsEn = {
     blocked: "Stopped",
     last: "Last",
     nothingFired: "Nothing raised an alert",
-    others: (count: number) => `${count} more signatures are not listed.`,
+    others: (count: number) =>
+      count === 1 ? "1 more signature is not listed." : `${count} more signatures are not listed.`,
   },
 };

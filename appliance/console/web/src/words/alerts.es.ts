@@ -20,7 +20,7 @@ export const alertsEs: typeof alertsEn = {
     filter: "Filtrar",
     all: "Mostrar todas",
     pause: "Pausar",
-    goOn: (waiting) => (waiting === 0 ? "Seguir" : `Seguir: ${waiting} nuevas`),
+    goOn: (waiting) => (waiting === 0 ? "Seguir" : waiting === 1 ? "Seguir: 1 nueva" : `Seguir: ${waiting} nuevas`),
     paused: "En pausa: lo que llega espera.",
     older: "Alertas anteriores",
     when: "Cuándo",
@@ -54,7 +54,10 @@ export const alertsEs: typeof alertsEn = {
     technique: "MITRE ATT&CK",
     confidence: "Confianza",
     tlp: "Etiqueta (TLP)",
-    again: (times) => `Encontrado ${times} veces más desde el último aviso.`,
+    again: (times) =>
+      times === 1
+        ? "Encontrado una vez más desde el último aviso."
+        : `Encontrado ${times} veces más desde el último aviso.`,
     next: "Qué hacer ahora",
     why: "¿Por qué decidió así la pasarela?",
     ban: "Bloquear el origen…",
@@ -76,7 +79,7 @@ export const alertsEs: typeof alertsEn = {
     made: "El paquete está hecho.",
     beside: "Qué más se vio de ello",
     nothingBeside: "No se guardó nada más de ello.",
-    leftOut: (count) => `No se muestran otros ${count}.`,
+    leftOut: (count) => (count === 1 ? "No se muestra otro." : `No se muestran otros ${count}.`),
     notWhole: "No se miró todo lo de ese tiempo.",
     packets: (count) =>
       count === 1 ? "Se guardó una captura de sus paquetes" : `Se guardaron ${count} capturas de sus paquetes`,
@@ -93,6 +96,6 @@ export const alertsEs: typeof alertsEn = {
     blocked: "Detenidas",
     last: "Última",
     nothingFired: "Nada causó una alerta",
-    others: (count) => `Otras ${count} firmas no se muestran.`,
+    others: (count) => (count === 1 ? "Otra firma no se muestra." : `Otras ${count} firmas no se muestran.`),
   },
 };
