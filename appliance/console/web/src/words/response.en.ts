@@ -26,6 +26,7 @@ export const responseEn = {
     byFor: (by: string, owner: string) => `${by} for ${owner}`,
     since: "Since",
     noEnd: "no end",
+    over: "over",
     noEndChoice: "until it is taken back",
     ban: "Ban",
     banTitle: "Ban an address",

@@ -25,6 +25,7 @@ export const responseEs: typeof responseEn = {
     byFor: (by, owner) => `${by} para ${owner}`,
     since: "Desde",
     noEnd: "sin fin",
+    over: "acabó",
     noEndChoice: "hasta que se retire",
     ban: "Bloquear",
     banTitle: "Bloquear una dirección",
