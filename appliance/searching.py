@@ -55,7 +55,7 @@ class _Block(Generic[K]):
 
     def read(self, text_of: Callable[[K], str]) -> str:
         present = [(at, key) for at, key in enumerate(self.keys) if key is not None]
-        lines = [text_of(key).replace("\n", " ").lower() for _, key in present]
+        lines = [_one_line(text_of(key)) for _, key in present]
         self._offsets = [at for at, _ in present]
         self._begins = []
         begin = 0
@@ -127,7 +127,7 @@ class Searched(Generic[K]):
 
     def find(self, words: Sequence[str], *, after: int = 0, limit: int, most: int = MOST_LOOKED) -> Found[K]:
         """Those that hold all of the words, newest first, behind the place `after` of the page before."""
-        needles = sorted((word.lower() for word in words if word), key=len, reverse=True)
+        needles = sorted((_one_line(word) for word in words if word), key=len, reverse=True)
         return self._search(needles, after or self._next, limit, most) if needles else self._page(after, limit)
 
     def _page(self, after: int, limit: int) -> Found[K]:
@@ -171,3 +171,7 @@ class Searched(Generic[K]):
         self.looked += looked
         goes_on = found[limit - 1] if 0 < limit < len(found) else place << _BITS
         return Found([self._key(number) for number in found[:limit]], goes_on, total, exact=not place)
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\n", " ").lower()

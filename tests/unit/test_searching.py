@@ -100,6 +100,14 @@ def _ban(address: str, reason: str = "", until: float = 0.0, by: str = "amara") 
     return BanEntry(address, by, reason, 1.0, until)
 
 
+def test_a_line_break_in_a_word_is_a_blank_as_in_what_is_found() -> None:
+    found = Searched[str](lambda key: key)
+    for key in ("Monday", "Tuesday\nnight", "Tuesday night"):
+        found.put(key)
+    assert found.find(["y\nn"], limit=9).keys == ["Tuesday night", "Tuesday\nnight"]
+    assert found.find(["\n"], limit=9).total == 2
+
+
 def test_an_address_finds_the_bans_that_hold_it_the_narrowest_first() -> None:
     bans = BanRegister()
     bans.put(
