@@ -113,6 +113,7 @@ class AlertDesk:
         self._changed = asyncio.Event()
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._counting = asyncio.Lock()
+        self._summing = asyncio.Lock()  # one trend at a time: it may look at a million alerts
         self._tally: Tally | None = None
         self._counted = 0  # the number up to which alerts are in the tally
 
@@ -137,7 +138,7 @@ class AlertDesk:
                 async with self._counting:
                     return await self._read(partial(self._count, limit=max(0, min(request.limit, 1_000))))
             case AlertTrend():
-                async with self._counting:
+                async with self._summing:
                     return await self._read(partial(trend, asked=request))
 
     async def _read(self, work: Callable[[Reader], T]) -> T:

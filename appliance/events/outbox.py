@@ -408,15 +408,19 @@ class Reader:
         `added` rises with the number, so few are looked at.
         """
         table = f"event_{int(class_)}"
-        first, last = self._db.execute(f"SELECT min(seq), max(seq) FROM {table}").fetchone()
-        if first is None:
-            return self.last()
-        low, high = first - 1, last  # what is wanted lies behind `low`, at `high` or before it
-        while low < high:
-            middle = (low + high + 1) // 2
-            query = f"SELECT seq, added FROM {table} WHERE seq >= ? ORDER BY seq LIMIT 1"
-            seq, when = self._db.execute(query, (middle,)).fetchone()
-            low, high = (seq, high) if when < added else (low, middle - 1)
+        self._db.execute("BEGIN")  # what is found stays there until the end
+        try:
+            first, last = self._db.execute(f"SELECT min(seq), max(seq) FROM {table}").fetchone()
+            if first is None:
+                return self.last()
+            low, high = first - 1, last  # what is wanted lies behind `low`, at `high` or before it
+            while low < high:
+                middle = (low + high + 1) // 2
+                query = f"SELECT seq, added FROM {table} WHERE seq >= ? ORDER BY seq LIMIT 1"
+                seq, when = self._db.execute(query, (middle,)).fetchone()
+                low, high = (seq, high) if when < added else (low, middle - 1)
+        finally:
+            self._db.execute("COMMIT")
         return int(low)
 
     def waiting(self, after: int, classes: Collection[Class], highest: Tlp) -> int:

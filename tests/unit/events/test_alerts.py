@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from appliance.control.messages.alerts import (
     MOST_COMING,
+    AlertCounts,
+    AlertCountsAre,
     AlertIs,
     Alerts,
     AlertsBehind,
@@ -21,7 +24,9 @@ from appliance.control.messages.alerts import (
 )
 from appliance.control.messages.gateway import Refused
 from appliance.events import record
+from appliance.events.alerts import trend
 from appliance.events.classes import Class
+from appliance.events.outbox import Reader
 from appliance.events.tallying import DAY, HOUR, Tally
 from tests.unit.events.keptalerts import NOW, Kept
 
@@ -198,3 +203,28 @@ def test_a_flood_is_counted_in_no_more_room() -> None:
     print(f"{(time.monotonic() - begun) / 20_000 * 1e6:.1f} µs an alert")
     found = tally.counts(NOW + 200, 10)
     assert (found.hour, found.day, found.signatures[0].count) == (20_000, 20_000, 20_000)
+
+
+def test_a_long_trend_keeps_nobody_from_counts(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept.alert()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def long(reader: Reader, asked: AlertTrend) -> AlertTrendIs:
+        begun.set()
+        assert go_on.wait(30)
+        return trend(reader, asked)
+
+    monkeypatch.setattr("appliance.events.alerts.trend", long)
+
+    async def both() -> tuple[object, object]:
+        summed = asyncio.create_task(kept.desk.answer(AlertTrend(NOW - DAY)))
+        assert await asyncio.to_thread(begun.wait, 30)
+        try:
+            counted = await asyncio.wait_for(kept.desk.answer(AlertCounts()), 30)
+        finally:
+            go_on.set()
+        return counted, await summed
+
+    counted, summed = asyncio.run(both())
+    assert isinstance(counted, AlertCountsAre) and counted.day == 1
+    assert isinstance(summed, AlertTrendIs) and summed.days[0].count == 1

@@ -65,6 +65,25 @@ def test_a_reader_gets_only_what_it_asks_for_and_learns_how_far_it_looked(tmp_pa
     assert reader.get(10) is None
 
 
+def test_a_place_is_found_while_everything_goes(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / NAME, quiet, clock=itertools.count(1_000).__next__)
+    for begin in range(9):
+        outbox.append(events(1, begin=begin))
+    reader = outbox.reader()
+
+    def forget(statement: str) -> None:
+        """Retention ends for all of them between two looks of the reader."""
+        if "ORDER BY" in statement:
+            with outbox.transaction() as db:
+                db.execute(f"DELETE FROM event_{int(Class.ALERT)}")  # noqa: S608 - a number
+
+    wanted = reader.read(0).events[5]
+    reader._db.set_trace_callback(forget)
+    assert reader.place(Class.ALERT, wanted.added) == wanted.seq - 1
+    assert reader.place(Class.ALERT, wanted.added) == 9  # none is left
+    outbox.close()
+
+
 def test_what_a_transaction_did_not_end_leaves_nothing(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / NAME, quiet)
     outbox.append(events(3), {"inspectd": 3})
