@@ -13,7 +13,7 @@ export const noticesEn = {
     unseen: (count: number) =>
       count === 1 ? "1 new notice on what is yours" : `${count} new notices on what is yours`,
     none: "Nothing to tell",
-    noneWords: "Here is told when something of yours ends, waits for a review, is to change, or was changed.",
+    noneWords: "You are told here when something of yours ends, waits for a review, is to change, or was changed.",
     kinds: {
       expires: "ends soon",
       ended: "has ended",

@@ -50,7 +50,7 @@ export const responseEn = {
     packets: (count: string) => `${count} packets`,
     searchPrefixes: "Find in the lists",
     prefixHint:
-      "An address finds the prefixes that hold it, 203.0.113. what begins so, a word the lists of that name",
+      "An address finds the prefixes that hold it; “203.0.113.” those that begin so; a word the lists of that name",
     noPrefix: "No list has it",
     noPrefixes: "There is no list",
     forget: "Drop the list",
@@ -68,11 +68,12 @@ export const responseEn = {
     origins: { policy: "the policy", gateway: "the gateway itself" } as Named,
     allowVerb: "Never ban",
     allowTitle: "Never ban an address",
-    allowHint: "No ban stops these, whoever makes it. A ban that holds them stays, and does not hold for them.",
+    allowHint:
+      "No ban stops these, whoever makes it. A ban of a network that they are in stays, and does not stop them.",
     allowDone: (addresses: string) => `Never banned: ${addresses}`,
     takeBack: "Take back",
     disallowOne: (address: string) => `Let bans hold for ${address} again?`,
-    disallowWords: "A ban that holds it holds at once.",
+    disallowWords: "Where a ban names it, it is stopped at once.",
     disallowed: (address: string) => `Bans hold again for ${address}`,
   },
   devices: {
@@ -96,7 +97,7 @@ export const responseEn = {
     learning: "Learning: what is new is noted and not told, until",
     unknowns: (count: number) =>
       count === 1 ? "1 device that nobody accepted" : `${count} devices that nobody accepted`,
-    holding: (zones: string) => `Whom nobody accepted is held in quarantine in: ${zones}`,
+    holding: (zones: string) => `Devices that nobody accepted are held in quarantine in: ${zones}`,
     noRoom: (count: number) => `${count} devices found no room in the register`,
     acceptedBy: (by: string) => `by ${by}`,
     verbs: { accept: "Accept", quarantine: "Hold", forget: "Forget" },
@@ -106,7 +107,7 @@ export const responseEn = {
       forget: (name: string) => `Forget ${name}?`,
     },
     what: {
-      accept: "It is in quarantine nowhere from now on. Who accepted it is kept.",
+      accept: "From now on no quarantine holds it. Who accepted it is kept.",
       quarantine:
         "Where its zone has a quarantine it reaches nothing but what the policy names. It stays in the register.",
       forget: "As if it had never been seen: it is told of when it comes again. This cannot be undone.",
@@ -144,7 +145,7 @@ export const responseEn = {
     howLong: "How long",
     ask: "Ask for it",
     waits: (value: string) => `Another person must agree that ${value} is blocked`,
-    holds: (value: string) => `${value} is as strong now as its source allows`,
+    holds: (value: string) => `${value} is blocked now, as far as its source allows`,
     overrides: "Blocked all the same",
     heldBy: (value: string, first: string, second: string) => `${value}: ${first} and ${second} agree`,
     asked: (value: string, first: string) => `${value}: ${first} asks, another person must agree`,
@@ -153,8 +154,8 @@ export const responseEn = {
     agreeTo: (value: string) => `Agree that ${value} is blocked?`,
     agreeWords: (first: string, why: string) => `${first} asks for it: ${why}`,
     takeBack: "Take back",
-    restoreOne: (value: string) => `Never block ${value} again?`,
-    restoreWords: "What is on a list of what is never blocked is let through again.",
-    restored: (value: string) => `${value} is never blocked again`,
+    restoreOne: (value: string) => `Take back the block of ${value}?`,
+    restoreWords: "It is on a list of what is never blocked, and that is what counts then.",
+    restored: (value: string) => `${value} is not blocked`,
   },
 };
