@@ -11,6 +11,7 @@ from appliance.console.problems import Problem
 _TAG = re.compile(r'\s*(?:(W/)?"([\x21\x23-\x7e\x80-\xff]*)"|(\*))\s*(?:,|$)')
 _NO_TAG = re.compile(r"[^\x21\x23-\x7e]")
 _MOST = 32
+WEAK = "W/"
 
 
 def quoted(tag: str) -> str:
@@ -20,7 +21,7 @@ def quoted(tag: str) -> str:
 
 def of_bytes(data: bytes) -> str:
     """A weak tag for an answer that has no state of its own: what is the same bytes need not be sent again."""
-    return f'W/"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'
+    return f'{WEAK}"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'
 
 
 def _listed(header: str) -> list[tuple[bool, str]] | None:
@@ -65,5 +66,5 @@ def one(header: str) -> str:
 
 def unchanged(header: str, tag: str) -> bool:
     """If-None-Match against the ETag of an answer, as it is sent: whether the client has it already."""
-    bare = tag.removeprefix("W/").strip('"')
+    bare = tag.removeprefix(WEAK).strip('"')
     return any(known in ("*", bare) for _, known in _listed(header) or ())

@@ -111,7 +111,8 @@ def _answer(one: Endpoint, schemas: _Schemas) -> dict[str, Any]:
         answer["content"] = {one.answers: {"schema": {"type": "string"}}}
     elif one.answers is not None:
         answer["content"] = {JSON: {"schema": schemas.of(one.answers)}}
-    unchanged = {} if one.changes else {"304": {"description": "What `If-None-Match` names is what is there"}}
+    same = {"304": {"description": "What `If-None-Match` names is what is there"}}
+    unchanged = {} if one.changes or one.tagged else same
     return {str(one.status): answer, **unchanged}
 
 

@@ -53,7 +53,9 @@ async def sent(request: web.Request, kept: Kept) -> web.Response:
     data, tag = kept.data, kept.headers.get("ETag", "")
     if tag and request.method in ("GET", "HEAD"):
         headers["Cache-Control"] = "private, no-cache"
-        if conditional.unchanged(request.headers.get("If-None-Match", ""), tag):
+        # Only a tag of the bytes says that nothing is other: one that names a state to change is of a part of the
+        # answer, and neither the comments on a proposal nor the title of a draft are in it.
+        if tag.startswith(conditional.WEAK) and conditional.unchanged(request.headers.get("If-None-Match", ""), tag):
             return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
     how = encoding(request.headers.get("Accept-Encoding", "")) if len(data) >= _WORTH_IT else ""
     if how:

@@ -134,7 +134,21 @@ def test_a_change_says_which_state_it_saw() -> None:
         assert (status, told["code"], headers["etag"]) == (412, "version", '"7"')
         status, _told, headers = await ask("PUT", "/things/1", json=body, headers={**MINE, "If-Match": '"7"'})
         assert (status, headers["etag"], headers["reef-changed"]) == (200, '"8"', "no")
-        assert (await ask("GET", "/things/1", headers={**MINE, "If-None-Match": '"7"'}))[0] == 304
+
+    run(story)
+
+
+def test_what_a_client_has_is_not_sent_again_where_nothing_of_it_is_other() -> None:
+    async def story(ask: Asking, _: Served) -> None:
+        headers = (await ask("GET", "/things"))[2]
+        assert (await ask("GET", "/things", headers={**MINE, "If-None-Match": headers["etag"]}))[0] == 304
+        assert (await ask("GET", "/things?limit=4", headers={**MINE, "If-None-Match": headers["etag"]}))[0] == 200
+        # Whoever else looks at the same state is told something else.
+        _status, told, headers = await ask("GET", "/things/1")
+        other = {"Authorization": "Bearer olu", "If-None-Match": headers["etag"]}
+        again = await ask("GET", "/things/1", headers=other)
+        assert (again[0], again[2]["etag"]) == (200, headers["etag"])
+        assert again[1] != told
 
     run(story)
 
