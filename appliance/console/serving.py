@@ -235,6 +235,9 @@ class Api:
         except StoreError:
             claimed.free()
             raise
+        except BaseException:
+            claimed.unsaid()  # a fault of ours: nobody knows how far it came
+            raise
         if endpoint.secret:
             claimed.unsaid()
         else:

@@ -24,6 +24,7 @@ class Thing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 STATE = {"version": 7, "made": 0}
+HELD: list[asyncio.Event] = []
 
 
 @endpoint("GET", "/things", permission="look", answers=tuple[int, ...], paged=True)
@@ -52,8 +53,12 @@ async def make(ctx: Ctx, body: Thing) -> int:
     """Make one."""
     if body.words == "never":
         raise forbidden("never")
+    if body.words == "broken":
+        raise RuntimeError("a fault of the console")
+    if body.words == "held":
+        HELD.append(asyncio.Event())
+        await HELD[-1].wait()
     STATE["made"] += 1
-    await asyncio.sleep(0.05)
     return STATE["made"]
 
 
@@ -177,13 +182,26 @@ def test_a_key_makes_a_change_happen_once() -> None:
         assert (status, again, headers["idempotency-replayed"]) == (201, made, "true")
         assert (await ask("POST", "/things", json={"words": "b"}, headers=keyed))[0] == 422
         two = {**MINE, "Idempotency-Key": "two"}
-        found = await asyncio.gather(*(ask("POST", "/things", json={"words": "a"}, headers=two) for _ in range(5)))
-        assert sorted(status for status, *_ in found) == [201, 409, 409, 409, 409]
+        first = asyncio.create_task(_held(ask, two))
+        while not HELD:
+            await asyncio.sleep(0.01)
+        found = await asyncio.gather(*(_held(ask, two) for _ in range(4)))
+        assert [told["code"] for _, told, _ in found] == ["in-progress"] * 4
+        HELD.pop().set()
+        assert (await first)[0] == 201
         refused = {**MINE, "Idempotency-Key": "three"}
         assert (await ask("POST", "/things", json={"words": "never"}, headers=refused))[0] == 403
         assert (await ask("POST", "/things", json={"words": "never"}, headers=refused))[0] == 403
+        broken = {**MINE, "Idempotency-Key": "four"}
+        assert (await ask("POST", "/things", json={"words": "broken"}, headers=broken))[0] == 500
+        _status, told, _headers = await ask("POST", "/things", json={"words": "broken"}, headers=broken)
+        assert told["code"] == "outcome-unknown"
 
     run(story)
+
+
+async def _held(ask: Asking, headers: dict[str, str]) -> Status:
+    return await ask("POST", "/things", json={"words": "held"}, headers=headers)
 
 
 def test_a_session_changes_nothing_from_a_foreign_page() -> None:
