@@ -1,4 +1,4 @@
-"""Checks again that stored generations are what was signed, for whoever asks (`messages_seals`)."""
+"""Checks again that stored generations are what was signed, for whoever asks (`messages/seals.py`)."""
 
 from __future__ import annotations
 

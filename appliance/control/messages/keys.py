@@ -1,4 +1,4 @@
-"""The messages to keyd about generations and records; those about the flow log are in `messages_impact.py`."""
+"""The messages to keyd about generations and records; those about the flow log are in `impact.py`."""
 
 from __future__ import annotations
 

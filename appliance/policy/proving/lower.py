@@ -2,7 +2,7 @@
 
 A rule becomes one row, or several: addresses in a DNS name are a row of their own with a condition. A row names lists
 (zone pairs, sources, destinations, services, people) whose product the C side makes; equal lists are packed once.
-This touches every object of a policy, so `ctypes_ext.rulewords` does it in C, in one pass; what only a few rules say
+This touches every object of a policy, so `ctypes_ext._rulewords` does it in C, in one pass; what only a few rules say
 (people, times, limits, DNS names) is done here.
 """
 

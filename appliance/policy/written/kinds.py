@@ -2,7 +2,7 @@
 
 Each kind says three things about itself: which words it accepts (`wrong`), how a JSON Schema says so
 (`schema`), and how the handbook says so (`words`). What a word *means* (does the zone exist, what are the
-addresses) is decided later, by `resolve.py`; a kind only knows how it may be written.
+addresses) is decided later, by `meant/names.py`; a kind only knows how it may be written.
 """
 
 from __future__ import annotations
