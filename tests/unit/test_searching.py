@@ -135,6 +135,17 @@ def test_bans_end_at_their_time_and_a_renewed_one_at_its_new_time() -> None:
     assert [entry.address for entry in bans.find("", 0, 9)[0]] == ["192.0.2.3"]
 
 
+def test_what_is_renewed_again_and_again_takes_no_more_room() -> None:
+    bans = BanRegister()
+    bans.put([_ban("192.0.2.2", until=500), _ban("192.0.2.3")])
+    for until in range(1_000, 11_000):
+        bans.put([_ban("192.0.2.1", until=until)])
+    assert len(bans._ends) < 2_000
+    for now, left in ((500, ["192.0.2.3", "192.0.2.1"]), (10_998, ["192.0.2.3", "192.0.2.1"]), (10_999, ["192.0.2.3"])):
+        bans.end(now)
+        assert [entry.address for entry in bans.all()] == left
+
+
 def test_an_address_is_found_among_very_many_bans_without_looking_at_them() -> None:
     bans = BanRegister()
     first = addresses.literal("10.0.0.0").first

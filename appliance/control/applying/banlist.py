@@ -15,6 +15,7 @@ from appliance.policy.model import Range
 from appliance.searching import Found, Searched
 
 _AUTOMATIC = ("detection ", "signature ")
+_SPARE = 1_000
 
 
 class BanRegister:
@@ -53,6 +54,9 @@ class BanRegister:
                 self._spans[name] = addresses.literal(name)
             if entry.until:
                 heapq.heappush(self._ends, (entry.until, name))
+        if len(self._ends) > 2 * len(self._entries) + _SPARE:  # bans are renewed more often than they end
+            self._ends = [(entry.until, name) for name, entry in self._entries.items() if entry.until]
+            heapq.heapify(self._ends)
 
     def pop(self, name: str) -> BanEntry:
         entry = self._entries.pop(name)
