@@ -10,7 +10,7 @@ from appliance.console.streams import Kind
 
 
 class Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which kinds of events; none is all of them, but for `flow`."""
+    """Which kinds of events; none is all of them, but for `flow` and `lines`."""
 
     kind: tuple[Kind, ...] = ()
 
