@@ -21,7 +21,7 @@ NEEDED = (
     "msgspec", "yaml", "_yaml", "cffi", "_cffi_backend*", "pyroute2", "cryptography", "dns", "rich", "pygments",
     "uvloop", "aiohttp", "aiohappyeyeballs", "aiosignal", "attr", "attrs", "frozenlist", "multidict", "propcache",
     "yarl", "idna", "typing_extensions.py", "zstandard",
-    "webauthn", "cbor2", "pyasn1", "pyasn1_modules", "OpenSSL", "joserfc", "jinja2", "markupsafe",
+    "webauthn", "cbor2", "segno", "pyasn1", "pyasn1_modules", "OpenSSL", "joserfc", "jinja2", "markupsafe",
     "reef_gateway*.dist-info",
 )  # fmt: skip
 CODE = ("appliance", "crypto", "ctypes_ext", "dataplane", "examples")
