@@ -20,6 +20,7 @@ from tests.browser.conftest import PATIENCE, Person
 from tests.netns.conftest import reef_says
 
 expect.set_options(timeout=PATIENCE)
+pytestmark = pytest.mark.timeout(300)
 
 
 def attack(lab: Lab, source: str) -> None:
@@ -28,7 +29,6 @@ def attack(lab: Lab, source: str) -> None:
     assert lab.run("hostile", "curl", "-s", "-m", "20", "--interface", source, url).returncode == 0
 
 
-@pytest.mark.timeout(300)
 def test_an_attack_is_a_row_when_it_falls(people: Callable[..., Person], lab: Lab) -> None:
     amara = people("amara")
     amara.enter()
@@ -74,7 +74,6 @@ def test_an_attack_is_a_row_when_it_falls(people: Callable[..., Person], lab: La
     assert not amara.complaints
 
 
-@pytest.mark.timeout(300)
 def test_an_auditor_takes_evidence_away_that_verifies(
     people: Callable[..., Person], lab: Lab, tmp_path: Path
 ) -> None:
@@ -107,7 +106,6 @@ def test_an_auditor_takes_evidence_away_that_verifies(
     assert not olu.complaints
 
 
-@pytest.mark.timeout(300)
 def test_that_nobody_knows_is_said_and_ends_by_itself(people: Callable[..., Person], lab: Lab) -> None:
     ben = people("ben")
     ben.enter()

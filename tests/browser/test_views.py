@@ -15,6 +15,7 @@ from tests.browser.conftest import DESK, PATIENCE, PHONE, ROOT, Person
 from tests.netns.conftest import reef_says, until
 
 expect.set_options(timeout=PATIENCE)
+pytestmark = pytest.mark.timeout(300)
 WEB = ROOT / "appliance" / "console" / "web"
 AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -43,7 +44,6 @@ def wide(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("size", "dark", "locale"), [(DESK, False, "en-GB"), (PHONE, True, "es-BZ")])
 def test_every_view_is_for_everyone(
     people: Callable[..., Person], size: dict[str, int], dark: bool, locale: str
@@ -106,7 +106,6 @@ def test_a_report_is_read_clause_by_clause_and_saved(people: Callable[..., Perso
     assert not ana.complaints
 
 
-@pytest.mark.timeout(300)
 def test_a_line_that_goes_down_is_seen_where_somebody_looks(people: Callable[..., Person], lab: Lab) -> None:
     """It comes by itself: on the overview, among the lines, in the register with whom to call."""
     ana = people("ana")
@@ -140,7 +139,6 @@ def test_a_line_that_goes_down_is_seen_where_somebody_looks(people: Callable[...
     assert not ana.complaints
 
 
-@pytest.mark.timeout(300)
 def test_a_connection_is_found_and_asked_why_it_passes(people: Callable[..., Person]) -> None:
     """The browser's own, to the console: with its rule, from the list of what passes now."""
     ana = people("ana")
@@ -168,7 +166,6 @@ def test_a_connection_is_found_and_asked_why_it_passes(people: Callable[..., Per
     assert not ana.complaints
 
 
-@pytest.mark.timeout(300)
 def test_the_officer_on_duty_bans_from_a_telephone_and_takes_it_back(people: Callable[..., Person]) -> None:
     """From a link with the address in it, as an alert has one. What must not be banned is refused beforehand."""
     amara = people("amara", size=PHONE)

@@ -69,6 +69,7 @@ def console() -> Iterator[Console]:
             forwarder.stop()
 
 
+@pytest.mark.timeout(300)  # some ask for an answer to be held back for as long as it is ever done
 def test_no_request_of_the_console_breaks_a_process_off(console: Console) -> None:
     """Whatever the console hands on of what people send: each process answers, and goes on."""
     identity = console.stand.instance.identity("console").uid

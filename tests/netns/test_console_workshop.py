@@ -51,6 +51,7 @@ rules:
 """
 READY = re.compile(r"^ready (\d+)$", re.MULTILINE)
 PEOPLE = ("ana=administrator", "amara=editor", "ben=approver", "rita=reader")
+pytestmark = pytest.mark.timeout(240)  # three reports are made, one of them set as pages
 
 
 class Console:

@@ -42,6 +42,7 @@ rules:
   - {id: R-2, from: lan, to: gateway, service: tcp/9999, action: allow, why: w, owner: o}
 """
 PORT = 9999
+pytestmark = pytest.mark.timeout(240)  # events come the less often the longer the kernel takes to answer
 FRAME = bytes(6) + bytes(6) + b"\x88\xb5" + bytes(986)  # of the type for local experiments (IEEE 802)
 
 
