@@ -43,9 +43,13 @@ def network(literal: str) -> Range:
     if not slash:
         return Range(version, first, first)
     bits = BITS[version]
-    if not (tail.isascii() and tail.isdigit()) or int(tail) > bits:
+    try:
+        length = int(tail) if tail.isascii() and tail.isdigit() else -1
+    except ValueError:  # of thousands of digits
+        length = -1
+    if not 0 <= length <= bits:
         raise AddressError(f"`/{tail}` is not a prefix length", f"write a number from 0 to {bits}")
-    size = 1 << (bits - int(tail))
+    size = 1 << (bits - length)
     if first & (size - 1):
         right = text_of(version, first & ~(size - 1))
         raise AddressError(

@@ -66,6 +66,12 @@ def test_literals_mean_what_ipaddress_says(
         assert f"{addresses.text_of(network.version, first)}/{length}" in refused.value.remedy
 
 
+@pytest.mark.parametrize("tail", ["33", "-1", "+8", "1" * 5_000, "0" * 5_000 + "8", "²", ""])
+def test_what_is_no_length_of_a_prefix_is_refused(tail: str) -> None:
+    with pytest.raises(AddressError, match="prefix length"):
+        addresses.network(f"10.0.0.0/{tail}")
+
+
 @settings(max_examples=1500)
 @given(st.text(alphabet="0123456789abcdef:./-", max_size=20))
 def test_what_ipaddress_refuses_is_refused(word: str) -> None:
