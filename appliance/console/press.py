@@ -133,10 +133,14 @@ def _serve(control: socket.socket, work: Work) -> int:
         if not said:
             return 0  # the console is gone
         for descriptor in descriptors:
-            if os.fork() == 0:
-                control.close()
-                _job(descriptor, work)
-            os.close(descriptor)
+            try:
+                if os.fork() == 0:
+                    control.close()
+                    _job(descriptor, work)
+            except OSError as error:  # no memory for another process now: this job ends, the next may go
+                print(f"console: a report was not made: {error}", file=sys.stderr, flush=True)
+            finally:
+                os.close(descriptor)
 
 
 def _end_when_alone(line: socket.socket) -> None:

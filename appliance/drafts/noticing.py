@@ -17,6 +17,7 @@ from appliance.drafts.bench import Benches
 from appliance.drafts.book import Book
 from appliance.drafts.noticebook import NoticeBook
 from appliance.drafts.owed import Owed
+from appliance.drafts.store import StoreRefused
 from appliance.policy.model import Policy
 
 ANSWERED = (OwnNotices, SeeNotices)
@@ -56,7 +57,8 @@ class Noticing:
             try:
                 await self._look()
                 self._told = ""
-            except (DaemonAway, ProtocolError, RefusedError, sqlite3.Error) as error:
+            except (DaemonAway, ProtocolError, RefusedError, StoreRefused, ValueError, sqlite3.Error) as error:
+                # A proposal may go between two looks, and what is stored may be damaged: the next look is another.
                 if str(error) != self._told:  # once, until it goes again
                     self._told = str(error)
                     self._log(f"owners cannot be told: {error}")
