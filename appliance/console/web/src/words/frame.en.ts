@@ -49,7 +49,8 @@ export const frameEn = {
       `A part of the gateway does not answer. What you see was so at ${since}, and nothing is changed until it does.`,
     unknown: (since: string) => `The gateway does not answer. What you see is unknown since ${since}.`,
     never: "The gateway does not answer, and has not yet since this page was opened.",
-    noStream: "Changes do not come by themselves at the moment; the page asks again every few seconds.",
+    noStream:
+      "Changes do not come by themselves at the moment. The state of the gateway is asked for every few seconds; lists show what was so when they were opened.",
   },
   counting: {
     waits: (generation: number) => `Generation ${generation} waits to be confirmed.`,

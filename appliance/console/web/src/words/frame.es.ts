@@ -49,7 +49,8 @@ export const frameEs: FrameWords = {
       `Una parte de la pasarela no responde. Lo que ve era así a las ${since}, y nada se cambia hasta que responda.`,
     unknown: (since) => `La pasarela no responde. Lo que ve se desconoce desde ${since}.`,
     never: "La pasarela no responde, y no ha respondido desde que se abrió esta página.",
-    noStream: "Por ahora los cambios no llegan solos; la página vuelve a preguntar cada pocos segundos.",
+    noStream:
+      "Por ahora los cambios no llegan solos. El estado de la pasarela se pide cada pocos segundos; las listas muestran lo que había al abrirlas.",
   },
   counting: {
     waits: (generation) => `La generación ${generation} espera confirmación.`,
