@@ -35,7 +35,9 @@ class Names:
     def __init__(self, people: dict[str, list[Role]]) -> None:
         self._people = people
 
-    async def recognise(self, cookie: str, authorization: str, certificate: bytes, address: str) -> Caller | None:
+    async def recognise(
+        self, cookie: str, authorization: str, certificate: bytes, address: str, *, attended: bool = True
+    ) -> Caller | None:
         name = authorization.removeprefix("Bearer ")
         if name not in self._people:
             return None

@@ -31,9 +31,12 @@ T = TypeVar("T")
 class Door(Protocol):
     """Recognises people."""
 
-    async def recognise(self, cookie: str, authorization: str, certificate: bytes, address: str) -> Caller | None:
+    async def recognise(
+        self, cookie: str, authorization: str, certificate: bytes, address: str, *, attended: bool = True
+    ) -> Caller | None:
         """Who shows these: the session's cookie, the header's value, a certificate as DER; None for strangers.
-        Raises `Problem` for who guesses too much."""
+        `attended`: somebody is at the screen; what a page asks by itself does not count as use. Raises `Problem` for
+        who guesses too much."""
 
     def still(self, caller: Caller) -> bool:
         """Whether what they came by is good yet, and they may what they might."""

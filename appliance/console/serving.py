@@ -31,6 +31,7 @@ COOKIE = "__Host-reef"
 # Every viewer has a stream and some more connections; many come from one address where a proxy or a lab is between.
 LIMITS = Limits(connections=1024, of_address=320)
 
+_UNATTENDED = "X-Reef-Unattended"  # "1": a page asks by itself, nobody is at the screen
 _RATE, _BURST = 100.0, 400.0  # requests a second of one person, and at once
 _AT_ONCE = 48  # of one person
 _MOST_PEOPLE = 1000
@@ -170,6 +171,7 @@ class Api:
             request.headers.get("Authorization", ""),
             _certificate(request),
             request.remote or "",
+            attended=request.headers.get(_UNATTENDED) != "1",
         )
         if caller is None:
             raise problems.unauthorized()

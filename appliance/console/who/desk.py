@@ -179,9 +179,11 @@ class Desk:
 
     # --- who asks ---------------------------------------------------------------------------------------------------
 
-    async def recognise(self, cookie: str, authorization: str, certificate: bytes, address: str) -> Caller | None:
+    async def recognise(
+        self, cookie: str, authorization: str, certificate: bytes, address: str, *, attended: bool = True
+    ) -> Caller | None:
         """Who asks (`console.context.Door`)."""
-        return self.known(cookie, authorization, certificate, address)
+        return self.known(cookie, authorization, certificate, address, attended=attended)
 
     def still(self, caller: Caller) -> bool:
         """Whether what they came by is good yet, and they may what they might; this does not count as use."""
@@ -192,7 +194,9 @@ class Desk:
             return any(one.id == caller.id for one in self.tokens.listed(caller.person))
         return any(one.id == caller.id for one in self.sessions.listed(self.bounds, caller.person))
 
-    def known(self, cookie: str, authorization: str, certificate: bytes, address: str) -> Caller | None:
+    def known(
+        self, cookie: str, authorization: str, certificate: bytes, address: str, *, attended: bool = True
+    ) -> Caller | None:
         """Who asks. A header `Authorization` is believed or not, whatever cookie comes with it."""
         if authorization:
             found = self._by_token(authorization)
@@ -200,7 +204,7 @@ class Desk:
                 self.failures.add("token", "", address)
             return found
         fingerprint = At(address, certificate=certificate).fingerprint
-        session = self.sessions.find(cookie, fingerprint, self.bounds) if cookie else None
+        session = self.sessions.find(cookie, fingerprint, self.bounds, used=attended) if cookie else None
         person = self._people.get(session.person) if session is not None else None
         if session is None or person is None:
             return None

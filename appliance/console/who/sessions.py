@@ -76,8 +76,8 @@ class Sessions:
         self._open[digest], self._written[digest] = made, now
         return cookie, made
 
-    def find(self, cookie: str, certificate: str, bounds: Bounds) -> Session | None:
-        """The session of a cookie, which was used now; None where there is none, or none any more."""
+    def find(self, cookie: str, certificate: str, bounds: Bounds, *, used: bool = True) -> Session | None:
+        """The session of a cookie, which is `used` now; None where there is none, or none any more."""
         digest = secret.digest(cookie) if secret.is_secret(cookie) else ""
         found = self._open.get(digest)
         if found is None:
@@ -88,7 +88,8 @@ class Sessions:
             return None
         if found.certificate and not compare_digest(found.certificate, certificate):
             return None
-        found.seen = max(found.seen, now)
+        if used:
+            found.seen = max(found.seen, now)
         return found
 
     def proven(self, id_: str) -> float:

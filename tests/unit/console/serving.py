@@ -38,8 +38,12 @@ class Names:
             "ben": Caller("ben", "Ben Cho", permissions_of(["reader"])),
             "olu": Caller("olu", "Olu Ade", permissions_of(["auditor"])),
         }
+        self.attended: bool | None = None  # what was said of the last request
 
-    async def recognise(self, cookie: str, authorization: str, certificate: bytes, address: str) -> Caller | None:
+    async def recognise(
+        self, cookie: str, authorization: str, certificate: bytes, address: str, *, attended: bool = True
+    ) -> Caller | None:
+        self.attended = attended
         token = self.people.get(authorization.removeprefix("Bearer "))
         if token is not None:
             return Caller(token.person, token.name, token.permissions, token.zones, "token")

@@ -16,7 +16,7 @@ from appliance.console.problems import forbidden
 from appliance.console.registry import Answer, Paged, Raw, endpoint
 from appliance.console.serving import LIMITS
 from appliance.serving.listening import Limits
-from tests.unit.console.serving import MINE, OURS, Served, cookie_of, serving
+from tests.unit.console.serving import MINE, OURS, Names, Served, cookie_of, serving
 
 
 class Thing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,6 +106,17 @@ def test_who_may_what() -> None:
         assert (await ask("GET", "/trail"))[1]["code"] == "not-allowed"
         assert (await ask("GET", "/trail", headers={"Authorization": "Bearer olu"}))[1] == "trail"
         assert (await ask("PUT", "/things/1", json={}, headers={"Authorization": "Bearer ben"}))[0] == 403
+
+    run(story)
+
+
+def test_a_page_says_when_nobody_is_at_the_screen() -> None:
+    async def story(ask: Asking, served: Served) -> None:
+        door = served.console.door
+        assert isinstance(door, Names)
+        for said, attended in (({}, True), ({"X-Reef-Unattended": "1"}, False), ({"X-Reef-Unattended": "0"}, True)):
+            assert (await ask("GET", "/things/1", headers={**MINE, **said}))[0] == 200
+            assert door.attended is attended
 
     run(story)
 

@@ -65,6 +65,15 @@ def test_a_session_ends_when_it_is_not_used_and_at_the_latest(house: House) -> N
     assert house.desk.sessions.listed(house.desk.bounds) == []
 
 
+async def test_what_a_page_asks_by_itself_does_not_keep_its_session_open(house: House) -> None:
+    cookie = house.desk.begin(AMARA, "passkey", HERE)
+    for _ in range(2):
+        house.now += 899
+        assert await house.desk.recognise(cookie, "", b"", HERE.address, attended=False) is not None
+    house.now += 2
+    assert await house.desk.recognise(cookie, "", b"", HERE.address, attended=False) is None
+
+
 def test_what_the_policy_says_of_sessions_holds_for_those_that_are_open(house: House) -> None:
     cookie = house.desk.begin(AMARA, "passkey", HERE)
     house.now += 600

@@ -1,6 +1,7 @@
 // Asks the API. Every change says `X-Reef` (no other site can make a browser send it) and carries a key, so that
 // one that is sent again because its answer got lost is not done twice.
 
+import { UNATTENDED, attended } from "./attended.ts";
 import { Problem, problemOf } from "./problem.ts";
 
 export const ROOT = "/api/v1";
@@ -107,6 +108,8 @@ export function nextOf(link: string | null): string {
 
 async function request(method: string, path: string, body: unknown, options: Options): Promise<Response> {
   const headers = new Headers({ Accept: "application/json, application/problem+json" });
+  const here = method !== "GET" || attended();
+  if (!here) headers.set(UNATTENDED, "1");
   let payload: BodyInit | null = null;
   if (method !== "GET") {
     headers.set("X-Reef", "1");
@@ -127,7 +130,7 @@ async function request(method: string, path: string, body: unknown, options: Opt
     lost();
     throw new Problem(0, {});
   }
-  way.used = Date.now();
+  if (here) way.used = Date.now();
   heard(answer);
   if (answer.ok) return answer;
   if (answer.status === 401) ended();

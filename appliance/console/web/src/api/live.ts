@@ -1,5 +1,6 @@
 // What happens on the gateway, as it happens: one stream for the whole page, kept while the page can be seen.
 
+import { UNATTENDED, attended } from "./attended.ts";
 import { ROOT, ended, heard, lost, stillHere } from "./client.ts";
 import { EventReader, backOff } from "./events.ts";
 
@@ -86,6 +87,7 @@ async function listen(): Promise<void> {
     alive();
     const headers = new Headers({ Accept: "text/event-stream" });
     if (lastId) headers.set("Last-Event-ID", lastId);
+    if (!attended()) headers.set(UNATTENDED, "1");
     asked = wanted();
     const kinds = asked.length > 0 ? `?${[...ALWAYS, ...asked].map((kind) => `kind=${kind}`).join("&")}` : "";
     const answer = await fetch(`${ROOT}/live${kinds}`, { headers, signal: mine.signal, cache: "no-store" });
