@@ -70,6 +70,8 @@ class Live:
             # No longer than their consumer is one, with the same rights.
             while self._context.access.guest(guest.name) is guest and not self._ends.is_set():
                 page = await self._context.stores.events(chosen)
+                if self._context.access.guest(guest.name) is not guest:
+                    break  # that took a while, and what came meanwhile is not theirs
                 lines = [_event(one.seq, one.kind, one.body) for one in page.events]
                 if lines:
                     self._context.exports.add(guest.name, "live events", len(lines))
