@@ -1,7 +1,7 @@
 """A run of the tests in parts, each a pytest of its own, told at the end as one: the last part counts all of them.
 
 A part that is not the last keeps its reports in a file (`--keep-reports FILE`); the last one reads it
-(`--count-reports FILE`, once for each), so that its list of failures and its closing line are those of the whole run.
+(`--count-reports FILE`), so that its list of failures and its closing line are those of the whole run.
 """
 
 from __future__ import annotations
@@ -17,24 +17,17 @@ _COUNTED = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 
 def add_options(parser: pytest.Parser) -> None:
     parser.addoption("--keep-reports", type=Path, metavar="FILE", help="write the reports of this part into FILE")
-    parser.addoption(
-        "--count-reports",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="count those that another part kept in FILE",
-    )
+    parser.addoption("--count-reports", type=Path, metavar="FILE", help="count those that another part kept in FILE")
 
 
 def register(config: pytest.Config) -> None:
     keep: Path | None = config.getoption("--keep-reports")
-    count: list[Path] = config.getoption("--count-reports")
+    count: Path | None = config.getoption("--count-reports")
     if hasattr(config, "workerinput"):
         return  # one of several processes of a part: the one that started it tells
     if keep is not None:
         config.pluginmanager.register(_Keeper(config, keep))
-    if count:
+    if count is not None:
         config.pluginmanager.register(_Counter(config, count))
 
 
@@ -57,19 +50,18 @@ class _Keeper:
 
 
 class _Counter:
-    def __init__(self, config: pytest.Config, files: list[Path]) -> None:
+    def __init__(self, config: pytest.Config, file: Path) -> None:
         self._config = config
-        self._files = files
+        self._file = file
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """What failed there was shown there at length; here it is listed and counted."""
-        for file in self._files:
-            if not file.exists():
-                terminalreporter.write_line("a part before ended without reports", red=True)
-                continue
-            for category, kept in json.loads(file.read_text()).items():
-                terminalreporter.stats.setdefault(category, []).extend(map(self._report, kept))
+        if not self._file.exists():
+            terminalreporter.write_line("the part before ended without reports", red=True)
+            return
+        for category, kept in json.loads(self._file.read_text()).items():
+            terminalreporter.stats.setdefault(category, []).extend(map(self._report, kept))
 
     def _report(self, data: dict[str, object]) -> pytest.TestReport | pytest.CollectReport:
         if isinstance(where := data["longrepr"], list):
