@@ -10,6 +10,7 @@ import msgspec
 
 from appliance.console.problems import PROBLEM, ProblemBody
 from appliance.console.registry import EVENTS, JSON, LARGEST, Endpoint, is_list
+from appliance.console.who.cookies import SESSION
 
 PREFIX = "/api/v1"
 _REF = "#/components/schemas/{name}"
@@ -164,7 +165,7 @@ def description(endpoints: Iterable[Endpoint], version: str) -> dict[str, Any]:
         "components": {
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
-                "session": {"type": "apiKey", "in": "cookie", "name": "__Host-reef"},
+                "session": {"type": "apiKey", "in": "cookie", "name": SESSION},
             },
             "responses": {
                 "Problem": {

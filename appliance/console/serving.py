@@ -23,11 +23,11 @@ from appliance.console.context import Console, Ctx
 from appliance.console.idempotency import Kept
 from appliance.console.problems import PROBLEM, Problem
 from appliance.console.registry import JSON, Endpoint, endpoints, placed, queried
+from appliance.console.who.cookies import SESSION
 from appliance.console.who.store import StoreError
 from appliance.serving.bucket import Bucket
 from appliance.serving.listening import CONNECTIONS, Connections, Limits
 
-COOKIE = "__Host-reef"
 # Every viewer has a stream and some more connections; many come from one address where a proxy or a lab is between.
 LIMITS = Limits(connections=1024, of_address=320)
 
@@ -167,7 +167,7 @@ class Api:
 
     async def _recognised(self, request: web.Request) -> Caller:
         caller = await self._console.door.recognise(
-            request.cookies.get(COOKIE, ""),
+            request.cookies.get(SESSION, ""),
             request.headers.get("Authorization", ""),
             _certificate(request),
             request.remote or "",

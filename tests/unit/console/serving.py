@@ -18,7 +18,8 @@ from appliance.console.api import NOUNS
 from appliance.console.callers import Caller
 from appliance.console.context import Console, Door
 from appliance.console.idempotency import Answers
-from appliance.console.serving import COOKIE, LIMITS, application
+from appliance.console.serving import LIMITS, application
+from appliance.console.who.cookies import SESSION as COOKIE
 from appliance.control.daemon import Log
 from appliance.control.processes import PROCESSES, Identity, Instance
 from appliance.policy.roles import permissions_of
