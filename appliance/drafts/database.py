@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from appliance.database import opened
+from appliance import database
 
 NAME = "drafts.db"
 _FORMAT = 1
@@ -44,24 +44,14 @@ CREATE INDEX history_of ON history (proposal);
 """
 
 
-class Database:
-    """It is opened when it is needed first, which recovers it: without it everything else goes on. A damaged one is
-    put aside, and told. Everything raises `sqlite3.Error` while it cannot be used."""
+_FORM = database.Form(_SCHEMA, _FORMAT, _PAGES, "drafts and proposals begin anew")
+
+
+class Database(database.Database):
+    """Each change in it moves a mark, so that others see that something is new."""
 
     def __init__(self, path: Path, log: Callable[[str], None]) -> None:
-        self._path = path
-        self._log = log
-        self._opened: sqlite3.Connection | None = None
-
-    @property
-    def _db(self) -> sqlite3.Connection:
-        if self._opened is None:
-            self._opened = opened(self._path, self._connect, self._log, "drafts and proposals begin anew")
-        return self._opened
-
-    def close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
+        super().__init__(path, log, _FORM)
 
     def read(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         return self._db.execute(sql, values).fetchall()
@@ -78,19 +68,3 @@ class Database:
         finally:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA journal_size_limit=4194304")
-            db.execute(f"PRAGMA max_page_count={_PAGES}")
-            (kept,) = db.execute("PRAGMA user_version").fetchone()
-            if kept not in (0, _FORMAT):
-                raise sqlite3.DatabaseError(f"format {kept} is not known here")
-            if kept == 0:
-                db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_FORMAT}; COMMIT;")
-        except sqlite3.Error:
-            db.close()
-            raise
-        return db

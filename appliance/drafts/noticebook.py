@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.control.messages.notices import Notice
-from appliance.database import opened
+from appliance.database import Database, Form
 from appliance.drafts.owed import Owed
 
 NAME = "notices.db"
@@ -28,23 +27,12 @@ CREATE TABLE done (key TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
 _SELECT = "SELECT number, owner, kind, subject, words, told, due, proposal, generation FROM notice "
 
 
-class NoticeBook:
-    """Opened when it is needed first; a damaged one is put aside, and told."""
+_FORM = Form(_SCHEMA, _FORMAT, _PAGES, "notices to owners begin anew")
 
+
+class NoticeBook(Database):
     def __init__(self, path: Path, log: Callable[[str], None]) -> None:
-        self._path = path
-        self._log = log
-        self._opened: sqlite3.Connection | None = None
-
-    @property
-    def _db(self) -> sqlite3.Connection:
-        if self._opened is None:
-            self._opened = opened(self._path, self._connect, self._log, "notices to owners begin anew")
-        return self._opened
-
-    def close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
+        super().__init__(path, log, _FORM)
 
     def fresh(self) -> bool:
         """Nothing was ever looked at."""
@@ -108,18 +96,3 @@ class NoticeBook:
         if names is None:
             return "WHERE 1", ()
         return f"WHERE name IN ({', '.join('?' * len(names))})", tuple(names)
-
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute(f"PRAGMA max_page_count={_PAGES}")
-            (kept,) = db.execute("PRAGMA user_version").fetchone()
-            if kept not in (0, _FORMAT):
-                raise sqlite3.DatabaseError(f"format {kept} is not known here")
-            if kept == 0:
-                db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_FORMAT}; COMMIT;")
-        except sqlite3.Error:
-            db.close()
-            raise
-        return db
